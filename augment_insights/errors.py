@@ -1,0 +1,195 @@
+"""Every error and warning a user can meet, and the data each carries.
+
+The tree::
+
+    InsightsError
+    ├─ ConfigurationError             a setting is missing or cannot be read     .setting
+    ├─ DateRangeError (ValueError)    days the API cannot answer for             .start .end
+    ├─ ApiError                       the API was asked and did not answer well  .url .status .code .attempts
+    │  ├─ AuthenticationError         401
+    │  ├─ PermissionDeniedError       403
+    │  ├─ InvalidRequestError         400
+    │  ├─ RateLimitedError            429, waited in vain                        .retry_after
+    │  ├─ ApiUnavailableError         5xx, timeouts, lost connections, after retries
+    │  └─ UnexpectedResponseError     a 200 that is not the documented shape     .path
+    ├─ CacheError                     the cache file cannot be used              .path
+    ├─ TableError (ValueError)        a frame that breaks its contract           .table .missing .hint
+    └─ ReportError                    a template, a parameter, a failed cell     .template .cell .saved_to
+
+    InsightsWarning (UserWarning)
+    ├─ CacheWarning                   the work goes on without the cache
+    └─ DataWarning                    the data says something that the reader should know
+
+A message says what was asked, what came, and what to do next. No message, attribute or
+traceback of these errors holds the API token.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date
+    from pathlib import Path
+
+
+def _rebuild(kind: type[InsightsError], args: tuple[Any, ...], state: dict[str, Any]) -> InsightsError:
+    """Make an error again on the other side of a process border."""
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class InsightsError(Exception):
+    """The root: everything this package raises on purpose is one of these."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by state, so that an error survives a process pool with its data."""
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class ConfigurationError(InsightsError):
+    """A setting is missing or cannot be read; ``setting`` names it."""
+
+    def __init__(self, message: str, *, setting: str) -> None:
+        super().__init__(message)
+        self.setting = setting
+
+
+class DateRangeError(InsightsError, ValueError):
+    """Days that the API cannot answer for; raised before any request."""
+
+    def __init__(self, message: str, *, start: date | str | None = None, end: date | str | None = None) -> None:
+        super().__init__(message)
+        self.start = start
+        self.end = end
+
+
+class ApiError(InsightsError):
+    """The API was asked and did not answer well.
+
+    Attributes
+    ----------
+    url : str
+        What was asked, with its parameters.
+    status : int or None
+        The HTTP status of the last answer; None when there was no answer.
+    code : str or None
+        The API's own error code.
+    attempts : int
+        How many times it was asked.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        url: str,
+        status: int | None = None,
+        code: str | None = None,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(message)
+        self.url = url
+        self.status = status
+        self.code = code
+        self.attempts = attempts
+
+
+class AuthenticationError(ApiError):
+    """401: the token is missing, wrong or revoked."""
+
+
+class PermissionDeniedError(ApiError):
+    """403: the token is good, and may not read analytics."""
+
+
+class InvalidRequestError(ApiError):
+    """400: the API refused the parameters."""
+
+
+class RateLimitedError(ApiError):
+    """429, and waiting did not help; ``retry_after`` is the last wait the API asked for, in seconds."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.retry_after = retry_after
+
+
+class ApiUnavailableError(ApiError):
+    """5xx, timeouts or lost connections, after all retries."""
+
+
+class UnexpectedResponseError(ApiError):
+    """A 200 that is not the documented shape, or pages that never end; ``path`` says where in the JSON."""
+
+    def __init__(self, message: str, *, path: str | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.path = path
+
+
+class CacheError(InsightsError):
+    """The cache file cannot be used; the message says what to do."""
+
+    def __init__(self, message: str, *, path: Path | str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class TableError(InsightsError, ValueError):
+    """A frame breaks the contract of its table; ``hint`` says how to mend it."""
+
+    def __init__(self, message: str, *, table: str, missing: Iterable[str] = (), hint: str = "") -> None:
+        super().__init__(f"{message} Hint: {hint}" if hint else message)
+        self.table = table
+        self.missing = tuple(missing)
+        self.hint = hint
+
+
+class ReportError(InsightsError):
+    """A report could not be made; what was computed until then is at ``saved_to``."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        template: str,
+        cell: int | None = None,
+        saved_to: Path | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.template = template
+        self.cell = cell
+        self.saved_to = saved_to
+
+
+class InsightsWarning(UserWarning):
+    """The root of our warnings: silence or raise them all with one filter."""
+
+
+class CacheWarning(InsightsWarning):
+    """The cache cannot be used as it should; the work goes on without it."""
+
+
+class DataWarning(InsightsWarning):
+    """The data came, and says something about itself that the reader should know."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Name the nearest known word for a mistyped one, ready to end a message.
+
+    Examples
+    --------
+    >>> did_you_mean("overveiw", ["overview", "retention"])
+    " Hint: did you mean 'overview'?"
+    >>> did_you_mean("zzz", ["overview", "retention"])
+    ' Known: overview, retention.'
+    """
+    choices = sorted(known)
+    nearest = get_close_matches(word, choices, n=1)
+    if nearest:
+        return f" Hint: did you mean {nearest[0]!r}?"
+    return f" Known: {', '.join(choices)}."
