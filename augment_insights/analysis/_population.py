@@ -1,0 +1,231 @@
+"""The door of every analysis: which users, which days, which calendar periods.
+
+Analysis is handed a frame of activity and a few words (``user_type``, ``by``, ``as_of``,
+``every``). What those words mean is said here once, so that two numbers of one report can be
+laid beside each other.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
+
+import polars as pl
+
+from augment_insights.errors import DataWarning, TableError, did_you_mean
+from augment_insights.periods import check_every, parse_day
+from augment_insights.tables import columns_of, require
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import date
+
+    from augment_insights.periods import Every
+
+UserType = Literal["person", "service_account", "all"]
+"""Whose activity is counted: people (the default everywhere), automation, or both."""
+
+USER_TYPES: tuple[str, ...] = get_args(UserType)
+
+ACTIVITY = "activity"
+"""What error messages call the frame that an analysis is given."""
+
+
+class Span(NamedTuple):
+    """The first and the last day that a frame of activity knows about."""
+
+    first: date
+    last: date
+
+
+def check_user_type(user_type: str) -> UserType:
+    """Return ``user_type`` if it names a population, and say which do if it does not."""
+    if user_type not in USER_TYPES:
+        raise ValueError(f"user_type={user_type!r} is not a kind of user.{did_you_mean(str(user_type), USER_TYPES)}")
+    return user_type  # type: ignore[return-value]  # narrowed by the check above
+
+
+def select_users(
+    frame: pl.DataFrame | pl.LazyFrame, user_type: str = "person", *, table: str = ACTIVITY
+) -> pl.LazyFrame:
+    """Keep the rows of the users that are asked for, lazily.
+
+    A row without a user is nobody's and is left out, with a DataWarning that counts such rows
+    (of a LazyFrame that is one read of its ``user`` column).
+
+    Raises
+    ------
+    TableError
+        No ``user`` or ``user_type`` column.
+    ValueError
+        An unknown ``user_type``.
+    """
+    check_user_type(user_type)
+    require(columns_of(frame), ("user", "user_type"), table=table)
+    nameless = frame.lazy().select(pl.col("user").is_null().sum()).collect().item()
+    if nameless:
+        warnings.warn(
+            f"{nameless} row{'s' if nameless > 1 else ''} of {table} without a user {'are' if nameless > 1 else 'is'} "
+            "left out: a missing name is not a user.",
+            DataWarning,
+            stacklevel=3,
+        )
+    kept = frame.lazy()
+    if nameless:
+        kept = kept.filter(pl.col("user").is_not_null())
+    if user_type != "all":
+        kept = kept.filter(pl.col("user_type").cast(pl.String) == user_type)
+    return kept
+
+
+def user_key() -> pl.Expr:
+    """Return the key by which two names are the same user.
+
+    People are e-mails and compared in lower case; service accounts are compared as they are
+    written; a person and a service account of one name are two users.
+
+    Examples
+    --------
+    >>> pl.DataFrame({"user": ["Ada@x.io", "CI"], "user_type": ["person", "service_account"]}).select(user_key())
+    shape: (2, 1)
+    ┌────────────────────┐
+    │ user_key           │
+    │ ---                │
+    │ str                │
+    ╞════════════════════╡
+    │ person:ada@x.io    │
+    │ service_account:CI │
+    └────────────────────┘
+    """
+    person = pl.col("user_type").cast(pl.String) == "person"
+    name = pl.col("user").cast(pl.String)
+    return (
+        pl.when(person)
+        .then(pl.lit("person:") + name.str.to_lowercase())
+        .otherwise(pl.lit("service_account:") + name)
+        .alias("user_key")
+    )
+
+
+def as_columns(
+    by: str | Sequence[str] | None,
+    frame: pl.DataFrame | pl.LazyFrame,
+    *,
+    reserved: Iterable[str] = (),
+    table: str = ACTIVITY,
+) -> list[str]:
+    """Return the columns to group by as a list, each checked to be there.
+
+    Parameters
+    ----------
+    by : str or sequence of str or None
+        As the caller gave it; None is no grouping.
+    frame : DataFrame or LazyFrame
+        The frame that must have them.
+    reserved : iterable of str
+        Names the result uses itself: a group of that name would stand in it twice.
+
+    Raises
+    ------
+    TableError
+        A column that the frame does not have, with the nearest that it has.
+    ValueError
+        A column named twice, or one that the result needs for itself.
+    """
+    columns = [] if by is None else [by] if isinstance(by, str) else list(by)
+    require(columns_of(frame), tuple(columns), table=table)
+    if len(set(columns)) < len(columns):
+        raise ValueError(f"by={by!r} names a column twice.")
+    taken = [name for name in columns if name in set(reserved)]
+    if taken:
+        raise ValueError(
+            f"by={taken[0]!r} is a column of the result itself. Hint: rename yours before, "
+            f"with frame.rename({{{taken[0]!r}: 'my_{taken[0]}'}})."
+        )
+    return columns
+
+
+def row_days(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> tuple[pl.Expr, pl.Expr]:
+    """Return the first and the last day of each row: its ``date`` twice, or its period's ends.
+
+    Raises
+    ------
+    TableError
+        Neither ``date`` nor ``period_start`` and ``period_end``, or one that is not a pl.Date.
+    """
+    schema = columns_of(frame)
+    names = ("date", "date") if "date" in schema else ("period_start", "period_end")
+    if not any(name in schema for name in names):
+        raise TableError(
+            f"The table {table} needs the column 'date', or 'period_start' and 'period_end'. "
+            f"It has: {', '.join(schema.names()) or 'no columns'}.",
+            table=table,
+            missing=("date",),
+        )
+    require(schema, names, table=table)
+    for name in names:
+        if schema[name] != pl.Date():
+            raise TableError(
+                f"The table {table} has {name!r} as {schema[name]}, and it should be Date (UTC days).",
+                table=table,
+                hint=f"cast it: frame.with_columns(pl.col({name!r}).cast(pl.Date)).",
+            )
+    return pl.col(names[0]), pl.col(names[1])
+
+
+def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> Span | None:
+    """Return the first and last day of a frame, whoever was active; None when it has no rows.
+
+    Raises
+    ------
+    TableError
+        A row without a day, or one whose period ends before it starts.
+    """
+    start, end = row_days(frame, table=table)
+    facts = frame.lazy().select(
+        first=start.min(),
+        last=end.max(),
+        dayless=(start.is_null() | end.is_null()).sum(),
+        backward=(end < start).sum(),
+    )
+    first, last, dayless, backward = facts.collect().row(0)
+    if dayless:
+        raise TableError(f"The table {table} has {dayless} rows without a day.", table=table, hint="drop or mend them.")
+    if backward:
+        raise TableError(
+            f"The table {table} has {backward} rows whose period_end is before their period_start.",
+            table=table,
+            hint="they may be swapped.",
+        )
+    return None if first is None else Span(first, last)
+
+
+def data_end(
+    frame: pl.DataFrame | pl.LazyFrame, as_of: date | str | None = None, *, table: str = ACTIVITY
+) -> date | None:
+    """Return the last day of the data: ``as_of``, or else the last day any row reaches.
+
+    It is taken before users are selected: a day on which only automation worked is a day that is
+    known. None when the frame is empty and no ``as_of`` is given.
+    """
+    if as_of is not None:
+        return parse_day(as_of, name="as_of")
+    span = data_span(frame, table=table)
+    return None if span is None else span.last
+
+
+def period_start(day: pl.Expr, every: Every) -> pl.Expr:
+    """Return the first day of the calendar period that holds each day (weeks from Monday)."""
+    check_every(every)
+    return day if every == "1d" else day.dt.truncate(every)
+
+
+def period_end(start: pl.Expr, every: Every) -> pl.Expr:
+    """Return the last day of the whole calendar period that begins on each day."""
+    check_every(every)
+    return start.dt.offset_by(every).dt.offset_by("-1d")
+
+
+def is_complete(start: pl.Expr, every: Every, end: date | None) -> pl.Expr:
+    """Tell of each period whether it is over: its last day is at or before the last day of the data."""
+    return period_end(start, every) <= pl.lit(end, dtype=pl.Date)
