@@ -1,0 +1,16 @@
+"""One chart for each analysis table, and the theme they share.
+
+A chart function takes the table of the same name and returns an Altair chart, neither shown nor
+saved. It draws what the table says and computes no metric. All take the same keywords:
+``population`` (who is counted), ``as_of`` (the last day of the data), ``sample`` (say that the
+organisation is made up) and ``width``. In a notebook, call :func:`setup` once.
+"""
+
+from __future__ import annotations
+
+from augment_insights.charts.acceptance import acceptance_rate
+from augment_insights.charts.adoption import active_users
+from augment_insights.charts.retention import cohort_retention
+from augment_insights.charts.theme import setup
+
+__all__ = ["acceptance_rate", "active_users", "cohort_retention", "setup"]

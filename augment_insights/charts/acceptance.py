@@ -1,0 +1,206 @@
+"""Charts of how much of what was suggested is accepted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from augment_insights.charts import caption
+from augment_insights.charts.theme import ACCENT, HEIGHT, LIGHT, WIDTH, load_altair
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    import altair as alt
+
+    from augment_insights.periods import Every
+
+_COLUMNS = (
+    "users",
+    "suggested_count",
+    "accepted_count",
+    "acceptance_rate",
+    "acceptance_rate_low",
+    "acceptance_rate_high",
+)
+_HEADING = "acceptance rate of inline completions"
+_ROW_HEIGHT = 24
+_MAX_GROUPS = 40
+
+
+def acceptance_rate(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+    every: str | None = None,
+) -> alt.LayerChart:
+    """Draw how much of what was suggested is accepted, over time or group by group.
+
+    A table by period gives a line with its 95% interval as a band; a period that ends after
+    ``as_of`` is an open point on a dashed line. A table by groups without periods gives a dot with
+    whiskers a group, highest rate first: at most the 40 with most suggestions, and the subtitle says so. By
+    both: a line a group, at most six. A rate that is null (nothing was suggested) leaves a gap, never a zero. The
+    chart computes no rate.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.acceptance_rate``: one row a period, a group, or both.
+    population : str
+        Who is counted, for the subtitle.
+    as_of : date or str, optional
+        The last day of the data: for the subtitle, and to tell which period is not over.
+    sample : bool
+        Say in the subtitle that the organisation is made up.
+    width : int
+        Width of the plot in pixels.
+    every : {"1d", "1w", "1mo", "1q"}, optional
+        The period of the rows. Left out, it is read off the distance between them.
+
+    Returns
+    -------
+    alt.LayerChart
+        Neither shown nor saved; it holds the drawn columns only.
+
+    Raises
+    ------
+    TableError
+        When a column is missing.
+
+    See Also
+    --------
+    augment_insights.analysis.acceptance_rate : the table.
+
+    Examples
+    --------
+    >>> teams = pl.DataFrame({
+    ...     "team": ["Payments", "Search"],
+    ...     "users": [12, 9],
+    ...     "suggested_count": [4000, 3000],
+    ...     "accepted_count": [1200, 750],
+    ...     "acceptance_rate": [0.3, 0.25],
+    ...     "acceptance_rate_low": [0.27, 0.21],
+    ...     "acceptance_rate_high": [0.33, 0.29],
+    ... })
+    >>> acceptance_rate(teams, population="engineers").title.subtitle
+    'engineers · 95% intervals'
+    """
+    frame = caption.keep(table, _COLUMNS, name="acceptance_rate")
+    over_time = "period_start" in frame.columns
+    frame = caption.with_group(frame, ("period_start", *_COLUMNS))
+    most = caption.MAX_LINES if over_time else _MAX_GROUPS
+    frame, note = caption.largest_groups(frame, size="suggested_count", most=most)
+    intervals = "95% intervals" if frame["acceptance_rate_low"].count() else ""
+    period = caption.infer_every(frame["period_start"], every) if over_time else None
+    heading = f"{caption.ADJECTIVE.get(period or '', '')} {_HEADING}".strip().capitalize()
+    line = caption.subtitle(
+        population=population,
+        data_to=caption.as_day(as_of),
+        sample=sample,
+        note=" · ".join(part for part in (intervals, note) if part),
+    )
+    if not frame["acceptance_rate"].count():
+        return caption.no_data(heading, line, width=width)
+    chart = _over_time(frame, as_of=caption.as_day(as_of), every=period) if over_time else _by_group(frame)
+    return chart.properties(
+        title=caption.title(heading, line), width=width, description=_describe(frame, heading=heading, line=line)
+    )
+
+
+def _counts() -> list[alt.Tooltip]:
+    """Return the numbers behind a rate, which never travels without them."""
+    import altair as alt  # noqa: PLC0415 (see load_altair)
+
+    return [
+        alt.Tooltip("acceptance_rate:Q", title="Acceptance rate", format=".1%"),
+        alt.Tooltip("accepted_count:Q", title="Accepted", format=",d"),
+        alt.Tooltip("suggested_count:Q", title="Suggested", format=",d"),
+        alt.Tooltip("acceptance_rate_low:Q", title="Interval from", format=".1%"),
+        alt.Tooltip("acceptance_rate_high:Q", title="Interval to", format=".1%"),
+        alt.Tooltip("users:Q", title="Users", format=",d"),
+    ]
+
+
+def _describe(frame: pl.DataFrame, *, heading: str, line: str) -> str:
+    """Say the chart in words, for those who do not see it."""
+    if "period_start" not in frame.columns:
+        return f"Dot plot of the {heading.lower()} ({line}): {frame.height} groups."
+    rated = frame.drop_nulls("acceptance_rate")["period_start"]
+    periods = frame["period_start"].n_unique()
+    first, last = (caption.day_text(day) for day in (rated.min(), rated.max()))  # type: ignore[arg-type]  # dates
+    return f"Line chart of the {heading.lower()} ({line}): {periods} periods, with rates from {first} to {last}."
+
+
+def _over_time(frame: pl.DataFrame, *, as_of: date | None, every: Every | None) -> alt.LayerChart:
+    starts = frame["period_start"].unique().drop_nulls()
+    unfinished = [start for start in starts if as_of and caption.last_day(start, every) > as_of]
+    open_ended = frame.with_columns(~pl.col("period_start").is_in(unfinished).alias("is_complete"))
+    marked = caption.mark_incomplete(open_ended, "acceptance_rate")
+    drawn = marked.select("period_start", "group", *_COLUMNS, "solid", "dashed", "open", "state")
+    return _lines(drawn, every=every).properties(height=HEIGHT)
+
+
+def _lines(drawn: pl.DataFrame, *, every: Every | None) -> alt.LayerChart:
+    load_altair()
+    import altair as alt  # noqa: PLC0415 (see load_altair)
+
+    color = caption.group_color(drawn)
+    tooltip = [
+        alt.Tooltip("period_start:T", title="From", format="%-d %b %Y"),
+        *_counts(),
+        alt.Tooltip("state:N", title=caption.NOUN.get(every or "", "period").capitalize()),
+        *([alt.Tooltip("group:N", title="Group")] if color else []),
+    ]
+    base = alt.Chart(drawn if color else drawn.drop("group")).encode(
+        x=caption.time_axis(drawn["period_start"], every), **color
+    )
+
+    def y(column: str) -> alt.Y:
+        scale = alt.Scale(domainMin=0, nice=True)
+        return alt.Y(f"{column}:Q", title="Accepted of suggested", scale=scale, axis=alt.Axis(format="%"))
+
+    # A band needs two points to be seen; a single period gets a whisker.
+    single = drawn["period_start"].n_unique() == 1
+    interval = base.mark_rule(color=ACCENT, strokeWidth=2) if single else base.mark_area(color=ACCENT, opacity=0.18)
+    return alt.LayerChart(
+        layer=[
+            interval.encode(y=y("acceptance_rate_low"), y2="acceptance_rate_high:Q"),
+            base.mark_line(color=ACCENT, strokeWidth=2.5).encode(y=y("solid")),
+            base.mark_line(color=ACCENT, strokeWidth=2, strokeDash=[5, 4]).encode(y=y("dashed")),
+            base.mark_point(color=ACCENT, filled=True, opacity=1, size=55).encode(y=y("solid"), tooltip=tooltip),
+            base.mark_point(color=ACCENT, fill=LIGHT.surface, opacity=1, size=60, strokeWidth=2).encode(
+                y=y("open"), tooltip=tooltip
+            ),
+        ]
+    )
+
+
+def _by_group(frame: pl.DataFrame) -> alt.LayerChart:
+    load_altair()
+    import altair as alt  # noqa: PLC0415 (see load_altair)
+
+    drawn = (
+        frame.with_columns(pl.col("group").fill_null("all"))
+        .sort("acceptance_rate", "group", descending=[True, False], nulls_last=True)
+        .select("group", *_COLUMNS)
+    )
+    names = drawn["group"].to_list()
+    rate = alt.Axis(format="%", title="Accepted of suggested", grid=True)
+    base = alt.Chart(drawn).encode(
+        y=alt.Y("group:N", sort=names, title=None), tooltip=[alt.Tooltip("group:N", title="Group"), *_counts()]
+    )
+    scale = alt.Scale(domainMin=0, nice=True)
+    return alt.LayerChart(
+        layer=[
+            base.mark_rule(color=ACCENT, strokeWidth=2, opacity=0.55).encode(
+                x=alt.X("acceptance_rate_low:Q", axis=rate, scale=scale), x2="acceptance_rate_high:Q"
+            ),
+            base.mark_point(color=ACCENT, filled=True, opacity=1, size=90).encode(
+                x=alt.X("acceptance_rate:Q", axis=rate, scale=scale)
+            ),
+        ]
+    ).properties(height=_ROW_HEIGHT * len(names))

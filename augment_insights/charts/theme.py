@@ -1,0 +1,236 @@
+"""How every chart looks, and how it reaches the screen without a network.
+
+The look is one quiet theme: categories of Okabe and Ito and the cividis ramp, both chosen to be
+told apart by colour-blind readers. The way to the screen is a bundle of three forms of the chart,
+because no single one works everywhere: JupyterLab draws the first, viewers without scripts (an
+untrusted notebook, a code host's preview) show the second, and a terminal prints the third.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import altair as alt
+
+    Chart = alt.Chart | alt.LayerChart
+    Spec = Mapping[str, Any]
+
+NAME = "augment_insights"
+"""The name under which the theme and the renderer are registered with Altair."""
+
+VEGALITE_VERSION = "6.4"
+"""The Vega-Lite that Altair 6.3 writes, and that vl-convert is asked to compile with."""
+
+VEGA_MIME = "application/vnd.vega.v5+json"
+"""The newest chart format that JupyterLab 4.6 draws by itself; Altair's own is one it does not know."""
+
+CATEGORIES = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
+"""Okabe and Ito's colours without black and yellow, which vanish on a dark or a light page."""
+
+ACCENT = CATEGORIES[0]
+
+RAMP = "cividis"
+
+WIDTH = 720
+HEIGHT = 300
+
+_PNG_SCALE = 2
+_FONT = '"Helvetica Neue", Arial, "Liberation Sans", sans-serif'
+
+
+@dataclass(frozen=True)
+class Palette:
+    """The colours that depend on the paper: the chart's background and what is written on it."""
+
+    paper: str | None
+    ink: str
+    muted: str
+    grid: str
+    ghost: str
+    surface: str
+
+
+LIGHT = Palette(paper="#ffffff", ink="#1b1f24", muted="#57606a", grid="#e4e7eb", ghost="#e8eaed", surface="#ffffff")
+"""For notebooks, images and print."""
+
+
+def config(palette: Palette = LIGHT) -> dict[str, Any]:
+    """Return the theme as a Vega-Lite config, in the colours of a paper."""
+    quiet = {"titleColor": palette.muted, "titleFontSize": 13, "titleFontWeight": "normal"}
+    axis = {
+        "domainColor": palette.grid,
+        "gridColor": palette.grid,
+        "labelColor": palette.muted,
+        "labelFontSize": 13,
+        "labelLimit": 260,
+        "labelPadding": 6,
+        "tickColor": palette.grid,
+        "titlePadding": 10,
+        **quiet,
+    }
+    return {
+        "background": palette.paper,
+        "font": _FONT,
+        "padding": 8,
+        "view": {"stroke": None, "continuousWidth": WIDTH, "continuousHeight": HEIGHT},
+        "title": {
+            "anchor": "start",
+            "color": palette.ink,
+            "fontSize": 19,
+            "fontWeight": 600,
+            "frame": "group",
+            "offset": 16,
+            "subtitleColor": palette.muted,
+            "subtitleFontSize": 13,
+            "subtitlePadding": 6,
+        },
+        "axis": axis,
+        "axisX": {"grid": False},
+        "axisY": {"domain": False, "ticks": False},
+        "legend": {"labelColor": palette.ink, "labelFontSize": 13, "labelLimit": 260, "symbolOpacity": 1, **quiet},
+        "range": {"category": list(CATEGORIES), "heatmap": {"scheme": RAMP}, "ramp": {"scheme": RAMP}},
+        "text": {"color": palette.muted, "fontSize": 13},
+    }
+
+
+@contextmanager
+def without_iri_grammar() -> Iterator[None]:
+    """Let a block import jsonschema without the grammar of international addresses.
+
+    jsonschema builds that grammar on import, for one to two seconds, and treats it as optional;
+    neither charts nor notebooks have a field of that format. What was imported before is left alone.
+    """
+    name = "rfc3987_syntax"
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]  # None is how Python marks "cannot be imported"
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+def load_altair() -> None:
+    """Import Altair the quick way; it costs several times what Polars does, so charts import it late."""
+    with without_iri_grammar():
+        import altair as alt  # noqa: F401, PLC0415 (late on purpose, and only for the import's effect)
+
+
+def to_vegalite(chart: Chart, *, palette: Palette = LIGHT) -> dict[str, Any]:
+    """Return a chart as a Vega-Lite spec in our theme, whichever theme is enabled; a chart's own config wins."""
+    load_altair()
+    import altair as alt  # noqa: PLC0415 (see load_altair)
+
+    with alt.theme.enable("none"):
+        spec: dict[str, Any] = chart.to_dict()
+    own = {key: value for key, value in spec.get("config", {}).items() if key != "view"}
+    painted = {**spec, "config": {**config(palette), **own}}
+    if "layer" in spec:
+        painted["layer"] = [_repaint(layer, palette) for layer in spec["layer"]]
+    return painted
+
+
+def _repaint(layer: Spec, palette: Palette) -> dict[str, Any]:
+    """Give a layer's marks the paper's own colours; a config cannot, as it yields to what a mark says."""
+    swap = {LIGHT.surface: palette.surface, LIGHT.ghost: palette.ghost}
+    mark = layer.get("mark")
+    if not isinstance(mark, dict):
+        return dict(layer)
+    return {
+        **layer,
+        "mark": {key: swap.get(value, value) if isinstance(value, str) else value for key, value in mark.items()},
+    }
+
+
+def to_vega(spec: Spec) -> dict[str, Any]:
+    """Compile a Vega-Lite spec to Vega, as JupyterLab's own older Vega-Lite would draw it differently."""
+    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
+
+    vega: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=VEGALITE_VERSION)
+    return vega
+
+
+def to_svg(spec: Spec) -> str:
+    """Draw a Vega-Lite spec as SVG, fetching nothing."""
+    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
+
+    svg: str = vl_convert.vegalite_to_svg(dict(spec), vl_version=VEGALITE_VERSION, allowed_base_urls=[])
+    return svg
+
+
+def to_png(spec: Spec) -> bytes:
+    """Draw a Vega-Lite spec as PNG at twice the screen's resolution, fetching nothing."""
+    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
+
+    png: bytes = vl_convert.vegalite_to_png(
+        dict(spec), vl_version=VEGALITE_VERSION, scale=_PNG_SCALE, allowed_base_urls=[]
+    )
+    return png
+
+
+def describe(spec: Spec) -> str:
+    """Return what a spec says about itself in words: its description, else its title."""
+    title = spec.get("title", "")
+    named = title.get("text", "") if isinstance(title, dict) else title
+    return str(spec.get("description") or named or "Chart")
+
+
+def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a chart as the forms a notebook front end may choose from, and how to show each."""
+    import base64  # noqa: PLC0415 (with the drawing, which is late too)
+
+    words = describe(spec)
+    # The menu of a chart offers the images, and not the public editor, which would be sent the data.
+    actions = {"export": True, "source": False, "compiled": False, "editor": False}
+    vega = {**to_vega(spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}
+    data: dict[str, Any] = {VEGA_MIME: vega, "text/plain": words}
+    metadata: dict[str, Any] = {VEGA_MIME: {"embed_options": {"actions": actions, "renderer": "svg"}}}
+    if png:
+        image = to_png(spec)
+        data["image/png"] = base64.b64encode(image).decode("ascii")
+        width, height = (int.from_bytes(image[at : at + 4], "big") // _PNG_SCALE for at in (16, 20))  # PNG's header
+        metadata["image/png"] = {"alt": words, "width": width, "height": height}
+    return data, metadata
+
+
+def setup(*, png: bool = True) -> None:
+    """How do charts look right, offline, in this notebook? Call this once, before the first chart.
+
+    Registers and enables the theme and a renderer that draws in JupyterLab without a network,
+    and leaves an image in the notebook for viewers that run no scripts. It may be called again.
+
+    Parameters
+    ----------
+    png : bool
+        Add the image. Without it a live chart is redrawn a little faster.
+
+    See Also
+    --------
+    active_users, acceptance_rate, cohort_retention : the charts.
+
+    Examples
+    --------
+    >>> import altair as alt
+    >>> setup()
+    >>> alt.theme.active, alt.renderers.active
+    ('augment_insights', 'augment_insights')
+    """
+    load_altair()
+    import altair as alt  # noqa: PLC0415 (see load_altair)
+
+    @alt.theme.register(NAME, enable=True)
+    def theme() -> alt.theme.ThemeConfig:
+        return {"config": config()}  # type: ignore[typeddict-item]  # a plain dictionary; Altair checks it when drawn
+
+    def render(spec: dict[str, Any], **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        return mime_bundle(spec, png=png)
+
+    alt.renderers.register(NAME, render)
+    alt.renderers.enable(NAME)
