@@ -1,0 +1,218 @@
+"""From the API's messages to checked tables: columns at once, no row is ever a dictionary."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from augment_insights.errors import DataWarning
+from augment_insights.periods import DayRange, last_published_day
+from augment_insights.tables import METRICS, USER_TYPE, Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from augment_insights.transport.wire import Page
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """The pages that answer for one window of days.
+
+    Attributes
+    ----------
+    asked : DayRange
+        The days that were asked for.
+    pages : list of Page
+        The API's answer, whole.
+    """
+
+    asked: DayRange
+    pages: list[Page]
+
+    @property
+    def answered(self) -> DayRange:
+        """The days that the API says it answered for."""
+        return DayRange(*self.pages[0].metadata.answered)
+
+    @property
+    def rows(self) -> list[Any]:
+        """All rows of all pages."""
+        return [row for page in self.pages for row in page.rows]
+
+
+def daily_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
+    """Read rows that carry their own date: dau-count and daily-usage."""
+    rows = [row for window in fetched for row in window.rows]
+    columns: dict[str, Any] = {"date": [row.date for row in rows]}
+    if "user_count" in table.columns:
+        columns["user_count"] = [row.user_count for row in rows]
+    else:
+        columns |= _metric_columns(rows)
+    return _without_duplicates(_frame(table, columns), table)
+
+
+def user_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
+    """Read rows of users on one day: dau and editor-language."""
+    rows = [row for window in fetched for row in window.rows]
+    columns: dict[str, Any] = {"date": _repeated("date", fetched), **_user_columns(rows)}
+    if "language" in table.columns:
+        columns["language"] = list(map(attrgetter("language"), rows))
+        columns["editor"] = list(map(attrgetter("editor"), rows))
+        columns |= _metric_columns(rows)
+    return _sorted(_without_duplicates(_frame(table, columns), table), table)
+
+
+def period_frame(table: Table, fetched: Sequence[Fetched], periods: Sequence[DayRange]) -> pl.DataFrame:
+    """Read rows of users over windows, and add the windows of a period up to one row a user and period.
+
+    A metric is null where the API left it out in any window of the period: a sum of the rest would
+    pass for the whole.
+
+    Parameters
+    ----------
+    table : Table
+        USER_ACTIVITY.
+    fetched : sequence of Fetched
+        Disjoint windows, each within one period.
+    periods : sequence of DayRange
+        The period of each window, in the same order.
+    """
+    rows = [row for window in fetched for row in window.rows]
+    columns: dict[str, Any] = {
+        "window": _repeated("window", fetched, values=range(len(fetched))),
+        **_user_columns(rows),
+        "active_days": list(map(attrgetter("active_days"), rows)),
+        **_metric_columns(rows),
+    }
+    windows = pl.DataFrame(
+        {
+            "window": range(len(fetched)),
+            "period_start": [period.start for period in periods],
+            "period_end": [period.end for period in periods],
+        },
+        schema={"window": pl.Int64, "period_start": pl.Date, "period_end": pl.Date},
+    )
+    schema = {"window": pl.Int64} | {name: dtype for name, dtype in table.schema.items() if name in columns}
+    frame = pl.DataFrame(columns, schema=schema)
+    frame = _without_duplicates(frame, table, key=["window", "user_type", "user"])
+    summed = _summed_by_user(frame.join(windows, on="window", how="left"))
+    return _sorted(summed.select(table.schema.names()), table)
+
+
+def _summed_by_user(frame: pl.DataFrame) -> pl.DataFrame:
+    metrics = [pl.when(pl.col(name).is_not_null().all()).then(pl.col(name).sum()).alias(name) for name in METRICS]
+    return (
+        frame.group_by("period_start", "period_end", "user_type", user_key().alias("key"), maintain_order=True)
+        .agg(pl.col("user").first(), pl.col("active_days").sum(), *metrics)
+        .drop("key")
+    )
+
+
+def user_key() -> pl.Expr:
+    """Return what users are compared by: e-mails without regard to case, service accounts as they are."""
+    return pl.when(pl.col("user_type") == "person").then(pl.col("user").str.to_lowercase()).otherwise("user")
+
+
+def _frame(table: Table, columns: dict[str, Any]) -> pl.DataFrame:
+    return pl.DataFrame(columns, schema=table.schema)
+
+
+def _repeated(name: str, fetched: Sequence[Fetched], *, values: Sequence[Any] | None = None) -> pl.Series:
+    """Return one value a row: the day (or another value) of the window that the row came in."""
+    values = [window.answered.start for window in fetched] if values is None else values
+    counts = [sum(len(page.rows) for page in window.pages) for window in fetched]
+    dtype = pl.Date if name == "date" else pl.Int64
+    once = pl.DataFrame({name: values, "rows": counts}, schema={name: dtype, "rows": pl.Int64})
+    return once.filter(pl.col("rows") > 0).select(pl.col(name).repeat_by("rows").explode()).to_series()
+
+
+def _user_columns(rows: list[Any]) -> dict[str, pl.Series]:
+    """Tell people from service accounts: an e-mail makes a person."""
+    names = pl.DataFrame(
+        {
+            "email": list(map(attrgetter("user_email"), rows)),
+            "service_account": list(map(attrgetter("service_account_name"), rows)),
+        },
+        schema={"email": pl.String, "service_account": pl.String},
+    )
+    is_person = pl.col("email").fill_null("") != ""
+    kinds = [pl.lit(kind, dtype=USER_TYPE) for kind in ("person", "service_account")]
+    users = names.select(
+        user=pl.when(is_person).then("email").otherwise("service_account"),
+        user_type=pl.when(is_person).then(kinds[0]).otherwise(kinds[1]),
+    )
+    return {"user": users["user"], "user_type": users["user_type"]}
+
+
+def _metric_columns(rows: list[Any]) -> dict[str, list[int | None]]:
+    metrics = list(map(attrgetter("metrics"), rows))
+    return {name: list(map(attrgetter(name), metrics)) for name in METRICS}
+
+
+def _without_duplicates(frame: pl.DataFrame, table: Table, *, key: list[str] | None = None) -> pl.DataFrame:
+    """Keep the first of rows that name the same thing: a row that moved to another page comes twice."""
+    unique = frame.unique(key or list(table.key), keep="first", maintain_order=True)
+    dropped = frame.height - unique.height
+    if dropped:
+        warnings.warn(
+            f"{table.name}: {dropped} duplicate row{'s' if dropped > 1 else ''} dropped, the first of each is kept. "
+            "The data may have changed between two pages. Hint: fetch again to be sure.",
+            DataWarning,
+            stacklevel=2,
+        )
+    return unique
+
+
+def _sorted(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    keys = [pl.col(name) for name in table.key]
+    place = table.key.index("user")
+    return frame.sort(*keys[:place], pl.col("user").str.to_lowercase(), *keys[place:], maintain_order=True)
+
+
+def fill_days(
+    frame: pl.DataFrame, table: Table, days: DayRange, fetched: Sequence[Fetched], *, now: datetime
+) -> pl.DataFrame:
+    """Give each day of the range its row: zeros for a published day that the API omits.
+
+    A day that is not safely published yet has a row only if the API has something to say of it,
+    and a warning either way. A day that the API did not answer for has none.
+    """
+    values = [name for name in table.columns if name != "date"]
+    every_day = pl.DataFrame({"date": pl.date_range(days.start, days.end, eager=True)})
+    answered = [window.answered for window in fetched]
+    is_answered = pl.any_horizontal(*[pl.col("date").is_between(days.start, days.end) for days in answered])
+    is_published = pl.col("date") <= last_published_day(now)
+    joined = every_day.join(frame.with_columns(sent=True), on="date", how="left", maintain_order="left")
+    says_something = pl.col("sent").fill_null(value=False) & pl.any_horizontal(pl.col(values) > 0)
+    kept = joined.filter(is_answered & (is_published | says_something.fill_null(value=False)))
+    filled = kept.with_columns(pl.when(pl.col("sent").is_null()).then(0).otherwise(pl.col(values)).name.keep())
+    return filled.select(table.schema.names())
+
+
+def warn_of_days(table: Table, days: DayRange, fetched: Sequence[Fetched], *, now: datetime) -> None:
+    """Say where the answer is of other days than asked, and which days are not safely published yet."""
+    moved = [window for window in fetched if window.answered != window.asked]
+    if moved:
+        pairs = "; ".join(f"asked {window.asked}, answered {window.answered}" for window in moved[:3])
+        more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""  # noqa: PLR2004 (the three just named)
+        warnings.warn(
+            f"{table.name}: the API answered for other days than asked: {pairs}{more}. "
+            "The table has the days that were answered for.",
+            DataWarning,
+            stacklevel=3,
+        )
+    published = last_published_day(now)
+    if days.end > published:
+        warnings.warn(
+            f"{table.name}: {days.end} is not safely published yet (the API publishes a day at about 02:00 UTC of the "
+            "next); what there is of it is provisional, and a day without data is left out, not zero. "
+            f"Hint: end at {published}, or ask again after 03:00 UTC.",
+            DataWarning,
+            stacklevel=3,
+        )

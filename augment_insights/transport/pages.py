@@ -1,0 +1,202 @@
+"""The page walk: all pages of one answer, from one snapshot, or an error. Never a part of them."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time
+from typing import TYPE_CHECKING
+
+from augment_insights.errors import DataWarning, InvalidRequestError
+from augment_insights.periods import PUBLICATION_CUTOFF, PUBLICATION_TIME
+from augment_insights.transport.wire import Endpoint, Page, WrongShapeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+MOST_PAGES = 20_000
+MOST_EMPTY_PAGES = 3
+MOST_RESTARTS = 2
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One page, and where it came from.
+
+    Attributes
+    ----------
+    page : Page
+        What the API said.
+    created_at : datetime
+        When the API said it.
+    cache_key : str or None
+        Under which key the cache keeps it.
+    """
+
+    page: Page
+    created_at: datetime
+    cache_key: str | None
+
+
+class SnapshotChangedError(Exception):
+    """The pages so far and the next one are not of one snapshot."""
+
+
+@dataclass
+class Walk:
+    """The pages of one answer so far, and the checks that the next has to pass."""
+
+    endpoint: Endpoint
+    answers: list[Answer] = field(default_factory=list)
+    cursors: set[str] = field(default_factory=set)
+    empty_in_a_row: int = 0
+
+    def add(self, answer: Answer) -> str | None:
+        """Take a page in, and return the cursor of the next; None at the end.
+
+        Raises
+        ------
+        SnapshotChangedError
+            The page is older than the first, or data was published between the two.
+        WrongShapeError
+            The pages are of different days, do not end, or do not say how they go on.
+        """
+        if self.answers:
+            self._check_same_snapshot(answer)
+        self.answers.append(answer)
+        pagination = answer.page.pagination
+        if pagination is None or not pagination.has_more:
+            return None
+        self.empty_in_a_row = 0 if answer.page.rows else self.empty_in_a_row + 1
+        if self.empty_in_a_row >= MOST_EMPTY_PAGES:
+            raise WrongShapeError(f"{MOST_EMPTY_PAGES} empty pages in a row that say there is more", "$.pagination")
+        if len(self.answers) >= MOST_PAGES:
+            raise WrongShapeError(f"no end after {MOST_PAGES:,} pages", "$.pagination.has_more")
+        cursor = pagination.next_cursor
+        if not cursor:
+            raise WrongShapeError("has_more is true and there is no next_cursor", "$.pagination.next_cursor")
+        if cursor in self.cursors:
+            raise WrongShapeError("a cursor came a second time: the pages go in a circle", "$.pagination.next_cursor")
+        self.cursors.add(cursor)
+        return cursor
+
+    def _check_same_snapshot(self, answer: Answer) -> None:
+        first = self.answers[0]
+        if answer.page.metadata.answered != first.page.metadata.answered:
+            raise WrongShapeError("the pages of one answer are of different days", "$.metadata")
+        if not same_snapshot(first.created_at, answer.created_at):
+            raise SnapshotChangedError
+
+    @property
+    def pages(self) -> list[Page]:
+        """The pages, in order."""
+        return [answer.page for answer in self.answers]
+
+    @property
+    def cache_keys(self) -> list[str]:
+        """The keys under which the pages are cached."""
+        return [answer.cache_key for answer in self.answers if answer.cache_key]
+
+
+def same_snapshot(first: datetime, later: datetime) -> bool:
+    """Tell whether two moments lie in this order with no publication of data between them.
+
+    Data is published at about 02:00 UTC and taken as safely out at 03:00; either divides.
+
+    Examples
+    --------
+    >>> evening, night = datetime(2026, 3, 1, 23, tzinfo=UTC), datetime(2026, 3, 2, 1, tzinfo=UTC)
+    >>> same_snapshot(evening, night), same_snapshot(night, evening)
+    (True, False)
+    >>> same_snapshot(night, datetime(2026, 3, 2, 2, 30, tzinfo=UTC))
+    False
+    """
+    return first <= later and _divisions_before(first) == _divisions_before(later)
+
+
+def _divisions_before(moment: datetime) -> int:
+    """Count the dividing moments up to this one, since a day long past."""
+    day = moment.astimezone(UTC).date()
+    passed = sum(moment >= datetime.combine(day, at, tzinfo=UTC) for at in _DIVISIONS)
+    return day.toordinal() * len(_DIVISIONS) + passed
+
+
+_DIVISIONS: tuple[time, ...] = (PUBLICATION_TIME, PUBLICATION_CUTOFF)
+
+
+def walk(
+    endpoint: Endpoint,
+    params: Mapping[str, str],
+    *,
+    ask: Callable[[Endpoint, Mapping[str, str]], Answer],
+    forget: Callable[[list[str]], None],
+    expect_more: Callable[[], None],
+) -> list[Page]:
+    """Fetch all pages of one answer.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+        What to ask.
+    params : Mapping
+        The question, without page size and cursor.
+    ask : callable
+        Gets one page, from the cache or the API.
+    forget : callable
+        Drops pages from the cache by key, before the walk starts again.
+    expect_more : callable
+        Told of each further page.
+
+    Raises
+    ------
+    WrongShapeError
+        See :meth:`Walk.add`.
+    InvalidRequestError
+        The question was refused, or the cursors expired more than twice.
+    """
+    for restart in range(MOST_RESTARTS + 1):
+        walked = Walk(endpoint)
+        try:
+            _walk_once(walked, params, ask=ask, expect_more=expect_more)
+        except SnapshotChangedError:
+            last_try = restart == MOST_RESTARTS
+            if last_try:
+                raise WrongShapeError("data was published during each of three tries", "$.metadata") from None
+        except InvalidRequestError:
+            cursor_expired = bool(walked.answers)
+            if not cursor_expired or restart == MOST_RESTARTS:
+                raise
+        else:
+            _warn_of_lost_rows(endpoint, walked.pages)
+            return walked.pages
+        forget(walked.cache_keys)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _walk_once(
+    walked: Walk,
+    params: Mapping[str, str],
+    *,
+    ask: Callable[[Endpoint, Mapping[str, str]], Answer],
+    expect_more: Callable[[], None],
+) -> None:
+    sized = (
+        dict(params) if walked.endpoint.page_size is None else {**params, "page_size": str(walked.endpoint.page_size)}
+    )
+    answer = ask(walked.endpoint, sized)
+    while cursor := walked.add(answer):
+        expect_more()
+        answer = ask(walked.endpoint, {**sized, "cursor": cursor})
+
+
+def _warn_of_lost_rows(endpoint: Endpoint, pages: list[Page]) -> None:
+    """Warn where the API says it returned more rows than came; how it counts is not documented for pages."""
+    stated = [page.metadata.returned for page in pages if page.metadata.returned is not None]
+    came = sum(len(page.rows) for page in pages)
+    if stated and came < min(sum(stated), max(stated)):
+        warnings.warn(
+            f"{endpoint.name}: the API says it returned {max(stated)} rows, and {came} came. "
+            "Hint: compare with the daily counts before you rely on them.",
+            DataWarning,
+            stacklevel=2,
+        )

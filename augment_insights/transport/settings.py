@@ -1,0 +1,127 @@
+"""Where the API is, who asks, and where the cache lies: settings read, checked and kept from sight."""
+
+from __future__ import annotations
+
+import os
+from hashlib import blake2b
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from augment_insights.errors import ConfigurationError
+
+TOKEN_VARIABLE = "AUGMENT_API_TOKEN"  # noqa: S105 (the name of the variable, not a token)
+URL_VARIABLE = "AUGMENT_API_URL"
+CACHE_VARIABLE = "AUGMENT_INSIGHTS_CACHE"
+PROGRESS_VARIABLE = "AUGMENT_INSIGHTS_PROGRESS"
+
+DEFAULT_BASE_URL = "https://api.augmentcode.com"
+
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_REDACTED = "[token]"
+
+
+class Token:
+    """The API token, shown nowhere: its text comes out of :meth:`reveal` alone, to be sent."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        text = text.strip()
+        printable = text.isascii() and text.isprintable() and " " not in text
+        if not text or not printable:
+            what = "is empty" if not text else "holds blanks, line breaks or characters outside ASCII"
+            raise ConfigurationError(
+                f"The API token {what}. Hint: copy it again from Augment's settings into {TOKEN_VARIABLE}.",
+                setting=TOKEN_VARIABLE,
+            )
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Token(hidden)"
+
+    def __reduce__(self) -> tuple[type, tuple[str, ...]]:
+        raise TypeError("A token is not pickled. Hint: make a Client in each process, from the environment.")
+
+    def reveal(self) -> str:
+        """Return the text, for the one header that needs it."""
+        return self._text
+
+    def redact(self, text: str) -> str:
+        """Return the text with the token struck out, should a server echo it."""
+        return text.replace(self._text, _REDACTED)
+
+    def is_in(self, data: bytes) -> bool:
+        """Tell whether the token stands in these bytes."""
+        return self._text.encode() in data
+
+    def fingerprint(self, base_url: str) -> str:
+        """Return 16 hexadecimal digits that differ for each token and base URL, and tell neither."""
+        digest = blake2b(digest_size=8, key=b"augment-insights cache")
+        digest.update(f"{base_url}\n{self._text}".encode())
+        return digest.hexdigest()
+
+
+def read_token(token: str | None) -> Token:
+    """Return the token given, or the environment's."""
+    text = os.environ.get(TOKEN_VARIABLE) if token is None else token
+    if text is None:
+        raise ConfigurationError(
+            f"There is no API token. Hint: set the environment variable {TOKEN_VARIABLE}, "
+            "or use the built-in sample organisation: Client.sample(), or --sample on the command line.",
+            setting=TOKEN_VARIABLE,
+        )
+    return Token(text)
+
+
+def read_base_url(base_url: str | None) -> str:
+    """Return the base URL given, the environment's, or the API's own, without a trailing slash.
+
+    https anywhere, plain http to this machine only: a token is not sent in the clear.
+    """
+    text = (base_url if base_url is not None else os.environ.get(URL_VARIABLE)) or DEFAULT_BASE_URL
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urlsplit(""), None, None
+    clean = not (parts.username or parts.password or parts.query or parts.fragment)
+    allowed = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
+    if host and clean and allowed:
+        shown_host = f"[{host}]" if ":" in host else host
+        shown_port = "" if port is None else f":{port}"
+        return f"{parts.scheme}://{shown_host}{shown_port}{parts.path.rstrip('/')}"
+    raise ConfigurationError(
+        "The API's base URL cannot be used: it must be https://HOST, or http:// to this machine, "
+        f"without user, query or fragment. Hint: leave {URL_VARIABLE} unset for {DEFAULT_BASE_URL}.",
+        setting=URL_VARIABLE,
+    )
+
+
+def cache_root() -> Path:
+    """Return the folder for caches: the environment's, or the user's cache folder on this system."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).expanduser()
+    from platformdirs import user_cache_path  # noqa: PLC0415 (only needed where nothing was named)
+
+    return user_cache_path("augment-insights", appauthor=False)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder that its owner alone can look into."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid == _user_id():
+        folder.chmod(0o700)
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file that its owner alone can read, before anything is written to it."""
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    os.close(descriptor)
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _user_id() -> int:
+    """Return the user's number; systems without one (Windows) protect a user's folders by themselves."""
+    return os.getuid() if hasattr(os, "getuid") else 0
