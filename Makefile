@@ -1,0 +1,46 @@
+# Each target makes its own .venv when there is none, and installs what it needs into it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# With a token in AUGMENT_API_TOKEN the report is of the real organisation, without one of the sample.
+SOURCE := $(if $(AUGMENT_API_TOKEN),,--sample)
+
+.PHONY: report test lab check bench lock clean
+
+report: $(VENV)/.installed
+	$(BIN)/augment-insights report overview $(SOURCE)
+
+lab: $(VENV)/.installed
+	$(BIN)/jupyter lab notebooks
+
+test: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python -m benchmarks
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[test,check]'
+	touch $@ $(VENV)/.installed
+
+# Versions only: no hashes, and no host name of any index.
+lock: pyproject.toml
+	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade --quiet \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,254 @@
+"""The command line: reads arguments, calls one public function, prints its answer."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from augment_insights import __version__
+from augment_insights.errors import ConfigurationError, InsightsError, InsightsWarning, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import polars as pl
+
+    from augment_insights.transport import Client
+
+app = typer.Typer(
+    name="augment-insights",
+    help="Measure how an organisation adopts Augment Code, from its Analytics API.",
+    epilog="The API token is read from AUGMENT_API_TOKEN. Without one, try --sample.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they show the values of variables
+    rich_markup_mode=None,  # rich costs more to import than everything else here
+)
+cache_app = typer.Typer(help="Look at the cache of answers, or empty it.", no_args_is_help=True)
+app.add_typer(cache_app, name="cache")
+
+StartDate = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First day (UTC), included.")]
+EndDate = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day (UTC), included.")]
+Sample = Annotated[bool, typer.Option("--sample", help="Use the built-in, made-up organisation: no token, no network.")]
+
+
+class Every(StrEnum):
+    """The periods of ``fetch user_activity --every``."""
+
+    DAY = "1d"
+    WEEK = "1w"
+    MONTH = "1mo"
+    QUARTER = "1q"
+
+
+def main() -> None:
+    """Run the command line: one line and exit code 1 for an error of ours, a traceback for a bug."""
+    warnings.showwarning = _print_warning
+    try:
+        app()
+    except InsightsError as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+
+
+def _print_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Print our own warnings as one line; others as Python does."""
+    if issubclass(category, InsightsWarning):
+        typer.echo(f"Warning: {message}", err=True)
+    else:
+        typer.echo(warnings.formatwarning(message, category, filename, lineno, line), file=file, err=True)
+
+
+def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it with the option's value)
+    if wanted:
+        typer.echo(f"augment-insights {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Measure how an organisation adopts Augment Code, from its Analytics API."""
+
+
+@app.command()
+def report(
+    template: Annotated[str, typer.Argument(help="Which report, such as overview.")],
+    *,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    sample: Sample = False,
+    output_dir: Annotated[Path, typer.Option(help="Folder for the finished files.")] = Path("reports"),
+) -> None:
+    """Write a finished report: one HTML file to share, and the notebook that made it."""
+    from augment_insights import reports  # noqa: PLC0415 (a command imports what it needs)
+
+    written = reports.write(
+        template,
+        start_date=start_date,
+        end_date=end_date,
+        source="sample" if sample else "api",
+        output_dir=output_dir,
+    )
+    for path in written.paths:
+        typer.echo(path)
+
+
+@app.command()
+def fetch(
+    endpoint: Annotated[str, typer.Argument(help="dau_count, dau, daily_usage, user_activity or editor_language.")],
+    *,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="FILE.parquet, FILE.csv or FILE.ndjson.")],
+    date: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="One day, for dau and editor_language.")
+    ] = None,
+    start_date: StartDate = None,
+    end_date: EndDate = None,
+    every: Annotated[Every | None, typer.Option(help="One row a user and period, for user_activity.")] = None,
+    sample: Sample = False,
+) -> None:
+    """Fetch one table from the API, or from the cache, into a file."""
+    from augment_insights.export import format_of, write_table  # noqa: PLC0415 (a command imports what it needs)
+
+    format_of(out)  # before the first request
+    ask = _fetcher(endpoint, date=date, every=every)
+    with _client(sample=sample) as client:
+        table = ask(start_date=start_date, end_date=end_date, client=client)
+    typer.echo(f"{write_table(table, out)}: {table.height} rows")
+
+
+def _fetcher(endpoint: str, *, date: str | None, every: Every | None) -> Callable[..., pl.DataFrame]:
+    """Return the fetch function of an endpoint, with the options that it alone takes."""
+    from functools import partial  # noqa: PLC0415
+
+    from augment_insights import fetch as functions  # noqa: PLC0415 (a command imports what it needs)
+
+    name = endpoint.replace("-", "_")
+    if name not in functions.__all__:
+        raise ConfigurationError(
+            f"{endpoint!r} is not an endpoint.{did_you_mean(name, functions.__all__)}", setting="ENDPOINT"
+        )
+    ask: Callable[..., pl.DataFrame] = getattr(functions, name)
+    takes = {"dau": {"date"}, "editor_language": {"date"}, "user_activity": {"every"}}.get(name, set())
+    given = {option: value for option, value in (("date", date), ("every", every)) if value is not None}
+    for option in sorted(given.keys() - takes):
+        raise ConfigurationError(f"{endpoint} takes no --{option}. Hint: leave it out.", setting=option)
+    return partial(ask, **{option: str(value) for option, value in given.items()})
+
+
+def _client(*, sample: bool) -> Client:
+    from augment_insights.transport import Client  # noqa: PLC0415 (a command imports what it needs)
+
+    return Client.sample() if sample else Client()
+
+
+@cache_app.command("info")
+def cache_info() -> None:
+    """Show where the cache lies and what is in it."""
+    from augment_insights.transport.cache import cache_files  # noqa: PLC0415 (a command imports what it needs)
+    from augment_insights.transport.settings import cache_root  # noqa: PLC0415
+
+    files = cache_files(cache_root())
+    typer.echo(f"Cache folder: {cache_root()}")
+    for file in files:
+        size = f"{file.size_bytes / 1e6:.1f} MB"
+        typer.echo(f"  {file.path.name}: {file.answers} answers, {file.expired} expired, {size}")
+    if not files:
+        typer.echo("  empty")
+
+
+@cache_app.command("clear")
+def cache_clear() -> None:
+    """Delete every cached answer; the rate limit is remembered."""
+    from augment_insights.transport.cache import clear_cache  # noqa: PLC0415 (a command imports what it needs)
+    from augment_insights.transport.settings import cache_root  # noqa: PLC0415
+
+    gone = clear_cache(cache_root())
+    answers = sum(file.answers + file.expired for file in gone)
+    typer.echo(f"Deleted {len(gone)} cache files with {answers} answers from {cache_root()}")
+
+
+@app.command()
+def serve(
+    *,
+    records: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A JSON file of records; left out, the sample organisation.")
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 takes a free one.")] = 8765,
+    enforce_limits: Annotated[
+        bool, typer.Option("--enforce-limits", help="Answer 429 beyond 20 at once and 10 a minute.")
+    ] = False,
+) -> None:
+    """Serve the Analytics API on this machine, over made-up or given records, to try clients against."""
+    from augment_insights import sample  # noqa: PLC0415 (a command imports what it needs)
+
+    now = _utc_now
+    organisation = (
+        sample.SampleOrganisation(now().date()) if records is None else sample.RecordStore(_read_records(records))
+    )
+    limit = sample.TokenBucket() if enforce_limits else None
+    with sample.serve(sample.AnalyticsApp(organisation, now=now, rate_limit=limit), port=port) as url:
+        typer.echo(f"Serving on {url} until Ctrl-C. Any token will do:")
+        typer.echo(f"  AUGMENT_API_URL={url} AUGMENT_API_TOKEN=any augment-insights report overview")
+        _wait_for_interrupt()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _wait_for_interrupt() -> None:
+    from threading import Event  # noqa: PLC0415
+
+    try:
+        Event().wait()
+    except KeyboardInterrupt:
+        typer.echo("Stopped.")
+
+
+def _read_records(path: Path) -> list[dict[str, Any]]:
+    """Read a JSON file that is a list of records, or an object with one under ``records``."""
+    import json  # noqa: PLC0415
+
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"The records in {path} cannot be read: {error}.", setting="records") from error
+    found = content.get("records") if isinstance(content, dict) else content
+    if isinstance(found, list):
+        return found
+    raise ConfigurationError(
+        f"There are no records in {path}. Hint: a JSON list, or an object with a list under 'records'.",
+        setting="records",
+    )
+
+
+@app.command()
+def sample_roster(
+    out: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the CSV.")] = Path("roster.csv"),
+) -> None:
+    """Write the sample organisation's roster (who has a licence, in which team) as CSV."""
+    from augment_insights import sample  # noqa: PLC0415 (a command imports what it needs)
+
+    typer.echo(sample.write_roster(out, _utc_now().date()))
+
+
+if __name__ == "__main__":
+    main()
