@@ -218,3 +218,198 @@ ENDPOINT_TABLES: Mapping[str, Table] = {
     table.name: table for table in (DAU_COUNT, DAU, DAILY_USAGE, USER_ACTIVITY, EDITOR_LANGUAGE)
 }
 """The five tables that come from the API, by name."""
+
+# ---- Activity over time: what analysis answers. Grouped with by=, the groups stand before the first count. ----
+
+_COMPLETE = Column(pl.Boolean(), "whether the data reaches the end of it")
+_ANALYSIS_PERIOD_START = Column(pl.Date(), "first UTC day of the calendar period")
+_ANALYSIS_PERIOD_END = Column(pl.Date(), "last UTC day of the whole calendar period")
+_WINDOW_DAYS = Column(pl.Int64(), "length of the window in days, the date included")
+_RATE_LOW = Column(pl.Float64(), "lower bound of the rate's 95 % interval", nullable=True)
+_RATE_HIGH = Column(pl.Float64(), "upper bound of the rate's 95 % interval", nullable=True)
+
+ACTIVE_USERS = Table(
+    name="active_users",
+    grain="one row a calendar period",
+    key=("period_start",),
+    columns={
+        "period_start": _ANALYSIS_PERIOD_START,
+        "period_end": _ANALYSIS_PERIOD_END,
+        "active_users": Column(pl.Int64(), "users active on at least one day of the period"),
+        "is_complete": _COMPLETE,
+    },
+    source="analysis.active_users",
+)
+
+ROLLING_ACTIVE_USERS = Table(
+    name="rolling_active_users",
+    grain="one row a UTC day and window",
+    key=("date", "window_days"),
+    columns={
+        "date": _DATE,
+        "window_days": _WINDOW_DAYS,
+        "active_users": Column(pl.Int64(), "users active on at least one day of the window that ends on the date"),
+        "is_complete": Column(pl.Boolean(), "whether the data reaches back to the window's first day"),
+    },
+    source="analysis.rolling_active_users",
+)
+
+STICKINESS = Table(
+    name="stickiness",
+    grain="one row a UTC day",
+    key=("date",),
+    columns={
+        "date": _DATE,
+        "window_days": _WINDOW_DAYS,
+        "mean_daily_users": Column(pl.Float64(), "mean of the daily active users over the window"),
+        "active_users": Column(pl.Int64(), "users active on at least one day of the window"),
+        "stickiness_rate": Column(pl.Float64(), "mean_daily_users / active_users, 0 to 1", nullable=True),
+        "is_complete": Column(pl.Boolean(), "whether the data reaches back to the window's first day"),
+    },
+    source="analysis.stickiness",
+)
+
+ACTIVE_DAY_DISTRIBUTION = Table(
+    name="active_day_distribution",
+    grain="one row a number of active days, 1 to the window's length",
+    key=("active_days",),
+    columns={
+        "active_days": Column(pl.Int64(), "days with activity in the window"),
+        "users": Column(pl.Int64(), "users who were active on exactly so many days"),
+    },
+    source="analysis.active_day_distribution",
+)
+
+ADOPTION_CURVE = Table(
+    name="adoption_curve",
+    grain="one row a calendar period",
+    key=("period_start",),
+    columns={
+        "period_start": _ANALYSIS_PERIOD_START,
+        "new_users": Column(pl.Int64(), "users first seen in the period"),
+        "cumulative_users": Column(pl.Int64(), "users seen in the period or before, the look-back included"),
+    },
+    source="analysis.adoption_curve",
+)
+
+LICENSED_ADOPTION_CURVE = Table(
+    name="licensed_adoption_curve",
+    grain="one row a calendar period",
+    key=("period_start",),
+    columns={
+        **ADOPTION_CURVE.columns,
+        "licensed_users": Column(pl.Int64(), "users who got a licence in the period or before"),
+        "adoption_rate": Column(pl.Float64(), "cumulative_users / licensed_users", nullable=True),
+    },
+    source="analysis.adoption_curve with licences",
+)
+
+TIME_TO_FIRST_USE = Table(
+    name="time_to_first_use",
+    grain="one row a number of days since the licence began",
+    key=("days",),
+    columns={
+        "days": Column(pl.Int64(), "days since the licence began; 0 is its first day"),
+        "at_risk_users": Column(pl.Int64(), "users who had not started before, and are still followed"),
+        "started_users": Column(pl.Int64(), "users whose first activity is on that day"),
+        "started_rate": Column(pl.Float64(), "share started by then, 1 - Kaplan-Meier survival, 0 to 1"),
+        "started_rate_low": _RATE_LOW,
+        "started_rate_high": _RATE_HIGH,
+    },
+    source="analysis.time_to_first_use",
+)
+
+LIFECYCLE = Table(
+    name="lifecycle",
+    grain="one row a calendar period",
+    key=("period_start",),
+    columns={
+        "period_start": _ANALYSIS_PERIOD_START,
+        "new_users": Column(pl.Int64(), "users never active before the period"),
+        "returning_users": Column(pl.Int64(), "active users who were active in the period before too", nullable=True),
+        "resurrected_users": Column(
+            pl.Int64(), "active users seen before, but not in the period before", nullable=True
+        ),
+        "dormant_users": Column(pl.Int64(), "users active in the period before and not in this one", nullable=True),
+        "active_users": Column(pl.Int64(), "users active in the period"),
+        "is_complete": _COMPLETE,
+    },
+    source="analysis.lifecycle",
+)
+
+COHORT_RETENTION = Table(
+    name="cohort_retention",
+    grain="one row a cohort and period since it began",
+    key=("cohort", "period"),
+    columns={
+        "cohort": Column(pl.Date(), "first UTC day of the calendar period in which the cohort began"),
+        "period": Column(pl.Int64(), "periods since then; 0 is the cohort's own"),
+        "cohort_users": Column(pl.Int64(), "users in the cohort"),
+        "retained_users": Column(pl.Int64(), "those active in the period (unbounded: or later)", nullable=True),
+        "retention_rate": Column(pl.Float64(), "retained_users / cohort_users, 0 to 1", nullable=True),
+        "retention_rate_low": _RATE_LOW,
+        "retention_rate_high": _RATE_HIGH,
+        "is_complete": _COMPLETE,
+    },
+    source="analysis.cohort_retention",
+)
+
+RETENTION_CURVE = Table(
+    name="retention_curve",
+    grain="one row a period since the cohorts began",
+    key=("period",),
+    columns={
+        "period": Column(pl.Int64(), "periods since the cohort began; 0 is the cohort's own"),
+        "cohorts": Column(pl.Int64(), "cohorts with users that have reached the period"),
+        "eligible_users": Column(pl.Int64(), "users of these cohorts"),
+        "retained_users": Column(pl.Int64(), "those active in the period (unbounded: or later)"),
+        "retention_rate": Column(pl.Float64(), "retained_users / eligible_users, 0 to 1", nullable=True),
+        "retention_rate_low": _RATE_LOW,
+        "retention_rate_high": _RATE_HIGH,
+    },
+    source="analysis.retention_curve",
+)
+
+SURVIVAL = Table(
+    name="survival",
+    grain="one row a number of days since the first activity",
+    key=("days",),
+    columns={
+        "days": Column(pl.Int64(), "days since the first activity"),
+        "at_risk_users": Column(pl.Int64(), "users who had not lapsed before, and are still followed"),
+        "lapsed_users": Column(pl.Int64(), "users whose silence begins on that day"),
+        "survival_rate": Column(pl.Float64(), "share not yet lapsed, Kaplan-Meier, 0 to 1"),
+        "survival_rate_low": _RATE_LOW,
+        "survival_rate_high": _RATE_HIGH,
+    },
+    source="analysis.survival",
+)
+
+
+# What the analysis answers: rates, features, comparisons, reconciliation. A table that can be grouped names its own
+# columns only; the columns grouped by come besides.
+
+
+def _rate(name: str, meaning: str) -> dict[str, Column]:
+    """Return the columns of a rate and its 95 % interval."""
+    return {
+        name: Column(pl.Float64(), f"{meaning}, 0 to 1; null without a denominator", nullable=True),
+        f"{name}_low": Column(pl.Float64(), "lower bound of its 95 % interval", nullable=True),
+        f"{name}_high": Column(pl.Float64(), "upper bound of its 95 % interval", nullable=True),
+    }
+
+
+ACCEPTANCE_RATE = Table(
+    name="acceptance_rate",
+    grain="one row a group and period; the columns grouped by, and period_start, come first",
+    key=(),
+    columns={
+        "users": Column(
+            pl.Int64(), "distinct users with a suggestion; null where the frame has no users", nullable=True
+        ),
+        "suggested_count": Column(pl.Int64(), "suggested completions, or lines", nullable=True),
+        "accepted_count": Column(pl.Int64(), "accepted of them", nullable=True),
+        **_rate("acceptance_rate", "accepted_count / suggested_count"),
+    },
+    source="analysis.acceptance_rate",
+)

@@ -1,0 +1,236 @@
+"""Who stays? The share of a cohort that is active again, period by period after it began."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
+
+import polars as pl
+
+from augment_insights.analysis.intervals import wilson
+from augment_insights.analysis.user_days import first_of_period, prepare
+from augment_insights.errors import did_you_mean
+from augment_insights.tables import COHORT_RETENTION
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import date
+
+    from augment_insights.analysis._population import UserType
+    from augment_insights.analysis.user_days import OrderedDays, UserDays
+    from augment_insights.periods import Every
+
+Kind = Literal["bounded", "unbounded"]
+"""Active in the period itself (classic retention), or in it or later (rolling retention)."""
+
+CohortRule = Literal["first", "recurring"]
+"""A user is in the cohort of the first active period, or in one of every active period."""
+
+
+def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; none can stand for another)
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    *,
+    every: Every = "1w",
+    kind: Kind = "bounded",
+    cohort: CohortRule = "first",
+    lookback: int | None = None,
+    periods: int | None = None,
+    by: str | Sequence[str] | None = None,
+    user_type: UserType = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """Of the users who began in a period, how many are active so many periods later?
+
+    The rate is ``retained_users / cohort_users``, people over people. A cell whose period is not
+    over is null and not complete, never 0: nobody knows yet. A cohort that nobody joined has 0
+    users and null rates. Period 0 is the cohort's own and its rate is 1.
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``; one row or
+        more a user and day, or a user and period that does not span a border of ``every``.
+    every : {"1d", "1w", "1mo", "1q"}
+        The calendar period.
+    kind : {"bounded", "unbounded"}
+        Retained means active in that period ("bounded", classic), or in it or in any later one
+        that is known ("unbounded", rolling).
+    cohort : {"first", "recurring"}
+        "first": users by the period of their first activity in all of ``activity``. "recurring":
+        everyone who is active in a period makes its cohort, so a user is in many.
+    lookback : int, optional
+        Days at the head of the data that only tell who is not new: whoever is seen in them is in
+        no "first" cohort, and no cohort of theirs is shown. Without it the first cohorts also
+        hold everyone who began before the data did (left-censoring).
+    periods : int, optional
+        The last period after the cohort's own to show; left out, as far as the data reaches.
+    by : str or sequence of str, optional
+        Columns of ``activity`` to group by; a user is followed in each group apart, and begins
+        there with the first activity in that group.
+    user_type : {"person", "service_account", "all"}
+        Whose activity counts.
+    as_of : date or str, optional
+        The last day of the data, by which rows must have ended to count; left out, the last day
+        of any row of the frame.
+
+    Returns
+    -------
+    DataFrame
+        The table COHORT_RETENTION: ``cohort`` (Date, first day of its period), ``period`` (Int64,
+        0 is the cohort's own), the ``by`` columns, ``cohort_users`` (Int64), ``retained_users``
+        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % interval
+        ``retention_rate_low`` and ``retention_rate_high``, ``is_complete`` (Boolean). Every cohort
+        runs to the period that holds the last day of the data.
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype; rows too coarse for ``every``.
+    ValueError
+        An unknown ``every``, ``kind``, ``cohort`` or ``user_type``.
+
+    See Also
+    --------
+    retention_curve : all cohorts in one curve.
+    survival : how long until a user lapses, without calendar periods.
+    augment_insights.charts.cohort_retention : its chart.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> activity = pl.DataFrame(
+    ...     {
+    ...         "date": [date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 12), date(2026, 1, 18)],
+    ...         "user": ["ada@x.io", "bob@x.io", "ada@x.io", "cyd@x.io"],
+    ...         "user_type": ["person"] * 4,
+    ...     }
+    ... )
+    >>> table = cohort_retention(activity, every="1w")
+    >>> table.select("cohort", "period", "cohort_users", "retained_users", "retention_rate").rows()
+    [(datetime.date(2026, 1, 5), 0, 2, 2, 1.0),
+     (datetime.date(2026, 1, 5), 1, 2, 1, 0.5),
+     (datetime.date(2026, 1, 12), 0, 1, 1, 1.0)]
+    """
+    _check_word("kind", kind, get_args(Kind))
+    _check_word("cohort", cohort, get_args(CohortRule))
+    if periods is not None and (isinstance(periods, bool) or not isinstance(periods, int) or periods < 0):
+        raise ValueError(f"periods={periods!r} is not a number of periods. Hint: a whole number such as 12, or None.")
+    order = prepare(activity).ordered(user_type=user_type, as_of=as_of, by=by, table=COHORT_RETENTION)
+    order.check_fits(every, lookback)
+    calendar = order.calendar(every, lookback)
+    if cohort == "first":
+        pairs = _first_pairs(order, calendar, until_last=kind == "unbounded")
+    elif kind == "unbounded":
+        pairs = _recurring_until_last(order, calendar)
+    else:
+        pairs = _recurring_pairs(order, calendar, periods)
+    cells = _cells(order, order.periods(every, lookback), pairs, unbounded=kind == "unbounded")
+    if periods is not None:
+        cells = cells.filter(pl.col("period") <= periods)
+    return order.as_table(cells, COHORT_RETENTION, before="cohort_users")
+
+
+def _check_word(name: str, word: str, known: tuple[str, ...]) -> None:
+    """Refuse a word that is not one of those known."""
+    if word not in known:
+        raise ValueError(f"{name}={word!r} is not known.{did_you_mean(str(word), known)}")
+
+
+def _labelled(counts: pl.DataFrame, calendar: pl.DataFrame, left: str, right: str) -> pl.DataFrame:
+    """Turn counts by two days into ``group, cohort, label, users`` by two periods, shown ones only."""
+    names = calendar.select("day", "label")
+    return (
+        counts.join(names.rename({"day": left, "label": "cohort"}), on=left)
+        .join(names.rename({"day": right}), on=right)
+        .filter(pl.col("cohort") >= 0)
+        .group_by("group", "cohort", "label")
+        .agg(pl.col("users").sum())
+    )
+
+
+def _first_of_period(order: OrderedDays, calendar: pl.DataFrame) -> pl.LazyFrame:
+    """Keep each user's first day of each period: those with no earlier day, or one before the period began."""
+    return order.days.lazy().filter(first_of_period(pl.lit(calendar["begin"]).gather(pl.col("day"))))
+
+
+def _with_last(order: OrderedDays) -> pl.LazyFrame:
+    """Add ``last`` to the days: the user's last active day."""
+    ends = pl.col("gap").is_null().shift(-1, fill_value=True)
+    return order.days.lazy().with_columns(last=pl.when(ends).then("day").backward_fill())
+
+
+def _first_pairs(order: OrderedDays, calendar: pl.DataFrame, *, until_last: bool) -> pl.DataFrame:
+    """Count users by the period they began in and each active one, or only the last."""
+    if until_last:
+        began = _with_last(order).filter(pl.col("gap").is_null())
+        return _labelled(order.count(began, "day", "last"), calendar, "day", "last")
+    return _labelled(order.count(_first_of_period(order, calendar), "first", "day"), calendar, "first", "day")
+
+
+def _recurring_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
+    """Count users by each period they were active in and their last one."""
+    active = _with_last(order).filter(first_of_period(pl.lit(calendar["begin"]).gather(pl.col("day"))))
+    return _labelled(order.count(active, "day", "last"), calendar, "day", "last")
+
+
+def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | None) -> pl.DataFrame:
+    """Count users by each two periods they were active in, the same one twice included.
+
+    A user's periods stand in order, so the pairs are each row with the n-th row after it, for
+    n = 0, 1, 2, ... until no user has so many: the work is one step a pair, and no join is needed.
+    """
+    labels = pl.lit(calendar["label"])
+    visits = (
+        _first_of_period(order, calendar)
+        .select("group", user=pl.col("gap").is_null().cum_sum(), label=labels.gather(pl.col("day")))
+        .filter(pl.col("label") >= 0)
+        .with_row_index("row")
+        .with_columns(later=pl.col("row").max().over("user") - pl.col("row"))
+        .collect()
+    )
+    label = visits["label"]
+    waiting = visits.select("group", "row", "later", cohort="label").lazy()
+    counts = []
+    for nth in range(len(calendar) if periods is None else periods + 1):
+        waiting = waiting.filter(pl.col("later") >= nth).collect().lazy()
+        pairs = waiting.with_columns(label=pl.lit(label).gather(pl.col("row") + nth))
+        counted = order.count(pairs, "cohort", "label")
+        if counted.is_empty():
+            break
+        counts.append(counted)
+    if not counts:
+        return visits.select("group", pl.col("label").alias("cohort"), "label", pl.lit(0).alias("users")).clear()
+    return pl.concat(counts).group_by("group", "cohort", "label").agg(pl.col("users").sum())
+
+
+def _cells(order: OrderedDays, shown: pl.DataFrame, pairs: pl.DataFrame, *, unbounded: bool) -> pl.DataFrame:
+    """Lay the counts out, one row a group, cohort and period until the end of the data."""
+    begun = shown.select(pl.col("label").alias("cohort_label"), pl.col("period_start").alias("cohort"))
+    reached = shown.select("label", "is_complete")
+    cells = (
+        order.grid(begun.join(reached, how="cross").filter(pl.col("label") >= pl.col("cohort_label")))
+        .join(
+            pairs.rename({"cohort": "cohort_label"}),
+            on=["group", "cohort_label", "label"],
+            how="left",
+        )
+        .sort("group", "cohort_label", "label")
+    )
+    one_cohort = ["group", "cohort_label"]
+    users = pl.col("users").fill_null(0)
+    retained = users.cum_sum(reverse=True).over(one_cohort) if unbounded else users
+    counted = cells.with_columns(period=pl.col("label") - pl.col("cohort_label"), retained_users=retained).with_columns(
+        cohort_users=pl.col("retained_users").first().over(one_cohort),
+        retained_users=pl.when("is_complete").then("retained_users"),
+    )
+    return _with_rate(counted, "cohort_users")
+
+
+def _with_rate(counted: pl.DataFrame, size: str) -> pl.DataFrame:
+    """Add the rate and its interval; no denominator, no rate."""
+    retained, users = pl.col("retained_users"), pl.col(size)
+    low, high = wilson(retained, users)
+    return counted.with_columns(
+        retention_rate=pl.when(users > 0).then(retained / users),
+        retention_rate_low=low,
+        retention_rate_high=high,
+    )
