@@ -385,17 +385,15 @@ SURVIVAL = Table(
     source="analysis.survival",
 )
 
-
-# What the analysis answers: rates, features, comparisons, reconciliation. A table that can be grouped names its own
-# columns only; the columns grouped by come besides.
+# ---- Rates, features, habits, comparisons, reconciliation. A table that can be grouped names its own columns only. ----
 
 
 def _rate(name: str, meaning: str) -> dict[str, Column]:
     """Return the columns of a rate and its 95 % interval."""
     return {
         name: Column(pl.Float64(), f"{meaning}, 0 to 1; null without a denominator", nullable=True),
-        f"{name}_low": Column(pl.Float64(), "lower bound of its 95 % interval", nullable=True),
-        f"{name}_high": Column(pl.Float64(), "upper bound of its 95 % interval", nullable=True),
+        f"{name}_low": _RATE_LOW,
+        f"{name}_high": _RATE_HIGH,
     }
 
 

@@ -6,12 +6,14 @@ Every function takes Polars frames and returns a Polars frame that keeps its tab
 
 from __future__ import annotations
 
+from augment_insights.analysis.acceptance import acceptance_rate
 from augment_insights.analysis.activity import active_users
 from augment_insights.analysis.retention import cohort_retention
 from augment_insights.analysis.user_days import UserDays, prepare
 
 __all__ = [
     "UserDays",
+    "acceptance_rate",
     "active_users",
     "cohort_retention",
     "prepare",
