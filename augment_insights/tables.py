@@ -385,7 +385,7 @@ SURVIVAL = Table(
     source="analysis.survival",
 )
 
-# ---- Rates, features, habits, comparisons, reconciliation. A table that can be grouped names its own columns only. ----
+# ---- Rates, features, habits, comparisons, reconciliation: a table names its own columns, groups come besides. ----
 
 
 def _rate(name: str, meaning: str) -> dict[str, Column]:

@@ -7,7 +7,7 @@ that may be summed, and rows become one sum a group and user.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -33,8 +33,13 @@ if TYPE_CHECKING:
 USAGE = "usage"
 """What error messages call a frame of metrics."""
 
-USER_KEY = "user_key"
-"""The column of :func:`user_sums` that tells users apart."""
+GROUP = "__group"
+"""The column of :func:`user_sums` that numbers the groups."""
+
+USER_KEY = "__user"
+"""The column of :func:`user_sums` that numbers the users."""
+
+_PERIOD, _PACKED, _HASH, _PLACE = "__period_start", "__packed", "__hash", "__place"
 
 
 def usage_rows(
@@ -89,9 +94,6 @@ def usage_rows(
     return kept.with_columns(**calendar).select(needed).collect(), grouped
 
 
-_PERIOD = "__period_start"
-
-
 def _with_calendar_period(frame: pl.DataFrame | pl.LazyFrame, every: Every) -> pl.LazyFrame:
     """Add the first day of each row's period; refuse a row that lies in two periods."""
     start, end = row_days(frame, table=USAGE)
@@ -131,8 +133,7 @@ def _each_once(rows: pl.LazyFrame, identity: list[str], values: list[str]) -> pl
     """
     if not identity:
         return rows
-    hashes = pl.struct(identity).hash()
-    seen, total = rows.select(hashes.n_unique().alias("seen"), pl.len().alias("total")).collect().row(0)
+    seen, total = rows.select(_hashed(identity).n_unique().alias("seen"), pl.len().alias("total")).collect().row(0)
     if seen == total:
         return rows
     whole = list(dict.fromkeys([*identity, *values]))
@@ -148,17 +149,84 @@ def _each_once(rows: pl.LazyFrame, identity: list[str], values: list[str]) -> pl
     return once.lazy()
 
 
-def user_sums(rows: pl.DataFrame, groups: Sequence[str], sums: Sequence[pl.Expr]) -> pl.DataFrame:
-    """Sum the rows of each group and user: ``groups, user_key``, then the sums.
+class UserSums(NamedTuple):
+    """Sums over the rows of each group and user.
 
-    ``sums`` are sums over rows, named after columns of their own; they are taken twice: over a
-    user's spellings, then over the spellings of one user, so that only distinct names are
-    lower-cased. A group column ``user`` becomes one spelling for each user, the first in the
+    Attributes
+    ----------
+    sums : DataFrame
+        ``group`` (a number), ``user_key`` (a number; null where the frame has no users), then the
+        sums; sorted by both.
+    groups : DataFrame
+        ``group``, and the columns grouped by; sorted, nulls last.
+    """
+
+    sums: pl.DataFrame
+    groups: pl.DataFrame
+
+    def named(self, answers: pl.DataFrame) -> pl.DataFrame:
+        """Put the columns grouped by in place of the number of each group; rows sorted by group."""
+        return self.groups.join(answers, on=GROUP, how="inner").sort(GROUP).drop(GROUP)
+
+
+def user_sums(rows: pl.DataFrame, groups: Sequence[str], sums: Sequence[pl.Expr]) -> UserSums:
+    """Sum the rows of each group and user.
+
+    A name is long and a number is short: groups and users become numbers once, in the order of
+    their names, and all the rest is arithmetic on integers. Names are lower-cased among the
+    distinct ones only. A group column ``user`` becomes one spelling for each user, the first in the
     alphabet of those that the API gave.
     """
-    spelled = rows.group_by([*groups, *(name for name in ("user", "user_type") if name not in groups)]).agg(sums)
-    keyed = spelled.with_columns(user_key().alias(USER_KEY))
-    if "user" in groups:
-        keyed = keyed.with_columns(pl.col("user").min().over(USER_KEY))
-    names = [expression.meta.output_name() for expression in sums]
-    return keyed.group_by([*groups, USER_KEY]).agg(pl.col(names).sum())
+    if "user" in rows.columns:
+        users, spelling = _number_users(rows)
+        if "user" in groups:
+            rows = rows.with_columns(spelling)
+    else:
+        users = pl.select(pl.repeat(None, rows.height, dtype=pl.UInt32)).to_series()
+    numbers, named = _number_groups(rows, groups)
+    span = (users.max() or 0) + 1
+    packed = numbers.cast(pl.UInt64) * span + users.fill_null(0)
+    summed = rows.group_by(packed.alias(_PACKED)).agg(sums).sort(_PACKED)
+    user = (pl.col(_PACKED) % span).cast(pl.UInt32)
+    keyed = summed.select(
+        (pl.col(_PACKED) // span).cast(pl.UInt32).alias(GROUP),
+        (user if "user" in rows.columns else pl.lit(None, pl.UInt32)).alias(USER_KEY),
+        pl.exclude(_PACKED),
+    )
+    return UserSums(keyed, named)
+
+
+def _hashed(names: Sequence[str]) -> pl.Expr:
+    """Return one integer a row for the columns named; a sum of hashes is several times faster than a struct's.
+
+    Two of a million rows share 64 bits with a chance of 3e-8.
+    """
+    return sum((pl.col(name).hash(seed) for seed, name in enumerate(names, start=1)), pl.lit(0, pl.UInt64))
+
+
+def _distinct(rows: pl.DataFrame, names: Sequence[str]) -> tuple[pl.Series, pl.DataFrame]:
+    """Return a hash a row, and each distinct combination of the columns with its hash."""
+    hashes = rows.select(_hashed(names).alias(_HASH)).to_series()
+    places = hashes.to_frame().with_row_index(_PLACE).group_by(_HASH).agg(pl.col(_PLACE).first())
+    return hashes, rows.select(names)[places[_PLACE]].with_columns(places[_HASH])
+
+
+def _number_users(rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Return each row's user as a number and in one spelling; two spellings of a person are one number."""
+    hashes, names = _distinct(rows, ["user", "user_type"])
+    names = names.with_columns(
+        user_key().rank("dense").cast(pl.UInt32).alias(USER_KEY) - 1, pl.col("user").min().over(user_key())
+    )
+    found = hashes.to_frame().join(names, on=_HASH, how="left", maintain_order="left")
+    return found[USER_KEY], found["user"]
+
+
+def _number_groups(rows: pl.DataFrame, names: Sequence[str]) -> tuple[pl.Series, pl.DataFrame]:
+    """Return each row's group as a number, and the groups in the order of their numbers."""
+    if not names:
+        only = pl.select(pl.repeat(0, rows.height, dtype=pl.UInt32)).to_series()
+        return only, pl.DataFrame({GROUP: [0]}, schema={GROUP: pl.UInt32})
+    hashes, groups = _distinct(rows, names)
+    groups = groups.sort(names, nulls_last=True).with_row_index(GROUP)
+    numbers = hashes.to_frame().join(groups.select(_HASH, GROUP), on=_HASH, how="left", maintain_order="left")[GROUP]
+    return numbers, groups.select(GROUP, *names)

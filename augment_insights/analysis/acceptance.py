@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis._usage import USER_KEY, usage_rows, user_sums
+from augment_insights.analysis._usage import GROUP, USER_KEY, usage_rows, user_sums
 from augment_insights.analysis.intervals import bootstrap_ratio
 from augment_insights.errors import DataWarning, did_you_mean
 from augment_insights.tables import ACCEPTANCE_RATE
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from augment_insights.analysis._usage import UserSums
     from augment_insights.periods import Every
 
 Of = Literal["suggestions", "lines"]
@@ -25,8 +26,6 @@ _METRICS = {
     "suggestions": ("completions_count", "completions_accepted"),
     "lines": ("completions_suggested_lines_of_code", "completions_lines_of_code"),
 }
-_SUMS = ("suggested_count", "accepted_count", "known_rows")
-_WHOLE = "__whole"
 
 
 def acceptance_rate(
@@ -37,6 +36,7 @@ def acceptance_rate(
     of: Of = "suggestions",
     user_type: str = "person",
     as_of: date | str | None = None,
+    intervals: bool = True,
 ) -> pl.DataFrame:
     """How much of what was suggested is accepted?
 
@@ -65,6 +65,9 @@ def acceptance_rate(
         Whose completions.
     as_of : date or str, optional
         The last day that counts; rows that reach past it are left out. All rows unless given.
+    intervals : bool
+        False leaves the bounds null and saves the time of drawing users again, where an answer
+        must follow a slider.
 
     Returns
     -------
@@ -121,30 +124,32 @@ def acceptance_rate(
     │ 2     ┆ 140             ┆ 0.678571        │
     └───────┴─────────────────┴─────────────────┘
     """
-    sums, groups = _sums(frame, by=by, every=every, of=of, user_type=user_type, as_of=as_of)
-    names = groups or [_WHOLE]
+    rows, groups = _rows(frame, by=by, every=every, of=of, user_type=user_type, as_of=as_of)
+    summed = user_sums(rows, groups, _sums(of))
     suggested, accepted = pl.col("suggested_count"), pl.col("accepted_count")
-    users = (suggested > 0).sum().cast(pl.Int64) if USER_KEY in sums.columns else pl.lit(None, pl.Int64)
-    rates = sums.group_by(names).agg(users.alias("users"), pl.col(_SUMS).sum())
+    has_users = "user" in rows.columns
+    users = (suggested > 0).sum() if has_users else pl.lit(None)
     known = pl.col("known_rows") > 0
-    rates = rates.with_columns(pl.when(known).then(suggested), pl.when(known).then(accepted)).with_columns(
-        pl.when(suggested > 0).then(accepted / suggested).alias("acceptance_rate")
+    rates = (
+        summed.sums.group_by(GROUP)
+        .agg(users.alias("users"), pl.col("suggested_count", "accepted_count", "known_rows").sum())
+        .with_columns(pl.when(known).then(suggested), pl.when(known).then(accepted))
+        .with_columns(pl.when(suggested > 0).then(accepted / suggested).alias("acceptance_rate"))
+        .join(_bounds(summed, draw=intervals and has_users), on=GROUP, how="left")
     )
-    rates = rates.join(_intervals(sums, names), on=names, how="left", nulls_equal=True).sort(names, nulls_last=True)
-    return rates.select(*groups, *(pl.col(name).cast(dtype) for name, dtype in ACCEPTANCE_RATE.schema.items()))
+    columns = (pl.col(name).cast(dtype) for name, dtype in ACCEPTANCE_RATE.schema.items())
+    return summed.named(rates).select(*groups, *columns)
 
 
-def _intervals(sums: pl.DataFrame, names: list[str]) -> pl.DataFrame:
-    """Return the bounds of each group that has users to draw again."""
-    low, high = "acceptance_rate_low", "acceptance_rate_high"
-    if USER_KEY not in sums.columns:
-        bounds = {low: pl.lit(None, pl.Float64), high: pl.lit(None, pl.Float64)}
-        return sums.select(names).clear().with_columns(**bounds)
-    drawn = bootstrap_ratio(sums, by=names, user=USER_KEY, numerator="accepted_count", denominator="suggested_count")
-    return drawn.rename({"low": low, "high": high})
+def _bounds(summed: UserSums, *, draw: bool) -> pl.DataFrame:
+    """Return the interval of each group that has users to draw again."""
+    sums = summed.sums if draw else summed.sums.clear()
+    return bootstrap_ratio(
+        sums, group=GROUP, user=USER_KEY, numerator="accepted_count", denominator="suggested_count"
+    ).rename({"low": "acceptance_rate_low", "high": "acceptance_rate_high"})
 
 
-def _sums(
+def _rows(
     frame: pl.DataFrame | pl.LazyFrame,
     *,
     by: str | Sequence[str] | None,
@@ -153,7 +158,7 @@ def _sums(
     user_type: str,
     as_of: date | str | None,
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Sum suggested and accepted by group and user; ``known_rows`` counts the rows that have both."""
+    """Return the rows that count and the columns that make groups."""
     if of not in _METRICS:
         raise ValueError(f"of={of!r} is not something that is accepted.{did_you_mean(str(of), get_args(Of))}")
     suggested, accepted = _METRICS[of]
@@ -166,29 +171,23 @@ def _sums(
         as_of=as_of,
         reserved=ACCEPTANCE_RATE.columns,
     )
-    _warn_of_more_accepted(rows, suggested, accepted)
-    known = pl.col(suggested).is_not_null() & pl.col(accepted).is_not_null()
-    sums = [
-        pl.when(known).then(pl.col(suggested)).sum().cast(pl.Int64).alias("suggested_count"),
-        pl.when(known).then(pl.col(accepted)).sum().cast(pl.Int64).alias("accepted_count"),
-        known.sum().cast(pl.Int64).alias("known_rows"),
-    ]
-    grouped = groups
-    if not groups:
-        rows = rows.with_columns(pl.lit(0).alias(_WHOLE))
-        grouped = [_WHOLE]
-    if "user" in rows.columns:
-        return user_sums(rows, grouped, sums), groups
-    return rows.group_by(grouped).agg(sums), groups
-
-
-def _warn_of_more_accepted(rows: pl.DataFrame, suggested: str, accepted: str) -> None:
-    """Say how many rows accept more than was suggested: a rate above 1 is not a mistake of ours."""
     more = rows.select((pl.col(accepted) > pl.col(suggested)).sum()).item()
     if more:
         warnings.warn(
             f"{more} row{'s have' if more > 1 else ' has'} more {accepted} than {suggested}; "
             "kept as the API gave them.",
             DataWarning,
-            stacklevel=4,
+            stacklevel=3,
         )
+    return rows, groups
+
+
+def _sums(of: Of) -> list[pl.Expr]:
+    """Return the sums over the rows that know both counts, and how many rows do."""
+    suggested, accepted = (pl.col(name) for name in _METRICS[of])
+    known = suggested.is_not_null() & accepted.is_not_null()
+    return [
+        pl.when(known).then(suggested).sum().cast(pl.Int64).alias("suggested_count"),
+        pl.when(known).then(accepted).sum().cast(pl.Int64).alias("accepted_count"),
+        known.sum().alias("known_rows"),
+    ]

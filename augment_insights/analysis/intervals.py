@@ -24,7 +24,9 @@ The rate is the same, and the interval stays right: its width moves by about 3 %
 cost of a group is bounded however many users it has.
 """
 
-_GROUP, _CLUSTER, _RANK, _SIZE, _FIRST = "__group", "__cluster", "__rank", "__size", "__first"
+_ROWS_AT_ONCE = 2_000_000
+_GROUP, _CLUSTER, _SEED, _SIZE, _FIRST, _ODD = "__group", "__cluster", "__seed", "__size", "__first", "__odd"
+_NUMERATOR, _DENOMINATOR = "__numerator", "__denominator"
 _HALF = 2**32
 
 
@@ -105,7 +107,7 @@ def difference(
     return change - down, change + up
 
 
-def bootstrap_ratio(sums: pl.DataFrame, *, by: list[str], user: str, numerator: str, denominator: str) -> pl.DataFrame:
+def bootstrap_ratio(sums: pl.DataFrame, *, group: str, user: str, numerator: str, denominator: str) -> pl.DataFrame:
     """Between which values does each group's ratio of sums lie, when other users might have been there?
 
     The users of a group are drawn again with replacement, 500 times, each with all their events; the
@@ -118,78 +120,79 @@ def bootstrap_ratio(sums: pl.DataFrame, *, by: list[str], user: str, numerator: 
     ----------
     sums : DataFrame
         One row a group and user, with that user's sums.
-    by : list of str
-        The columns that name a group; empty for one group of all.
-    user, numerator, denominator : str
-        Columns of ``sums``; the last two are integers.
+    group, user : str
+        Columns that name a row; not null.
+    numerator, denominator : str
+        Columns of integers.
 
     Returns
     -------
     DataFrame
-        ``by``, then ``low`` and ``high`` (Float64): one row for each group with at least two users
+        ``group``, ``low`` and ``high`` (Float64): one row for each group with at least two users
         who have a denominator. Other groups have no row: one user cannot say how users vary.
     """
-    users = sums.filter(pl.col(denominator) > 0).sort([*by, user], nulls_last=True)
-    users = users.with_columns(_group_number(by))
-    users = users.filter(pl.len().over(_GROUP) > 1)
-    clusters = _deal(users, numerator, denominator)
-    bounds = _percentiles(clusters, numerator, denominator)
-    named = users.select(_GROUP, *by).unique(subset=_GROUP, keep="first")
-    return named.join(bounds, on=_GROUP, how="inner").sort(_GROUP).drop(_GROUP)
+    users = (
+        sums.select(
+            pl.col(group).alias(_GROUP),
+            user,
+            pl.col(numerator).alias(_NUMERATOR),
+            pl.col(denominator).alias(_DENOMINATOR),
+        )
+        .filter(pl.col(_DENOMINATOR) > 0)
+        .filter(pl.len().over(_GROUP) > 1)
+        .sort(_GROUP, user)
+    )
+    drawn = _draw_again(_deal(users))
+    ratio = pl.col("ratio")
+    bounds = drawn.group_by(_GROUP).agg(low=ratio.quantile(0.025, "linear"), high=ratio.quantile(0.975, "linear"))
+    return bounds.sort(_GROUP).rename({_GROUP: group})
 
 
-def _group_number(by: list[str]) -> pl.Expr:
-    """Give each group of a sorted frame its number."""
-    if not by:
-        return pl.lit(0, dtype=pl.UInt32).alias(_GROUP)
-    return pl.struct(by).rle_id().alias(_GROUP)
-
-
-def _deal(users: pl.DataFrame, numerator: str, denominator: str) -> pl.DataFrame:
+def _deal(users: pl.DataFrame) -> pl.DataFrame:
     """Deal the users of each group into at most MAX_CLUSTERS clusters, the same way each time."""
     rank = pl.int_range(pl.len(), dtype=pl.UInt64).over(_GROUP)
-    ranked = users.with_columns(rank.alias(_RANK))
     crowded = pl.len().over(_GROUP) > MAX_CLUSTERS
-    dealt = pl.when(crowded).then(_scramble(pl.col(_RANK)) % MAX_CLUSTERS).otherwise(pl.col(_RANK))
     return (
-        ranked.with_columns(dealt.alias(_CLUSTER))
+        users.with_columns(pl.when(crowded).then(_scramble(rank) % MAX_CLUSTERS).otherwise(rank).alias(_CLUSTER))
         .group_by(_GROUP, _CLUSTER)
-        .agg(pl.col(numerator, denominator).sum())
+        .agg(pl.col(_NUMERATOR, _DENOMINATOR).sum())
         .sort(_GROUP, _CLUSTER)
     )
 
 
-def _percentiles(clusters: pl.DataFrame, numerator: str, denominator: str) -> pl.DataFrame:
-    """Draw the clusters of each group again and again, and take the quantiles of the ratios.
+def _draw_again(clusters: pl.DataFrame) -> pl.DataFrame:
+    """Draw the clusters of each group REPLICATES times; return the ratio of each group and replicate.
 
     A draw is arithmetic, not a generator: the scrambled number of a row, times a random odd number of
     the replicate, read as a fraction of the group's size. Rows of a group are contiguous, so a group's
-    sum is the difference of two cumulative sums. One pass over columns a replicate, none over rows.
+    sum is the difference of two cumulative sums. Many replicates are laid end to end in one pass,
+    as many as keep it in memory.
     """
-    placed = clusters.with_row_index(_FIRST).with_columns(
+    placed = clusters.with_row_index(_FIRST).select(
+        _GROUP,
         pl.col(_FIRST).first().over(_GROUP).cast(pl.UInt64),
         pl.len().over(_GROUP).cast(pl.UInt64).alias(_SIZE),
-        _scramble(pl.int_range(pl.len(), dtype=pl.UInt64).over(_GROUP)).alias(_RANK),
+        _scramble(pl.int_range(pl.len(), dtype=pl.UInt64).over(_GROUP)).alias(_SEED),
     )
-    groups = placed.select(_GROUP, last=pl.col(_FIRST) + pl.col(_SIZE) - 1).unique(maintain_order=True)
-    seeds, size, first = placed[_RANK], placed[_SIZE], placed[_FIRST]
-    odd_numbers = pl.select(_scramble(pl.int_range(1, REPLICATES + 1, dtype=pl.UInt64)) // 2 * 2 + 1).to_series()
-    ratios = []
-    for odd in odd_numbers:
-        drawn = (seeds * odd // _HALF * size // _HALF + first).cast(pl.UInt32)
-        accepted = _group_sums(placed[numerator], drawn, groups["last"])
-        offered = _group_sums(placed[denominator], drawn, groups["last"])
-        ratios.append(groups.select(_GROUP, ratio=accepted / offered))
-    ratio = pl.col("ratio")
-    return (
-        pl.concat(ratios)
-        .group_by(_GROUP)
-        .agg(low=ratio.quantile(0.025, "linear"), high=ratio.quantile(0.975, "linear"))
-    )
+    ends = placed.select(_GROUP, last=pl.col(_FIRST) + pl.col(_SIZE) - 1).unique(maintain_order=True)
+    odd = _scramble(pl.int_range(1, REPLICATES + 1, dtype=pl.UInt64)) // 2 * 2 + 1
+    replicates = pl.select(odd.alias(_ODD))
+    index = (pl.col(_SEED) * pl.col(_ODD) // _HALF * pl.col(_SIZE) // _HALF + pl.col(_FIRST)).cast(pl.UInt32)
+    at_once = max(1, _ROWS_AT_ONCE // max(1, clusters.height))
+    passes = []
+    for some in replicates.iter_slices(at_once):
+        drawn = some.join(placed, how="cross").select(index).to_series()
+        last = some.with_row_index(_FIRST).join(ends, how="cross")
+        last = last.select(_GROUP, last=pl.col("last") + pl.col(_FIRST) * pl.lit(clusters.height, pl.UInt64))
+        numerator, denominator = (
+            _sums_between(clusters[name], drawn, last["last"]) for name in (_NUMERATOR, _DENOMINATOR)
+        )
+        passes.append(last.select(_GROUP, ratio=numerator / denominator))
+    return pl.concat(passes)
 
 
-def _group_sums(values: pl.Series, drawn: pl.Series, last: pl.Series) -> pl.Series:
-    """Sum the drawn values of each group; ``last`` is where each group's rows end."""
+def _sums_between(values: pl.Series, drawn: pl.Series, last: pl.Series) -> pl.Series:
+    """Sum the drawn values from the end of one group to the end of the next."""
     running = values.gather(drawn).cum_sum().gather(last)
     return running - running.shift(1, fill_value=0)
 
