@@ -86,8 +86,9 @@ class RecordStore:
     A record is a mapping with ``date`` (``datetime.date`` or ``"YYYY-MM-DD"``), either
     ``user_email`` or ``service_account_name``, ``language``, ``editor`` and ``metrics``: a mapping
     from the API's metric names to whole numbers. A metric that is left out (or None) stays missing
-    and is left out of the answers; it does not become zero. A record of zeros only is no activity
-    and is dropped, as the API leaves out users without activity.
+    and is left out of the answers; it does not become zero. Every record is activity, one of zeros
+    too (real reports have them: somebody was there, and nothing was counted), so leave out the
+    rows that stand for no activity.
 
     Parameters
     ----------
@@ -127,8 +128,7 @@ class RecordStore:
                 raise _refuse(
                     index, f"has the same day, user, language and editor as records[{earlier}]. Hint: add the two up."
                 )
-            if any(record.metrics):
-                by_day.setdefault(day, []).append(record)
+            by_day.setdefault(day, []).append(record)
         self._by_day = {day: tuple(found) for day, found in by_day.items()}
 
     @property
@@ -179,8 +179,8 @@ def _text(raw: Mapping[str, Any], field: str, index: int) -> str:
 
 
 def _metrics(raw: object, index: int) -> tuple[int | None, ...]:
-    if not isinstance(raw, Mapping) or not raw:
-        raise _refuse(index, "needs metrics: a mapping from at least one metric to a whole number.")
+    if not isinstance(raw, Mapping):
+        raise _refuse(index, "needs metrics: a mapping from metric names to whole numbers.")
     for name, value in raw.items():
         if name not in METRICS:
             raise _refuse(index, f"has an unknown metric {name!r}.{did_you_mean(str(name), METRICS)}")

@@ -182,6 +182,16 @@ class AnalyticsApp:
     See Also
     --------
     serve : the same over HTTP, on this machine.
+
+    Examples
+    --------
+    >>> from augment_insights.sample import RecordStore
+    >>> app = AnalyticsApp(RecordStore([]), now=lambda: datetime(2026, 3, 10, 12, tzinfo=UTC))
+    >>> request = {"REQUEST_METHOD": "GET", "PATH_INFO": "/analytics/v0/dau", "HTTP_AUTHORIZATION": "Bearer any"}
+    >>> [body] = app(request, lambda status, headers: print(status))
+    200 OK
+    >>> json.loads(body)["metadata"]["effective_date"]
+    '2026-03-09'
     """
 
     def __init__(

@@ -1,0 +1,307 @@
+"""The made-up organisation: exact where the API is exact, lifelike where an analyst will look."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from augment_insights.sample import SampleOrganisation, roster_csv, write_roster
+from augment_insights.sample.organisation import _easter
+from augment_insights.sample.records import METRICS, PERSON, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+Row = tuple[date, Record, dict[str, int]]
+
+TODAY = date(2026, 3, 11)  # a Wednesday
+MODES = (
+    "chat",
+    "remote_agent",
+    "ide_agent",
+    "cli_agent_interactive",
+    "cli_agent_non_interactive",
+)
+
+
+@pytest.fixture(scope="module")
+def organisation() -> SampleOrganisation:
+    return SampleOrganisation(TODAY)
+
+
+@pytest.fixture(scope="module")
+def rows(organisation: SampleOrganisation) -> list[Row]:
+    """Every record of the history as (day, record, metrics by name)."""
+    return [
+        (day, record, dict(zip(METRICS, record.metrics, strict=True)))
+        for day in organisation.days
+        for record in organisation.records_on(day)
+    ]
+
+
+@pytest.fixture(scope="module")
+def weekly(rows: list[Row]) -> list[set[str]]:
+    """Return the people active in each whole week, by its Monday."""
+    weeks = defaultdict(set)
+    for day, record, _ in rows:
+        monday = day - timedelta(days=day.weekday())
+        if record.user_field == PERSON and monday + timedelta(days=6) < TODAY:
+            weeks[monday].add(record.user)
+    return [weeks[monday] for monday in sorted(weeks)]
+
+
+@pytest.fixture(scope="module")
+def roster() -> list[dict[str, str]]:
+    return list(csv.DictReader(roster_csv(TODAY).splitlines()))
+
+
+def share(rows: list[Row], top: str, bottom: str, keep: Callable[[date, Record], bool]) -> float:
+    """Divide two sums over the rows that are kept."""
+    kept = [metrics for day, record, metrics in rows if keep(day, record)]
+    return sum(metrics[top] for metrics in kept) / sum(metrics[bottom] for metrics in kept)
+
+
+# ---------------------------------------------------------------------------------------- exact
+
+
+def test_totals_are_the_sums_of_their_parts(rows: list[Row]):
+    """In every record: messages and lines add up over the ways of working, to the unit."""
+    for _, _, metrics in rows:
+        assert metrics["total_messages"] == sum(metrics[f"{mode}_messages"] for mode in MODES)
+        agents = sum(metrics[f"{mode}_lines_of_code"] for mode in MODES[1:])
+        assert metrics["total_modified_lines_of_code"] == metrics["completions_lines_of_code"] + agents
+
+
+def test_nothing_is_accepted_that_was_not_suggested(rows: list[Row]):
+    """In every record: accepted at most suggested, in completions and in lines; no lines out of nothing."""
+    for _, _, metrics in rows:
+        assert 0 <= metrics["completions_accepted"] <= metrics["completions_count"]
+        assert metrics["completions_accepted"] <= metrics["completions_lines_of_code"]
+        assert metrics["completions_lines_of_code"] <= metrics["completions_suggested_lines_of_code"]
+        assert metrics["completions_accepted"] or not metrics["completions_lines_of_code"]
+        for mode in MODES[1:]:
+            assert metrics[f"{mode}_messages"] or not metrics[f"{mode}_lines_of_code"]
+
+
+def test_metrics_are_whole_and_every_record_is_activity(rows: list[Row]):
+    """No fraction, nothing negative, nothing missing, and no row of zeros only."""
+    for _, record, metrics in rows:
+        assert all(type(value) is int and value >= 0 for value in metrics.values())
+        assert any(record.metrics)
+
+
+def test_a_record_is_named_once(rows: list[Row]):
+    """No two records of a day share user, language and editor."""
+    keys = Counter((day, *record[:-1]) for day, record, _ in rows)
+    assert max(keys.values()) == 1
+
+
+def test_history_runs_from_a_monday_57_weeks_back_to_yesterday(organisation: SampleOrganisation):
+    """The week of 11 March 2026 begins on the 9th; 57 weeks before is 3 February 2025."""
+    assert str(organisation.days) == "2025-02-03 to 2026-03-10"
+    for outside in (date(2025, 2, 2), TODAY, date(2027, 1, 1)):
+        assert organisation.records_on(outside) == ()
+
+
+def test_a_day_stays_the_same_all_week(organisation: SampleOrganisation):
+    """Asked on the Sunday of the week, a day's records are what they were on its Wednesday."""
+    sunday = SampleOrganisation(date(2026, 3, 15))
+    for day in (date(2025, 2, 3), date(2025, 9, 17), date(2026, 3, 10)):
+        assert sunday.records_on(day) == organisation.records_on(day)
+        assert sunday.records_on(day)
+
+
+def test_days_do_not_depend_on_the_order_they_are_asked_in(organisation: SampleOrganisation):
+    """The last day first, or twice, is still the same day."""
+    fresh = SampleOrganisation(TODAY)
+    last = date(2026, 3, 10)
+    assert fresh.records_on(last) == fresh.records_on(last) == organisation.records_on(last)
+
+
+def test_another_process_draws_the_same(organisation: SampleOrganisation):
+    """Nothing hangs on the hash seed or on what was drawn before."""
+    day = date(2026, 3, 2)
+    code = (
+        "from datetime import date; from augment_insights.sample import SampleOrganisation as S; "
+        f"print([tuple(r) for r in S({TODAY!r}).records_on({day!r})])"
+    ).replace("datetime.date", "date")
+    told = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "7"}
+    )
+    assert told.stdout.strip() == str([tuple(record) for record in organisation.records_on(day)])
+
+
+def test_easter_falls_where_the_tables_say():
+    """Against the published dates of Easter Sunday, the earliest and the latest possible among them."""
+    published = ["1818-03-22", "1943-04-25", "2000-04-23", "2024-03-31", "2025-04-20", "2026-04-05", "2038-04-25"]
+    assert [_easter(int(text[:4])).isoformat() for text in published] == published
+
+
+def test_the_room_is_light():
+    """Importing it loads neither Polars nor a web server."""
+    code = "import sys, augment_insights.sample; print({'polars', 'http.server', 'requests'} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"
+
+
+# ---------------------------------------------------------------------------------------- lifelike
+
+
+def test_weekdays_are_far_busier_than_weekends(rows: list[Row]):
+    """A weekend day sees under a tenth of the people of a working day, and more than none."""
+    people = Counter(day.weekday() for day, user in {(d, r.user) for d, r, _ in rows if r.user_field == PERSON})
+    working, weekend = sum(people[n] for n in range(5)) / 5, (people[5] + people[6]) / 2
+    assert 0 < weekend < working / 10
+
+
+def test_holidays_and_christmas_are_quiet(organisation: SampleOrganisation):
+    """Good Friday, 1 May and the days after Christmas see a fraction of an ordinary working day."""
+
+    def people_on(*day: int) -> int:
+        return len({r.user for r in organisation.records_on(date(*day)) if r.user_field == PERSON})
+
+    assert people_on(2025, 4, 18) < people_on(2025, 4, 11) / 3
+    assert people_on(2025, 5, 1) < people_on(2025, 5, 8) / 3
+    assert people_on(2025, 12, 29) < people_on(2025, 12, 8) / 2
+
+
+def test_summer_is_quieter_than_june(weekly: list[set[str]]):
+    """August loses people to holidays although the roll-out goes on."""
+    june, august = weekly[18:21], weekly[26:29]  # from 9 June and from 4 August 2025
+    assert sum(map(len, august)) < sum(map(len, june))
+
+
+def test_the_roll_out_climbs(weekly: list[set[str]]):
+    """From about ten people a week to about ninety: an analyst must see a curve."""
+    assert 5 <= len(weekly[0]) <= 15
+    assert 80 <= sum(map(len, weekly[-6:])) / 6 <= 100
+    quarters = [sum(map(len, weekly[n : n + 14])) for n in (0, 14, 28, 42)]
+    assert quarters == sorted(quarters)
+
+
+def test_teams_start_one_after_the_other(rows: list[Row], roster: list[dict[str, str]]):
+    """Nobody is active before the licence, nor after it; each team's first use comes after the one before."""
+    licence = {row["user"]: row for row in roster}
+    first_use = {}
+    for day, record, _ in rows:
+        if record.user_field == PERSON:
+            row = licence[record.user]
+            assert row["licensed_from"] <= day.isoformat() <= (row["licensed_to"] or "9999")
+            first_use.setdefault(row["team"], day)
+    assert len(first_use) == 6
+    assert (max(first_use.values()) - min(first_use.values())).days > 150
+
+
+def test_acceptance_falls_as_agents_take_over(rows: list[Row]):
+    """First against last quarter of the history: acceptance falls by 4 points or more, agents' share doubles."""
+    early, late = date(2025, 5, 15), date(2025, 12, 1)
+    before = share(rows, "completions_accepted", "completions_count", lambda day, _: day < early)
+    after = share(rows, "completions_accepted", "completions_count", lambda day, _: day >= late)
+    assert 0.30 < before < 0.42
+    assert 0.22 < after < before - 0.04
+    chat_before = share(rows, "chat_messages", "total_messages", lambda day, _: day < early)
+    chat_after = share(rows, "chat_messages", "total_messages", lambda day, _: day >= late)
+    assert chat_before > 0.6
+    assert chat_after < chat_before / 2
+
+
+def test_teams_differ(rows: list[Row], roster: list[dict[str, str]]):
+    """The most and the least accepting team are five points apart or more."""
+    team_of = {row["user"]: row["team"] for row in roster}
+    rates = [
+        share(
+            rows,
+            "completions_accepted",
+            "completions_count",
+            lambda _, record, team=team: team_of.get(record.user) == team,
+        )
+        for team in set(team_of.values())
+    ]
+    assert max(rates) - min(rates) > 0.05
+
+
+def test_most_who_start_stay_and_some_do_not(weekly: list[set[str]]):
+    """One week later 60 to 90 % are back; some left within a month for good; some came back after five weeks."""
+    first, seen_in = {}, defaultdict(list)
+    for number, users in enumerate(weekly):
+        for user in users:
+            first.setdefault(user, number)
+            seen_in[user].append(number)
+    starters = [user for user, number in first.items() if number + 1 < len(weekly)]
+    back = sum(user in weekly[first[user] + 1] for user in starters) / len(starters)
+    assert 0.6 < back < 0.9
+    gone = [user for user, weeks in seen_in.items() if weeks[-1] - weeks[0] <= 4 and weeks[-1] < len(weekly) - 8]
+    returned = [user for user, weeks in seen_in.items() if max(map(int.__sub__, weeks[1:], weeks), default=0) > 5]
+    assert len(gone) >= 4
+    assert len(returned) >= 4
+
+
+def test_heavy_and_light_users(rows: list[Row]):
+    """The top tenth of the people sends at least a fifth of the messages, and not most of them."""
+    messages = Counter()
+    for _, record, metrics in rows:
+        if record.user_field == PERSON:
+            messages[record.user] += metrics["total_messages"]
+    top = sum(count for _, count in messages.most_common(len(messages) // 10))
+    assert 0.2 < top / messages.total() < 0.6
+
+
+def test_languages_and_editors_are_several_and_sometimes_unknown(rows: list[Row]):
+    """Most people use several languages; editors differ; both are Unknown now and then."""
+    languages, editors = defaultdict(set), Counter()
+    for _, record, _ in rows:
+        if record.user_field == PERSON:
+            languages[record.user].add(record.language)
+        editors[record.editor] += 1
+    several = [user for user, known in languages.items() if len(known - {"Unknown"}) > 1]
+    assert len(several) > len(languages) / 2
+    assert {"VSCode", "JetBrains", "Vim", "CLI", "Unknown"} == editors.keys()
+    assert any("Unknown" in known for known in languages.values())
+
+
+def test_three_service_accounts_do_most_of_the_non_interactive_work(rows: list[Row]):
+    """Automation has three names, and over nine tenths of the non-interactive messages."""
+    automation = {record.user for _, record, _ in rows if record.user_field != PERSON}
+    assert len(automation) == 3
+    messages = Counter()
+    for _, record, metrics in rows:
+        messages[record.user_field] += metrics["cli_agent_non_interactive_messages"]
+    assert messages["service_account_name"] > 9 * messages[PERSON] > 0
+
+
+# ---------------------------------------------------------------------------------------- roster
+
+
+def test_roster_lists_every_person_once_and_nobody_else(rows: list[Row], roster: list[dict[str, str]]):
+    """About 120 licensed people in six teams, all e-mails of example.com; nobody active is missing."""
+    users = [row["user"] for row in roster]
+    people = {record.user for _, record, _ in rows if record.user_field == PERSON}
+    assert list(roster[0]) == ["user", "team", "licensed_from", "licensed_to", "role"]
+    assert len(users) == len(set(users)) == 124
+    assert users == sorted(users)
+    assert all(user.endswith("@example.com") for user in users)
+    assert people < set(users)
+    assert 8 <= len(users) - len(people) <= 14
+    assert len({row["team"] for row in roster}) == 6
+    assert all(row["role"] for row in roster)
+
+
+def test_roster_of_a_leaver_has_an_end_after_its_start(roster: list[dict[str, str]]):
+    """A few licences have ended, each after it began and before today."""
+    ended = [row for row in roster if row["licensed_to"]]
+    assert 3 <= len(ended) <= 8
+    assert all(row["licensed_from"] < row["licensed_to"] < TODAY.isoformat() for row in ended)
+
+
+def test_write_roster_writes_what_roster_csv_says(tmp_path: Path):
+    """The file holds the same text, to the byte, and its path comes back."""
+    path = tmp_path / "roster.csv"
+    assert write_roster(str(path), TODAY) == path
+    assert path.read_bytes() == roster_csv(TODAY).encode()

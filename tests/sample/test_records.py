@@ -1,0 +1,106 @@
+"""Records from outside: what is kept, what is refused, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from augment_insights import tables
+from augment_insights.errors import ConfigurationError
+from augment_insights.sample import RecordStore
+from augment_insights.sample.records import METRICS
+
+MakeRecord = Callable[..., dict[str, Any]]
+
+
+def test_metric_names_are_those_of_the_tables():
+    """The serving side names the same metrics, in the same order, as the tables of the client."""
+    assert tuple(tables.METRICS) == METRICS
+
+
+def test_days_span_the_first_to_the_last_active_day(record: MakeRecord):
+    """Days come in any order; the span holds the earliest and the latest."""
+    store = RecordStore([record("2026-01-09"), record("2026-01-05"), record("2026-01-07")])
+    assert str(store.days) == "2026-01-05 to 2026-01-09"
+    assert store.records_on(date(2026, 1, 6)) == ()
+
+
+def test_no_records_are_no_days():
+    """Nothing in, nothing to tell, and no error."""
+    assert RecordStore([]).days is None
+    assert RecordStore([]).records_on(date(2026, 1, 1)) == ()
+
+
+@pytest.mark.parametrize("metrics", [{"total_messages": 0}, {"total_messages": None}, {}])
+def test_a_record_is_activity_whatever_its_numbers(record: MakeRecord, metrics: dict[str, int | None]):
+    """A row of zeros, or of nothing, is kept: real reports have such days, and the user was active."""
+    store = RecordStore([record("2026-01-05", metrics=metrics)])
+    assert [kept.user for kept in store.records_on(date(2026, 1, 5))] == ["ada@example.com"]
+
+
+def test_missing_metrics_stay_missing(record: MakeRecord):
+    """A metric that is not given, or None, is not turned into zero."""
+    store = RecordStore([record("2026-01-05", metrics={"total_messages": 2, "chat_messages": None})])
+    (kept,) = store.records_on(date(2026, 1, 5))
+    assert dict(zip(METRICS, kept.metrics, strict=True)) == dict.fromkeys(METRICS) | {"total_messages": 2}
+
+
+def test_dates_may_be_dates(record: MakeRecord):
+    """A date object and its ISO text name the same day."""
+    assert RecordStore([record(date(2026, 1, 5))]).days == RecordStore([record("2026-01-05")]).days
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"date": "05.01.2026"}, "no day that can be read"),
+        ({"date": None}, "no day that can be read"),
+        ({"user_email": None}, "exactly one of"),
+        ({"service_account_name": "ci-bot"}, "exactly one of"),
+        ({"user_email": ""}, "needs user_email as text"),
+        ({"language": 3}, "needs language as text"),
+        ({"editor": None}, "'Unknown'"),
+        ({"editors": "VSCode"}, "did you mean 'editor'"),
+        ({"metrics": None}, "needs metrics"),
+        ({"metrics": [1, 2]}, "needs metrics"),
+        ({"metrics": {"total_message": 1}}, "did you mean 'total_messages'"),
+        ({"metrics": {"total_messages": -1}}, "total_messages=-1"),
+        ({"metrics": {"total_messages": 1.5}}, "total_messages=1.5"),
+        ({"metrics": {"total_messages": True}}, "total_messages=True"),
+    ],
+)
+def test_a_bad_record_is_named_by_its_place(record: MakeRecord, change: dict[str, Any], words: str):
+    """The error says which record it is, counted from 0, and what is wrong with it."""
+    with pytest.raises(ConfigurationError, match=r"^records\[1\] ") as caught:
+        RecordStore([record("2026-01-04"), {**record("2026-01-05"), **change}])
+    assert words in str(caught.value)
+    assert caught.value.setting == "records[1]"
+
+
+def test_a_record_must_be_a_mapping():
+    """A tuple is refused in words, not with an AttributeError."""
+    with pytest.raises(ConfigurationError, match=r"records\[0\] is of the type tuple"):
+        RecordStore([("2026-01-05", "ada@example.com")])
+
+
+def test_the_same_record_twice_is_refused(record: MakeRecord):
+    """Two rows of one day, user, language and editor are an export read twice: both are named."""
+    same = record("2026-01-05")
+    with pytest.raises(ConfigurationError, match=r"records\[2\] has the same .* as records\[0\]"):
+        RecordStore([same, record("2026-01-06"), same])
+
+
+def test_another_editor_language_or_kind_of_user_is_another_record(record: MakeRecord):
+    """Only all four parts together name a record."""
+    store = RecordStore(
+        [
+            record("2026-01-05"),
+            record("2026-01-05", editor="Vim"),
+            record("2026-01-05", language="Go"),
+            {**record("2026-01-05", "x"), "service_account_name": "ada@example.com"},
+        ]
+    )
+    assert len(store.records_on(date(2026, 1, 5))) == 4

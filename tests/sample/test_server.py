@@ -1,0 +1,636 @@
+"""The Analytics API's rules, asked through the WSGI door."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from augment_insights.errors import ConfigurationError
+from augment_insights.sample import AnalyticsApp, RecordStore, SampleOrganisation, TokenBucket, serve
+
+Ask = Callable[..., Any]
+Mount = Callable[..., AnalyticsApp]
+MakeRecord = Callable[..., dict[str, Any]]
+
+RANGED = ["dau-count", "daily-usage", "user-activity"]
+DAILY = ["dau", "daily-user-activity-by-editor-language"]
+PAGED = ["dau", "user-activity", "daily-user-activity-by-editor-language"]
+ROWS = {
+    "dau-count": "daily_active_user_counts",
+    "dau": "users",
+    "daily-usage": "daily_usage",
+    "user-activity": "users",
+    "daily-user-activity-by-editor-language": "records",
+}
+
+# Written down by hand from the API's reference, not taken from the code under test.
+REFERENCE_METRICS = {
+    "total_modified_lines_of_code",
+    "total_messages",
+    "total_tool_calls",
+    "completions_count",
+    "completions_accepted",
+    "completions_lines_of_code",
+    "completions_suggested_lines_of_code",
+    "chat_messages",
+    "remote_agent_messages",
+    "remote_agent_lines_of_code",
+    "ide_agent_messages",
+    "ide_agent_lines_of_code",
+    "cli_agent_interactive_messages",
+    "cli_agent_interactive_lines_of_code",
+    "cli_agent_non_interactive_messages",
+    "cli_agent_non_interactive_lines_of_code",
+}
+RANGE_METADATA = {"effective_start_date", "effective_end_date", "generated_at", "total_days"}
+DAY_METADATA = {"effective_date", "generated_at"}
+METADATA = {
+    "dau-count": RANGE_METADATA,
+    "dau": DAY_METADATA | {"returned_user_count"},
+    "daily-usage": RANGE_METADATA,
+    "user-activity": RANGE_METADATA | {"returned_user_count"},
+    "daily-user-activity-by-editor-language": DAY_METADATA | {"returned_record_count"},
+}
+ROW_FIELDS = {
+    "dau-count": {"date", "user_count"},
+    "dau": set(),
+    "daily-usage": {"date", "metrics"},
+    "user-activity": {"active_days", "metrics"},
+    "daily-user-activity-by-editor-language": {"language", "editor", "metrics"},
+}
+
+
+@pytest.fixture(scope="module")
+def organisation_app() -> AnalyticsApp:
+    moment = datetime(2026, 3, 10, 12, 30, 15, 250_000, tzinfo=UTC)
+    return AnalyticsApp(SampleOrganisation(moment.date()), now=lambda: moment)
+
+
+@pytest.fixture
+def small(serving: Mount, record: MakeRecord) -> AnalyticsApp:
+    """Three users over three days, small enough to add up by hand."""
+    return serving(
+        [
+            record("2026-03-05", metrics={"total_messages": 5, "completions_count": 10, "completions_accepted": 4}),
+            record("2026-03-05", language="Go", metrics={"total_messages": 2, "completions_count": 3}),
+            record("2026-03-05", "a-bot", editor="CLI", metrics={"total_messages": 7}),
+            record("2026-03-07", metrics={"total_messages": 1}),
+            record("2026-03-07", "Bob@example.com", metrics={"completions_suggested_lines_of_code": 6}),
+            record("2026-03-09", "a-bot", editor="CLI", metrics={"total_messages": 20}),
+        ]
+    )
+
+
+# ---------------------------------------------------------------------------------------- shapes
+
+
+@pytest.mark.parametrize("endpoint", ROWS)
+def test_answers_have_the_documented_fields(organisation_app: AnalyticsApp, ask: Ask, endpoint: str):
+    """Every endpoint answers with the reference's fields, none missing and none more."""
+    answer = ask(organisation_app, endpoint)
+    paged = {"pagination"} if endpoint in PAGED else set()
+    assert answer.status == 200
+    assert answer.body.keys() == {ROWS[endpoint], "metadata"} | paged
+    assert answer.body["metadata"].keys() == METADATA[endpoint]
+    assert answer.body[ROWS[endpoint]]
+    for row in answer.body[ROWS[endpoint]]:
+        users = row.keys() & {"user_email", "service_account_name"}
+        assert len(users) == (endpoint in PAGED)
+        assert row.keys() - users == ROW_FIELDS[endpoint]
+        assert row.get("metrics", dict.fromkeys(REFERENCE_METRICS)).keys() == REFERENCE_METRICS
+    if paged:
+        assert answer.body["pagination"].keys() == {"next_cursor", "has_more"}
+
+
+def test_the_moment_is_utc_with_a_z(organisation_app: AnalyticsApp, ask: Ask, serving: Mount):
+    """generated_at is the moment of the request, in UTC, fraction and all; another zone is converted."""
+    assert ask(organisation_app, "dau").body["metadata"]["generated_at"] == "2026-03-10T12:30:15.250000Z"
+    app = AnalyticsApp(RecordStore([]), now=lambda: datetime.fromisoformat("2026-03-10T00:30:00+02:00"))
+    metadata = ask(app, "dau").body["metadata"]
+    assert metadata == {
+        "effective_date": "2026-03-08",
+        "generated_at": "2026-03-09T22:30:00Z",
+        "returned_user_count": 0,
+    }
+
+
+def test_json_is_compact_and_says_its_length(organisation_app: AnalyticsApp, ask: Ask):
+    """The body is JSON, declared as such, with its length."""
+    headers = ask(organisation_app, "dau").headers
+    assert headers["Content-Type"] == "application/json"
+    assert int(headers["Content-Length"]) > 100
+
+
+# ---------------------------------------------------------------------------------------- numbers
+
+
+def test_dau_count_lists_every_day_with_zeros(small: AnalyticsApp, ask: Ask):
+    """Each day of the range is there; service accounts count, so that it equals the rows of /dau."""
+    answer = ask(small, "dau-count", {"start_date": "2026-03-04", "end_date": "2026-03-09"})
+    assert answer.body["daily_active_user_counts"] == [
+        {"date": "2026-03-04", "user_count": 0},
+        {"date": "2026-03-05", "user_count": 2},
+        {"date": "2026-03-06", "user_count": 0},
+        {"date": "2026-03-07", "user_count": 2},
+        {"date": "2026-03-08", "user_count": 0},
+        {"date": "2026-03-09", "user_count": 1},
+    ]
+    assert answer.body["metadata"]["total_days"] == 6
+
+
+def test_dau_names_people_before_service_accounts(small: AnalyticsApp, ask: Ask):
+    """A user with two records is one user; people come first."""
+    answer = ask(small, "dau", {"date": "2026-03-05"})
+    assert answer.body["users"] == [{"user_email": "ada@example.com"}, {"service_account_name": "a-bot"}]
+    assert answer.body["metadata"]["returned_user_count"] == 2
+    assert answer.body["pagination"] == {"next_cursor": "", "has_more": False}
+
+
+def test_daily_usage_adds_up_and_omits_quiet_days(small: AnalyticsApp, ask: Ask):
+    """Days without activity are left out and not counted; a metric that nobody sent is left out too."""
+    answer = ask(small, "daily-usage", {"start_date": "2026-03-04", "end_date": "2026-03-08"})
+    assert answer.body["daily_usage"] == [
+        {
+            "date": "2026-03-05",
+            "metrics": {"total_messages": 14, "completions_count": 13, "completions_accepted": 4},
+        },
+        {"date": "2026-03-07", "metrics": {"total_messages": 1, "completions_suggested_lines_of_code": 6}},
+    ]
+    assert answer.body["metadata"]["total_days"] == 2
+    assert answer.body["metadata"]["effective_start_date"] == "2026-03-04"
+    assert answer.body["metadata"]["effective_end_date"] == "2026-03-08"
+
+
+def test_user_activity_sums_over_the_range(small: AnalyticsApp, ask: Ask):
+    """Sums by user over the days; active days are distinct days, not records."""
+    answer = ask(small, "user-activity", {"start_date": "2026-03-04", "end_date": "2026-03-09"})
+    assert answer.body["users"] == [
+        {
+            "user_email": "Bob@example.com",
+            "active_days": 1,
+            "metrics": {"completions_suggested_lines_of_code": 6},
+        },
+        {
+            "user_email": "ada@example.com",
+            "active_days": 2,
+            "metrics": {"total_messages": 8, "completions_count": 13, "completions_accepted": 4},
+        },
+        {"service_account_name": "a-bot", "active_days": 2, "metrics": {"total_messages": 27}},
+    ]
+    assert answer.body["metadata"]["total_days"] == 6
+    assert answer.body["metadata"]["returned_user_count"] == 3
+
+
+def test_editor_language_gives_the_records_back(small: AnalyticsApp, ask: Ask):
+    """One row a user, language and editor of the day, in a fixed order."""
+    answer = ask(small, "daily-user-activity-by-editor-language", {"date": "2026-03-05"})
+    rows = [(next(iter(row.values())), row["language"], row["editor"]) for row in answer.body["records"]]
+    assert rows == [
+        ("ada@example.com", "Go", "VSCode"),
+        ("ada@example.com", "Python", "VSCode"),
+        ("a-bot", "Python", "CLI"),
+    ]
+    assert answer.body["records"][0]["metrics"] == {"total_messages": 2, "completions_count": 3}
+    assert answer.body["metadata"]["returned_record_count"] == 3
+
+
+METRIC_VALUES = st.dictionaries(
+    st.sampled_from(["total_messages", "completions_count", "completions_suggested_lines_of_code"]),
+    st.one_of(st.none(), st.integers(0, 50)),
+)
+RAW_RECORDS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "date": st.dates(date(2026, 3, 1), date(2026, 3, 9)).map(date.isoformat),
+            "user_email": st.sampled_from([f"u{n}@example.com" for n in range(12)]),
+            "language": st.sampled_from(["Go", "Python", "Unknown"]),
+            "editor": st.sampled_from(["CLI", "VSCode"]),
+            "metrics": METRIC_VALUES,
+        }
+    ),
+    max_size=60,
+    unique_by=lambda raw: (raw["date"], raw["user_email"], raw["language"], raw["editor"]),
+)
+
+
+def add_up(rows: Iterable[dict[str, int | None]]) -> dict[str, int]:
+    """Sum metrics the slow way: what is None or not there adds nothing, not even a name."""
+    total: dict[str, int] = {}
+    for metrics in rows:
+        for name, value in metrics.items():
+            if value is not None:
+                total[name] = total.get(name, 0) + value
+    return total
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(raw=RAW_RECORDS, page_size=st.integers(1, 30))
+def test_any_records_add_up_at_any_page_size(serving: Mount, ask: Ask, raw: list[dict[str, Any]], page_size: int):
+    """The pages of user-activity together are the sums of the raw records, each user once; so are the days."""
+    app = serving(raw)
+    by_user, by_day = {}, {}
+    for record in raw:
+        by_user.setdefault(record["user_email"], []).append(record)
+        by_day.setdefault(record["date"], []).append(record["metrics"])
+    dates = {"start_date": "2026-03-01", "end_date": "2026-03-09"}
+    users = walk(ask, app, "user-activity", dates, page_size)
+    assert users == [
+        {
+            "user_email": user,
+            "active_days": len({record["date"] for record in rows}),
+            "metrics": add_up(record["metrics"] for record in rows),
+        }
+        for user, rows in sorted(by_user.items())
+    ]
+    usage = ask(app, "daily-usage", dates).body["daily_usage"]
+    assert usage == [{"date": day, "metrics": add_up(rows)} for day, rows in sorted(by_day.items())]
+    records = walk(ask, app, "daily-user-activity-by-editor-language", {"date": "2026-03-09"}, page_size)
+    assert len(records) == len(by_day.get("2026-03-09", []))
+
+
+def walk(ask: Ask, app: AnalyticsApp, endpoint: str, params: dict[str, Any], page_size: int) -> list[dict[str, Any]]:
+    """Follow the cursors to the end, as a client would."""
+    rows, cursor = [], None
+    for _ in range(1000):
+        asked = {**params, "page_size": page_size, **({"cursor": cursor} if cursor else {})}
+        body = ask(app, endpoint, asked).body
+        page, more = body[ROWS[endpoint]], body["pagination"]["has_more"]
+        assert len(page) == page_size or not more
+        assert sum(value for name, value in body["metadata"].items() if name.startswith("returned_")) == len(page)
+        rows += page
+        cursor = body["pagination"]["next_cursor"]
+        assert bool(cursor) == more
+        if not more:
+            return rows
+    raise AssertionError("the pages never end")
+
+
+# ---------------------------------------------------------------------------------------- ranges
+
+
+@pytest.mark.parametrize("endpoint", RANGED)
+@pytest.mark.parametrize(
+    ("asked", "effective"),
+    [
+        ({}, ("2026-03-03", "2026-03-09")),
+        ({"start_date": "2026-02-01"}, ("2026-02-01", "2026-02-07")),
+        ({"start_date": "2026-03-07"}, ("2026-03-07", "2026-03-09")),
+        ({"end_date": "2026-02-10"}, ("2026-02-04", "2026-02-10")),
+        ({"start_date": "2025-12-10", "end_date": "2026-03-09"}, ("2025-12-10", "2026-03-09")),  # 90 days
+        ({"start_date": "2026-03-09", "end_date": "2026-03-09"}, ("2026-03-09", "2026-03-09")),
+        ({"start_date": "2024-03-10", "end_date": "2024-03-10"}, ("2024-03-10", "2024-03-10")),  # two years back
+        ({"end_date": "2024-03-12"}, ("2024-03-10", "2024-03-12")),
+    ],
+)
+def test_open_ends_are_filled_in(
+    serving: Mount, ask: Ask, endpoint: str, asked: dict[str, str] | str, effective: tuple[str, str]
+):
+    """No dates: 7 days to yesterday. A start: 7 days, capped at yesterday. An end: 7 days ending on it."""
+    metadata = ask(serving([]), endpoint, asked).body["metadata"]
+    assert (metadata["effective_start_date"], metadata["effective_end_date"]) == effective
+
+
+@pytest.mark.parametrize("endpoint", RANGED)
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"end_date": "2026-03-10"}, "end_date cannot be later than yesterday (UTC)"),
+        ({"start_date": "2026-03-10"}, "start_date cannot be later than yesterday (UTC)"),
+        ({"start_date": "2026-03-05", "end_date": "2026-03-04"}, "end_date cannot be before start_date"),
+        ({"start_date": "2025-12-09", "end_date": "2026-03-09"}, "the date range cannot be longer than 90 days"),
+        ({"start_date": "2024-03-09"}, "start_date cannot be more than 2 years ago"),
+        ({"start_date": "2026-3-5"}, "start_date must be a date written as YYYY-MM-DD"),
+        ({"start_date": "20260305"}, "start_date must be a date written as YYYY-MM-DD"),
+        ({"end_date": "2026-02-30"}, "end_date must be a date written as YYYY-MM-DD"),
+        ({"end_date": ""}, "end_date must be a date written as YYYY-MM-DD"),
+        ({"date": "2026-03-05"}, "unknown parameter: date"),
+        ({"limit": "5"}, "unknown parameter: limit"),
+        ("start_date=2026-03-05&start_date=2026-03-06", "a parameter is given more than once"),
+        ("&".join(f"p{n}=1" for n in range(50)), "the query string cannot be read"),
+    ],
+)
+def test_bad_ranges_get_the_documented_error(
+    serving: Mount, ask: Ask, endpoint: str, asked: dict[str, str] | str, message: str
+):
+    """400 with the reference's error body, which says what is wrong."""
+    answer = ask(serving([]), endpoint, asked)
+    assert answer.status == 400
+    assert answer.body == {"error": {"code": "InvalidArgument", "message": message}}
+
+
+@pytest.mark.parametrize("endpoint", DAILY)
+def test_one_day_defaults_to_yesterday_and_is_held_to_the_same_limits(serving: Mount, ask: Ask, endpoint: str):
+    """A day left out is yesterday; today, too long ago, and a range are refused."""
+    app = serving([])
+    assert ask(app, endpoint).body["metadata"]["effective_date"] == "2026-03-09"
+    for refused in ({"date": "2026-03-10"}, {"date": "2024-03-09"}, {"date": "x"}, {"start_date": "2026-03-01"}):
+        assert ask(app, endpoint, refused).status == 400
+
+
+def test_paging_is_refused_where_there_are_no_pages(serving: Mount, ask: Ask):
+    """dau-count and daily-usage know no cursor and no page size."""
+    for endpoint in ("dau-count", "daily-usage"):
+        for parameter in ("cursor", "page_size"):
+            message = ask(serving([]), endpoint, {parameter: "1"}).body["error"]["message"]
+            assert message == f"unknown parameter: {parameter}"
+
+
+def test_yesterday_is_empty_until_it_is_published(record: MakeRecord, ask: Ask, serving: Mount):
+    """At 01:59 yesterday can be asked for and has nothing; at 02:00 it has."""
+    records = [record("2026-03-08"), record("2026-03-09")]
+    for moment, counts in (("01:59:59", [1, 0]), ("02:00:00", [1, 1])):
+        app = serving(records, now=f"2026-03-10T{moment}")
+        dates = {"start_date": "2026-03-08", "end_date": "2026-03-09"}
+        found = ask(app, "dau-count", dates).body["daily_active_user_counts"]
+        assert [row["user_count"] for row in found] == counts
+        assert ask(app, "daily-usage", dates).body["metadata"]["total_days"] == sum(counts)
+        assert ask(app, "user-activity", dates).body["users"][0]["active_days"] == sum(counts)
+        assert len(ask(app, "dau").body["users"]) == counts[1]
+        assert len(ask(app, "daily-user-activity-by-editor-language").body["records"]) == counts[1]
+
+
+# ---------------------------------------------------------------------------------------- pages
+
+
+@pytest.fixture
+def crowded(serving: Mount, record: MakeRecord) -> AnalyticsApp:
+    """260 users on two days: more than any page holds."""
+    days = ("2026-03-08", "2026-03-09")
+    return serving([record(day, f"u{n:03}@example.com") for n in range(260) for day in days])
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "default", "largest"),
+    [("dau", 100, 250), ("user-activity", 50, 100), ("daily-user-activity-by-editor-language", 50, 100)],
+)
+def test_page_sizes_and_their_bounds(crowded: AnalyticsApp, ask: Ask, endpoint: str, default: int, largest: int):
+    """Each endpoint has its own default and largest page."""
+    assert len(ask(crowded, endpoint).body[ROWS[endpoint]]) == default
+    assert len(ask(crowded, endpoint, {"page_size": largest}).body[ROWS[endpoint]]) == largest
+    assert len(ask(crowded, endpoint, {"page_size": 1}).body[ROWS[endpoint]]) == 1
+    for refused in (0, largest + 1, -1, "+5", "1.0", "ten", "", "٣", "9" * 5000):
+        answer = ask(crowded, endpoint, {"page_size": refused})
+        assert answer.status == 400
+        assert f"from 1 to {largest}" in answer.body["error"]["message"]
+
+
+@pytest.mark.parametrize("endpoint", PAGED)
+def test_pages_join_to_the_whole(crowded: AnalyticsApp, ask: Ask, endpoint: str):
+    """Whatever the page size: every user once, in one order, and an empty cursor at the end."""
+    names = [f"u{n:03}@example.com" for n in range(260)]
+    for page_size in (1, 52, 99, 100):  # 260 is a multiple of 52: the last page is full
+        rows = walk(ask, crowded, endpoint, {}, page_size)
+        assert [row["user_email"] for row in rows] == names
+
+
+def test_a_cursor_is_opaque_and_belongs_to_its_query(crowded: AnalyticsApp, ask: Ask):
+    """Another endpoint, another day or another range refuses it; another page size does not."""
+    day = {"date": "2026-03-09"}
+    cursor = ask(crowded, "dau", day).body["pagination"]["next_cursor"]
+    assert ask(crowded, "dau", {**day, "cursor": cursor, "page_size": 5}).body["users"][0] == {
+        "user_email": "u100@example.com"
+    }
+    assert ask(crowded, "dau", {"cursor": cursor}).status == 200  # yesterday, by name or not, is one query
+    for endpoint, other in (
+        ("dau", {"date": "2026-03-08"}),
+        ("daily-user-activity-by-editor-language", day),
+        ("user-activity", {}),
+    ):
+        answer = ask(crowded, endpoint, {**other, "cursor": cursor})
+        assert answer.status == 400
+        assert answer.body["error"]["message"].startswith("cursor belongs to another query")
+
+
+@pytest.mark.parametrize("first", [0, -1, 260, 10**9, True, 1.0, "1", None])
+def test_a_forged_place_is_refused(crowded: AnalyticsApp, ask: Ask, first: Any):
+    """A cursor with its place changed to one that no page starts at is malformed."""
+    cursor = ask(crowded, "dau").body["pagination"]["next_cursor"]
+    content = {**json.loads(urlsafe_b64decode(cursor)), "first": first}
+    forged = urlsafe_b64encode(json.dumps(content).encode()).decode()
+    assert ask(crowded, "dau", {"cursor": forged}).body["error"]["message"] == "cursor is malformed"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "!!!", "é", "bm8=", "W10=", "bnVsbA==", "e30=", "eyJsYXN0X2lkIjoidXNlcjMifQ=="]
+)
+def test_a_malformed_cursor_is_refused(crowded: AnalyticsApp, ask: Ask, content: str):
+    """Empty, no base64, no JSON, or JSON of another shape: 400, never a crash."""
+    answer = ask(crowded, "dau", {"cursor": content})
+    assert answer.status == 400
+    assert answer.body["error"] == {"code": "InvalidArgument", "message": "cursor is malformed"}
+
+
+def test_a_cursor_dies_when_its_data_changes(record: MakeRecord, ask: Ask):
+    """A walk that straddles the publication is told so, instead of skipping users or giving some twice."""
+    moments = [datetime(2026, 3, 10, 1, 59, tzinfo=UTC)]
+    records = [record(day, f"u{n}@example.com") for n in range(5) for day in ("2026-03-08", "2026-03-09")]
+    app = AnalyticsApp(RecordStore(records), now=lambda: moments[-1])
+    old = {"start_date": "2026-03-08", "end_date": "2026-03-08", "page_size": 2}
+    both = {"start_date": "2026-03-08", "end_date": "2026-03-09", "page_size": 2}
+    cursors = [ask(app, "user-activity", asked).body["pagination"]["next_cursor"] for asked in (old, both)]
+    moments.append(datetime(2026, 3, 10, 2, 0, tzinfo=UTC))
+    assert ask(app, "user-activity", {**old, "cursor": cursors[0]}).status == 200
+    answer = ask(app, "user-activity", {**both, "cursor": cursors[1]})
+    assert answer.status == 400
+    assert "data that has changed" in answer.body["error"]["message"]
+
+
+# ---------------------------------------------------------------------------------------- doors
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "Basic dDp0", "t"])
+def test_no_token_is_refused_even_when_any_would_do(serving: Mount, ask: Ask, authorization: str):
+    """A bearer token must be there: 401, the error body, and the scheme to use."""
+    answer = ask(serving([]), "dau", authorization=authorization)
+    assert answer.status == 401
+    assert answer.body["error"]["code"] == "Unauthenticated"
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_a_named_token_lets_in_nobody_else(serving: Mount, ask: Ask):
+    """Only the very token; the scheme's case does not matter; the token is in no answer and no repr."""
+    app = serving([], token="s3cret-häslein")
+    assert ask(app, "dau", authorization="Bearer s3cret-häslein").status == 200
+    assert ask(app, "dau", authorization="bearer s3cret-häslein").status == 200
+    for wrong in ("Bearer s3cret", "Bearer S3CRET-HÄSLEIN", "Bearer x", ""):
+        answer = ask(app, "dau", authorization=wrong)
+        assert answer.status == 401
+        assert "s3cret" not in str(answer)
+    assert "s3cret" not in repr(app)
+
+
+def test_an_empty_token_is_refused_when_it_is_set(serving: Mount):
+    """An unset variable must not open the door to everybody."""
+    with pytest.raises(ConfigurationError, match="token is empty"):
+        serving([], token=" ")
+
+
+@pytest.mark.parametrize("path", ["", "dau/", "users", "DAU"])
+def test_unknown_paths_are_404(serving: Mount, ask: Ask, path: str):
+    """What is not one of the five endpoints is not found."""
+    answer = ask(serving([]), path)
+    assert (answer.status, answer.body["error"]["code"]) == (404, "NotFound")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_only_get_is_served(serving: Mount, ask: Ask, method: str):
+    """Another method is 405, with the one that is allowed."""
+    answer = ask(serving([]), "dau", method=method)
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+
+
+# ---------------------------------------------------------------------------------------- rate limit
+
+
+class Clock:
+    """Seconds that move when told."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        """Read the clock."""
+        return self.now
+
+
+def test_bucket_gives_a_burst_then_one_every_six_seconds():
+    """10 a minute with a burst of 20: twenty at once, then one for each 6 s, never more than 20 saved up."""
+    clock = Clock()
+    bucket = TokenBucket(clock=clock)
+    assert [bucket.take() for _ in range(20)] == [0.0] * 20
+    assert bucket.take() == pytest.approx(6.0)
+    clock.now += 5.9
+    assert bucket.take() == pytest.approx(0.1)
+    clock.now += 0.1
+    assert bucket.take() == 0.0
+    assert bucket.take() > 0
+    clock.now += 10_000
+    assert [bucket.take() > 0 for _ in range(21)] == [False] * 20 + [True]
+    assert (bucket.granted, bucket.refused) == (41, 4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    rate=st.floats(0.1, 600),
+    burst=st.integers(1, 30),
+    steps=st.lists(st.floats(0, 100), min_size=1, max_size=80),
+)
+def test_bucket_never_grants_more_than_its_rate(rate: float, burst: int, steps: list[float]):
+    """In any stretch from the start: at most the burst and what has dripped in; and who waits as told gets in."""
+    clock = Clock()
+    bucket = TokenBucket(rate, burst, clock)
+    for step in steps:
+        clock.now += step
+        wait = bucket.take()
+        elapsed = clock.now - 1000.0
+        assert bucket.granted <= burst + elapsed * rate / 60 + 1e-3
+    if wait:
+        clock.now += wait
+        assert bucket.take() == 0.0
+
+
+def test_bucket_counts_right_under_threads():
+    """Eight threads take 200 times from a bucket of 50: exactly 50 pass."""
+    bucket = TokenBucket(burst=50, clock=lambda: 0.0)
+    threads = [threading.Thread(target=lambda: [bucket.take() for _ in range(25)]) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (bucket.granted, bucket.refused) == (50, 150)
+
+
+@pytest.mark.parametrize(("options", "setting"), [((0, 20), "requests_per_minute"), ((10, 0), "burst")])
+def test_bucket_refuses_what_cannot_work(options: tuple[float, int], setting: str):
+    """A rate of nothing or a burst of nothing would block for ever: said at once."""
+    with pytest.raises(ConfigurationError) as caught:
+        TokenBucket(*options)
+    assert caught.value.setting == setting
+
+
+def test_over_the_limit_is_429_and_says_how_long(serving: Mount, ask: Ask):
+    """Retry-After is whole seconds, rounded up, and enough; wrong tokens cost nothing."""
+    clock = Clock()
+    app = serving([], rate_limit=TokenBucket(requests_per_minute=8, burst=1, clock=clock))
+    assert ask(app, "dau", authorization="").status == 401
+    assert ask(app, "dau").status == 200
+    answer = ask(app, "dau")
+    assert (answer.status, answer.body["error"]["code"]) == (429, "ResourceExhausted")
+    assert answer.headers["Retry-After"] == "8"  # 60 s / 8 = 7.5 s
+    clock.now += 8
+    assert ask(app, "dau").status == 200
+
+
+# ---------------------------------------------------------------------------------------- over HTTP
+
+
+def get(url: str) -> tuple[int, Any]:
+    request = urllib.request.Request(  # noqa: S310 (our own server, over http)
+        url, headers={"Authorization": "Bearer t"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 (as above)
+        return response.status, json.load(response)
+
+
+def test_serve_answers_over_http_and_stops(small: AnalyticsApp, capfd: pytest.CaptureFixture[str]):
+    """While the block runs the API is at the URL; afterwards nobody listens; nothing is logged."""
+    with serve(small) as url:
+        assert url.startswith("http://127.0.0.1:")
+        status, body = get(f"{url}/analytics/v0/dau?date=2026-03-05")
+        assert (status, len(body["users"])) == (200, 2)
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            get(f"{url}/analytics/v0/dau?date=today")
+        with caught.value as refused:
+            assert json.load(refused)["error"]["code"] == "InvalidArgument"
+    with pytest.raises(urllib.error.URLError):
+        get(f"{url}/analytics/v0/dau")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_serve_answers_many_at_once(small: AnalyticsApp):
+    """Requests in flight do not wait for one another's turn to be right: all get the same answer."""
+    with serve(small, host="localhost") as url:
+        answers = []
+        threads = [
+            threading.Thread(target=lambda: answers.append(get(f"{url}/analytics/v0/user-activity"))) for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(answers) == 8
+    assert all(answer == answers[0] for answer in answers)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.com", "", "::"])  # noqa: S104 (it must be refused)
+def test_serve_refuses_other_machines(small: AnalyticsApp, host: str):
+    """Only loopback: the data is people's activity."""
+    with pytest.raises(ConfigurationError, match="loopback"), serve(small, host=host):
+        pass
+
+
+def test_serve_says_when_the_port_is_taken(small: AnalyticsApp):
+    """A taken port is a setting to change, not a traceback."""
+    with serve(small) as url:
+        port = int(url.rpartition(":")[2])
+        with pytest.raises(ConfigurationError, match="port=0") as caught, serve(small, port=port):
+            pass
+        assert caught.value.setting == "port"
+
+
+def test_lookback_of_two_years_reads_a_leap_year_kindly(ask: Ask):
+    """Two years is 730 days or the same date: what is within either is answered."""
+    moment = datetime(2025, 6, 1, 12, tzinfo=UTC)  # 731 days after 1 June 2023, over 29 February 2024
+    app = AnalyticsApp(RecordStore([]), now=lambda: moment)
+    assert ask(app, "dau", {"date": "2023-06-01"}).status == 200
+    assert ask(app, "dau", {"date": (date(2023, 6, 1) - timedelta(days=1)).isoformat()}).status == 400
