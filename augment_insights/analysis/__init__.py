@@ -7,14 +7,30 @@ Every function takes Polars frames and returns a Polars frame that keeps its tab
 from __future__ import annotations
 
 from augment_insights.analysis.acceptance import acceptance_rate
-from augment_insights.analysis.activity import active_users
-from augment_insights.analysis.retention import cohort_retention
+from augment_insights.analysis.activity import (
+    active_day_distribution,
+    active_users,
+    rolling_active_users,
+    stickiness,
+)
+from augment_insights.analysis.adoption_curve import adoption_curve
+from augment_insights.analysis.lifecycle import lifecycle
+from augment_insights.analysis.retention import cohort_retention, retention_curve
+from augment_insights.analysis.survival import survival, time_to_first_use
 from augment_insights.analysis.user_days import UserDays, prepare
 
 __all__ = [
     "UserDays",
     "acceptance_rate",
+    "active_day_distribution",
     "active_users",
+    "adoption_curve",
     "cohort_retention",
+    "lifecycle",
     "prepare",
+    "retention_curve",
+    "rolling_active_users",
+    "stickiness",
+    "survival",
+    "time_to_first_use",
 ]

@@ -229,3 +229,66 @@ def period_end(start: pl.Expr, every: Every) -> pl.Expr:
 def is_complete(start: pl.Expr, every: Every, end: date | None) -> pl.Expr:
     """Tell of each period whether it is over: its last day is at or before the last day of the data."""
     return period_end(start, every) <= pl.lit(end, dtype=pl.Date)
+
+
+def licences_of(
+    roster: pl.DataFrame | pl.LazyFrame, user_type: str = "person", *, table: str = "roster"
+) -> pl.DataFrame:
+    """Return one row a licensed user: ``user_key``, ``licensed_from``, ``licensed_to`` (null: open).
+
+    A roster without ``user_type`` is one of people. Of a user who stands in it twice, the licence
+    runs from the earliest known start to the latest end, or on where one of them is open.
+
+    Raises
+    ------
+    TableError
+        No ``user``; a date column of another dtype; a licence that ends before it begins.
+    """
+    schema = columns_of(roster)
+    require(schema, ("user",), table=table)
+    rows = roster.lazy()
+    if "user_type" not in schema:
+        rows = rows.with_columns(user_type=pl.lit("person"))
+    for name in ("licensed_from", "licensed_to"):
+        if name not in schema:
+            rows = rows.with_columns(pl.lit(None, dtype=pl.Date).alias(name))
+        elif schema[name] not in (pl.Date(), pl.Null()):
+            raise TableError(
+                f"The table {table} has {name!r} as {schema[name]}, and it should be Date.",
+                table=table,
+                hint=f"cast it, such as roster.with_columns(pl.col({name!r}).str.to_date()).",
+            )
+    named = select_users(rows, user_type, table=table).select(
+        user_key(), pl.col("licensed_from", "licensed_to").cast(pl.Date)
+    )
+    ends = pl.col("licensed_to")
+    found = (
+        named.group_by("user_key")
+        .agg(pl.col("licensed_from").min(), licensed_to=pl.when(ends.is_not_null().all()).then(ends.max()))
+        .sort("user_key")
+        .collect()
+    )
+    backward = found.filter(ends < pl.col("licensed_from")).height
+    if backward:
+        raise TableError(
+            f"The table {table} has {backward} licences that end before they begin.",
+            table=table,
+            hint="licensed_from and licensed_to may be swapped.",
+        )
+    return found
+
+
+def on_roster(seen: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:
+    """Join users by ``user_key`` to their licences; a DataWarning counts those who have none.
+
+    The names are not in the warning: it may end in a log that more people read than the roster.
+    """
+    strangers = seen.join(roster, on="user_key", how="anti").height
+    if strangers:
+        warnings.warn(
+            f"{strangers} active user{'s are' if strangers > 1 else ' is'} not on the roster and not counted. "
+            "Hint: join_roster lists them.",
+            DataWarning,
+            stacklevel=3,
+        )
+    return seen.join(roster, on="user_key", how="inner", maintain_order="left")

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis.user_days import first_of_period, prepare
-from augment_insights.tables import ACTIVE_USERS
+from augment_insights.analysis.user_days import check_days, first_of_period, prepare
+from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
     from augment_insights.analysis._population import UserType
-    from augment_insights.analysis.user_days import UserDays
+    from augment_insights.analysis.user_days import OrderedDays, UserDays
     from augment_insights.periods import Every
+    from augment_insights.tables import Table
 
 
 def active_users(
@@ -93,4 +94,274 @@ def active_users(
     periods = order.grid(order.periods(every)).join(counts, on=["group", "label"], how="left")
     return order.as_table(
         periods.with_columns(pl.col("active_users").fill_null(0)), ACTIVE_USERS, before="active_users"
+    )
+
+
+def rolling_active_users(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    *,
+    windows: int | Sequence[int] = (1, 7, 28),
+    by: str | Sequence[str] | None = None,
+    user_type: UserType = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """On each day, how many users were active in the last 1, 7, 28 days?
+
+    Distinct users with activity on at least one day of the window that ends on the day and
+    includes it. Every day from the frame's first to ``as_of`` has a row for every group that
+    occurs; a day without anyone is a 0. The cost does not depend on how long the windows are.
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
+        active day.
+    windows : int or sequence of int
+        The lengths in days.
+    by : str or sequence of str, optional
+        Columns of ``activity`` to group by. A user of two groups counts in both.
+    user_type : {"person", "service_account", "all"}
+        Whose activity counts.
+    as_of : date or str, optional
+        The last day of the data; left out, the last day of any row of the frame.
+
+    Returns
+    -------
+    DataFrame
+        The table ROLLING_ACTIVE_USERS: ``date`` (Date), ``window_days`` (Int64, days), the ``by``
+        columns, ``active_users`` (Int64, users), ``is_complete`` (Boolean: the data reaches back
+        to the window's first day).
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype; rows that span several days.
+    ValueError
+        A window that is not a positive whole number of days; an unknown ``user_type``.
+
+    See Also
+    --------
+    active_users : the same by calendar period.
+    stickiness : how much of a window's users come on a day.
+    augment_insights.charts.rolling_active_users : its chart.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> activity = pl.DataFrame(
+    ...     {
+    ...         "date": [date(2026, 1, 5), date(2026, 1, 7)],
+    ...         "user": ["ada@x.io", "bob@x.io"],
+    ...         "user_type": ["person"] * 2,
+    ...     }
+    ... )
+    >>> rolling_active_users(activity, windows=[2]).rows()
+    [(datetime.date(2026, 1, 5), 2, 1, False),
+     (datetime.date(2026, 1, 6), 2, 1, True),
+     (datetime.date(2026, 1, 7), 2, 1, True)]
+    """
+    lengths = [windows] if isinstance(windows, int) else list(windows)
+    for length in lengths:
+        check_days("windows", length)
+    order = _daily_order(activity, "rolling_active_users", table=ROLLING_ACTIVE_USERS, by=by, users=(user_type, as_of))
+    return order.as_table(_trailing(order, lengths), ROLLING_ACTIVE_USERS, before="active_users")
+
+
+def stickiness(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    *,
+    window: int = 28,
+    user_type: UserType = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """Of the users of the last 28 days, what share comes on an average day?
+
+    ``stickiness_rate = mean_daily_users / active_users``, both over the window that ends on the
+    day and includes it. A window that reaches back before the data is not complete, and its mean
+    is over the days that are known. A window without anyone has no rate (null).
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
+        active day.
+    window : int
+        The length in days.
+    user_type : {"person", "service_account", "all"}
+        Whose activity counts.
+    as_of : date or str, optional
+        The last day of the data; left out, the last day of any row of the frame.
+
+    Returns
+    -------
+    DataFrame
+        The table STICKINESS: ``date`` (Date), ``window_days`` (Int64, days), ``mean_daily_users``
+        (Float64, users), ``active_users`` (Int64, users), ``stickiness_rate`` (Float64, 0 to 1),
+        ``is_complete`` (Boolean: the data reaches back to the window's first day).
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype; rows that span several days.
+    ValueError
+        A window that is not a positive whole number of days; an unknown ``user_type``.
+
+    See Also
+    --------
+    active_day_distribution : the same users by how many days they came.
+    augment_insights.charts.stickiness : its chart.
+
+    Examples
+    --------
+    Ada comes on both days, Bob on one: 1.5 of 2 users on an average day.
+
+    >>> from datetime import date
+    >>> activity = pl.DataFrame(
+    ...     {
+    ...         "date": [date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 6)],
+    ...         "user": ["ada@x.io", "ada@x.io", "bob@x.io"],
+    ...         "user_type": ["person"] * 3,
+    ...     }
+    ... )
+    >>> stickiness(activity, window=2).row(-1)
+    (datetime.date(2026, 1, 6), 2, 1.5, 2, 0.75, True)
+    """
+    check_days("window", window)
+    order = _daily_order(activity, "stickiness", table=STICKINESS, by=None, users=(user_type, as_of))
+    daily = _trailing(order, [1]).select("date", daily_users="active_users")
+    known_days = pl.min_horizontal(pl.int_range(1, pl.len() + 1), pl.lit(window))
+    user_days = pl.col("daily_users").rolling_sum(window, min_samples=1)
+    table = (
+        _trailing(order, [window])
+        .join(daily, on="date")
+        .sort("date")
+        .with_columns(mean_daily_users=user_days / known_days)
+        .with_columns(
+            stickiness_rate=pl.when(pl.col("active_users") > 0).then(
+                pl.col("mean_daily_users") / pl.col("active_users")
+            )
+        )
+    )
+    return order.as_table(table, STICKINESS, before="mean_daily_users")
+
+
+def active_day_distribution(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    *,
+    window: int = 28,
+    user_type: UserType = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """In the last 28 days, how many users came on exactly 1, 2, 3, ... days (L-ness)?
+
+    Every number from 1 to the window's length has a row, 0 users included. Users without a day in
+    the window are not in it, so the users add up to the window's active users. Where the data
+    begins within the window, nobody can have come on more days than it holds.
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
+        active day.
+    window : int
+        The length in days; the window ends on the last day of the data.
+    user_type : {"person", "service_account", "all"}
+        Whose activity counts.
+    as_of : date or str, optional
+        The last day of the data; left out, the last day of any row of the frame.
+
+    Returns
+    -------
+    DataFrame
+        The table ACTIVE_DAY_DISTRIBUTION: ``active_days`` (Int64, days), ``users`` (Int64).
+        Without any row in ``activity`` it is empty.
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype; rows that span several days.
+    ValueError
+        A window that is not a positive whole number of days; an unknown ``user_type``.
+
+    See Also
+    --------
+    stickiness : the mean of this distribution over the window's length, day by day.
+    augment_insights.charts.active_day_distribution : its chart.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> activity = pl.DataFrame(
+    ...     {
+    ...         "date": [date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 6)],
+    ...         "user": ["ada@x.io", "ada@x.io", "bob@x.io"],
+    ...         "user_type": ["person"] * 3,
+    ...     }
+    ... )
+    >>> active_day_distribution(activity, window=3).rows()
+    [(1, 1), (2, 1), (3, 0)]
+    """
+    check_days("window", window)
+    order = _daily_order(
+        activity, "active_day_distribution", table=ACTIVE_DAY_DISTRIBUTION, by=None, users=(user_type, as_of)
+    )
+    known_days = order.calendar().height
+    if known_days == 0:
+        return ACTIVE_DAY_DISTRIBUTION.empty()
+    counts = (
+        order.days.lazy()
+        .select("day", user=pl.col("gap").is_null().cum_sum())
+        .filter(pl.col("day") >= known_days - window)
+        .group_by("user")
+        .agg(active_days=pl.len().cast(pl.Int64))
+        .group_by("active_days")
+        .agg(users=pl.len())
+    )
+    numbers = pl.LazyFrame({"active_days": pl.int_range(1, window + 1, eager=True)})
+    table = numbers.join(counts, on="active_days", how="left").with_columns(pl.col("users").fill_null(0)).collect()
+    return order.as_table(table.with_columns(group=pl.lit(0)), ACTIVE_DAY_DISTRIBUTION, before="users")
+
+
+def _daily_order(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    question: str,
+    *,
+    table: Table,
+    by: str | Sequence[str] | None,
+    users: tuple[UserType, date | str | None],
+) -> OrderedDays:
+    """Order the days of a frame that must have one row a user and day."""
+    days = prepare(activity)
+    days.require_daily(question)
+    return days.ordered(user_type=users[0], as_of=users[1], by=by, table=table)
+
+
+def _trailing(order: OrderedDays, windows: list[int]) -> pl.DataFrame:
+    """Count the users of each trailing window on each day, without looking at any window twice.
+
+    An active day counts from that day until the window has passed or the user's next active day
+    takes over. So every active day is +1 on the day and -1 when the window has passed, except
+    that the -1 falls away where the next day came first, and then the next day is no +1.
+    """
+    length, gap, day = pl.col("window_days"), pl.col("gap"), pl.col("day")
+    taken_over = gap < length
+    lengths = pl.DataFrame({"window_days": sorted(set(windows))}, schema={"window_days": pl.Int64})
+    cells = order.gaps.join(lengths, how="cross")
+    entering = cells.filter(gap.is_null() | ~taken_over).select("group", "window_days", "day", change="users")
+    leaving = cells.select("group", "window_days", day + length, change=-pl.col("users"))
+    staying = cells.filter(taken_over).select("group", "window_days", day - gap + length, change="users")
+    changes = (
+        pl.concat([part.with_columns(day.cast(pl.Int64)) for part in (entering, leaving, staying)])
+        .group_by("group", "window_days", "day")
+        .agg(pl.col("change").sum())
+    )
+    grid = order.grid(order.calendar().select(day.cast(pl.Int64), "date")).join(lengths, how="cross")
+    keys = ["group", "window_days"]
+    return (
+        grid.join(changes, on=[*keys, "day"], how="left")
+        .sort(*keys, "day")
+        .with_columns(
+            active_users=pl.col("change").fill_null(0).cum_sum().over(keys),
+            is_complete=pl.col("day") >= pl.col("window_days") - 1,
+        )
     )

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
+from augment_insights.analysis._population import as_columns
 from augment_insights.analysis.intervals import wilson
-from augment_insights.analysis.user_days import first_of_period, prepare
+from augment_insights.analysis.user_days import check_days, first_of_period, prepare
 from augment_insights.errors import did_you_mean
-from augment_insights.tables import COHORT_RETENTION
+from augment_insights.tables import COHORT_RETENTION, RETENTION_CURVE, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,8 +113,8 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     """
     _check_word("kind", kind, get_args(Kind))
     _check_word("cohort", cohort, get_args(CohortRule))
-    if periods is not None and (isinstance(periods, bool) or not isinstance(periods, int) or periods < 0):
-        raise ValueError(f"periods={periods!r} is not a number of periods. Hint: a whole number such as 12, or None.")
+    if periods is not None:
+        check_days("periods", periods, least=0)
     order = prepare(activity).ordered(user_type=user_type, as_of=as_of, by=by, table=COHORT_RETENTION)
     order.check_fits(every, lookback)
     calendar = order.calendar(every, lookback)
@@ -127,6 +128,87 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     if periods is not None:
         cells = cells.filter(pl.col("period") <= periods)
     return order.as_table(cells, COHORT_RETENTION, before="cohort_users")
+
+
+def retention_curve(
+    cohort_retention: Frame,
+    *,
+    by: str | Sequence[str] | None = None,
+) -> Frame:
+    """Over all cohorts, what share of users is active so many periods after it began?
+
+    The ratio of sums: the retained users of all cohorts that have reached the period, over the
+    users of these cohorts. Fewer and other cohorts stand behind later periods, so the curve may
+    rise; ``eligible_users`` says how many users it rests on. A period that no cohort has reached
+    has no row; one that only empty cohorts have reached has a null rate.
+
+    Parameters
+    ----------
+    cohort_retention : DataFrame or LazyFrame
+        The table COHORT_RETENTION, one row a cohort and period (and group).
+    by : str or sequence of str, optional
+        The columns it was grouped by, for a curve of each group. Left out, groups are added up,
+        and a user of two groups counts twice.
+
+    Returns
+    -------
+    DataFrame or LazyFrame
+        As it was given: the table RETENTION_CURVE: ``period`` (Int64), the ``by`` columns,
+        ``cohorts`` (Int64, those with users), ``eligible_users`` (Int64), ``retained_users``
+        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % interval
+        ``retention_rate_low`` and ``retention_rate_high``. The interval takes users as
+        independent, and is too narrow for recurring cohorts, in which a user counts many times.
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype.
+
+    See Also
+    --------
+    cohort_retention : the cohorts one by one.
+    augment_insights.charts.retention_curve : its chart.
+
+    Examples
+    --------
+    A cohort of 10 of which 4 came back, and one of 30 of which 18 did: 22 of 40, not the mean
+    of 0.4 and 0.6.
+
+    >>> from datetime import date
+    >>> cohorts = pl.DataFrame(
+    ...     {
+    ...         "cohort": [date(2026, 1, 5), date(2026, 1, 12)],
+    ...         "period": [1, 1],
+    ...         "cohort_users": [10, 30],
+    ...         "retained_users": [4, 18],
+    ...         "retention_rate": [0.4, 0.6],
+    ...         "retention_rate_low": [0.17, 0.42],
+    ...         "retention_rate_high": [0.69, 0.75],
+    ...         "is_complete": [True, True],
+    ...     }
+    ... )
+    >>> retention_curve(cohorts).select("cohorts", "eligible_users", "retained_users", "retention_rate").row(0)
+    (2, 40, 22, 0.55)
+    """
+    COHORT_RETENTION.check(cohort_retention)
+    groups = as_columns(by, cohort_retention, reserved=RETENTION_CURVE.columns, table=COHORT_RETENTION.name)
+    sums = (
+        cohort_retention.lazy()
+        .filter("is_complete")
+        .group_by("period", *groups)
+        .agg(
+            cohorts=(pl.col("cohort_users") > 0).sum(),
+            eligible_users=pl.col("cohort_users").sum(),
+            retained_users=pl.col("retained_users").sum(),
+        )
+        .sort("period", *groups)
+    )
+    dtypes = dict(RETENTION_CURVE.schema)
+    groups_at = {"period": dtypes.pop("period"), **{name: cohort_retention.collect_schema()[name] for name in groups}}
+    table = _with_rate(sums, "eligible_users").select(
+        pl.col(name).cast(dtype) for name, dtype in {**groups_at, **dtypes}.items()
+    )
+    return table if isinstance(cohort_retention, pl.LazyFrame) else table.collect()
 
 
 def _check_word(name: str, word: str, known: tuple[str, ...]) -> None:
@@ -225,7 +307,7 @@ def _cells(order: OrderedDays, shown: pl.DataFrame, pairs: pl.DataFrame, *, unbo
     return _with_rate(counted, "cohort_users")
 
 
-def _with_rate(counted: pl.DataFrame, size: str) -> pl.DataFrame:
+def _with_rate(counted: Frame, size: str) -> Frame:
     """Add the rate and its interval; no denominator, no rate."""
     retained, users = pl.col("retained_users"), pl.col(size)
     low, high = wilson(retained, users)

@@ -332,12 +332,16 @@ def first_of_period(begin: pl.Expr) -> pl.Expr:
     return pl.col("gap").is_null() | (pl.col("gap") > pl.col("day") - begin)
 
 
+def check_days(name: str, days: int, *, least: int = 1) -> int:
+    """Return a number of days (or periods), and refuse what is none."""
+    if isinstance(days, bool) or not isinstance(days, int) or days < least:
+        raise ValueError(f"{name}={days!r} is not a whole number from {least} on. Hint: {name}=28, for example.")
+    return days
+
+
 def _check_lookback(lookback: int | None) -> int:
     """Return the days of a look-back, 0 for none."""
-    days = 0 if lookback is None else lookback
-    if isinstance(days, bool) or not isinstance(days, int) or days < 0:
-        raise ValueError(f"lookback={lookback!r} is not a number of days. Hint: a whole number such as 90, or None.")
-    return days
+    return 0 if lookback is None else check_days("lookback", lookback, least=0)
 
 
 def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]) -> OrderedDays:
