@@ -1,0 +1,56 @@
+"""A table becomes a file, whole or not at all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from augment_insights.errors import ConfigurationError
+from augment_insights.export import whole_file, without_formulas, write_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TABLE = pl.DataFrame({"user": ["ada@example.com", "=HYPERLINK(0)"], "lines": [1, None]})
+
+
+def test_parquet_and_ndjson_come_back_as_they_were(tmp_path: Path) -> None:
+    """Formats for machines keep every value, formulas and nulls too."""
+    assert_frame_equal(pl.read_parquet(write_table(TABLE, tmp_path / "t.parquet")), TABLE)
+    assert_frame_equal(pl.read_ndjson(write_table(TABLE, tmp_path / "t.ndjson")), TABLE)
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_text_that_a_spreadsheet_would_run_is_defused(start: str) -> None:
+    """Whatever can start a formula gets an apostrophe; numbers and other text stay."""
+    frame = pl.DataFrame({"a": [f"{start}1+1", "plain = text", None], "n": [-1, 2, 3]})
+    assert without_formulas(frame)["a"].to_list() == [f"'{start}1+1", "plain = text", None]
+    assert without_formulas(frame)["n"].to_list() == [-1, 2, 3]
+
+
+def test_an_interrupted_file_leaves_the_old_one(tmp_path: Path) -> None:
+    """An error while writing keeps the file that was there, and no part of the new one."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "t.txt"
+    path.write_text("old")
+    with pytest.raises(pl.exceptions.ComputeError):
+        write_half(path)
+    assert path.read_text() == "old"
+    assert sorted(found.name for found in folder.iterdir()) == ["t.txt"]
+
+
+def write_half(path: Path) -> None:
+    with whole_file(path) as unfinished:
+        unfinished.write_text("ne")
+        raise pl.exceptions.ComputeError
+
+
+def test_an_unknown_ending_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    """A mistyped ending names the one that was meant, and writes nothing."""
+    with pytest.raises(ConfigurationError, match="did you mean 'parquet'"):
+        write_table(TABLE, tmp_path / "t.parqet")
+    assert list(tmp_path.iterdir()) == [tmp_path / "home"]
