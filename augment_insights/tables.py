@@ -411,3 +411,16 @@ ACCEPTANCE_RATE = Table(
     },
     source="analysis.acceptance_rate",
 )
+
+ACCEPTANCE_CHANGE = Table(
+    name="acceptance_change",
+    grain="one row a group, and the total last; the columns grouped by come first, null in the total",
+    key=(),
+    columns={
+        "rate_effect": Column(pl.Float64(), "change of the rate because the group accepts more or less", nullable=True),
+        "mix_effect": Column(pl.Float64(), "change of the rate because the group's weight moved", nullable=True),
+        "entry_exit_effect": Column(pl.Float64(), "change of the rate because the group is new or gone", nullable=True),
+        "total_effect": Column(pl.Float64(), "the three together; in the total, after minus before", nullable=True),
+    },
+    source="analysis.acceptance_change",
+)

@@ -6,7 +6,7 @@ Every function takes Polars frames and returns a Polars frame that keeps its tab
 
 from __future__ import annotations
 
-from augment_insights.analysis.acceptance import acceptance_rate
+from augment_insights.analysis.acceptance import acceptance_change, acceptance_rate
 from augment_insights.analysis.activity import (
     active_day_distribution,
     active_users,
@@ -21,6 +21,7 @@ from augment_insights.analysis.user_days import UserDays, prepare
 
 __all__ = [
     "UserDays",
+    "acceptance_change",
     "acceptance_rate",
     "active_day_distribution",
     "active_users",

@@ -184,7 +184,7 @@ def user_sums(rows: pl.DataFrame, groups: Sequence[str], sums: Sequence[pl.Expr]
     else:
         users = pl.select(pl.repeat(None, rows.height, dtype=pl.UInt32)).to_series()
     numbers, named = _number_groups(rows, groups)
-    span = (users.max() or 0) + 1
+    span = max(1, users.n_unique())
     packed = numbers.cast(pl.UInt64) * span + users.fill_null(0)
     summed = rows.group_by(packed.alias(_PACKED)).agg(sums).sort(_PACKED)
     user = (pl.col(_PACKED) % span).cast(pl.UInt32)

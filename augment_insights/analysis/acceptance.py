@@ -10,10 +10,10 @@ import polars as pl
 from augment_insights.analysis._usage import GROUP, USER_KEY, usage_rows, user_sums
 from augment_insights.analysis.intervals import bootstrap_ratio
 from augment_insights.errors import DataWarning, did_you_mean
-from augment_insights.tables import ACCEPTANCE_RATE
+from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_RATE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import date
 
     from augment_insights.analysis._usage import UserSums
@@ -26,6 +26,8 @@ _METRICS = {
     "suggestions": ("completions_count", "completions_accepted"),
     "lines": ("completions_suggested_lines_of_code", "completions_lines_of_code"),
 }
+_EFFECTS = tuple(ACCEPTANCE_CHANGE.columns)
+_SIDE = "__side"
 
 
 def acceptance_rate(
@@ -134,11 +136,143 @@ def acceptance_rate(
         summed.sums.group_by(GROUP)
         .agg(users.alias("users"), pl.col("suggested_count", "accepted_count", "known_rows").sum())
         .with_columns(pl.when(known).then(suggested), pl.when(known).then(accepted))
-        .with_columns(pl.when(suggested > 0).then(accepted / suggested).alias("acceptance_rate"))
+        .with_columns(_ratio(accepted, suggested).alias("acceptance_rate"))
         .join(_bounds(summed, draw=intervals and has_users), on=GROUP, how="left")
     )
     columns = (pl.col(name).cast(dtype) for name, dtype in ACCEPTANCE_RATE.schema.items())
     return summed.named(rates).select(*groups, *columns)
+
+
+def acceptance_change(
+    before: pl.DataFrame | pl.LazyFrame,
+    after: pl.DataFrame | pl.LazyFrame,
+    *,
+    by: str | Sequence[str],
+    of: Of = "suggestions",
+    user_type: str = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """Why did the acceptance rate change: do groups accept more, or did the weight move between groups?
+
+    With a group's weight w (its share of all suggestions), its rate r, the whole rate R, 0 for
+    before, 1 for after, and the middle rate M = (R0 + R1) / 2, the parts of a group are
+
+    * rate effect: (w0 + w1) / 2 * (r1 - r0), if it suggested on both sides;
+    * mix effect: (w1 - w0) * ((r0 + r1) / 2 - M), if it suggested on both sides;
+    * entry and exit effect: w1 * (r1 - M) if it is new, -w0 * (r0 - M) if it is gone.
+
+    All parts of all groups add up to R1 - R0. A group that grows counts for the better when it accepts
+    more than the middle, and for the worse when it accepts less (Griliches and Regev's decomposition).
+    Rates are ratios of sums. When a side has no suggestions there is no change to take apart: null.
+
+    Parameters
+    ----------
+    before, after : DataFrame or LazyFrame
+        As for :func:`acceptance_rate`: the rows of the one period, and of the other.
+    by : str or sequence of str
+        The groups: ``"language"``, ``"team"``, ``"user"``, ...
+    of : {"suggestions", "lines"}
+        As for :func:`acceptance_rate`.
+    user_type : {"person", "service_account", "all"}
+        Whose completions.
+    as_of : date or str, optional
+        The last day that counts.
+
+    Returns
+    -------
+    DataFrame
+        One row a group, sorted, and the total as the last row, with null in the ``by`` columns (a
+        group without a name stands before it). All in points of the rate (0.01 is one per cent point):
+
+        ================== ======= ========================================================
+        ``by`` columns             as in the frames
+        rate_effect        Float64 the group accepts more (or less) than before
+        mix_effect         Float64 the group has more (or less) of the weight than before
+        entry_exit_effect  Float64 the group is new, or gone
+        total_effect       Float64 the three together; in the last row, the whole change
+        ================== ======= ========================================================
+
+    Raises
+    ------
+    TableError
+        A column is missing.
+    ValueError
+        An unknown ``of`` or ``user_type``.
+
+    See Also
+    --------
+    acceptance_rate : the rates themselves.
+    compare : whether a change is more than chance.
+
+    Examples
+    --------
+    Both languages accept as before; the weight moved to the one that accepts less:
+
+    >>> names = ["language", "completions_count", "completions_accepted"]
+    >>> before = pl.DataFrame([("Go", 50, 40), ("C", 50, 20)], schema=names, orient="row")
+    >>> after = pl.DataFrame([("Go", 25, 20), ("C", 75, 30)], schema=names, orient="row")
+    >>> acceptance_change(before, after, by="language").select("language", "rate_effect", pl.col("mix_effect").round(4))
+    shape: (3, 3)
+    ┌──────────┬─────────────┬────────────┐
+    │ language ┆ rate_effect ┆ mix_effect │
+    │ ---      ┆ ---         ┆ ---        │
+    │ str      ┆ f64         ┆ f64        │
+    ╞══════════╪═════════════╪════════════╡
+    │ C        ┆ 0.0         ┆ -0.0375    │
+    │ Go       ┆ 0.0         ┆ -0.0625    │
+    │ null     ┆ 0.0         ┆ -0.1       │
+    └──────────┴─────────────┴────────────┘
+    """
+    sides = []
+    for side, frame in enumerate((before, after)):
+        rows, groups = _rows(frame, by=by, every=None, of=of, user_type=user_type, as_of=as_of, reserved=_EFFECTS)
+        sides.append(rows.with_columns(pl.lit(side).alias(_SIDE)))
+    both = pl.concat(sides, how="diagonal_relaxed")
+    suggested, accepted, _ = _sums(of)
+    summed = user_sums(both, [*groups, _SIDE], [suggested, accepted])
+    sums = summed.named(summed.sums.group_by(GROUP).agg(pl.col("suggested_count", "accepted_count").sum()))
+    effects = _effects(sums, groups)
+    schema = pl.Schema({**{name: both.schema[name] for name in groups}, **ACCEPTANCE_CHANGE.schema})
+    if effects.is_empty():
+        return schema.to_frame()
+    total = effects.select(pl.col(*_EFFECTS).sum())
+    if effects["total_effect"].null_count():
+        total = total.with_columns(pl.lit(None).alias(name) for name in _EFFECTS)
+    return pl.concat([effects, total], how="diagonal_relaxed").select(
+        pl.col(name).cast(dtype) for name, dtype in schema.items()
+    )
+
+
+def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+    """Return the effects of each group from its sums on both sides."""
+    now = pl.col(_SIDE) == 1
+    sided = sums.group_by(groups).agg(
+        pl.col("suggested_count").filter(~now).sum().alias("s0"),
+        pl.col("accepted_count").filter(~now).sum().alias("a0"),
+        pl.col("suggested_count").filter(now).sum().alias("s1"),
+        pl.col("accepted_count").filter(now).sum().alias("a1"),
+    )
+    s0, a0, s1, a1 = (pl.col(name) for name in ("s0", "a0", "s1", "a1"))
+    middle = (_ratio(a0.sum(), s0.sum()) + _ratio(a1.sum(), s1.sum())) / 2
+    rated = sided.with_columns(
+        w0=_ratio(s0, s0.sum()), w1=_ratio(s1, s1.sum()), r0=_ratio(a0, s0), r1=_ratio(a1, s1), middle=middle
+    )
+    w0, r0, w1, r1, level = (pl.col(name) for name in ("w0", "r0", "w1", "r1", "middle"))
+    stays, enters, leaves = (s0 > 0) & (s1 > 0), (s0 == 0) & (s1 > 0), (s0 > 0) & (s1 == 0)
+    comes_or_goes = pl.when(enters).then(w1 * (r1 - level)).when(leaves).then(-w0 * (r0 - level)).otherwise(0.0)
+    nothing = pl.when(level.is_not_null()).then(0.0)
+    parts = rated.with_columns(
+        rate_effect=pl.when(stays).then((w0 + w1) / 2 * (r1 - r0)).otherwise(nothing),
+        mix_effect=pl.when(stays).then((w1 - w0) * ((r0 + r1) / 2 - level)).otherwise(nothing),
+        entry_exit_effect=pl.when(level.is_not_null()).then(comes_or_goes),
+    )
+    whole = pl.col("rate_effect") + pl.col("mix_effect") + pl.col("entry_exit_effect")
+    return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
+
+
+def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """Divide, and leave null what has no denominator."""
+    return pl.when(whole > 0).then(part / whole)
 
 
 def _bounds(summed: UserSums, *, draw: bool) -> pl.DataFrame:
@@ -157,6 +291,7 @@ def _rows(
     of: Of,
     user_type: str,
     as_of: date | str | None,
+    reserved: Iterable[str] = ACCEPTANCE_RATE.columns,
 ) -> tuple[pl.DataFrame, list[str]]:
     """Return the rows that count and the columns that make groups."""
     if of not in _METRICS:
@@ -169,7 +304,7 @@ def _rows(
         every=every,
         user_type=user_type,
         as_of=as_of,
-        reserved=ACCEPTANCE_RATE.columns,
+        reserved=reserved,
     )
     more = rows.select((pl.col(accepted) > pl.col(suggested)).sum()).item()
     if more:
