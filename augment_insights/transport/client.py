@@ -271,18 +271,20 @@ class Client:
         """Open the cache and the way to the API; late, since importing them costs most of a second."""
         if self._session is not None:
             return self._session
-        from requests.adapters import HTTPAdapter  # noqa: PLC0415
-
         from augment_insights.transport.cache import open_cache  # noqa: PLC0415
-        from augment_insights.transport.session import ApiSession, WireAdapter, WsgiAdapter  # noqa: PLC0415
+        from augment_insights.transport.session import (  # noqa: PLC0415
+            ApiSession,
+            NetworkAdapter,
+            WireAdapter,
+            WsgiAdapter,
+        )
 
         self._limit = limit = self._make_limit()
         self._progress = Progress(self._style, clock=self._clock, seconds_for=limit.seconds_for)
         adapter = WireAdapter(
-            HTTPAdapter() if self._app is None else WsgiAdapter(self._app),
+            NetworkAdapter() if self._app is None else WsgiAdapter(self._app),
             token=self._token,
             limit=limit,
-            clock=self._clock,
             timeout=self._timeout,
             on_send=self._count_request,
             on_wait=self._progress.waiting,

@@ -84,7 +84,7 @@ def _seconds(value: str, *, now: datetime) -> float | None:
         pass
     try:
         moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         return None
     if moment.tzinfo is None:  # "-0000": a date in UTC whose sender says nothing of its own zone
         moment = moment.replace(tzinfo=UTC)

@@ -7,8 +7,10 @@ it: not the cache, not a response, not an exception.
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
+from http.client import HTTPResponse as HttpMessage
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -16,22 +18,27 @@ import requests
 from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import AuthBase
 from requests_cache import CacheMixin
-from urllib3 import HTTPResponse
+from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError
 
 from augment_insights.transport.cache import EXPIRE_AFTER, AnswerCache
 
 if TYPE_CHECKING:
+    import socket
+
+    from _typeshed import WriteableBuffer
     from requests import PreparedRequest, Response
 
-    from augment_insights.transport.clock import Clock
     from augment_insights.transport.rate_limit import RateLimit, Unlimited
     from augment_insights.transport.settings import Token
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-_LONGEST_BODY = 256 * 2**20
+_LONGEST_BODY = 64 * 2**20
 _CHUNK = 2**16
+_SILENCES = 4
+"""How many times the timeout a whole answer may take."""
 
 
 class ConnectionFailedError(Exception):
@@ -74,7 +81,7 @@ class _NoAuth(AuthBase):
 
 
 class WireAdapter(BaseAdapter):
-    """Sends one request: waits for the rate limit, adds the token, reads the whole body in time.
+    """Sends one request: waits for the rate limit, adds the token, reads the whole body.
 
     Parameters
     ----------
@@ -84,10 +91,8 @@ class WireAdapter(BaseAdapter):
         Added as a bearer token to what goes out.
     limit : RateLimit or Unlimited
         Asked before each request.
-    clock : Clock
-        For the deadline of a body.
     timeout : float
-        Seconds for connecting and for each silence; a whole body may take four times as long.
+        Seconds for connecting and for each silence.
     on_send, on_wait : callable
         Told of each request that goes out, and of each wait for the rate limit.
     """
@@ -98,7 +103,6 @@ class WireAdapter(BaseAdapter):
         *,
         token: Token,
         limit: RateLimit | Unlimited,
-        clock: Clock,
         timeout: float,
         on_send: Callable[[], None],
         on_wait: Callable[[float], None],
@@ -107,7 +111,6 @@ class WireAdapter(BaseAdapter):
         self._inner = inner
         self._token = token
         self._limit = limit
-        self._clock = clock
         self._timeout = timeout
         self._on_send = on_send
         self._on_wait = on_wait
@@ -139,33 +142,35 @@ class WireAdapter(BaseAdapter):
         with_token.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         answer = self._inner.send(with_token, **settings)
         try:
-            body = self._read(answer)
+            body = _read(answer)
         finally:
             answer.close()
         return _rebuilt(answer, body)
-
-    def _read(self, answer: Response) -> bytes:
-        """Read the body as it travels, giving up on one that only drips."""
-        deadline = self._clock.monotonic() + 4 * self._timeout
-        parts: list[bytes] = []
-        size = 0
-        while part := answer.raw.read1(_CHUNK, decode_content=False):
-            parts.append(part)
-            size += len(part)
-            if size > _LONGEST_BODY:
-                raise HTTPError(f"the body is longer than {_LONGEST_BODY:,} bytes")
-            if self._clock.monotonic() > deadline:
-                raise HTTPError(f"the body was not complete after {4 * self._timeout:g} s")
-        return b"".join(parts)
 
     def close(self) -> None:
         """Close the connections below."""
         self._inner.close()
 
 
+def _read(answer: Response) -> bytes:
+    """Read and unpack the body, up to a length that no honest answer has."""
+    parts: list[bytes] = []
+    size = 0
+    while part := answer.raw.read1(_CHUNK, decode_content=True):
+        parts.append(part)
+        size += len(part)
+        if size > _LONGEST_BODY:
+            raise HTTPError(f"the body is longer than {_LONGEST_BODY:,} bytes")
+    return b"".join(parts)
+
+
 def _rebuilt(answer: Response, body: bytes) -> Response:
-    """Make the answer anew from its body and the few headers that are needed, with no tie to the wire."""
-    kept = ("Content-Type", "Content-Encoding", "Retry-After", "Location")
+    """Make the answer anew from its body and the few headers that are needed, with no tie to the wire.
+
+    Without ``Location``: requests would read even that of a redirect which it is told not to follow,
+    and stumble over one that is no URL.
+    """
+    kept = ("Content-Type", "Retry-After")
     headers = {name: answer.headers[name] for name in kept if name in answer.headers}
     raw = HTTPResponse(
         body=io.BytesIO(body),
@@ -177,8 +182,84 @@ def _rebuilt(answer: Response, body: bytes) -> Response:
     )
     anonymous = requests.Request("GET", answer.url).prepare()
     response = HTTPAdapter().build_response(anonymous, raw)
-    _ = response.content  # decoded here, where a broken encoding counts as a broken answer
+    _ = response.content
     return response
+
+
+class NetworkAdapter(HTTPAdapter):
+    """The network, with an end to each answer: a byte now and then does not keep us for ever."""
+
+    def init_poolmanager(self, *settings: Any, **more: Any) -> None:
+        """Make the pools of connections, from our own kind of connection."""
+        super().init_poolmanager(*settings, **more)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *settings: Any, **more: Any) -> Any:
+        """Make the pools that go through a proxy, from our own kind of connection too."""
+        manager = super().proxy_manager_for(*settings, **more)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+    def send(  # type: ignore[override]  # the session passes requests' own settings through
+        self, request: PreparedRequest, **settings: Any
+    ) -> Response:
+        """Send; what goes to this machine in the clear goes there directly, and never through a proxy."""
+        if str(request.url).startswith("http:"):
+            settings["proxies"] = {}
+        return super().send(request, **settings)
+
+
+class _UntilDeadline(io.RawIOBase):
+    """The bytes of one answer as they come in, up to a moment."""
+
+    def __init__(self, incoming: io.RawIOBase, *, seconds: float) -> None:
+        super().__init__()
+        self._incoming = incoming
+        self._seconds = seconds
+        self._deadline = time.monotonic() + seconds
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        if time.monotonic() > self._deadline:
+            raise TimeoutError(f"the answer was not complete after {self._seconds:g} s")
+        return self._incoming.readinto(buffer)
+
+    def close(self) -> None:
+        self._incoming.close()
+        super().close()
+
+
+class _TimelyMessage(HttpMessage):
+    """An answer off a socket, status line and headers and all, that has to be here in time."""
+
+    def __init__(self, sock: socket.socket, *settings: Any, **more: Any) -> None:
+        super().__init__(sock, *settings, **more)
+        silence = sock.gettimeout()
+        if silence is not None:
+            self.fp.close()
+            incoming = sock.makefile("rb", buffering=0)
+            self.fp = io.BufferedReader(_UntilDeadline(incoming, seconds=_SILENCES * silence))
+
+
+class _Connection(HTTPConnection):
+    response_class = _TimelyMessage
+
+
+class _SecureConnection(HTTPSConnection):
+    response_class = _TimelyMessage
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
 
 
 class WsgiAdapter(BaseAdapter):

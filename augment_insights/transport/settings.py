@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,6 +17,9 @@ PROGRESS_VARIABLE = "AUGMENT_INSIGHTS_PROGRESS"
 
 DEFAULT_BASE_URL = "https://api.augmentcode.com"
 
+# What no library on the way writes differently: the token goes to the URL that was checked, or nowhere.
+_PLAIN_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:]+")
+_PLAIN_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/*")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _REDACTED = "[token]"
 
@@ -84,15 +88,16 @@ def read_base_url(base_url: str | None) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         parts, host, port = urlsplit(""), None, None
-    clean = not (parts.username or parts.password or parts.query or parts.fragment)
+    bare = not (parts.username or parts.password or parts.query or parts.fragment) and port != 0
+    plain = _PLAIN_HOST.fullmatch(host or "") and _PLAIN_PATH.fullmatch(parts.path)
     allowed = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
-    if host and clean and allowed:
+    if host and bare and plain and allowed:
         shown_host = f"[{host}]" if ":" in host else host
         shown_port = "" if port is None else f":{port}"
         return f"{parts.scheme}://{shown_host}{shown_port}{parts.path.rstrip('/')}"
     raise ConfigurationError(
-        "The API's base URL cannot be used: it must be https://HOST, or http:// to this machine, "
-        f"without user, query or fragment. Hint: leave {URL_VARIABLE} unset for {DEFAULT_BASE_URL}.",
+        "The API's base URL cannot be used: it must be https://HOST, or http:// to this machine, in plain letters "
+        f"and without user, query or fragment. Hint: leave {URL_VARIABLE} unset for {DEFAULT_BASE_URL}.",
         setting=URL_VARIABLE,
     )
 

@@ -123,19 +123,19 @@ class DayMetadata(msgspec.Struct, gc=False):
 
 
 class DauCountPage(msgspec.Struct):
-    """An answer of dau-count."""
+    """An answer of dau-count; should it come in pages one day, they are followed."""
 
     rows: list[DayCount] = msgspec.field(name="daily_active_user_counts")
     metadata: RangeMetadata
-    pagination: None = None
+    pagination: Pagination | None = None
 
 
 class DailyUsagePage(msgspec.Struct):
-    """An answer of daily-usage."""
+    """An answer of daily-usage; should it come in pages one day, they are followed."""
 
     rows: list[DayUsage] = msgspec.field(name="daily_usage")
     metadata: RangeMetadata
-    pagination: None = None
+    pagination: Pagination | None = None
 
 
 class DauPage(msgspec.Struct):
@@ -244,6 +244,8 @@ def decode(endpoint: Endpoint, body: bytes) -> Page:
         raise WrongShapeError(_PATH_IN_MESSAGE.sub("", str(error)), found["path"] if found else "$") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnreadableBodyError(str(error)) from None
+    except RecursionError:
+        raise WrongShapeError("Nested too deeply", "$") from None
     if issubclass(endpoint.row, User):
         _check_users(endpoint, page)
     return page
@@ -260,7 +262,11 @@ def _check_users(endpoint: Endpoint, page: Page) -> None:
 
 def unknown_fields(endpoint: Endpoint, body: bytes) -> set[str]:
     """Name the fields of an answer that this package does not know, such as ``users.metrics.new_metric``."""
-    return _unknown(msgspec.json.decode(body), endpoint.page, prefix="")
+    try:
+        value = msgspec.json.decode(body)
+    except RecursionError:  # a caller lower in the stack could read it, and has
+        return set()
+    return _unknown(value, endpoint.page, prefix="")
 
 
 def _unknown(value: Any, known: type[msgspec.Struct], *, prefix: str) -> set[str]:
@@ -282,7 +288,7 @@ def _unknown(value: Any, known: type[msgspec.Struct], *, prefix: str) -> set[str
 
 
 class _ErrorDetails(msgspec.Struct):
-    code: str | None = None
+    code: str | int | None = None
     message: str | None = None
 
 
@@ -294,6 +300,6 @@ def decode_error(body: bytes) -> tuple[str | None, str | None]:
     """Return the API's own error code and message, as far as the body has them."""
     try:
         details = msgspec.json.decode(body, type=_ErrorBody).error
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None, None
-    return details.code, details.message
+    return None if details.code is None else str(details.code), details.message
