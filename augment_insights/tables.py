@@ -424,3 +424,26 @@ ACCEPTANCE_CHANGE = Table(
     },
     source="analysis.acceptance_change",
 )
+
+ROSTER = Table(
+    name="roster",
+    grain="one row a licensed user; any of team, licensed_from, licensed_to and other columns may be there too",
+    key=("user",),
+    columns={"user": Column(pl.String(), "e-mail of a person; compared in lower case")},
+    source="the analyst's own file, analysis.read_roster",
+)
+
+ADOPTION_RATE = Table(
+    name="adoption_rate",
+    grain="one row a calendar period and group; the columns grouped by stand before active_users",
+    key=("period_start",),
+    columns={
+        "period_start": _ANALYSIS_PERIOD_START,
+        "period_end": _ANALYSIS_PERIOD_END,
+        "active_users": Column(pl.Int64(), "users active on at least one day of the period (with a roster: licensed)"),
+        "licensed_users": Column(pl.Int64(), "users licensed on at least one day of the period, or seats"),
+        **_rate("adoption_rate", "active_users / licensed_users"),
+        "is_complete": _COMPLETE,
+    },
+    source="analysis.adoption_rate",
+)

@@ -13,9 +13,11 @@ from augment_insights.analysis.activity import (
     rolling_active_users,
     stickiness,
 )
+from augment_insights.analysis.adoption import adoption_rate, unused_licences
 from augment_insights.analysis.adoption_curve import adoption_curve
 from augment_insights.analysis.lifecycle import lifecycle
 from augment_insights.analysis.retention import cohort_retention, retention_curve
+from augment_insights.analysis.roster import join_roster, read_roster
 from augment_insights.analysis.survival import survival, time_to_first_use
 from augment_insights.analysis.user_days import UserDays, prepare
 
@@ -26,12 +28,16 @@ __all__ = [
     "active_day_distribution",
     "active_users",
     "adoption_curve",
+    "adoption_rate",
     "cohort_retention",
+    "join_roster",
     "lifecycle",
     "prepare",
+    "read_roster",
     "retention_curve",
     "rolling_active_users",
     "stickiness",
     "survival",
     "time_to_first_use",
+    "unused_licences",
 ]
