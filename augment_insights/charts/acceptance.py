@@ -38,7 +38,7 @@ def acceptance_rate(
     width: int = WIDTH,
     every: str | None = None,
 ) -> alt.LayerChart:
-    """Draw how much of what was suggested is accepted, over time or group by group.
+    """How much of what was suggested is accepted, over time or group by group?
 
     A table by period gives a line with its 95% interval as a band; a period that ends after
     ``as_of`` is an open point on a dashed line. A table by groups without periods gives a dot with

@@ -29,7 +29,7 @@ def active_users(
     sample: bool = False,
     width: int = WIDTH,
 ) -> alt.LayerChart:
-    """Draw how many users were active, period by period.
+    """How many users were active, period by period?
 
     A line over complete periods; a period that is not over yet is an open point at the end of a
     dashed line, because it will still grow. A table grouped by team or the like gives a line a group, at most

@@ -43,12 +43,12 @@ def cohort_retention(
     width: int = WIDTH,
     every: str | None = None,
 ) -> alt.LayerChart:
-    """Draw how many of the users who started together were still there later.
+    """How many of the users who started together were still there later?
 
     A heat map: a row a cohort with its size, a column a period since the start, in each cell the
-    share of the cohort. A cell whose period is not over yet is light grey and without a number: it is
-    unknown, never zero. Rates of small cohorts jump; their intervals are in the tooltips. The chart computes no
-    rate.
+    share of the cohort. A cell whose period is not over yet is light grey and without a number:
+    it is unknown, never zero. A cohort that nobody joined is an empty row. Rates of small cohorts
+    jump; their intervals are in the tooltips. The chart computes no rate.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def cohort_retention(
         width=min(width, _WIDEST_CELL * periods),
         height=_ROW_HEIGHT * cohorts,
         description=f"Heat map of {heading.lower()} ({line}): {cohorts} cohorts over {periods} {noun}s "
-        f"since their first activity; {drawn['retention_rate'].null_count()} cells are not known yet.",
+        f"since their first activity; {drawn.filter(state='not over yet').height} cells are not known yet.",
     )
 
 
@@ -151,14 +151,21 @@ def _heat_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.Laye
         alt.Tooltip("retention_rate_high:Q", title="Interval to", format=".1%"),
         alt.Tooltip("state:N", title=noun.capitalize()),
     ]
-    gap = alt.Scale(paddingInner=0.04)
+    # The domains are told, not found: a row or column without a single cell to draw keeps its place.
+    names, numbers = (drawn[column].unique(maintain_order=True).to_list() for column in ("row", "period"))
+    rows_scale, columns_scale = (alt.Scale(domain=domain, paddingInner=0.04) for domain in (names, sorted(numbers)))
     # Beside a few rows an upright title would be cut off, so it stands over them.
     rows = alt.Axis(
         title=f"First {noun} · users", titleAngle=0, titleAlign="right", titleAnchor="start", titleX=-6, titleY=-12
     )
     base = alt.Chart(drawn).encode(
-        x=alt.X("period:O", title=f"{noun.capitalize()}s since first activity", axis=alt.Axis(labelAngle=0), scale=gap),
-        y=alt.Y("row:N", sort=drawn["row"].unique(maintain_order=True).to_list(), axis=rows, scale=gap),
+        x=alt.X(
+            "period:O",
+            title=f"{noun.capitalize()}s since first activity",
+            axis=alt.Axis(labelAngle=0),
+            scale=columns_scale,
+        ),
+        y=alt.Y("row:N", axis=rows, scale=rows_scale),
     )
     color = alt.Color(
         "retention_rate:Q",
@@ -169,9 +176,9 @@ def _heat_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.Laye
     known = base.mark_rect(cornerRadius=2).encode(color=color, tooltip=tooltip)
     unknown = base.mark_rect(cornerRadius=2, color=LIGHT.ghost).encode(tooltip=tooltip)
     ink = alt.when(alt.datum.retention_rate < _DARK_BELOW).then(alt.value("white")).otherwise(alt.value("#111111"))
-    numbers = base.mark_text(fontSize=12).encode(text=alt.Text("retention_rate:Q", format=".0%"), color=ink)
+    rates = base.mark_text(fontSize=12).encode(text=alt.Text("retention_rate:Q", format=".0%"), color=ink)
     has_rate = "isValid(datum.retention_rate)"
-    layers = [unknown.transform_filter(f"!{has_rate}"), known.transform_filter(has_rate)]
+    layers = [unknown.transform_filter("datum.state != 'complete'"), known.transform_filter(has_rate)]
     if with_numbers:
-        layers.append(numbers.transform_filter(has_rate))
+        layers.append(rates.transform_filter(has_rate))
     return alt.LayerChart(layer=layers)

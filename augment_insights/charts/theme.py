@@ -37,7 +37,7 @@ ACCENT = CATEGORIES[0]
 
 RAMP = "cividis"
 
-WIDTH = 720
+WIDTH = 800
 HEIGHT = 300
 
 _PNG_SCALE = 2
@@ -54,9 +54,18 @@ class Palette:
     grid: str
     ghost: str
     surface: str
+    accent: str
 
 
-LIGHT = Palette(paper="#ffffff", ink="#1b1f24", muted="#57606a", grid="#e4e7eb", ghost="#e8eaed", surface="#ffffff")
+LIGHT = Palette(
+    paper="#ffffff",
+    ink="#1b1f24",
+    muted="#57606a",
+    grid="#e4e7eb",
+    ghost="#e8eaed",
+    surface="#ffffff",
+    accent=ACCENT,
+)
 """For notebooks, images and print."""
 
 
@@ -139,7 +148,7 @@ def to_vegalite(chart: Chart, *, palette: Palette = LIGHT) -> dict[str, Any]:
 
 def _repaint(layer: Spec, palette: Palette) -> dict[str, Any]:
     """Give a layer's marks the paper's own colours; a config cannot, as it yields to what a mark says."""
-    swap = {LIGHT.surface: palette.surface, LIGHT.ghost: palette.ghost}
+    swap = {LIGHT.surface: palette.surface, LIGHT.ghost: palette.ghost, LIGHT.accent: palette.accent}
     mark = layer.get("mark")
     if not isinstance(mark, dict):
         return dict(layer)

@@ -1,0 +1,409 @@
+"""The page of a report: text, figures and their numbers in one file that asks nobody for anything.
+
+Whatever came from the API is text: it is escaped wherever it stands, in the page's words, in its
+tables and in the data of its charts. The page carries its own drawing library, and a
+content security policy under which a browser runs that library and our few lines, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from base64 import b64encode
+from dataclasses import dataclass, field, replace
+from functools import cache
+from hashlib import sha256
+from html import escape
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from augment_insights import __version__
+from augment_insights.charts import theme
+from augment_insights.errors import ReportError, TableError
+from augment_insights.tables import columns_of, require
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+    from augment_insights.periods import DayRange
+
+MAX_BYTES = 2_000_000
+"""A page that people mail to each other stays below this."""
+
+MAX_TABLE_ROWS = 300
+"""More rows than this are not read on a page."""
+
+NO_DATA = "no data"
+
+_PAPER = theme.Palette(
+    paper=None,
+    ink="var(--ink)",
+    muted="var(--muted)",
+    grid="var(--grid)",
+    ghost="var(--ghost)",
+    surface="var(--surface)",
+    accent="var(--accent)",
+)
+"""Colours that the style sheet decides, so that a chart follows a dark page, and print, without being drawn again."""
+
+_RATE_ENDINGS = ("_rate", "_share", "_low", "_high")
+
+
+@dataclass(frozen=True)
+class _Headline:
+    label: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class _Figure:
+    title: str
+    spec: Mapping[str, Any]
+    svg: str
+    table: pl.DataFrame
+    how_to_read: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """What does a report say, in one self-contained page?
+
+    Built by chaining: each method returns a new page, so a cell may be run again. Nothing is
+    fetched, computed or drawn here that was not given; no clock is read.
+
+    Parameters
+    ----------
+    title : str
+        The page's heading.
+    population : str
+        Who is counted.
+    as_of : date or None
+        The last day of the data; None when there is none.
+    range_asked : DayRange or str
+        The days that were asked for.
+    range_had : DayRange or str, optional
+        The days that the figures cover; left out, those asked for.
+    sample : bool
+        Say, where nobody can miss it, that the organisation is made up.
+
+    See Also
+    --------
+    write : run a template that builds such a page.
+
+    Examples
+    --------
+    >>> page = Page("Overview", population="people", as_of=None, range_asked="2026-03-02 to 2026-03-08")
+    >>> page = page.headline("Weekly active people", 87, "of 120 seen").text("One week <so far>.")
+    >>> "One week &lt;so far&gt;." in page.to_html()
+    True
+    """
+
+    title: str
+    population: str
+    as_of: date | None
+    range_asked: DayRange | str
+    range_had: DayRange | str | None = None
+    sample: bool = False
+    _headlines: tuple[_Headline, ...] = field(default=(), repr=False)
+    _blocks: tuple[str | _Figure, ...] = field(default=(), repr=False)
+    _definitions: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _manifest: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def headline(self, label: str, value: float | str | None, detail: str = "") -> Page:
+        """Add a headline figure; a value of None is shown as "no data".
+
+        Parameters
+        ----------
+        label : str
+            What the figure is.
+        value : int, float, str or None
+            The figure; numbers get thousands separators, text stays as it is.
+        detail : str
+            A line under it: the counts behind it, its interval, its days.
+        """
+        return replace(self, _headlines=(*self._headlines, _Headline(label, _value_text(value), detail)))
+
+    def headline_rate(self, label: str, table: pl.DataFrame, rate: str, *, counts: tuple[str, str], unit: str) -> Page:
+        """Add a rate as a headline figure, with its interval and its two counts; without a denominator, "no data".
+
+        Parameters
+        ----------
+        label : str
+            What the rate is.
+        table : pl.DataFrame
+            One row of an analysis table, or none.
+        rate : str
+            The rate's column; its interval is taken from ``RATE_low`` and ``RATE_high``.
+        counts : tuple of str
+            The columns of the numerator and the denominator.
+        unit : str
+            What they count.
+
+        Raises
+        ------
+        TableError
+            When a column is missing, or the table has several rows.
+        """
+        numerator, denominator = counts
+        low, high = f"{rate}_low", f"{rate}_high"
+        require(columns_of(table), (rate, low, high, numerator, denominator), table=label)
+        if table.height > 1:
+            raise TableError(
+                f"A headline is one figure, and this table has {table.height} rows.",
+                table=label,
+                hint="filter it to one, or pool it: sum both counts, then divide.",
+            )
+        row = table.row(0, named=True) if table.height else dict.fromkeys(table.columns)
+        if row[rate] is None:
+            return self.headline(label, None)
+        interval = "" if row[low] is None else f"95% interval {row[low]:.1%} to {row[high]:.1%} · "
+        detail = f"{interval}{row[numerator]:,} of {row[denominator]:,} {unit}"
+        return self.headline(label, f"{row[rate]:.1%}", detail)
+
+    def text(self, words: str) -> Page:
+        """Add a paragraph of plain text, at this place of the page; a blank line starts another."""
+        return replace(self, _blocks=(*self._blocks, *(part for part in words.split("\n\n") if part.strip())))
+
+    def figure(self, title: str, chart: theme.Chart, table: pl.DataFrame, how_to_read: str = "") -> Page:
+        """Add a chart with the numbers behind it and how to read it.
+
+        Parameters
+        ----------
+        title : str
+            The question that the figure answers.
+        chart : alt.Chart or alt.LayerChart
+            From ``charts``, or any other Altair chart.
+        table : pl.DataFrame
+            The numbers behind it, shown on demand: at most the first 300 rows.
+        how_to_read : str
+            A few plain sentences.
+        """
+        figure = _Figure(title, theme.to_vegalite(chart, palette=_PAPER), _svg_of(chart, title), table, how_to_read)
+        return replace(self, _blocks=(*self._blocks, figure))
+
+    def definitions(self, meanings: Mapping[str, str]) -> Page:
+        """Add what the figures mean: term and definition."""
+        return replace(self, _definitions={**self._definitions, **meanings})
+
+    def manifest(self, entries: Mapping[str, object]) -> Page:
+        """Add how the report was made: template, parameters, time, requests; versions are added by themselves."""
+        told = {name: _value_text(value) for name, value in entries.items()}
+        return replace(self, _manifest={**self._manifest, **told})
+
+    def to_html(self) -> str:
+        """Return the whole page as HTML.
+
+        Raises
+        ------
+        ReportError
+            When a chart holds a number that JSON cannot, or the page would pass two megabytes.
+        """
+        html: str = _template("page.html").render(
+            page=self,
+            blocks=[
+                _figure_parts(n, block) if isinstance(block, _Figure) else block for n, block in enumerate(self._blocks)
+            ],
+            badges=self._badges(),
+            manifest={**self._ranges(), **self._manifest, **_versions()},
+            style=_asset("page.css"),
+            bundle=_bundle() if any(isinstance(block, _Figure) for block in self._blocks) else "",
+            script=_asset("page.js"),
+            policy=_policy(),
+        )
+        size = len(html.encode())
+        if size > MAX_BYTES:
+            raise ReportError(
+                f"The page {self.title!r} would be {size / 1e6:.1f} MB, and {MAX_BYTES / 1e6:.0f} MB is the most. "
+                "Hint: draw fewer rows; group or filter the table before the chart.",
+                template=self.title,
+            )
+        return html
+
+    def save_html(self, path: Path | str) -> Path:
+        """Write the page to a file, whole or not at all, and return its path.
+
+        The folder is made when it is missing. The page is written under a temporary name
+        beside its place and then moved there, so that no reader ever meets half a page.
+
+        Raises
+        ------
+        ReportError
+            As :meth:`to_html`.
+        """
+        target = Path(path)
+        html = self.to_html()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=".part")
+        try:
+            # Line ends as they are: the policy's hashes are of these very bytes.
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+                file.write(html)
+            Path(name).chmod(_readable_mode())
+            Path(name).replace(target)
+        finally:
+            Path(name).unlink(missing_ok=True)
+        return target
+
+    def _badges(self) -> list[str]:
+        """Return who is counted, to which day, and over which range."""
+        to = f"data to {self.as_of}" if self.as_of else NO_DATA
+        return [self.population, to, str(self.range_had or self.range_asked)]
+
+    def _ranges(self) -> dict[str, str]:
+        had = self.range_had or self.range_asked
+        return {
+            "Range asked": str(self.range_asked),
+            "Range had": str(had),
+            "Data to": str(self.as_of or NO_DATA),
+            "Source": "sample data: a made-up organisation" if self.sample else "Analytics API",
+        }
+
+    def _repr_html_(self) -> str:
+        """Show the headline figures in a notebook; the figures stand in its cells already."""
+        rows = "".join(
+            f"<tr><th scope='row'>{escape(line.label)}</th><td>{escape(line.value)}</td>"
+            f"<td>{escape(line.detail)}</td></tr>"
+            for line in self._headlines
+        )
+        told = " · ".join([*self._badges(), *(["sample data"] if self.sample else [])])
+        return f"<table><caption>{escape(self.title)} ({escape(told)})</caption>{rows}</table>"
+
+
+def _svg_of(chart: theme.Chart, title: str) -> str:
+    """Draw a chart for readers without scripts, having made sure that its numbers fit into JSON."""
+    spec = theme.to_vegalite(chart)
+    try:
+        json.dumps(spec, allow_nan=False)
+    except ValueError as error:
+        raise ReportError(
+            f"The chart of {title!r} holds a number that JSON cannot (NaN or infinity), or an object. "
+            "Hint: make it null: fill_nan(None).",
+            template=title,
+        ) from error
+    return theme.to_svg(spec)
+
+
+def _figure_parts(number: int, figure: _Figure) -> dict[str, Any]:
+    """Return what the template shows of a figure."""
+    # A schema's address is for editors; left out, the page names no address of the web.
+    spec = {key: value for key, value in figure.spec.items() if key != "$schema"}
+    image = b64encode(figure.svg.encode()).decode("ascii")
+    return {
+        "id": f"figure-{number}",
+        "title": figure.title,
+        "how_to_read": figure.how_to_read,
+        "description": theme.describe(figure.spec),
+        "island": _island(spec),
+        "image": f"data:image/svg+xml;base64,{image}",
+        "columns": figure.table.columns,
+        "is_number": [dtype.is_numeric() for dtype in figure.table.dtypes],
+        "rows": _table_rows(figure.table.head(MAX_TABLE_ROWS)),
+        "hidden_rows": max(0, figure.table.height - MAX_TABLE_ROWS),
+    }
+
+
+def _island(spec: Mapping[str, Any]) -> str:
+    """Write data for a page's script so that nothing in it can end the script or start another."""
+    text = json.dumps(spec, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _table_rows(table: pl.DataFrame) -> list[tuple[str, ...]]:
+    """Return a table's cells as text, column by column and then turned to rows."""
+    columns = [
+        [_cell_text(value, is_rate=name.endswith(_RATE_ENDINGS)) for value in table.get_column(name).to_list()]
+        for name in table.columns
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def _cell_text(value: object, *, is_rate: bool) -> str:
+    """Write one cell; a missing value is a dash, never a zero."""
+    if value is None:
+        return "–"  # noqa: RUF001 (the dash of a table's empty cell)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if is_rate and isinstance(value, float):
+        return f"{value:.1%}"
+    return _value_text(value)
+
+
+def _value_text(value: object) -> str:
+    """Write a value for readers."""
+    if value is None:
+        return NO_DATA
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    return str(value)
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions that the figures depend on."""
+    import platform  # noqa: PLC0415 (for a page only)
+
+    import altair as alt  # noqa: PLC0415 (see theme.load_altair)
+
+    versions = {
+        "augment-insights": __version__,
+        "Polars": pl.__version__,
+        "Altair": alt.__version__,
+        "vl-convert": version("vl-convert-python"),
+        "Python": platform.python_version(),
+    }
+    return {"Versions": ", ".join(f"{name} {version}" for name, version in versions.items())}
+
+
+@cache
+def _bundle() -> str:
+    """Return the drawing library, built once in a process as it takes a second or two."""
+    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
+
+    return vl_convert.javascript_bundle(vl_version=theme.VEGALITE_VERSION)  # type: ignore[call-arg]  # its stub is wrong
+
+
+@cache
+def _policy() -> str:
+    """Return what the page may do: run our two scripts, known by their hashes, show inline images; no more.
+
+    Vega compiles its expressions, hence 'unsafe-eval'; the data never is one.
+    """
+    hashes = [b64encode(sha256(script.encode()).digest()).decode("ascii") for script in (_bundle(), _asset("page.js"))]
+    scripts = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {scripts} 'unsafe-eval'; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    """Return the text of a file that stands beside this one."""
+    return files("augment_insights.reports").joinpath(name).read_text("utf-8")
+
+
+@cache
+def _template(name: str) -> Any:
+    """Return a Jinja template that escapes all it is given."""
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 (for a page only)
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_asset(name))
+
+
+def _readable_mode() -> int:
+    """Return the rights of a file made in the usual way; a temporary file's are its owner's alone."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
