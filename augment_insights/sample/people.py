@@ -79,7 +79,7 @@ TEAMS = (
     Team(
         name="Web",
         people=25,
-        launch_week=4,
+        launch_week=6,
         mean_delay_days=20,
         languages={"TypeScript": 6, "JavaScript": 3, "CSS": 2, "HTML": 1},
         editors={"VSCode": 9, "JetBrains": 1},
@@ -89,7 +89,7 @@ TEAMS = (
     Team(
         name="Payments",
         people=23,
-        launch_week=9,
+        launch_week=14,
         mean_delay_days=24,
         languages={"Java": 6, "Kotlin": 2, "SQL": 2, "Groovy": 1},
         editors={"JetBrains": 8, "VSCode": 2},
@@ -99,7 +99,7 @@ TEAMS = (
     Team(
         name="Mobile",
         people=16,
-        launch_week=15,
+        launch_week=24,
         mean_delay_days=24,
         languages={"Kotlin": 4, "Swift": 4, "Dart": 2},
         editors={"JetBrains": 5, "VSCode": 3, "Unknown": 2},
@@ -109,7 +109,7 @@ TEAMS = (
     Team(
         name="Data Science",
         people=18,
-        launch_week=21,
+        launch_week=34,
         mean_delay_days=24,
         languages={"Python": 7, "SQL": 3, "R": 1, "Unknown": 1},
         editors={"VSCode": 7, "JetBrains": 3},
@@ -119,7 +119,7 @@ TEAMS = (
     Team(
         name="Embedded",
         people=22,
-        launch_week=30,
+        launch_week=45,
         mean_delay_days=30,
         languages={"C++": 5, "C": 4, "Rust": 2, "Python": 1},
         editors={"VSCode": 4, "Vim": 4, "JetBrains": 1},
@@ -204,9 +204,11 @@ def seeded(*parts: object) -> random.Random:
 def _draw_person(number: int, team: Team, habit: str, first_day: date) -> Person:
     rng = seeded("person", number)
     launch = first_day + team.launch_week * _WEEK
-    delay = timedelta(days=int(min(rng.expovariate(1 / team.mean_delay_days), 120)))
-    start = launch + delay
-    hired_later = rng.random() < 0.12  # noqa: PLR2004 (an invented share)
+    delay = int(min(rng.expovariate(1 / team.mean_delay_days), 60))
+    hired_later = rng.random() < 0.15  # noqa: PLR2004 (an invented share)
+    if hired_later:  # some time between the launch and the end of the history, so that newcomers never quite cease
+        delay = rng.randrange(14, 7 * (HISTORY_WEEKS - team.launch_week))
+    start = launch + timedelta(days=delay)
     licensed_from = start - timedelta(days=rng.randrange(2, 6)) if hired_later else launch - timedelta(days=3)
     stints = _draw_stints(rng, habit, start)
     left = habit == "leaver"

@@ -112,8 +112,8 @@ class _Lines:
             return
         self._next_at = now + _SECONDS_BETWEEN_LINES
         self._shown = True
-        rest = "done" if finished else f"{spoken(left)} left at the rate limit"
-        print(f"{self._label}: {done} of {total} requests, {rest}", file=sys.stderr, flush=True)  # noqa: T201
+        rest = ", done" if finished else (f", {spoken(left)} left at the rate limit" if left >= 1 else "")
+        print(f"{self._label}: {done} of {total} requests{rest}", file=sys.stderr, flush=True)  # noqa: T201
 
     def close(self) -> None:
         pass
