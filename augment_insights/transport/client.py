@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urlencode
 
 from augment_insights.errors import (
     ApiError,
@@ -54,7 +56,10 @@ if TYPE_CHECKING:
 
 _SAMPLE_URL = "https://sample.invalid"
 _RECORDS_URL = "https://records.invalid"
+_NO_TOKEN = "in-process-there-is-no-token"  # noqa: S105 (nobody checks it; no answer holds it by chance)
 _RATE_LIMIT_FILE = "rate-limit.sqlite"
+
+_CURSOR_PATH = "$.pagination.next_cursor"
 
 _ERRORS = {
     HTTPStatus.BAD_REQUEST: (InvalidRequestError, "The API refused the request", "check the dates and parameters"),
@@ -174,7 +179,7 @@ class Client:
 
         clock = _clock_at(today)
         app = AnalyticsApp(SampleOrganisation(clock.now().date()), now=clock.now)
-        client = cls("sample", base_url=_SAMPLE_URL, cache=False, progress=progress, clock=clock, app=app)
+        client = cls(_NO_TOKEN, base_url=_SAMPLE_URL, cache=False, progress=progress, clock=clock, app=app)
         client.is_sample = True
         return client
 
@@ -199,7 +204,7 @@ class Client:
 
         clock = _clock_at(today)
         app = AnalyticsApp(RecordStore(records), now=clock.now)
-        return cls("records", base_url=_RECORDS_URL, cache=False, progress=progress, clock=clock, app=app)
+        return cls(_NO_TOKEN, base_url=_RECORDS_URL, cache=False, progress=progress, clock=clock, app=app)
 
     def __repr__(self) -> str:
         if self.is_sample:
@@ -259,7 +264,8 @@ class Client:
         try:
             return walk(endpoint, params, ask=self._ask, forget=self._forget, expect_more=self._shown.expect_more)
         except WrongShapeError as error:
-            raise self._unexpected(endpoint, params, error) from error
+            unexpected = self._unexpected(_Asked(endpoint, params, self.base_url), error)
+        raise unexpected  # outside the except block: the pages that the walk still holds stay behind
 
     @property
     def _shown(self) -> Progress:
@@ -325,7 +331,7 @@ class Client:
 
     def _ask(self, endpoint: Endpoint, params: Mapping[str, str]) -> Answer:
         """Get one page: from the cache, or from the API with patience."""
-        asked = _Asked(endpoint, dict(sorted(params.items())), self.base_url)
+        asked = _Asked(endpoint, params, self.base_url)
         started = self._clock.monotonic()
         refusals = 0
         for attempt in range(1, self._retry.attempts + 1):
@@ -333,15 +339,19 @@ class Client:
             if isinstance(outcome, Answer):
                 self._shown.advance()
                 return outcome
+            # Errors are raised here alone, where no frame holds an answer: a server may echo the token in one.
+            if not outcome.may_pass:
+                raise outcome.error
             wait = self._retry.backoff(attempt, random=self._random)
-            if isinstance(outcome, RateLimitedError):
+            refused = isinstance(outcome.error, RateLimitedError)
+            if isinstance(outcome.error, RateLimitedError):
                 refusals += 1
-                wait = self._retry.block(refusals, retry_after=outcome.retry_after)
+                wait = self._retry.block(refusals, retry_after=outcome.error.retry_after)
                 self._penalise(wait)
             elapsed = self._clock.monotonic() - started
             if attempt == self._retry.attempts or elapsed + wait > self._retry.deadline:
-                raise outcome
-            if not isinstance(outcome, RateLimitedError):  # after a 429 the rate limit does the waiting
+                raise outcome.error
+            if not refused:  # after a 429 the rate limit does the waiting
                 self._clock.sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -349,8 +359,8 @@ class Client:
         if self._limit is not None:
             self._limit.penalise(seconds)
 
-    def _attempt(self, asked: _Asked, attempt: int) -> Answer | ApiError:
-        """Ask once. What may be better next time is returned as an error, anything else is raised."""
+    def _attempt(self, asked: _Asked, attempt: int) -> Answer | _Failure:
+        """Ask once."""
         from augment_insights.transport.session import ConnectionFailedError  # noqa: PLC0415 (see _open)
 
         session = self._open()
@@ -365,28 +375,27 @@ class Client:
                 attempts=attempt,
             )
             error.__cause__ = failure
-            return error
+            return _Failure(error, may_pass=True)
         if response.status_code == HTTPStatus.OK:
             return self._read(asked, response, attempt)
         return self._refused(asked, response, attempt)
 
-    def _read(self, asked: _Asked, response: Any, attempt: int) -> Answer | ApiError:
+    def _read(self, asked: _Asked, response: Any, attempt: int) -> Answer | _Failure:
         """Decode an answer, and name once what in it is new."""
         endpoint = asked.endpoint
         try:
             page = decode(endpoint, response.content)
+            self._check_cursor(page)
         except UnreadableBodyError as error:
-            return UnexpectedResponseError(
-                asked.told(
-                    f"The API answered with something that is not JSON ({error})", attempt, hint="try again later"
-                ),
-                url=asked.shown,
-                status=int(HTTPStatus.OK),
-                attempts=attempt,
-                path="$",
+            told = asked.told(
+                f"The API answered with something that is not JSON ({error})", attempt, hint="try again later"
             )
+            unreadable = UnexpectedResponseError(
+                told, url=asked.shown, status=int(HTTPStatus.OK), attempts=attempt, path="$"
+            )
+            return _Failure(unreadable, may_pass=True)
         except WrongShapeError as error:
-            raise self._unexpected(endpoint, asked.params, error, attempts=attempt) from error
+            return _Failure(self._unexpected(asked, error, attempts=attempt), may_pass=False)
         if response.from_cache:
             self.answers_from_cache += 1
         if not response.from_cache or endpoint.name not in self._endpoints_checked:
@@ -394,8 +403,15 @@ class Client:
             self._warn_of_unknown(endpoint, response.content)
         return Answer(page=page, created_at=response.created_at, cache_key=response.cache_key)
 
+    def _check_cursor(self, page: Page) -> None:
+        """Refuse a cursor that holds the token: it would travel in a URL, which is logged on the way."""
+        cursor = page.pagination.next_cursor if page.pagination is not None else None
+        if cursor and self._token.is_told_by(cursor):
+            raise WrongShapeError("the cursor holds the API token, which is not sent in a URL", _CURSOR_PATH)
+
     def _warn_of_unknown(self, endpoint: Endpoint, body: bytes) -> None:
-        new = {f"{endpoint.name}: {name}" for name in unknown_fields(endpoint, body)} - self._seen_unknown
+        found = {f"{endpoint.name}: {self._token.redact(name)}" for name in unknown_fields(endpoint, body)}
+        new = found - self._seen_unknown
         if new:
             self._seen_unknown |= new
             warnings.warn(
@@ -405,10 +421,7 @@ class Client:
                 stacklevel=2,
             )
 
-    def _unexpected(
-        self, endpoint: Endpoint, params: Mapping[str, str], error: WrongShapeError, *, attempts: int = 1
-    ) -> UnexpectedResponseError:
-        asked = _Asked(endpoint, dict(params), self.base_url)
+    def _unexpected(self, asked: _Asked, error: WrongShapeError, *, attempts: int = 1) -> UnexpectedResponseError:
         return UnexpectedResponseError(
             asked.told(
                 f"The API's answer is not as documented: {self._token.redact(str(error))} at {error.path}",
@@ -421,15 +434,16 @@ class Client:
             path=error.path,
         )
 
-    def _refused(self, asked: _Asked, response: Any, attempt: int) -> ApiError:
-        """Return the error of an answer that may be better next time, and raise any other."""
+    def _refused(self, asked: _Asked, response: Any, attempt: int) -> _Failure:
+        """Make the error of an answer that is none."""
         status = response.status_code
         code, message = (text and self._token.redact(text) for text in decode_error(response.content))
         said = f": {message} [{code}]" if code or message else ""
         details: dict[str, Any] = {"url": asked.shown, "status": status, "code": code, "attempts": attempt}
         if status in _ERRORS:
             kind, what, hint = _ERRORS[HTTPStatus(status)]
-            raise kind(asked.told(f"{what} ({status}){said}", attempt, hint=hint), **details)
+            told = asked.told(f"{what} ({status}){said}", attempt, hint=hint)
+            return _Failure(kind(told, **details), may_pass=False)
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             retry_after = parse_retry_after(response.headers.get("Retry-After"), now=self.now())
             told = asked.told(
@@ -437,34 +451,39 @@ class Client:
                 attempt,
                 hint="wait some minutes; another machine may use the same token. What was fetched is cached",
             )
-            return RateLimitedError(told, retry_after=retry_after, **details)
+            return _Failure(RateLimitedError(told, retry_after=retry_after, **details), may_pass=True)
         if status in RETRIED_STATUSES:
             told = asked.told(
                 f"The API is not available ({status}){said}",
                 attempt,
                 hint="try again later; what was fetched is cached",
             )
-            return ApiUnavailableError(told, **details)
+            return _Failure(ApiUnavailableError(told, **details), may_pass=True)
         if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
-            raise UnexpectedResponseError(
-                asked.told(
-                    f"The API redirects ({status}), and the token is not sent on", attempt, hint="check the base URL"
-                ),
-                **details,
+            told = asked.told(
+                f"The API redirects ({status}), and the token is not sent on", attempt, hint="check the base URL"
             )
-        raise ApiError(asked.told(f"The API answered {status}{said}", attempt, hint="check the base URL"), **details)
+            return _Failure(UnexpectedResponseError(told, **details), may_pass=False)
+        told = asked.told(f"The API answered {status}{said}", attempt, hint="check the base URL")
+        return _Failure(ApiError(told, **details), may_pass=False)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An attempt that brought no answer, and whether the next may."""
+
+    error: ApiError
+    may_pass: bool
 
 
 class _Asked:
     """One question, and how it is spoken of in messages."""
 
-    def __init__(self, endpoint: Endpoint, params: dict[str, str], base_url: str) -> None:
-        from urllib.parse import urlencode  # noqa: PLC0415 (small, and only here)
-
+    def __init__(self, endpoint: Endpoint, params: Mapping[str, str], base_url: str) -> None:
         self.endpoint = endpoint
-        self.params = params
+        self.params = dict(sorted(params.items()))
         self.url = f"{base_url}{endpoint.path}"
-        self.shown = f"{self.url}?{urlencode(params)}" if params else self.url
+        self.shown = f"{self.url}?{urlencode(self.params)}" if params else self.url
 
     def told(self, what: str, attempts: int, *, hint: str) -> str:
         """Put a message together: what happened, to which question, after how many tries, and what to do."""

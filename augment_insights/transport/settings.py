@@ -6,7 +6,7 @@ import os
 import re
 from hashlib import blake2b
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote_plus, urlsplit
 
 from augment_insights.errors import ConfigurationError
 
@@ -22,6 +22,7 @@ _PLAIN_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:]+")
 _PLAIN_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/*")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _REDACTED = "[token]"
+_TELLING_LENGTH = 8
 
 
 class Token:
@@ -57,6 +58,10 @@ class Token:
     def is_in(self, data: bytes) -> bool:
         """Tell whether the token stands in these bytes."""
         return self._text.encode() in data
+
+    def is_told_by(self, text: str) -> bool:
+        """Tell whether a text gives the token away; one of a few letters stands in any text by chance."""
+        return len(self._text) >= _TELLING_LENGTH and self._text in unquote_plus(text)
 
     def fingerprint(self, base_url: str) -> str:
         """Return 16 hexadecimal digits that differ for each token and base URL, and tell neither."""

@@ -255,7 +255,7 @@ def test_a_silent_server_is_given_up(serve: Any, connect: Any, wire: SimpleNames
 
 @pytest.mark.parametrize("where", ["status line", "headers", "length of a chunk", "body", "1xx answers"])
 def test_a_server_that_drips_is_given_up(where: str, serve: Any, connect: Any, wire: SimpleNamespace) -> None:
-    """A byte now and then keeps a socket alive for ever; the deadline of the whole answer ends it, wherever it drips."""
+    """A byte now and then keeps a socket alive for ever; the deadline of the whole answer ends it."""
     stop = threading.Event()
     begin, drop = {
         "status line": (b"HTTP/1.1 ", b"2"),
