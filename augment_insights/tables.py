@@ -447,3 +447,77 @@ ADOPTION_RATE = Table(
     },
     source="analysis.adoption_rate",
 )
+
+MODE = pl.Enum(
+    ["completions", "chat", "ide_agent", "remote_agent", "cli_agent_interactive", "cli_agent_non_interactive"]
+)
+"""The six ways of working together, in the order in which every table lists them."""
+
+FEATURE_ADOPTION = Table(
+    name="feature_adoption",
+    grain="one row a mode and group; the columns grouped by stand after feature",
+    key=("feature",),
+    columns={
+        "feature": Column(MODE, "way of working together"),
+        "active_users": Column(pl.Int64(), "distinct users with activity"),
+        "feature_users": Column(pl.Int64(), "those who used the mode; null when no row knows it", nullable=True),
+        **_rate("feature_rate", "feature_users / active_users"),
+    },
+    source="analysis.feature_adoption",
+)
+
+MODE_MIX = Table(
+    name="mode_mix",
+    grain="one row a period, group and mode; period_start and the columns grouped by come first",
+    key=("mode",),
+    columns={
+        "mode": Column(MODE, "way of working together"),
+        "messages_count": Column(pl.Int64(), "its messages; completions have none", nullable=True),
+        "messages_share": Column(pl.Float64(), "of the messages of all modes, 0 to 1", nullable=True),
+        "lines_count": Column(pl.Int64(), "its lines of code; chat has none", nullable=True),
+        "lines_share": Column(pl.Float64(), "of the lines of all modes, 0 to 1", nullable=True),
+    },
+    source="analysis.mode_mix",
+)
+
+MODE_TRANSITIONS = Table(
+    name="mode_transitions",
+    grain="one row a pair of modes that occurs",
+    key=("from_mode", "to_mode"),
+    columns={
+        "from_mode": Column(MODE, "a user's dominant mode in a period"),
+        "to_mode": Column(MODE, "the user's dominant mode in the next period"),
+        "users": Column(pl.Int64(), "distinct users who made this step at least once"),
+        "share": Column(pl.Float64(), "this step, of all steps from from_mode, 0 to 1"),
+    },
+    source="analysis.mode_transitions",
+)
+
+HABIT_TIER = pl.Enum(["power", "habitual", "novice", "low", "non-user"])
+"""How much of a habit a user has made of it, strongest first."""
+
+HABIT_LADDER = Table(
+    name="habit_ladder",
+    grain="one row a user",
+    key=("user_type", "user"),
+    columns={
+        "user": _USER,
+        "user_type": _USER_TYPE,
+        "active_weeks": Column(pl.Int64(), "weeks with activity, of those looked at"),
+        "mean_actions": Column(pl.Float64(), "messages and accepted completions a week, over all weeks looked at"),
+        "tier": Column(HABIT_TIER, "power, habitual, novice, low or non-user"),
+    },
+    source="analysis.habit_ladder",
+)
+
+CONCENTRATION = Table(
+    name="concentration",
+    grain="one row",
+    key=(),
+    columns={
+        "top_decile_share": Column(pl.Float64(), "share by the top tenth of the users, 0 to 1", nullable=True),
+        "gini": Column(pl.Float64(), "Gini's coefficient over users, 0 to 1", nullable=True),
+        "users": Column(pl.Int64(), "users whose metric is known"),
+    },
+    source="analysis.concentration",
+)

@@ -15,6 +15,8 @@ from augment_insights.analysis.activity import (
 )
 from augment_insights.analysis.adoption import adoption_rate, unused_licences
 from augment_insights.analysis.adoption_curve import adoption_curve
+from augment_insights.analysis.features import feature_adoption, mode_mix, mode_transitions
+from augment_insights.analysis.habits import concentration, habit_ladder
 from augment_insights.analysis.lifecycle import lifecycle
 from augment_insights.analysis.retention import cohort_retention, retention_curve
 from augment_insights.analysis.roster import join_roster, read_roster
@@ -30,8 +32,13 @@ __all__ = [
     "adoption_curve",
     "adoption_rate",
     "cohort_retention",
+    "concentration",
+    "feature_adoption",
+    "habit_ladder",
     "join_roster",
     "lifecycle",
+    "mode_mix",
+    "mode_transitions",
     "prepare",
     "read_roster",
     "retention_curve",
