@@ -1,0 +1,62 @@
+"""What the tests of the analysis share: small made-up activity, and the check of a table's contract."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import duckdb
+import polars as pl
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from augment_insights.tables import Table
+
+MONDAY = date(2026, 1, 5)
+
+
+@pytest.fixture(scope="session")
+def make_activity() -> Callable[..., pl.DataFrame]:
+    """Make one row a user and active day from ``{user: [days after start, ...]}``."""
+
+    def make(days: Mapping[str, Sequence[int]], *, start: date = MONDAY, user_type: str = "person") -> pl.DataFrame:
+        rows = [(start + timedelta(days=n), user, user_type) for user, numbers in days.items() for n in numbers]
+        schema = {"date": pl.Date, "user": pl.String, "user_type": pl.Enum(["person", "service_account"])}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def assert_keeps() -> Callable[..., None]:
+    """Check a result against its table: columns in order, dtypes, no null but where one may be, sorted and unique."""
+
+    def check(result: pl.DataFrame, table: Table, *, by: Sequence[str] = (), before: str | None = None) -> None:
+        names = list(table.columns)
+        at = names.index(before) if before else 0
+        assert result.columns == [*names[:at], *by, *names[at:]]
+        for name, column in table.columns.items():
+            assert result.schema[name] == column.dtype, name
+            if not column.nullable:
+                assert result[name].null_count() == 0, name
+        keys = [*table.key, *by]
+        assert not result.select(keys).is_duplicated().any()
+        assert result.select(keys).equals(result.select(keys).sort(keys, nulls_last=True))
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def ask_duckdb() -> Iterator[Callable[..., list[tuple[object, ...]]]]:
+    """Ask DuckDB a question in SQL about an activity table ``a(date, user, user_type)``."""
+    connection = duckdb.connect()
+
+    def ask(activity: pl.DataFrame, sql: str, **values: object) -> list[tuple[object, ...]]:
+        connection.register("frame", activity.with_columns(pl.col("user_type").cast(pl.String)).to_arrow())
+        people = "select distinct date, lower(\"user\") as u from frame where user_type = 'person'"
+        return connection.execute(f"with a as ({people}) {sql}", values).fetchall()
+
+    yield ask
+    connection.close()
