@@ -57,13 +57,12 @@ class Walk:
         Raises
         ------
         SnapshotChangedError
-            The page is older than the first, or data was published between the two.
+            Data was published between the first page and this one.
         WrongShapeError
             The pages are of different days, do not end, or do not say how they go on.
         """
-        if self.answers:
-            self._check_same_snapshot(answer)
         self.answers.append(answer)
+        self._check_same_snapshot(answer)
         pagination = answer.page.pagination
         if pagination is None or not pagination.has_more:
             return None
@@ -82,10 +81,14 @@ class Walk:
 
     def _check_same_snapshot(self, answer: Answer) -> None:
         first = self.answers[0]
-        if answer.page.metadata.answered != first.page.metadata.answered:
-            raise WrongShapeError("the pages of one answer are of different days", "$.metadata")
         if not same_snapshot(first.created_at, answer.created_at):
             raise SnapshotChangedError
+        if answer.page.metadata.answered != first.page.metadata.answered:
+            raise WrongShapeError("the pages of one answer are of different days", "$.metadata")
+
+    def is_outdated(self, answer: Answer) -> bool:
+        """Tell whether a page was kept from an earlier walk than the one that its first page began."""
+        return answer.created_at < self.answers[0].created_at
 
     @property
     def pages(self) -> list[Page]:
@@ -157,7 +160,7 @@ def walk(
     for restart in range(MOST_RESTARTS + 1):
         walked = Walk(endpoint)
         try:
-            _walk_once(walked, params, ask=ask, expect_more=expect_more)
+            _walk_once(walked, params, ask=ask, forget=forget, expect_more=expect_more)
         except SnapshotChangedError:
             last_try = restart == MOST_RESTARTS
             if last_try:
@@ -178,6 +181,7 @@ def _walk_once(
     params: Mapping[str, str],
     *,
     ask: Callable[[Endpoint, Mapping[str, str]], Answer],
+    forget: Callable[[list[str]], None],
     expect_more: Callable[[], None],
 ) -> None:
     sized = (
@@ -186,16 +190,22 @@ def _walk_once(
     answer = ask(walked.endpoint, sized)
     while cursor := walked.add(answer):
         expect_more()
-        answer = ask(walked.endpoint, {**sized, "cursor": cursor})
+        question = {**sized, "cursor": cursor}
+        answer = ask(walked.endpoint, question)
+        if walked.is_outdated(answer) and answer.cache_key:
+            # The first pages of an earlier walk have expired and this one not yet; each that is left of it is renewed.
+            forget([answer.cache_key])
+            expect_more()
+            answer = ask(walked.endpoint, question)
 
 
 def _warn_of_lost_rows(endpoint: Endpoint, pages: list[Page]) -> None:
-    """Warn where the API says it returned more rows than came; how it counts is not documented for pages."""
+    """Warn where other rows came than the API says; whether it counts a page or all of them is not documented."""
     stated = [page.metadata.returned for page in pages if page.metadata.returned is not None]
     came = sum(len(page.rows) for page in pages)
-    if stated and came < min(sum(stated), max(stated)):
+    if len(stated) == len(pages) and came not in (sum(stated), max(stated)):
         warnings.warn(
-            f"{endpoint.name}: the API says it returned {max(stated)} rows, and {came} came. "
+            f"{endpoint.name}: the API says it returned {sum(stated)} rows in {len(pages)} pages, and {came} came. "
             "Hint: compare with the daily counts before you rely on them.",
             DataWarning,
             stacklevel=2,

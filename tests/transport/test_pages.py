@@ -1,0 +1,350 @@
+"""All pages of an answer, of one snapshot, or an error: never a part, never a mixture, never for ever."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import pytest
+import time_machine
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from augment_insights import Client, fetch
+from augment_insights.errors import DataWarning, InvalidRequestError, UnexpectedResponseError
+from augment_insights.transport.pages import same_snapshot
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+DAY = "2026-03-01"
+
+
+def names(first: int, last: int) -> list[str]:
+    return [f"u{n:03}@example.com" for n in range(first, last + 1)]
+
+
+def paged(wire: SimpleNamespace, pages: list[list[str]], **first: Any) -> Any:
+    """Answer with these pages in order, by cursors c1, c2, ..."""
+
+    def answer(asked: Any) -> bytes:
+        index = int(asked.params.get("cursor", "c0")[1:])
+        cursor = f"c{index + 1}" if index + 1 < len(pages) else None
+        return wire.respond(wire.dau_page(asked.params["date"], pages[index], cursor=cursor) | first)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "pagination",
+    [
+        {"has_more": False, "next_cursor": ""},
+        {"has_more": False, "next_cursor": None},
+        {"has_more": False},
+        {"has_more": False, "next_cursor": "c9"},
+    ],
+)
+def test_has_more_ends_the_pages_whatever_the_cursor(
+    pagination: dict[str, Any], serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """``has_more`` false is the end; the cursor may be empty, null, absent or even there."""
+    api = serve(lambda _asked: wire.respond(wire.dau_page(DAY, names(1, 3)) | {"pagination": pagination}))
+    assert fetch.dau(DAY, client=connect(api.url)).height == 3
+    assert api.count == 1
+
+
+def test_pages_come_whole_and_in_order(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """Four pages give all their rows, each asked once, and once more from the cache."""
+    api = serve(paged(wire, [names(1, 3), names(4, 6), names(7, 9), names(10, 10)]))
+    frame = fetch.dau(DAY, client=connect(api.url))
+    assert frame["user"].to_list() == names(1, 10)
+    assert [asked.params.get("cursor") for asked in api.asked] == [None, "c1", "c2", "c3"]
+    assert fetch.dau(DAY, client=connect(api.url)).equals(frame)
+    assert api.count == 4
+
+
+@pytest.mark.parametrize("empty", [(1,), (0,), (1, 2), (0, 2)])
+def test_empty_pages_in_the_middle_are_fine(
+    empty: tuple[int, ...], serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """One or two empty pages do not end the walk."""
+    pages = [[] if index in empty else names(3 * index + 1, 3 * index + 3) for index in range(4)]
+    api = serve(paged(wire, pages))
+    assert fetch.dau(DAY, client=connect(api.url)).height == sum(map(len, pages))
+    assert api.count == 4
+
+
+def unending(kind: str, wire: SimpleNamespace) -> Any:
+    """Answer with pages that break a rule in the named way."""
+
+    def answer(asked: Any) -> bytes:
+        number = asked.number
+        users = [] if kind == "empty for ever" else names(number, number)
+        cursor = {
+            "the same cursor": "c",
+            "a circle of two": f"c{number % 2}",
+            "a circle of three": f"c{number % 3}",
+            "empty for ever": f"c{number}",
+        }.get(kind, f"c{number}")
+        day = DAY if kind != "another day" or number == 1 else "2026-03-02"
+        page = wire.dau_page(day, users, cursor=cursor)
+        if kind == "no cursor":
+            page["pagination"] = {"has_more": True}
+        if kind == "an empty cursor":
+            page["pagination"]["next_cursor"] = ""
+        return wire.respond(page)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "requests", "path"),
+    [
+        ("the same cursor", 2, "$.pagination.next_cursor"),
+        ("a circle of two", 3, "$.pagination.next_cursor"),
+        ("a circle of three", 4, "$.pagination.next_cursor"),
+        ("empty for ever", 3, "$.pagination"),
+        ("no cursor", 1, "$.pagination.next_cursor"),
+        ("an empty cursor", 1, "$.pagination.next_cursor"),
+        ("another day", 2, "$.metadata"),
+    ],
+)
+def test_pages_that_break_the_rules_are_an_error(  # the parts so far are thrown away, not passed off as the whole
+    kind: str, requests: int, path: str, serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """A walk that would not end, or mixes days, raises with the place in the JSON, as soon as it shows."""
+    api = serve(unending(kind, wire))
+    with pytest.raises(UnexpectedResponseError) as caught:
+        fetch.dau(DAY, client=connect(api.url))
+    assert caught.value.path == path
+    assert api.count == requests
+    assert "date=2026-03-01" in str(caught.value)
+
+
+def test_a_row_that_comes_twice_is_kept_once(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """A user who moved to the next page while we turned it is in the table once, with a warning that counts."""
+    api = serve(paged(wire, [names(1, 3), names(3, 5)]))
+    with pytest.warns(DataWarning, match="1 duplicate row"):
+        frame = fetch.dau(DAY, client=connect(api.url))
+    assert frame["user"].to_list() == names(1, 5)
+
+
+@pytest.mark.parametrize(("stated", "warned"), [((3, 3), 0), ((6, 6), 0), ((3, 4), 1), ((9, 9), 1)])
+def test_rows_that_were_announced_and_did_not_come_are_missed(
+    stated: tuple[int, int], warned: int, serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """The stated counts may be of each page or of the whole; where neither fits the rows, a warning says so."""
+
+    def answer(asked: Any) -> bytes:
+        second = "cursor" in asked.params
+        page = wire.dau_page(DAY, names(4, 6) if second else names(1, 3), cursor=None if second else "c1")
+        page["metadata"]["returned_user_count"] = stated[1 if second else 0]
+        return wire.respond(page)
+
+    api = serve(answer)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        assert fetch.dau(DAY, client=connect(api.url)).height == 6
+    assert len(heard) == warned
+    assert all("says it returned" in str(each.message) for each in heard)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_an_expired_cursor_starts_the_walk_again(times: int, serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """A 400 on a page with a cursor: from the first page again, up to twice; the table is whole."""
+    good = paged(wire, [names(1, 3), names(4, 6)])
+    left = [times]
+
+    def answer(asked: Any) -> bytes:
+        if "cursor" in asked.params and left[0]:
+            left[0] -= 1
+            return wire.refuse(400, message="cursor expired")
+        return good(asked)
+
+    api = serve(answer)
+    assert fetch.dau(DAY, client=connect(api.url))["user"].to_list() == names(1, 6)
+    assert api.count == 2 + 2 * times
+
+
+def test_cursors_that_always_expire_are_an_error(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """After the second restart the API's own refusal is raised."""
+    good = paged(wire, [names(1, 3), names(4, 6)])
+    api = serve(lambda asked: wire.refuse(400, message="expired") if "cursor" in asked.params else good(asked))
+    with pytest.raises(InvalidRequestError, match="expired"):
+        fetch.dau(DAY, client=connect(api.url))
+    assert api.count == 6
+
+
+def test_a_400_on_the_first_page_is_final(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """A question that is refused is asked once."""
+    api = serve(lambda _asked: wire.refuse(400))
+    with pytest.raises(InvalidRequestError):
+        fetch.dau(DAY, client=connect(api.url))
+    assert api.count == 1
+
+
+def test_a_dead_cursor_in_the_cache_is_replaced(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """A first page kept from an interrupted walk may hold a cursor that died since: it is fetched anew."""
+    generation = ["old"]
+
+    def answer(asked: Any) -> bytes:
+        cursor = asked.params.get("cursor")
+        if cursor is None:
+            return wire.respond(wire.dau_page(DAY, names(1, 3), cursor=f"{generation[0]}-1"))
+        if not cursor.startswith(generation[0]):
+            return wire.refuse(400, message="unknown cursor")
+        return wire.respond(wire.dau_page(DAY, names(4, 6)))
+
+    def interrupted(asked: Any) -> bytes:
+        return answer(asked) if "cursor" not in asked.params else wire.refuse(403)
+
+    api = serve(interrupted)
+    with pytest.raises(Exception, match="403"):
+        fetch.dau(DAY, client=connect(api.url))
+    generation[0] = "new"
+    api.answer = answer
+    assert fetch.dau(DAY, client=connect(api.url))["user"].to_list() == names(1, 6)
+    assert [asked.params.get("cursor") for asked in api.asked] == [None, "old-1", "old-1", None, "new-1"]
+
+
+@pytest.mark.parametrize("pages", [3, 6])
+@pytest.mark.parametrize("gap", [timedelta(hours=23, minutes=59, seconds=10), timedelta(hours=24, seconds=40)])
+def test_a_table_is_never_stitched_from_two_days(pages: int, gap: timedelta, serve: Any, wire: SimpleNamespace) -> None:
+    """Yesterday's walk took half a minute a page, and one user left since: the table is all of today's.
+
+    With plain 24 hours a page, the first pages would have expired and the last would not: u001 gone on page
+    one, and with yesterday's page two the one who moved up is lost.
+    """
+    everybody = names(1, 3 * pages)
+    api = serve(lambda asked: _slices(wire, everybody, asked))
+    with time_machine.travel(datetime(2026, 3, 10, 12, tzinfo=UTC), tick=False) as traveller:
+        api_clock = wire.Clock()
+        api_clock.now = lambda: datetime.now(UTC)
+        with Client(wire.TOKEN, base_url=api.url, clock=api_clock) as client:
+            original = client._ask
+
+            def slowly(*asked: Any) -> Any:
+                traveller.shift(timedelta(seconds=30))
+                return original(*asked)
+
+            client._ask = slowly  # type: ignore[method-assign]
+            assert fetch.dau(DAY, client=client)["user"].to_list() == everybody
+        everybody = everybody[1:]
+        traveller.move_to(datetime(2026, 3, 10, 12, tzinfo=UTC) + gap)
+        before = api.count
+        with Client(wire.TOKEN, base_url=api.url, clock=api_clock) as client:
+            found = fetch.dau(DAY, client=client)["user"].to_list()
+    if gap < timedelta(hours=24):  # all of it is still in the cache, and still of one snapshot
+        assert found == ["u001@example.com", *everybody]
+        assert api.count == before
+    else:
+        assert found == everybody
+        assert api.count == before + pages, "each page once: what is left of yesterday is not even asked twice"
+
+
+def _slices(wire: SimpleNamespace, everybody: list[str], asked: Any) -> bytes:
+    first = int(asked.params.get("cursor", "0"))
+    more = str(first + 3) if first + 3 < len(everybody) else None
+    return wire.respond(wire.dau_page(DAY, everybody[first : first + 3], cursor=more))
+
+
+def test_a_first_page_from_before_the_publication_is_not_continued_after_it(serve: Any, wire: SimpleNamespace) -> None:
+    """A walk broken off at 01:59 and taken up at 02:10 begins again: data was published between the two."""
+    api = serve(lambda asked: _slices(wire, names(1, 6), asked) if "cursor" not in asked.params else wire.refuse(403))
+    real = wire.Clock()
+    real.now = lambda: datetime.now(UTC)
+    with time_machine.travel(datetime(2026, 3, 10, 1, 59, tzinfo=UTC), tick=False) as traveller:
+        with Client(wire.TOKEN, base_url=api.url, clock=real) as client, pytest.raises(Exception, match="403"):
+            fetch.dau(DAY, client=client)
+        api.answer = lambda asked: _slices(wire, names(11, 16), asked)
+        traveller.move_to(datetime(2026, 3, 10, 2, 10, tzinfo=UTC))
+        with Client(wire.TOKEN, base_url=api.url, clock=real) as client:
+            assert fetch.dau(DAY, client=client)["user"].to_list() == names(11, 16)
+
+
+def test_a_clamp_that_ended_with_the_publication_starts_again_too(serve: Any, wire: SimpleNamespace) -> None:
+    """Pages of different days are an error only within a snapshot; a kept page from before is just left."""
+
+    def answer(day: str) -> Any:
+        def of_day(asked: Any) -> bytes:
+            if "cursor" in asked.params:
+                return wire.respond(wire.dau_page(day, names(4, 6)))
+            return wire.respond(wire.dau_page(day, names(1, 3), cursor="c1"))
+
+        return of_day
+
+    def cut_off(asked: Any) -> bytes:
+        return wire.refuse(403) if "cursor" in asked.params else answer("2026-02-28")(asked)
+
+    api = serve(cut_off)
+    real = wire.Clock()
+    real.now = lambda: datetime.now(UTC)
+    with time_machine.travel(datetime(2026, 3, 10, 1, 59, tzinfo=UTC), tick=False) as traveller:
+        with Client(wire.TOKEN, base_url=api.url, clock=real) as client, pytest.raises(Exception, match="403"):
+            fetch.dau(DAY, client=client)
+        api.answer = answer(DAY)
+        traveller.move_to(datetime(2026, 3, 10, 3, 10, tzinfo=UTC))
+        with Client(wire.TOKEN, base_url=api.url, clock=real) as client:
+            assert fetch.dau(DAY, client=client)["date"].cast(str).unique().to_list() == [DAY]
+
+
+def test_data_that_changes_under_every_try_is_an_error(serve: Any, wire: SimpleNamespace) -> None:
+    """When data is published between the pages three times over, the walk gives up; it never mixes."""
+    with time_machine.travel(datetime(2026, 3, 10, 1, 59, tzinfo=UTC)) as traveller:
+
+        def answer(asked: Any) -> bytes:
+            if "cursor" in asked.params:
+                traveller.shift(timedelta(days=1))
+            return _slices(wire, names(1, 6), asked)
+
+        api = serve(answer)
+        with Client(wire.TOKEN, base_url=api.url, clock=wire.Clock()) as client:
+            with pytest.raises(UnexpectedResponseError, match="published"):
+                fetch.dau(DAY, client=client)
+            assert api.count == 6
+
+
+@given(
+    first=st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 5)),  # noqa: DTZ001 (strategies take naive bounds)
+    later=st.datetimes(datetime(2026, 1, 1), datetime(2026, 1, 5)),  # noqa: DTZ001
+)
+@example(first=datetime(2026, 1, 1, 1, 59, 59), later=datetime(2026, 1, 1, 2))  # noqa: DTZ001
+@example(first=datetime(2026, 1, 1, 2, 59, 59), later=datetime(2026, 1, 1, 3))  # noqa: DTZ001
+@example(first=datetime(2026, 1, 1, 3), later=datetime(2026, 1, 2, 1, 59, 59))  # noqa: DTZ001
+@settings(max_examples=200, deadline=None)
+def test_a_snapshot_lasts_from_one_publication_to_the_next(first: datetime, later: datetime) -> None:
+    """Two moments are of one snapshot if they are in order and neither 02:00 nor 03:00 UTC lies between."""
+    day = datetime(2026, 1, 1, tzinfo=UTC)
+    dividing = [day + timedelta(days=n, hours=hour) for n in range(5) for hour in (2, 3)]
+    first, later = first.replace(tzinfo=UTC), later.replace(tzinfo=UTC)
+    divided = any(first < moment <= later for moment in dividing)
+    assert same_snapshot(first, later) == (first <= later and not divided)
+
+
+@given(
+    sizes=st.lists(st.integers(0, 4), min_size=1, max_size=12).filter(
+        lambda sizes: not any(sizes[n : n + 3] == [0, 0, 0] for n in range(len(sizes)))
+    ),
+    ending=st.sampled_from([{}, {"next_cursor": ""}, {"next_cursor": None}, {"next_cursor": "again"}]),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_paging_gives_every_row_once(sizes: list[int], ending: dict[str, Any]) -> None:
+    """However the rows are cut into pages, and however the end is said, the table has each of them."""
+    starts = [sum(sizes[:index]) for index in range(len(sizes))]
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        index = int(parse_qs(environ["QUERY_STRING"]).get("cursor", ["0"])[0])
+        users = [{"user_email": name} for name in names(starts[index] + 1, starts[index] + sizes[index])]
+        more = index + 1 < len(sizes)
+        pagination = {"has_more": True, "next_cursor": str(index + 1)} if more else {"has_more": False, **ending}
+        metadata = {"effective_date": DAY, "generated_at": "", "returned_user_count": len(users)}
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps({"users": users, "pagination": pagination, "metadata": metadata}).encode()]
+
+    with Client("token-of-a-test", base_url="https://pages.invalid", cache=False, app=app) as client:
+        with time_machine.travel(datetime(2026, 3, 10, 12, tzinfo=UTC), tick=False):
+            assert fetch.dau(DAY, client=client)["user"].to_list() == names(1, sum(sizes))
+        assert client.requests_sent == len(sizes)
