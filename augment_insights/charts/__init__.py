@@ -9,8 +9,17 @@ organisation is made up) and ``width``. In a notebook, call :func:`setup` once.
 from __future__ import annotations
 
 from augment_insights.charts.acceptance import acceptance_rate
+from augment_insights.charts.activity import active_day_distribution, rolling_active_users, stickiness
 from augment_insights.charts.adoption import active_users
 from augment_insights.charts.retention import cohort_retention
 from augment_insights.charts.theme import setup
 
-__all__ = ["acceptance_rate", "active_users", "cohort_retention", "setup"]
+__all__ = [
+    "acceptance_rate",
+    "active_day_distribution",
+    "active_users",
+    "cohort_retention",
+    "rolling_active_users",
+    "setup",
+    "stickiness",
+]

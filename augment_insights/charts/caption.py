@@ -125,24 +125,33 @@ def last_day(start: date, every: Every | None) -> date:
     return calendar_period(start, every or "1d").end
 
 
-def mark_incomplete(frame: pl.DataFrame, value: str) -> pl.DataFrame:
+def mark_incomplete(
+    frame: pl.DataFrame,
+    value: str,
+    *,
+    time: str = "period_start",
+    line: Sequence[str] = ("group",),
+    words: str = "not over yet",
+) -> pl.DataFrame:
     """Add what draws a line whose unfinished periods are dashed and open.
 
     ``solid`` holds the value of complete periods, ``open`` that of the others, and ``dashed`` that
-    of the others and of their neighbours, so that the dashes reach from the last full point on.
+    of the others and of their neighbours, so that the dashes reach from the last full point on, or
+    up to the first. ``line`` names the columns that tell one line from another.
     """
     complete = pl.col("is_complete")
-    beside = ~complete.shift(1, fill_value=True).over("group") | ~complete.shift(-1, fill_value=True).over("group")
-    return frame.sort("group", "period_start").with_columns(
+    before, after = (complete.shift(step, fill_value=True).over(line) for step in (1, -1))
+    beside = ~before | ~after
+    return frame.sort(*line, time).with_columns(
         pl.when(complete).then(pl.col(value)).alias("solid"),
         pl.when(~complete).then(pl.col(value)).alias("open"),
         pl.when(~complete | beside).then(pl.col(value)).alias("dashed"),
-        pl.when(complete).then(pl.lit("complete")).otherwise(pl.lit("not over yet")).alias("state"),
+        pl.when(complete).then(pl.lit("complete")).otherwise(pl.lit(words)).alias("state"),
     )
 
 
-def time_axis(starts: pl.Series, every: Every | None) -> alt.X:
-    """Return the x encoding of ``period_start``: ticks stand on first days of periods, never between."""
+def time_axis(starts: pl.Series, every: Every | None, *, time: str = "period_start") -> alt.X:
+    """Return the x encoding of ``time``, days or first days of periods: ticks stand on them, never between."""
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
     days = starts.drop_nulls().unique().sort()
@@ -153,7 +162,7 @@ def time_axis(starts: pl.Series, every: Every | None) -> alt.X:
     values = [alt.DateTime(year=day.year, month=day.month, date=day.day) for day in ticks]
     word = NOUN.get(every or "", "period")
     name = "Day (UTC)" if every == "1d" else f"First day of the {word} (UTC)"
-    return alt.X("period_start:T", axis=alt.Axis(title=name, format=form, values=values, labelOverlap=True))
+    return alt.X(f"{time}:T", axis=alt.Axis(title=name, format=form, values=values, labelOverlap=True))
 
 
 def group_color(frame: pl.DataFrame) -> dict[str, Any]:

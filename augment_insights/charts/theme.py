@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import altair as alt
 
-    Chart = alt.Chart | alt.LayerChart
+    Chart = alt.Chart | alt.LayerChart | alt.FacetChart
     Spec = Mapping[str, Any]
 
 NAME = "augment_insights"
@@ -102,6 +102,13 @@ def config(palette: Palette = LIGHT) -> dict[str, Any]:
         "axis": axis,
         "axisX": {"grid": False},
         "axisY": {"domain": False, "ticks": False},
+        "header": {
+            "labelAnchor": "start",
+            "labelColor": palette.ink,
+            "labelFontSize": 13,
+            "labelFontWeight": 600,
+            "labelLimit": 260,
+        },
         "legend": {"labelColor": palette.ink, "labelFontSize": 13, "labelLimit": 260, "symbolOpacity": 1, **quiet},
         "range": {"category": list(CATEGORIES), "heatmap": {"scheme": RAMP}, "ramp": {"scheme": RAMP}},
         "text": {"color": palette.muted, "fontSize": 13},
@@ -140,22 +147,26 @@ def to_vegalite(chart: Chart, *, palette: Palette = LIGHT) -> dict[str, Any]:
     with alt.theme.enable("none"):
         spec: dict[str, Any] = chart.to_dict()
     own = {key: value for key, value in spec.get("config", {}).items() if key != "view"}
-    painted = {**spec, "config": {**config(palette), **own}}
-    if "layer" in spec:
-        painted["layer"] = [_repaint(layer, palette) for layer in spec["layer"]]
+    return {**_repaint(spec, palette), "config": {**config(palette), **own}}
+
+
+def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
+    """Give the marks of a view, its layers and panels the paper's own colours.
+
+    A config cannot, as it yields to what a mark says.
+    """
+    names = ("ink", "muted", "ghost", "surface", "accent")
+    swap = {getattr(LIGHT, name): getattr(palette, name) for name in names}
+    painted = dict(view)
+    if isinstance(view.get("mark"), dict):
+        painted["mark"] = {
+            key: swap.get(value, value) if isinstance(value, str) else value for key, value in view["mark"].items()
+        }
+    if "layer" in view:
+        painted["layer"] = [_repaint(layer, palette) for layer in view["layer"]]
+    if "spec" in view:
+        painted["spec"] = _repaint(view["spec"], palette)
     return painted
-
-
-def _repaint(layer: Spec, palette: Palette) -> dict[str, Any]:
-    """Give a layer's marks the paper's own colours; a config cannot, as it yields to what a mark says."""
-    swap = {LIGHT.surface: palette.surface, LIGHT.ghost: palette.ghost, LIGHT.accent: palette.accent}
-    mark = layer.get("mark")
-    if not isinstance(mark, dict):
-        return dict(layer)
-    return {
-        **layer,
-        "mark": {key: swap.get(value, value) if isinstance(value, str) else value for key, value in mark.items()},
-    }
 
 
 def to_vega(spec: Spec) -> dict[str, Any]:
