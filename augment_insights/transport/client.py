@@ -22,6 +22,7 @@ from augment_insights.errors import (
     UnexpectedResponseError,
 )
 from augment_insights.transport.clock import Clock
+from augment_insights.transport.kept import CachedPages, look
 from augment_insights.transport.pages import Answer, walk
 from augment_insights.transport.progress import Progress, choose_style
 from augment_insights.transport.rate_limit import RateLimit, Unlimited
@@ -30,6 +31,7 @@ from augment_insights.transport.settings import (
     TOKEN_VARIABLE,
     cache_root,
     read_base_url,
+    read_plan_above,
     read_token,
 )
 from augment_insights.transport.wire import (
@@ -46,7 +48,7 @@ from augment_insights.transport.wire import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
-    from datetime import date, datetime
+    from datetime import date
     from os import PathLike
 
     from requests import Response
@@ -100,6 +102,9 @@ class Client:
     progress : bool or "bar" or "lines" or "off", optional
         False shows nothing; left out, ``AUGMENT_INSIGHTS_PROGRESS``, else what fits: a bar in
         terminals and notebooks, lines when unattended.
+    plan_above : int, optional
+        A fetch of more requests than this shows its plan first to whoever watches; left out,
+        ``AUGMENT_INSIGHTS_PLAN_ABOVE``, else 60.
     clock, random, retry : optional
         Time, chance and patience, for tests.
     app : WSGI application, optional
@@ -136,6 +141,7 @@ class Client:
         burst: int = 20,
         timeout: float = 30,
         progress: bool | str | None = None,
+        plan_above: int | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
         retry: RetryPolicy | None = None,
@@ -149,6 +155,7 @@ class Client:
         self._burst = burst
         self._timeout = timeout
         self._style = choose_style(progress)
+        self.plan_above = read_plan_above(plan_above)
         self._clock = clock or Clock()
         self._random = random or Random()  # noqa: S311 (jitter, not a secret)
         self._retry = retry or RetryPolicy()
@@ -244,10 +251,23 @@ class Client:
         self._open()
         return self._limit.seconds_for(requests) if self._limit is not None else 0.0
 
-    def task(self, label: str, requests: int) -> AbstractContextManager[None]:
-        """Show the progress of what is fetched within, which needs at least so many requests."""
+    def task(self, label: str, requests: int, *, is_forecast: bool = False) -> AbstractContextManager[None]:
+        """Show the progress of what is fetched within, which needs at least so many requests.
+
+        A forecast has the further pages of each answer counted in already.
+        """
         self._open()
-        return self._shown.task(label, requests)
+        return self._shown.task(label, requests, is_forecast=is_forecast)
+
+    def announce(self, message: object) -> None:
+        """Show something to whoever watches: in a notebook as it shows itself there, in a terminal as text."""
+        self._open()
+        self._shown.announce(message)
+
+    def cached_pages(self, endpoint: Endpoint, **params: str) -> CachedPages:
+        """Return what the cache has of an answer; nothing is sent, and nothing counted or shown."""
+        self._open()
+        return look(endpoint, params, find=self._find, now=datetime.now(UTC))
 
     def pages(self, endpoint: Endpoint, **params: str) -> list[Page]:
         """Return all pages of one answer, from one snapshot of the data.
@@ -358,6 +378,18 @@ class Client:
     def _penalise(self, seconds: float) -> None:
         if self._limit is not None:
             self._limit.penalise(seconds)
+
+    def _find(self, endpoint: Endpoint, params: Mapping[str, str]) -> Answer | None:
+        """Get one page from the cache; None where it is not there, or is no good any more."""
+        asked = _Asked(endpoint, dict(sorted(params.items())), self.base_url)
+        response: Any = self._open().get(asked.url, params=asked.params, allow_redirects=False, only_if_cached=True)
+        if response.status_code != HTTPStatus.OK:
+            return None
+        try:
+            page = decode(endpoint, response.content)
+        except (UnreadableBodyError, WrongShapeError):
+            return None
+        return Answer(page=page, created_at=response.created_at, cache_key=response.cache_key)
 
     def _attempt(self, asked: _Asked, attempt: int) -> Answer | _Failure:
         """Ask once."""
@@ -496,8 +528,6 @@ class _FixedClock(Clock):
     """Noon of a given day, for ever; waiting and deadlines are real."""
 
     def __init__(self, day: date) -> None:
-        from datetime import UTC, datetime, time  # noqa: PLC0415 (types only, elsewhere in this file)
-
         self._moment = datetime.combine(day, time(12), tzinfo=UTC)
 
     def now(self) -> datetime:

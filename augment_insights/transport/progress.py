@@ -156,13 +156,18 @@ class Progress:
         self._done = 0
         self._total = 0
         self._depth = 0
+        self._is_forecast = False
 
     @contextmanager
-    def task(self, label: str, requests: int) -> Iterator[None]:
-        """Show a task that needs at least so many requests; more pages are added as they turn up."""
+    def task(self, label: str, requests: int, *, is_forecast: bool = False) -> Iterator[None]:
+        """Show a task that needs at least so many requests; more pages are added as they turn up.
+
+        A forecast has them counted in already, and is only raised where more come than it said.
+        """
         self._depth += 1
         if self._depth == 1:
             self._done, self._total = 0, requests
+            self._is_forecast = is_forecast
             self._display = self._make_display(label)
         try:
             yield
@@ -174,7 +179,18 @@ class Progress:
 
     def expect_more(self) -> None:
         """Count in a page that nobody could know of."""
-        self._total += 1
+        self._total = max(self._total, self._done + 1) if self._is_forecast else self._total + 1
+
+    def announce(self, message: object) -> None:
+        """Show something at its length to whoever watches; an unattended run is not told."""
+        if self._style == "off":
+            return
+        if in_notebook():
+            from IPython.display import display  # noqa: PLC0415 (there only within Jupyter)
+
+            display(message)
+        elif sys.stderr.isatty():
+            print(message, file=sys.stderr, flush=True)  # noqa: T201
 
     def advance(self) -> None:
         """Count a request as answered, from the cache or the API."""

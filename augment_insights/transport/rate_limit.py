@@ -73,27 +73,49 @@ class MemoryStore:
 
 
 class SharedStore:
-    """A bucket's state in a small SQLite file, one row for each API and token."""
+    """A bucket's state in a small SQLite file, one row for each API and token; a damaged file is begun anew."""
 
     def __init__(self, path: Path, key: str) -> None:
         make_private_folder(path.parent)
-        make_private_file(path)
         self._key = key
         self._lock = Lock()
-        self._connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS bucket (key TEXT PRIMARY KEY, full_at REAL, blocked_until REAL)"
-        )
+        try:
+            self._connection = self._open(path)
+        except sqlite3.OperationalError:  # locked, read-only, no room: the file itself may be good
+            raise
+        except sqlite3.DatabaseError as error:
+            path.unlink()
+            self._connection = self._open(path)
+            warnings.warn(
+                f"The file of the rate limit {path} was damaged ({error}) and is begun anew.",
+                CacheWarning,
+                stacklevel=4,
+            )
+
+    def _open(self, path: Path) -> sqlite3.Connection:
+        make_private_file(path)
+        connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS bucket (key TEXT PRIMARY KEY, full_at REAL, blocked_until REAL)"
+            )
+            self._read(connection)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _read(self, connection: sqlite3.Connection) -> State:
+        row = connection.execute("SELECT full_at, blocked_until FROM bucket WHERE key = ?", (self._key,)).fetchone()
+        # SQLite keeps what it is given: a row that somebody else wrote may hold anything.
+        return State(*row) if row and all(isinstance(value, float) for value in row) else State()
 
     def update(self, decide: Decision[T]) -> T:
         """Change the state as decided, while no other process can."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                row = self._connection.execute(
-                    "SELECT full_at, blocked_until FROM bucket WHERE key = ?", (self._key,)
-                ).fetchone()
-                before = State(*row) if row else State()
+                before = self._read(self._connection)
                 after, answer = decide(before)
                 if after != before:
                     self._connection.execute(

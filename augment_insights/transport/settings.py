@@ -14,6 +14,7 @@ TOKEN_VARIABLE = "AUGMENT_API_TOKEN"  # noqa: S105 (the name of the variable, no
 URL_VARIABLE = "AUGMENT_API_URL"
 CACHE_VARIABLE = "AUGMENT_INSIGHTS_CACHE"
 PROGRESS_VARIABLE = "AUGMENT_INSIGHTS_PROGRESS"
+PLAN_VARIABLE = "AUGMENT_INSIGHTS_PLAN_ABOVE"
 
 DEFAULT_BASE_URL = "https://api.augmentcode.com"
 
@@ -23,6 +24,7 @@ _PLAIN_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/*")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _REDACTED = "[token]"
 _TELLING_LENGTH = 8
+_PLAN_ABOVE = 60
 
 
 class Token:
@@ -115,6 +117,19 @@ def cache_root() -> Path:
     from platformdirs import user_cache_path  # noqa: PLC0415 (only needed where nothing was named)
 
     return user_cache_path("augment-insights", appauthor=False)
+
+
+def read_plan_above(plan_above: int | None) -> int:
+    """Return the number of requests above which a plan is shown: the one given, the environment's, or 60."""
+    given = os.environ.get(PLAN_VARIABLE) if plan_above is None else str(plan_above)
+    if not given:
+        return _PLAN_ABOVE
+    if given.isascii() and given.isdigit():
+        return int(given)
+    raise ConfigurationError(
+        f"plan_above={given!r} is not a number of requests. Hint: a whole number from 0 on, such as {_PLAN_ABOVE}.",
+        setting=PLAN_VARIABLE,
+    )
 
 
 def make_private_folder(folder: Path) -> None:

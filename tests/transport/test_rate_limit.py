@@ -1,0 +1,410 @@
+"""Twenty at once, then one every six seconds: for all processes of a token together, whatever the clock does."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from augment_insights import Client, fetch
+from augment_insights.errors import CacheWarning
+from augment_insights.sample import AnalyticsApp, RecordStore, TokenBucket
+from augment_insights.sample import serve as serve_app
+from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import LONGEST_BLOCK, RateLimit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import SimpleNamespace
+
+
+class MovedClock(Clock):
+    """A wall clock that sleeping moves on, and that the test may set back or forth."""
+
+    def __init__(self) -> None:
+        self.wall = 1_770_000_000.0
+        self.ran = 0.0
+        self.slept = 0.0
+
+    def time(self) -> float:
+        """Return what the wall clock says."""
+        return self.wall
+
+    def monotonic(self) -> float:
+        """Return what really passed."""
+        return self.ran
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass at once."""
+        assert seconds > 0, "a wait of nothing would spin"
+        self.slept += seconds
+        self.advance(seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.wall += seconds
+        self.ran += seconds
+
+
+def a_limit(path: Path | None, clock: Clock, **settings: Any) -> RateLimit:
+    known: dict[str, Any] = {"requests_per_minute": 10, "burst": 20, "key": "k"}
+    return RateLimit(clock=clock, path=path, **(known | settings))
+
+
+def take(limit: RateLimit, clock: MovedClock, travel: float = 0.0, answer_after: float = 0.0) -> float:
+    """Send one request: it arrives after ``travel`` and is answered ``answer_after`` later; return its arrival."""
+    permit = limit.acquire()
+    clock.advance(travel)
+    arrived = clock.ran
+    clock.advance(answer_after)
+    limit.settle(permit)
+    return arrived
+
+
+def test_ninety_requests_take_seven_minutes(tmp_path: Path) -> None:
+    """(90 - 20) * 6 s: twenty go at once, the rest at an even pace, and not one waits longer than it must."""
+    clock = MovedClock()
+    limit = a_limit(tmp_path / "limit.sqlite", clock)
+    sent = [take(limit, clock) for _ in range(90)]
+    assert sent[:20] == [0.0] * 20
+    assert sent[20:] == pytest.approx([6.0 * n for n in range(1, 71)])
+
+
+def test_seconds_for_tells_the_wait_beforehand(tmp_path: Path) -> None:
+    """What is announced is what it takes: 90 requests 420 s from a full bucket, fewer as time goes by."""
+    clock = MovedClock()
+    limit = a_limit(tmp_path / "limit.sqlite", clock)
+    assert [limit.seconds_for(n) for n in (0, 1, 20, 21, 90)] == pytest.approx([0, 0, 0, 6, 420], abs=1e-5)
+    for _ in range(20):
+        take(limit, clock)
+    assert limit.seconds_for(10) == pytest.approx(60, abs=1e-5)
+    clock.advance(30)
+    assert limit.seconds_for(10) == pytest.approx(30, abs=1e-5)
+    limit.penalise(200)
+    assert limit.seconds_for(1) == pytest.approx(200, abs=1e-5)
+
+
+def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
+    """A second run within the minute does not believe in twenty free requests."""
+    clock = MovedClock()
+    first = a_limit(tmp_path / "limit.sqlite", clock)
+    for _ in range(20):
+        take(first, clock)
+    first.close()
+    second = a_limit(tmp_path / "limit.sqlite", clock)
+    take(second, clock)
+    assert clock.slept == pytest.approx(6)
+
+
+def test_another_token_has_a_bucket_of_its_own(tmp_path: Path) -> None:
+    """What one token used does not slow another."""
+    clock = MovedClock()
+    for key in ("one", "two"):
+        limit = a_limit(tmp_path / "limit.sqlite", clock, key=key)
+        for _ in range(20):
+            take(limit, clock)
+    assert clock.slept == 0
+
+
+def test_the_last_of_a_burst_counts_from_when_the_server_had_it(tmp_path: Path) -> None:
+    """A request that took 2 s to arrive fills the server's bucket 2 s later than ours: the pace follows the server."""
+    clock = MovedClock()
+    limit = a_limit(tmp_path / "limit.sqlite", clock)
+    server = TokenBucket(requests_per_minute=10, burst=20, clock=clock.monotonic)
+    waits = []
+    for travel in (2.0, *[0.0] * 59):
+        take_at = limit.acquire()
+        clock.advance(travel)
+        waits.append(server.take())
+        limit.settle(take_at)
+    assert waits == [0.0] * 60
+
+
+@given(
+    gaps=st.lists(st.sampled_from([0.0, 0.0, 0.5, 3.0, 6.0, 100.0]), min_size=30, max_size=80),
+    travels=st.lists(st.floats(0, 4), min_size=80, max_size=80),
+    answers=st.lists(st.floats(0, 9), min_size=80, max_size=80),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_strict_server_never_has_to_refuse(gaps: list[float], travels: list[float], answers: list[float]) -> None:
+    """Whatever the pauses and the ways there and back: no 429 from a bucket that counts on arrival."""
+    clock = MovedClock()
+    limit = a_limit(None, clock)
+    server = TokenBucket(requests_per_minute=10, burst=20, clock=clock.monotonic)
+    for gap, travel, answer in zip(gaps, travels, answers, strict=False):
+        clock.advance(gap)
+        permit = limit.acquire()
+        clock.advance(travel)
+        assert server.take() == 0.0
+        clock.advance(answer)
+        limit.settle(permit)
+
+
+class OneBucket(RuleBasedStateMachine):
+    """Several handles on one file against a strict bucket that the server keeps by true time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "limit.sqlite"
+        self.clock = MovedClock()
+        self.handles = [self._open() for _ in range(3)]
+        self.jumped = False
+        self.blocked_until = 0.0
+
+    def _open(self) -> RateLimit:
+        return a_limit(self.path, self.clock)
+
+    @initialize()
+    def start_the_server(self) -> None:
+        """Fill the server's bucket."""
+        self.server = TokenBucket(requests_per_minute=10, burst=20, clock=lambda: self.clock.ran)
+
+    @rule(which=st.integers(0, 2), requests=st.integers(1, 25), travel=st.sampled_from([0.0, 0.1, 2.0]))
+    def send(self, which: int, requests: int, travel: float) -> None:
+        """Send some through one handle."""
+        for _ in range(requests):
+            began = self.clock.ran
+            blocked = max(0.0, self.blocked_until - began)
+            permit = self.handles[which].acquire()
+            waited = self.clock.ran - began
+            # No bucket takes longer than from empty to one, beyond what a server has told us to wait;
+            # a clock that was set back makes a block last LONGEST_BLOCK at most.
+            limit = LONGEST_BLOCK if self.jumped else blocked
+            assert waited <= max(limit, 0) + 6 * 20 + 1e-3
+            self.clock.advance(travel)
+            refused = self.server.take() > 0
+            self.handles[which].settle(permit)
+            assert self.jumped or not refused
+            assert self.jumped or began + blocked <= began + waited + 1e-3
+
+    @rule(seconds=st.sampled_from([0.5, 5.9, 6.0, 60.0, 1000.0]))
+    def rest(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.advance(seconds)
+
+    @rule(which=st.integers(0, 2), seconds=st.sampled_from([0.0, 1.5, 60.0, 600.0]))
+    def be_refused(self, which: int, seconds: float) -> None:
+        """Get a 429 that another machine brought about."""
+        self.handles[which].penalise(seconds)
+        self.blocked_until = max(self.blocked_until, self.clock.ran + seconds)
+
+    @rule(which=st.integers(0, 2))
+    def restart(self, which: int) -> None:
+        """End one process and begin another."""
+        self.handles[which].close()
+        self.handles[which] = self._open()
+
+    @rule(seconds=st.sampled_from([-1e6, -716.0, -5.0, 5.0, 716.0, 1e6]))
+    def set_the_clock(self, seconds: float) -> None:
+        """Set the wall clock, forth or back."""
+        self.clock.wall += seconds
+        self.jumped = True
+
+    @precondition(lambda self: self.jumped)
+    @rule()
+    def settle_down(self) -> None:
+        """After a long rest a jump is forgotten: the limit is exact again."""
+        self.handles[0].acquire()
+        self.clock.advance(LONGEST_BLOCK + 200)
+        self.start_the_server()
+        self.blocked_until = 0.0
+        self.jumped = False
+
+    @invariant()
+    def no_state_is_beyond_belief(self) -> None:
+        """Never announce more than an empty bucket and the longest block."""
+        assert all(each.seconds_for(1) <= LONGEST_BLOCK + 1e-3 for each in self.handles)
+
+    def teardown(self) -> None:
+        """Close the files."""
+        for each in self.handles:
+            each.close()
+        self.folder.cleanup()
+
+
+TestOneBucket = OneBucket.TestCase
+TestOneBucket.__doc__ = "No handle frees more than the server has, waits beyond bounds, or stays stuck after a jump."
+TestOneBucket.settings = settings(
+    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda path: path.write_bytes(b"garbage " * 1000),
+        lambda path: path.write_bytes(b"SQLit"),
+        lambda path: path.write_bytes(path.read_bytes()[:5000]),
+    ],
+)
+def test_a_damaged_file_is_replaced_with_one_warning(harm: Callable[[Path], Any], tmp_path: Path) -> None:
+    """Garbage in place of the file costs its state and one warning; the next handle shares it again."""
+    path, clock = tmp_path / "limit.sqlite", MovedClock()
+    a_limit(path, clock).close()
+    harm(path)
+    with pytest.warns(CacheWarning, match="damaged") as warned:
+        first = a_limit(path, clock)
+    assert len(warned) == 1
+    second = a_limit(path, clock)
+    for limit in (first, second):
+        for _ in range(10):
+            take(limit, clock)
+    take(second, clock)
+    assert clock.slept == pytest.approx(6), "the two handles count together"
+
+
+@pytest.mark.parametrize("row", ["'x', 'y'", "NULL, NULL", "9e999, 9e999", "-9e999, -1", "x'00', 1", "1e300, 1e300"])
+def test_a_tampered_row_is_bounded(row: str, tmp_path: Path) -> None:
+    """Whatever stands in the row: no exception, and no wait beyond the longest that a server can ask for."""
+    path, clock = tmp_path / "limit.sqlite", MovedClock()
+    a_limit(path, clock).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"INSERT INTO bucket VALUES ('k', {row})")  # noqa: S608 (the literals stand above)
+    connection.close()
+    limit = a_limit(path, clock)
+    take(limit, clock)
+    assert clock.slept <= LONGEST_BLOCK
+    take(limit, clock)
+
+
+def test_a_file_locked_for_ever_costs_seconds_and_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another program that holds the file for ever: the limit goes on alone, within itself."""
+    monkeypatch.setattr("augment_insights.transport.rate_limit._LOCK_TIMEOUT", 0.2)
+    path, clock = tmp_path / "limit.sqlite", MovedClock()
+    limit = a_limit(path, clock)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.warns(CacheWarning, match="locked") as warned:
+        take(limit, clock)
+    assert len(warned) == 1
+    with pytest.warns(CacheWarning, match="locked"):
+        a_limit(path, clock)
+    for _ in range(20):
+        take(limit, clock)
+    assert clock.slept == pytest.approx(6), "in this process the limit holds"
+    holder.close()
+
+
+def test_a_folder_that_cannot_be_made_costs_a_warning(tmp_path: Path) -> None:
+    """Where there is a file in the folder's place, the limit holds within the process."""
+    (tmp_path / "file").write_text("")
+    with pytest.warns(CacheWarning, match="cannot be shared"):
+        limit = a_limit(tmp_path / "file" / "limit.sqlite", MovedClock())
+    assert limit.seconds_for(21) == pytest.approx(6, abs=1e-3)
+
+
+def test_the_file_is_its_owners(tmp_path: Path) -> None:
+    """Others cannot read which tokens were used when."""
+    a_limit(tmp_path / "new" / "limit.sqlite", MovedClock())
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "new" / "limit.sqlite").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_cached_answer_costs_nothing(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+    """A hundred reads of one answer send one request and leave 19 free."""
+    api = serve(wire.counting)
+    client = connect(api.url)
+    for _ in range(100):
+        fetch.dau_count("2026-03-01", "2026-03-02", client=client)
+    assert (client.requests_sent, client.answers_from_cache, api.count) == (1, 99, 1)
+    assert clock.slept == []
+    assert client.seconds_for(20) == pytest.approx(6, abs=1)
+
+
+def test_retries_cost_what_they_send(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+    """A retry takes its leave like any request: 30 requests that each fail once are 60, and take 240 s at least."""
+    api = serve(lambda asked: wire.refuse(503) if asked.number % 2 else wire.counting(asked))
+    client = connect(api.url)
+    for day in range(1, 31):
+        date = f"2026-01-{day:02}"
+        client.pages(_dau_count(), start_date=date, end_date=date)
+    assert api.count == client.requests_sent == 60
+    assert clock.ran >= (60 - 20) * 6 - 1e-3
+
+
+def _dau_count() -> Any:
+    from augment_insights.transport.wire import DAU_COUNT  # noqa: PLC0415 (beside the tests of the limit alone)
+
+    return DAU_COUNT
+
+
+RATE = {"requests_per_minute": 1800, "burst": 20}
+
+
+def a_strict_app() -> tuple[AnalyticsApp, TokenBucket]:
+    """Make an API that counts requests as they arrive, in real time, and forgives nothing."""
+    bucket = TokenBucket(**RATE)
+    return AnalyticsApp(RecordStore([]), now=Clock().now, rate_limit=bucket), bucket
+
+
+def test_a_strict_server_in_real_time_sends_no_429() -> None:
+    """60 requests at 1800 a minute over a real socket, as fast as the limit lets them: none is refused."""
+    app, bucket = a_strict_app()
+    with serve_app(app) as url, Client("a-token", base_url=url, cache=False, **RATE) as client:
+        newest = client.now().date()
+        for n in range(2, 62):
+            day = (newest - timedelta(days=n)).isoformat()
+            client.pages(_dau_count(), start_date=day, end_date=day)
+    assert (bucket.granted, bucket.refused) == (60, 0)
+
+
+PROCESS = """
+import sys
+from datetime import timedelta
+from augment_insights import Client
+from augment_insights.transport.wire import DAU_COUNT
+url, number = sys.argv[1], int(sys.argv[2])
+with Client("a-token", base_url=url, cache=False, requests_per_minute=1800, burst=20) as client:
+    for n in range(20):
+        day = (client.now().date() - timedelta(days=2 + 20 * number + n)).isoformat()
+        client.pages(DAU_COUNT, start_date=day, end_date=day)
+    print(client.requests_sent)
+"""
+
+
+def test_four_processes_share_one_limit() -> None:
+    """Four fetches at once with one token: 80 requests, none refused, none sent twice."""
+    app, bucket = a_strict_app()
+    with serve_app(app) as url:
+        started = [
+            subprocess.Popen([sys.executable, "-c", PROCESS, url, str(n)], stdout=subprocess.PIPE, env=os.environ)
+            for n in range(4)
+        ]
+        sent = [int(json.loads(process.communicate(timeout=60)[0])) for process in started]
+    assert sent == [20, 20, 20, 20]
+    assert (bucket.granted, bucket.refused) == (80, 0)
+
+
+def test_threads_of_one_client_share_it_too(tmp_path: Path) -> None:
+    """Eight threads on one handle never take more than there is."""
+    clock = Clock()
+    limit = a_limit(tmp_path / "limit.sqlite", clock, requests_per_minute=6000, burst=5)
+    server = TokenBucket(requests_per_minute=6000, burst=5)
+    refused = []
+
+    def work() -> None:
+        for _ in range(10):
+            permit = limit.acquire()
+            refused.append(server.take() > 0)
+            limit.settle(permit)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(refused) == 80
+    assert sum(refused) <= 4, "a thread that is held up between leave and arrival may be early by that much"
