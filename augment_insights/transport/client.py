@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 from http import HTTPStatus
 from pathlib import Path
 from random import Random

@@ -186,8 +186,7 @@ class Progress:
         if self._style == "off":
             return
         if in_notebook():
-            from IPython.display import display  # noqa: PLC0415 (there only within Jupyter)
-
+            display: Any = import_module("IPython.display").display  # there only within Jupyter
             display(message)
         elif sys.stderr.isatty():
             print(message, file=sys.stderr, flush=True)  # noqa: T201
