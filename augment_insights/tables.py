@@ -521,3 +521,40 @@ CONCENTRATION = Table(
     },
     source="analysis.concentration",
 )
+
+CHECK_STATUS = pl.Enum(["agrees", "differs", "unknown"])
+"""How a check of the API against itself ended."""
+
+RECONCILIATION = Table(
+    name="reconciliation",
+    grain="one row a check and day (or period), and one for the whole range where date is null",
+    key=("check", "date"),
+    columns={
+        "check": Column(pl.String(), "what is compared"),
+        "date": Column(pl.Date(), "UTC day, or first day of the period; null: the whole range", nullable=True),
+        "left": Column(pl.Int64(), "the number left of the equals sign", nullable=True),
+        "right": Column(pl.Int64(), "the number right of it", nullable=True),
+        "residual": Column(pl.Int64(), "left - right; null when one is not known", nullable=True),
+        "status": Column(CHECK_STATUS, "agrees, differs or unknown"),
+    },
+    source="analysis.reconcile",
+)
+
+VERDICT = pl.Enum(["higher", "lower", "cannot tell"])
+"""What can be said of a difference."""
+
+COMPARISON = Table(
+    name="comparison",
+    grain="one row a group; the columns grouped by come first",
+    key=(),
+    columns={
+        "metric": Column(pl.String(), "the rate that is compared"),
+        "before": Column(pl.Float64(), "its value before", nullable=True),
+        "after": Column(pl.Float64(), "its value after", nullable=True),
+        "difference": Column(pl.Float64(), "after - before, in points of the rate", nullable=True),
+        "difference_low": Column(pl.Float64(), "lower bound of its 95 % interval", nullable=True),
+        "difference_high": Column(pl.Float64(), "upper bound of its 95 % interval", nullable=True),
+        "verdict": Column(VERDICT, "higher, lower or cannot tell"),
+    },
+    source="analysis.compare",
+)

@@ -15,9 +15,12 @@ from augment_insights.analysis.activity import (
 )
 from augment_insights.analysis.adoption import adoption_rate, unused_licences
 from augment_insights.analysis.adoption_curve import adoption_curve
+from augment_insights.analysis.comparison import compare
 from augment_insights.analysis.features import feature_adoption, mode_mix, mode_transitions
 from augment_insights.analysis.habits import concentration, habit_ladder
 from augment_insights.analysis.lifecycle import lifecycle
+from augment_insights.analysis.privacy import pseudonymise, suppress_small_groups
+from augment_insights.analysis.reconciliation import reconcile
 from augment_insights.analysis.retention import cohort_retention, retention_curve
 from augment_insights.analysis.roster import join_roster, read_roster
 from augment_insights.analysis.survival import survival, time_to_first_use
@@ -32,6 +35,7 @@ __all__ = [
     "adoption_curve",
     "adoption_rate",
     "cohort_retention",
+    "compare",
     "concentration",
     "feature_adoption",
     "habit_ladder",
@@ -40,10 +44,13 @@ __all__ = [
     "mode_mix",
     "mode_transitions",
     "prepare",
+    "pseudonymise",
     "read_roster",
+    "reconcile",
     "retention_curve",
     "rolling_active_users",
     "stickiness",
+    "suppress_small_groups",
     "survival",
     "time_to_first_use",
     "unused_licences",
