@@ -155,9 +155,7 @@ def _heat_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.Laye
     names, numbers = (drawn[column].unique(maintain_order=True).to_list() for column in ("row", "period"))
     rows_scale, columns_scale = (alt.Scale(domain=domain, paddingInner=0.04) for domain in (names, sorted(numbers)))
     # Beside a few rows an upright title would be cut off, so it stands over them.
-    rows = alt.Axis(
-        title=f"First {noun} · users", titleAngle=0, titleAlign="right", titleAnchor="start", titleX=-6, titleY=-12
-    )
+    rows = alt.Axis(titleAngle=0, titleAlign="right", titleAnchor="start", titleX=-6, titleY=-12)
     base = alt.Chart(drawn).encode(
         x=alt.X(
             "period:O",
@@ -165,7 +163,7 @@ def _heat_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.Laye
             axis=alt.Axis(labelAngle=0),
             scale=columns_scale,
         ),
-        y=alt.Y("row:N", axis=rows, scale=rows_scale),
+        y=alt.Y("row:N", title=f"First {noun} · users", axis=rows, scale=rows_scale),
     )
     color = alt.Color(
         "retention_rate:Q",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -289,5 +290,9 @@ def _publish(template: Template, notebook: Path, *, staging: Path, folder: Path)
 
 def _tidy(notebook: Path, *, staging: Path, folder: Path) -> None:
     """Name the place where the files are in the end, not the hidden one where they were made."""
-    text = notebook.read_text("utf-8")
-    notebook.write_text(text.replace(staging.as_posix(), folder.as_posix()), encoding="utf-8")
+    content = json.loads(notebook.read_text("utf-8").replace(staging.as_posix(), folder.as_posix()))
+    # papermill notes whole paths here, and of a notebook that it was handed all cells a second time.
+    for name in ("input_path", "output_path"):
+        content["metadata"].get("papermill", {}).pop(name, None)
+    text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
+    notebook.write_text(f"{text}\n", encoding="utf-8")

@@ -1,0 +1,122 @@
+"""The way to the screen: what a notebook is given, and that the ground under it has not moved."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import altair as alt
+import pytest
+
+from augment_insights import charts
+from augment_insights.charts import theme
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import polars as pl
+
+
+@pytest.fixture(autouse=True)
+def own_registry() -> Iterator[None]:
+    """Leave Altair's settings as they were."""
+    with alt.theme.enable(alt.theme.active), alt.renderers.enable(alt.renderers.active):
+        yield
+
+
+def lab_folder() -> Path:
+    return Path(sys.prefix) / "share" / "jupyter" / "lab" / "static"
+
+
+def test_a_notebook_gets_vega_an_image_and_words(weekly_users: pl.DataFrame) -> None:
+    """The three forms, of which each front end takes the best it can show."""
+    charts.setup()
+    data, metadata = charts.active_users(weekly_users)._repr_mimebundle_()
+    assert set(data) == {"application/vnd.vega.v5+json", "image/png", "text/plain"}
+    assert data["application/vnd.vega.v5+json"]["$schema"] == "https://vega.github.io/schema/vega/v5.json"
+    assert data["text/plain"].startswith("Line chart of weekly active users")
+    png = base64.b64decode(data["image/png"])
+    assert png.startswith(b"\x89PNG")
+    shown = metadata["image/png"]
+    assert shown["alt"] == data["text/plain"]
+    assert int.from_bytes(png[16:20], "big") // 2 == shown["width"]
+
+
+def test_the_menu_of_a_chart_sends_no_data_away(weekly_users: pl.DataFrame) -> None:
+    """The public Vega editor is not offered, nor the source."""
+    charts.setup()
+    _, metadata = charts.active_users(weekly_users)._repr_mimebundle_()
+    actions = metadata["application/vnd.vega.v5+json"]["embed_options"]["actions"]
+    assert actions == {"export": True, "source": False, "compiled": False, "editor": False}
+
+
+def test_the_image_can_be_left_out(weekly_users: pl.DataFrame) -> None:
+    """Live widgets redraw faster without it; setup() may be called again."""
+    charts.setup()
+    charts.setup(png=False)
+    data, _ = charts.active_users(weekly_users)._repr_mimebundle_()
+    assert "image/png" not in data
+
+
+def test_the_theme_is_applied_with_and_without_setup(weekly_users: pl.DataFrame) -> None:
+    """A page looks the same whatever theme a notebook has enabled."""
+    chart = charts.active_users(weekly_users)
+    with alt.theme.enable("dark"):
+        before = theme.to_vegalite(chart)
+    charts.setup()
+    assert theme.to_vegalite(chart) == before
+    assert chart.to_dict()["config"] == before["config"]
+    assert before["config"]["range"]["heatmap"] == {"scheme": "cividis"}
+
+
+def test_a_charts_own_config_wins(weekly_users: pl.DataFrame) -> None:
+    """What an analyst has set on purpose stays."""
+    chart = charts.active_users(weekly_users).configure_axis(labelFontSize=30)
+    assert theme.to_vegalite(chart)["config"]["axis"]["labelFontSize"] == 30
+
+
+def test_another_paper_repaints_marks_and_words(weekly_users: pl.DataFrame) -> None:
+    """Lines, hollow points and text follow the page."""
+    night = theme.Palette(
+        paper=None, ink="ink", muted="muted", grid="grid", ghost="ghost", surface="surface", accent="accent"
+    )
+    spec = theme.to_vegalite(charts.active_users(weekly_users), palette=night)
+    assert spec["config"]["title"]["color"] == "ink"
+    del spec["config"]["range"]  # the colours of groups are the same on any paper
+    text = json.dumps(spec)
+    assert not [color for color in vars(theme.LIGHT).values() if color in text]
+
+
+def test_altair_still_writes_the_vega_lite_that_we_compile() -> None:
+    """If this fails, Altair has moved: set VEGALITE_VERSION to the one vl-convert should compile with, and look."""
+    assert alt.SCHEMA_VERSION.removeprefix("v").startswith(theme.VEGALITE_VERSION)
+
+
+@pytest.mark.skipif(not lab_folder().is_dir(), reason="JupyterLab's files are not in this environment")
+def test_jupyterlab_still_draws_the_form_that_we_send() -> None:
+    """If this fails, JupyterLab's Vega has moved: open the overview in it, and set VEGA_MIME to what it draws."""
+    licences = json.loads((lab_folder() / "third-party-licenses.json").read_text("utf-8"))
+    versions = {package["name"]: package["versionInfo"] for package in licences["packages"]}
+    assert versions["vega"].split(".")[0] == "5"
+    scripts = (path.read_text("utf-8") for path in lab_folder().glob("*.js"))
+    assert any(theme.VEGA_MIME in script for script in scripts)
+
+
+def test_the_quick_import_leaves_no_trace() -> None:
+    """Whether the grammar was there before or not, it is as it was afterwards."""
+    name = "rfc3987_syntax"
+    was = sys.modules.pop(name, None)
+    try:
+        with theme.without_iri_grammar():
+            assert sys.modules[name] is None
+        assert name not in sys.modules
+        sys.modules[name] = json
+        with theme.without_iri_grammar():
+            assert sys.modules[name] is json
+    finally:
+        sys.modules.pop(name, None)
+        if was is not None:
+            sys.modules[name] = was

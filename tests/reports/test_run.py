@@ -1,0 +1,187 @@
+"""A run: refused before it starts, or finished whole, or failed with its words and nothing half."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from augment_insights import reports
+from augment_insights.errors import ConfigurationError, DateRangeError, ReportError
+
+if TYPE_CHECKING:
+    from conftest import MakeNotebook
+
+PARAMETERS = 'start_date: str | None = None\nsource: str = "sample"\noutput_dir: str = "reports"\ncolour = "red"'
+TOKEN = "aug_live_0123456789abcdefABCDEF0123456789"
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*")) if folder.exists() else []
+
+
+def test_the_templates_of_the_package_are_named() -> None:
+    """As write() takes them."""
+    assert "overview" in reports.templates()
+
+
+def test_an_unknown_template_suggests_the_nearest(tmp_path: Path) -> None:
+    """A name, or a path that is not there."""
+    with pytest.raises(ReportError, match="did you mean 'overview'") as caught:
+        reports.write("overveiw", output_dir=tmp_path / "out")
+    assert caught.value.template == "overveiw"
+    with pytest.raises(ReportError, match="no notebook"):
+        reports.write(tmp_path / "none.ipynb", output_dir=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_notebook_is_said_to_be_none(tmp_path: Path) -> None:
+    """Not JSON, or not Python in its parameters."""
+    path = tmp_path / "broken.ipynb"
+    path.write_text("{", "utf-8")
+    with pytest.raises(ReportError, match="is not a notebook that can be run"):
+        reports.write(path)
+
+
+def test_parameters_are_checked_before_anything_runs(make_notebook: MakeNotebook, tmp_path: Path) -> None:
+    """An unknown one, one that no cell can hold, an unknown source, days that are none: no kernel, no folder."""
+    mark = tmp_path / "ran"
+    notebook = make_notebook(PARAMETERS, f"open({str(mark)!r}, 'w')")
+    out = tmp_path / "out"
+    with pytest.raises(ReportError, match="did you mean 'colour'"):
+        reports.write(notebook, output_dir=out, color="blue")
+    with pytest.raises(ReportError, match="has no parameter 'end_date'"):
+        reports.write(notebook, output_dir=out, end_date="2026-01-01")
+    with pytest.raises(ReportError, match="cannot hold"):
+        reports.write(notebook, output_dir=out, colour=object())
+    with pytest.raises(ReportError, match="did you mean 'sample'"):
+        reports.write(notebook, output_dir=out, source="sampel")  # type: ignore[arg-type]  # that is the point
+    with pytest.raises(DateRangeError, match="start_date='yesterday'"):
+        reports.write(notebook, output_dir=out, start_date="yesterday")
+    with pytest.raises(DateRangeError, match="ends before it starts"):
+        reports.write("overview", output_dir=out, start_date="2026-02-01", end_date=date(2026, 1, 1))
+    with pytest.raises(ConfigurationError, match="AUGMENT_API_TOKEN"):
+        reports.write(notebook, output_dir=out, source="api")
+    assert not mark.exists()
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"api_token": "x"},
+        {"colour": TOKEN},
+        {"colour": f"Bearer {TOKEN}"},
+        {"colour": ["red", "mine"]},
+        {"password": "x"},
+    ],
+)
+def test_a_token_among_the_parameters_is_refused_and_not_repeated(
+    parameters: dict[str, object], make_notebook: MakeNotebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name, by its look, or because it is the environment's own."""
+    monkeypatch.setenv("AUGMENT_API_TOKEN", "mine")
+    with pytest.raises(ReportError, match="looks like a token") as caught:
+        reports.write(make_notebook(PARAMETERS), **parameters)
+    assert TOKEN not in str(caught.value)
+
+
+def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(
+    make_notebook: MakeNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Run with this Python, in this folder, with days as text; the hidden folder is gone and named nowhere.
+
+    The output folder holds blanks and braces, which papermill would fill in.
+    """
+    monkeypatch.chdir(tmp_path)
+    notebook = make_notebook(
+        PARAMETERS,
+        "import os, sys; from pathlib import Path\n"
+        "print(sys.executable); print(os.getcwd()); print(start_date, colour)",
+        "Path(output_dir, 'mine-2026.html').write_text('page'); print(output_dir)",
+    )
+    out = Path("my {reports}")
+    report = reports.write(notebook, start_date=date(2026, 1, 5), output_dir=out, colour="blue")
+    assert report.html == out / "mine-2026.html"
+    assert report.notebook == out / "mine-2026.ipynb"
+    assert report.paths == (report.html, report.notebook)
+    assert names_in(out) == ["mine-2026.html", "mine-2026.ipynb"]
+    assert report.html.read_text("utf-8") == "page"
+    text = report.notebook.read_text("utf-8")
+    outputs = [output["text"] for cell in json.loads(text)["cells"] for output in cell["outputs"]]
+    printed = "".join("".join(output) for output in outputs).splitlines()
+    assert [Path(printed[0]), Path(printed[1])] == [Path(sys.executable), tmp_path]
+    assert printed[2:] == ["2026-01-05 blue", out.as_posix()]
+    assert ".mine-" not in text
+    assert "mine-2026.html" in report._repr_html_()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_failing_cell_keeps_its_notebook_and_the_report_of_before(
+    make_notebook: MakeNotebook, tmp_path: Path
+) -> None:
+    """The error carries the cell's own line; the page that was half done is not shown."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.html").write_text("before", "utf-8")
+    notebook = make_notebook(
+        PARAMETERS, "from pathlib import Path; Path(output_dir, 'mine.html').write_text('half')", "1 / 0"
+    )
+    with pytest.raises(ReportError, match="ZeroDivisionError: division by zero") as caught:
+        reports.write(notebook, output_dir=out)
+    assert names_in(out) == ["mine.failed.ipynb", "mine.html"]
+    assert (out / "mine.html").read_text("utf-8") == "before"
+    assert caught.value.saved_to == out / "mine.failed.ipynb"
+    assert caught.value.template == "mine"
+    failed = json.loads(caught.value.saved_to.read_text("utf-8"))
+    (cell,) = [cell for cell in failed["cells"] if "".join(cell["source"]) == "1 / 0"]
+    assert cell["execution_count"] == caught.value.cell
+
+
+def test_an_error_of_ours_in_a_cell_is_told_in_its_own_sentence(make_notebook: MakeNotebook, tmp_path: Path) -> None:
+    """Without its class, and with its hint."""
+    notebook = make_notebook(PARAMETERS, "from augment_insights import Client; Client()")
+    with pytest.raises(ReportError) as caught:
+        reports.write(notebook, output_dir=tmp_path)
+    message = str(caught.value)
+    assert "There is no API token. Hint: set the environment variable AUGMENT_API_TOKEN" in message
+    assert "ConfigurationError" not in message
+
+
+def test_a_run_that_is_interrupted_leaves_nothing(make_notebook: MakeNotebook, tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a cell: no report, no hidden folder, no kernel left."""
+    mark = tmp_path / "kernel"
+    notebook = make_notebook(
+        PARAMETERS,
+        "import os, time; from pathlib import Path; Path(output_dir, 'mine.html').write_text('half')",
+        f"Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(600)",
+    )
+    out = tmp_path / "out"
+    code = f"from augment_insights import reports; reports.write({str(notebook)!r}, output_dir={str(out)!r})"
+    # A group of its own, as a terminal gives each command, so that the signal reaches it alone.
+    running = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    give_up = time.monotonic() + 60
+    while not (mark.exists() and mark.read_text("utf-8")) and time.monotonic() < give_up:
+        assert running.poll() is None, running.communicate()
+    assert names_in(out) != []
+    os.killpg(running.pid, signal.SIGINT)
+    running.communicate(timeout=60)
+    assert running.returncode != 0
+    assert names_in(out) == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(mark.read_text("utf-8")), 0)
+
+
+def test_importing_the_room_loads_no_machinery() -> None:
+    """Neither papermill nor Altair, Jinja or the drawing library, until a report is made."""
+    heavy = "{'papermill', 'altair', 'vl_convert', 'jinja2', 'nbformat', 'jsonschema'}"
+    code = f"import sys, augment_insights.reports; sys.exit(bool({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
