@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from augment_insights import analysis, charts, errors, fetch, periods, reports, sample, tables
+    from augment_insights.archive import Archive
     from augment_insights.errors import InsightsError
     from augment_insights.transport import Client
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Archive",
     "Client",
     "InsightsError",
     "__version__",
@@ -37,7 +39,11 @@ __all__ = [
     "tables",
 ]
 
-_HOME_OF = {"Client": "augment_insights.transport", "InsightsError": "augment_insights.errors"}
+_HOME_OF = {
+    "Archive": "augment_insights.archive",
+    "Client": "augment_insights.transport",
+    "InsightsError": "augment_insights.errors",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -13,6 +13,7 @@ The tree::
     │  ├─ ApiUnavailableError         5xx, timeouts, lost connections, after retries
     │  └─ UnexpectedResponseError     a 200 that is not the documented shape     .path
     ├─ CacheError                     the cache file cannot be used              .path
+    ├─ ArchiveError                   the archive cannot be used, or is another's .path
     ├─ TableError (ValueError)        a frame that breaks its contract           .table .missing .hint
     └─ ReportError                    a template, a parameter, a failed cell     .template .cell .saved_to
 
@@ -133,6 +134,14 @@ class UnexpectedResponseError(ApiError):
 
 class CacheError(InsightsError):
     """The cache file cannot be used; the message says what to do."""
+
+    def __init__(self, message: str, *, path: Path | str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class ArchiveError(InsightsError):
+    """The archive cannot be used, is damaged, or holds another organisation's days; the message says what to do."""
 
     def __init__(self, message: str, *, path: Path | str | None = None) -> None:
         super().__init__(message)

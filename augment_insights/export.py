@@ -24,10 +24,19 @@ _STARTS_A_FORMULA = r"^([=+\-@\t\r])"
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
     """Give a temporary name beside ``path``, and move the file into place when it is finished.
 
-    Whatever interrupts the writing, ``path`` holds the old file or the new one, never a part.
+    Whatever interrupts the writing, ``path`` holds the old file or the new one, never a part. The
+    temporary name is ``.tmp-*.part``, which no pattern for tables matches.
+
+    Parameters
+    ----------
+    path : Path
+        Where the finished file belongs; missing folders are made.
+    private : bool
+        The file is for its owner alone, and is on the disk before it gets its name: a power cut
+        too leaves the old file or the new one.
 
     Examples
     --------
@@ -35,14 +44,30 @@ def whole_file(path: Path) -> Iterator[Path]:
     ...     _ = unfinished.write_text("all of it")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=".tmp-", suffix=path.suffix, delete=False) as handle:
+    with NamedTemporaryFile(dir=path.parent, prefix=".tmp-", suffix=".part", delete=False) as handle:
         unfinished = Path(handle.name)
     try:
         yield unfinished
-        unfinished.chmod(0o666 & ~_umask())
+        if private:
+            _flush(unfinished)
+        else:
+            unfinished.chmod(0o666 & ~_umask())  # a temporary file begins as its owner's alone
         unfinished.replace(path)
+        if private:
+            _flush(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Have a file's content, or a folder's list of names, written to the disk."""
+    if os.name == "nt" and path.is_dir():  # a folder cannot be opened there; its names are journalled
+        return
+    descriptor = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _umask() -> int:

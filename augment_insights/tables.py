@@ -114,6 +114,21 @@ class Table:
                 )
         return frame
 
+    def sort(self, frame: Frame) -> Frame:
+        """Put rows in the table's order: by its key, users without regard to case.
+
+        Examples
+        --------
+        >>> DAU.sort(pl.DataFrame({"date": [1, 1], "user_type": ["person"] * 2, "user": ["b", "A"]}))["user"].to_list()
+        ['A', 'b']
+        """
+        keys: list[pl.Expr] = []
+        for name in self.key:
+            if name == "user":
+                keys.append(pl.col(name).str.to_lowercase())
+            keys.append(pl.col(name))
+        return frame.sort(*keys, maintain_order=True)
+
 
 def columns_of(frame: pl.DataFrame | pl.LazyFrame) -> pl.Schema:
     """Return a frame's schema, and a clear error for what is no Polars frame."""

@@ -67,7 +67,7 @@ def user_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
         columns["language"] = list(map(attrgetter("language"), rows))
         columns["editor"] = list(map(attrgetter("editor"), rows))
         columns |= _metric_columns(rows)
-    return _sorted(_without_duplicates(_frame(table, columns), table), table)
+    return table.sort(_without_duplicates(_frame(table, columns), table))
 
 
 def period_frame(table: Table, fetched: Sequence[Fetched], periods: Sequence[DayRange]) -> pl.DataFrame:
@@ -104,7 +104,7 @@ def period_frame(table: Table, fetched: Sequence[Fetched], periods: Sequence[Day
     frame = pl.DataFrame(columns, schema=schema)
     frame = _without_duplicates(frame, table, key=["window", "user_type", "user"])
     summed = _summed_by_user(frame.join(windows, on="window", how="left"))
-    return _sorted(summed.select(table.schema.names()), table)
+    return table.sort(summed.select(table.schema.names()))
 
 
 def _summed_by_user(frame: pl.DataFrame) -> pl.DataFrame:
@@ -172,12 +172,6 @@ def _without_duplicates(frame: pl.DataFrame, table: Table, *, key: list[str] | N
             stacklevel=2,
         )
     return unique
-
-
-def _sorted(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
-    keys = [pl.col(name) for name in table.key]
-    place = table.key.index("user")
-    return frame.sort(*keys[:place], pl.col("user").str.to_lowercase(), *keys[place:], maintain_order=True)
 
 
 def fill_days(

@@ -1,0 +1,22 @@
+"""The archive: settled days kept as Parquet, fetched once.
+
+A folder that people and engines can read::
+
+    archive.json                                  which organisation, which layout
+    users.parquet                                 user_code, user, user_type: names become numbers once
+    dau_count/month=2026-03/data.parquet          a file a table and month, zstd, rows by date
+    editor_language/month=2026-03/data.parquet
+    superseded/...                                what the API said before it said otherwise
+    damaged/...                                   what could not be read, put aside
+
+A month's manifest (which days were fetched, when, with what totals) travels in the footer of the
+month's own file: days and manifest change in one move of one file, so that no kill leaves one
+without the other. A day without activity is in the manifest and has no rows; a day that was not
+fetched is in neither.
+"""
+
+from __future__ import annotations
+
+from augment_insights.archive.store import Archive
+
+__all__ = ["Archive"]
