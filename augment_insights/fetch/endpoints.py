@@ -14,6 +14,7 @@ from augment_insights.fetch.columns import (
     user_frame,
     warn_of_days,
 )
+from augment_insights.fetch.counts import counts_for_lists
 from augment_insights.periods import (
     DayRange,
     Every,
@@ -342,5 +343,16 @@ def _fetch_ranges(client: Client, endpoint: wire.Endpoint, ranges: Sequence[DayR
 
 
 def _fetch_days(client: Client, endpoint: wire.Endpoint, days: DayRange) -> list[Fetched]:
-    with client.task(endpoint.name, days.days):
-        return [Fetched(DayRange(day, day), client.pages(endpoint, date=day.isoformat())) for day in days]
+    """Fetch the answer of each day but those on which nobody was active, as far as that is known."""
+    counts = counts_for_lists(client, endpoint, days)
+    idle = [day for day in days if counts.is_idle(day)]
+    active = [day for day in days if not counts.is_idle(day)]
+    with client.task(endpoint.name, len(active)):
+        fetched = [_fetch_day(client, endpoint, day) for day in active]
+        if idle and counts.fall_short(fetched):
+            fetched += [_fetch_day(client, endpoint, day) for day in idle]
+    return sorted(fetched, key=lambda answer: answer.asked)
+
+
+def _fetch_day(client: Client, endpoint: wire.Endpoint, day: date) -> Fetched:
+    return Fetched(DayRange(day, day), client.pages(endpoint, date=day.isoformat()))

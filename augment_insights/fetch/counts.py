@@ -1,0 +1,104 @@
+"""What the daily counts say before any list is fetched: how long each list is, and which days have none.
+
+One dau-count request covers 90 days. A published day that it counts nobody on has no list worth a
+request. Whether it counts service accounts is not documented; so a count is believed only as long
+as no list turns out longer (:meth:`DailyCounts.fall_short`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from augment_insights.periods import DayRange, last_published_day, windows
+from augment_insights.transport import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import date
+
+    from augment_insights.fetch.columns import Fetched
+    from augment_insights.transport import Client
+
+WORTH_COUNTING = 7
+"""A fetch of more lists than this takes the counts along: one request tells what the others will cost."""
+
+
+@dataclass(frozen=True)
+class DailyCounts:
+    """How many users were active on each day, as far as it is known.
+
+    Attributes
+    ----------
+    users : Mapping of date to int
+        The published days that were answered for; a day that the API omitted is 0.
+    """
+
+    users: Mapping[date, int]
+
+    def of(self, days: Iterable[date]) -> list[int | None]:
+        """Return the count of each day, None where it is not known."""
+        return [self.users.get(day) for day in days]
+
+    def is_idle(self, day: date) -> bool:
+        """Tell whether a day is known to have no active user."""
+        return self.users.get(day) == 0
+
+    def fall_short(self, fetched: Iterable[Fetched]) -> bool:
+        """Tell whether a list of one day has more users than were counted.
+
+        Then the counts leave somebody out (service accounts, as it may be), and a day without a
+        count may have had users all the same.
+        """
+        return any(
+            counted is not None and len(_users_in(answer)) > counted
+            for answer in fetched
+            for counted in self.of([answer.asked.start])
+        )
+
+
+NOTHING_KNOWN = DailyCounts({})
+
+
+def _users_in(answer: Fetched) -> set[tuple[str | None, str | None]]:
+    return {(row.user_email, row.service_account_name) for row in answer.rows}
+
+
+def ask_counts(client: Client, days: DayRange) -> DailyCounts:
+    """Return the counts of these days: from the cache, or one request for each 90 days."""
+    ranges = windows(days)
+    with client.task(wire.DAU_COUNT.name, len(ranges)):
+        pages = [page for window in ranges for page in client.pages(wire.DAU_COUNT, **_question(window))]
+    return _read(client, pages, days)
+
+
+def counts_for_lists(client: Client, endpoint: wire.Endpoint, days: DayRange) -> DailyCounts:
+    """Return what is known of these days before their lists are fetched.
+
+    The counts that :func:`ask_counts` or ``fetch.dau_count`` left in the cache for the same days are
+    used. Those of more than a week of lists that are not cached are asked for; those of fewer are
+    not worth a request.
+    """
+    answers = [client.cached_pages(wire.DAU_COUNT, **_question(window)) for window in windows(days)]
+    if all(answer.is_whole for answer in answers):
+        return _read(client, [page for answer in answers for page in answer.pages], days)
+    if days.days <= WORTH_COUNTING:
+        return NOTHING_KNOWN
+    to_send = [day for day in days if not client.cached_pages(endpoint, date=day.isoformat()).is_whole]
+    return ask_counts(client, days) if len(to_send) > WORTH_COUNTING else NOTHING_KNOWN
+
+
+def _question(window: DayRange) -> dict[str, str]:
+    return {"start_date": window.start.isoformat(), "end_date": window.end.isoformat()}
+
+
+def _read(client: Client, pages: list[wire.Page], days: DayRange) -> DailyCounts:
+    """Take from each answer the days that it is of, up to the last published."""
+    published = last_published_day(client.now())
+    users: dict[date, int] = {}
+    for page in pages:
+        told = {row.date: row.user_count for row in page.rows if isinstance(row, wire.DayCount)}
+        for day in DayRange(*page.metadata.answered):
+            if day in days and day <= published:
+                users[day] = max(users.get(day, 0), told.get(day, 0))
+    return DailyCounts(users)
