@@ -11,7 +11,7 @@ import json
 import sqlite3
 import time
 import warnings
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
@@ -40,46 +40,49 @@ EXPIRE_AFTER = timedelta(hours=24)
 
 _LOCK_TIMEOUT = 5.0
 _MEMORY = ":memory:"
-_FILES = "*-????????????????.sqlite"
+_FILES = f"*-{'[0-9a-f]' * 16}.sqlite"
+_CLOCK_STEP = timedelta(minutes=1)
 _BESIDE = ("", "-wal", "-shm")
 
 
 class AnswerSerializer:
-    """Writes a cached answer as one JSON object, and believes only a row that is whole when it reads it back."""
+    """Writes a cached answer as one JSON object, and believes only a whole and possible one when it reads it back."""
 
     def dumps(self, response: CachedResponse) -> str:
-        """Write an answer as text: its body as it came, when it came, and a checksum."""
+        """Write an answer as text: its body as it came, under which key and when, and a checksum."""
         if response.expires is None:
             raise ValueError("An answer without expiry is not kept.")
-        return json.dumps(
-            {
-                "url": response.url,
-                "created_at": response.created_at.isoformat(),
-                "expires": response.expires.isoformat(),
-                "checksum": _checksum(response.content),
-                "body": response.content.decode(),
-            }
-        )
+        fields = {
+            "key": response.cache_key,
+            "url": response.url,
+            "created_at": response.created_at.isoformat(),
+            "expires": response.expires.isoformat(),
+            "body": response.content.decode(),
+        }
+        return json.dumps({**fields, "checksum": _checksum(fields)})
 
-    def loads(self, row: str) -> CachedResponse:
+    def loads(self, row: bytes) -> CachedResponse:
         """Read an answer back.
 
         Raises
         ------
         ValueError
-            For anything that is not a whole row, which requests-cache takes for a miss.
+            For anything that is not a whole row, and for one whose times cannot be: it would outlive
+            its day.
         """
         try:
             fields = json.loads(row)
+            checksum = fields.pop("checksum")
             body = fields["body"].encode()
             created_at = datetime.fromisoformat(fields["created_at"])
             expires = datetime.fromisoformat(fields["expires"])
-            url, checksum = fields["url"], fields["checksum"]
+            key, url = fields["key"], fields["url"]
+            in_time = created_at <= utcnow() + _CLOCK_STEP and expires <= created_at + EXPIRE_AFTER + _CLOCK_STEP
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise ValueError("a row that is not one of ours") from error
-        if checksum != _checksum(body):
-            raise ValueError("a row whose checksum does not fit")
-        return CachedResponse(
+        if checksum != _checksum(fields) or not in_time:
+            raise ValueError("a row whose checksum does not fit, or that was written by a clock that ran ahead")
+        answer = CachedResponse(
             content=body,
             created_at=created_at,
             encoding="utf-8",
@@ -90,23 +93,42 @@ class AnswerSerializer:
             status_code=200,
             url=url,
         )
+        answer.cache_key = key
+        return answer
 
     def __str__(self) -> str:
         """Name the format: it is part of every cache key, so another format never meets these rows."""
         return "augment-insights answers, format 1"
 
 
-def _checksum(body: bytes) -> str:
-    return blake2b(body, digest_size=16).hexdigest()
+def _checksum(fields: dict[str, str]) -> str:
+    return blake2b(json.dumps(fields, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 class AnswerTable(SQLiteDict):
-    """The rows in SQLite. Unlike its parent it gives up on a lock, and says when a write failed."""
+    """The rows in SQLite. Unlike its parent it gives up on a lock, says when a write failed, and reads what is ours."""
 
     def __init__(self, db_path: str) -> None:
         super().__init__(db_path, table_name="responses", serializer=None, wal=db_path != _MEMORY)
         # After the parent, which copies a serializer and makes its own class of it.
         self.serializer = cast("SerializerPipeline", AnswerSerializer())
+
+    def __setitem__(self, key: str, answer: CachedResponse) -> None:
+        answer.cache_key = key  # goes into the row, which then answers for no other question
+        super().__setitem__(key, answer)  # type: ignore[no-untyped-call]
+
+    def __getitem__(self, key: str) -> CachedResponse:
+        # As bytes: SQLite itself refuses to read text that is not UTF-8, as if the whole file were bad.
+        with self._lock, self.connection() as connection:
+            query = "SELECT CAST(value AS BLOB) FROM responses WHERE key = ?"
+            row = connection.execute(query, (key,)).fetchone()
+        try:
+            answer = AnswerSerializer().loads(row[0] if row else b"")
+        except ValueError:
+            raise KeyError(key) from None
+        if answer.cache_key != key:
+            raise KeyError(key)
+        return answer
 
     @contextmanager
     def _acquire_sqlite_lock(self) -> Iterator[None]:
@@ -158,7 +180,7 @@ class AnswerCache(SQLiteCache):
         """Return a cached answer; a cache that cannot be read has none."""
         try:
             found: CachedResponse | None = super().get_response(key, default)
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except sqlite3.Error as error:
             self._give_up(error)
             return default
         return found
@@ -167,16 +189,21 @@ class AnswerCache(SQLiteCache):
         self,
         response: Response,
         cache_key: str | None = None,
-        expires: datetime | None = None,  # noqa: ARG002 (the session's flat 24 hours: the days asked for decide)
+        expires: datetime | None = None,
     ) -> None:
         """Keep a valid answer until it expires or until the publication that may change it."""
         if not self._is_valid(response):
             return
-        kept_for = lifetime(response.url, now=self._now())
+        # Counted from when it was sent: what the API said just before a publication may be here only after it.
+        kept_for = lifetime(response.url, now=self._now() - response.elapsed) - response.elapsed
+        if kept_for <= timedelta(0):
+            return
+        expires = utcnow() + kept_for
         try:
-            super().save_response(response, cache_key, utcnow() + kept_for)
+            super().save_response(response, cache_key, expires)
         except (sqlite3.Error, OSError) as error:
             self._give_up(error)
+            super().save_response(response, cache_key, expires)
 
     def forget(self, keys: list[str]) -> None:
         """Drop answers by key."""
@@ -343,11 +370,11 @@ def cache_files(root: Path) -> list[CacheFile]:
 def _describe(path: Path) -> CacheFile:
     size = sum(part.stat().st_size for part in _parts(path))
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_LOCK_TIMEOUT)
-        with_expired: Any = connection.execute(
-            "SELECT count(*), coalesce(sum(expires <= ?), 0) FROM responses", (int(time.time()),)
-        ).fetchone()
-        connection.close()
+        location = f"{path.absolute().as_uri()}?mode=ro"
+        with closing(sqlite3.connect(location, uri=True, timeout=_LOCK_TIMEOUT)) as connection:
+            with_expired: Any = connection.execute(
+                "SELECT count(*), coalesce(sum(expires <= ?), 0) FROM responses", (int(time.time()),)
+            ).fetchone()
     except sqlite3.Error:
         return CacheFile(path, 0, 0, size)
     total, expired = with_expired

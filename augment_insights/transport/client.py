@@ -30,6 +30,7 @@ from augment_insights.transport.rate_limit import RateLimit, Unlimited
 from augment_insights.transport.retry import RETRIED_STATUSES, RetryPolicy, parse_retry_after
 from augment_insights.transport.settings import (
     TOKEN_VARIABLE,
+    archive_folder,
     cache_root,
     read_base_url,
     read_plan_above,
@@ -96,6 +97,9 @@ class Client:
         The folder of the cache; left out, ``AUGMENT_INSIGHTS_CACHE``, else the user's cache
         folder. False keeps answers in memory, as long as the client lives. Answers are kept for
         24 hours, in a file for this token and base URL alone that only its owner can read.
+    archive : path-like or False, optional
+        The folder of an :class:`augment_insights.Archive` that functions of ``fetch`` read first and add
+        settled days to; left out, ``AUGMENT_INSIGHTS_ARCHIVE``, else none.
     requests_per_minute, burst : float, int
         The API's rate limit, shared with all processes of this machine that use the same token.
     timeout : float
@@ -117,6 +121,8 @@ class Client:
         Requests that went out, retries included.
     answers_from_cache : int
         Requests that the cache answered.
+    archive_path : Path or None
+        The folder of the archive.
     is_sample : bool
         Whether the organisation is the made-up one.
 
@@ -138,6 +144,7 @@ class Client:
         *,
         base_url: str | None = None,
         cache: str | PathLike[str] | Literal[False] | None = None,
+        archive: str | PathLike[str] | Literal[False] | None = None,
         requests_per_minute: float = 10,
         burst: int = 20,
         timeout: float = 30,
@@ -152,6 +159,7 @@ class Client:
         self._token = read_token(token)
         self.base_url = read_base_url(base_url)
         self._cache_folder = _cache_folder(cache)
+        self.archive_path = archive_folder(archive)
         self._requests_per_minute = requests_per_minute
         self._burst = burst
         self._timeout = timeout
@@ -172,7 +180,13 @@ class Client:
         self.is_sample = False
 
     @classmethod
-    def sample(cls, *, today: date | str | None = None, progress: bool | str | None = None) -> Client:
+    def sample(
+        cls,
+        *,
+        today: date | str | None = None,
+        archive: str | PathLike[str] | Literal[False] = False,
+        progress: bool | str | None = None,
+    ) -> Client:
         """Make a client of the built-in, made-up organisation, served in this process: no token, no network.
 
         Parameters
@@ -180,14 +194,16 @@ class Client:
         today : date or "YYYY-MM-DD", optional
             The day the organisation lives in (it is noon, UTC); left out, the real one. Its history
             covers 13 months up to the day before.
-        progress : optional
+        archive, progress : optional
             As in :class:`Client`.
         """
         from augment_insights.sample import AnalyticsApp, SampleOrganisation  # noqa: PLC0415 (only for the sample)
 
         clock = _clock_at(today)
         app = AnalyticsApp(SampleOrganisation(clock.now().date()), now=clock.now)
-        client = cls(_NO_TOKEN, base_url=_SAMPLE_URL, cache=False, progress=progress, clock=clock, app=app)
+        client = cls(
+            _NO_TOKEN, base_url=_SAMPLE_URL, cache=False, archive=archive, progress=progress, clock=clock, app=app
+        )
         client.is_sample = True
         return client
 
@@ -197,6 +213,7 @@ class Client:
         records: Iterable[Mapping[str, Any]],
         *,
         today: date | str | None = None,
+        archive: str | PathLike[str] | Literal[False] = False,
         progress: bool | str | None = None,
     ) -> Client:
         """Make a client of any records, served in this process through the same wire.
@@ -205,14 +222,16 @@ class Client:
         ----------
         records : iterable of mappings
             Each ``{"date", "user_email" or "service_account_name", "language", "editor", "metrics"}``.
-        today, progress : optional
+        today, archive, progress : optional
             As in :meth:`sample`.
         """
         from augment_insights.sample import AnalyticsApp, RecordStore  # noqa: PLC0415 (only for records)
 
         clock = _clock_at(today)
         app = AnalyticsApp(RecordStore(records), now=clock.now)
-        return cls(_NO_TOKEN, base_url=_RECORDS_URL, cache=False, progress=progress, clock=clock, app=app)
+        return cls(
+            _NO_TOKEN, base_url=_RECORDS_URL, cache=False, archive=archive, progress=progress, clock=clock, app=app
+        )
 
     def __repr__(self) -> str:
         if self.is_sample:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote_plus, urlsplit
 
 from augment_insights.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from os import PathLike
+
 TOKEN_VARIABLE = "AUGMENT_API_TOKEN"  # noqa: S105 (the name of the variable, not a token)
 URL_VARIABLE = "AUGMENT_API_URL"
 CACHE_VARIABLE = "AUGMENT_INSIGHTS_CACHE"
+ARCHIVE_VARIABLE = "AUGMENT_INSIGHTS_ARCHIVE"
 PROGRESS_VARIABLE = "AUGMENT_INSIGHTS_PROGRESS"
 PLAN_VARIABLE = "AUGMENT_INSIGHTS_PLAN_ABOVE"
 
@@ -119,6 +125,12 @@ def cache_root() -> Path:
     return user_cache_path("augment-insights", appauthor=False)
 
 
+def archive_folder(archive: str | PathLike[str] | Literal[False] | None) -> Path | None:
+    """Return the folder of the archive that was given, or the environment's; None for no archive."""
+    named = os.environ.get(ARCHIVE_VARIABLE) if archive is None else archive
+    return Path(named).expanduser() if named else None
+
+
 def read_plan_above(plan_above: int | None) -> int:
     """Return the number of requests above which a plan is shown: the one given, the environment's, or 60."""
     given = os.environ.get(PLAN_VARIABLE) if plan_above is None else str(plan_above)
@@ -133,9 +145,10 @@ def read_plan_above(plan_above: int | None) -> int:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that its owner alone can look into."""
+    """Make a folder that its owner alone can look into; one that is everybody's, such as /tmp, is left as it is."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_uid == _user_id():
+    found = folder.stat()
+    if found.st_uid == _user_id() and not found.st_mode & stat.S_ISVTX:
         folder.chmod(0o700)
 
 

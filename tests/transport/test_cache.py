@@ -1,0 +1,596 @@
+"""What is kept, until when, for whom; and that no cache, however broken, gives a wrong answer or holds up the work."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import time_machine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from augment_insights import Client, fetch
+from augment_insights.errors import ApiError, CacheError, CacheWarning
+from augment_insights.transport.cache import cache_files, clear_cache, lifetime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import SimpleNamespace
+
+DAYS = ("2026-03-01", "2026-03-02")
+
+
+def read(client: Client) -> list[int]:
+    return fetch.dau_count(*DAYS, client=client)["user_count"].to_list()
+
+
+@pytest.fixture
+def filled(serve: Any, connect: Any, wire: SimpleNamespace) -> tuple[Any, Path]:
+    """Return an API, and the path of a cache that holds its answer."""
+    api = serve(wire.counting)
+    client = connect(api.url)
+    assert read(client) == [7, 0]
+    path = client.cache_path
+    assert path is not None
+    client.close()
+    return api, path
+
+
+def test_files_are_their_owners_alone(filled: tuple[Any, Path], connect: Any) -> None:
+    """Folder 0700, files 0600, also those that SQLite adds while it works, whatever the umask."""
+    api, path = filled
+    before = os.umask(0)
+    try:
+        shutil.rmtree(path.parent)
+        client = connect(api.url)
+        read(client)
+        modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+    finally:
+        os.umask(before)
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert {path.name, f"{path.name}-wal", f"{path.name}-shm"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+
+
+def test_a_file_left_open_to_others_is_closed_to_them(filled: tuple[Any, Path], connect: Any) -> None:
+    """A cache that somebody made readable is made private again."""
+    api, path = filled
+    path.chmod(0o644)
+    path.parent.chmod(0o755)
+    read(connect(api.url))
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_a_shared_folder_stays_shared(serve: Any, connect: Any, wire: SimpleNamespace, tmp_path: Path) -> None:
+    """A folder with the sticky bit, such as /tmp, belongs to everybody: its mode is left alone, the file is private."""
+    common = tmp_path / "common"
+    common.mkdir()
+    common.chmod(0o1777)
+    client = connect(serve(wire.counting).url, cache=common)
+    read(client)
+    assert common.stat().st_mode & 0o7777 == 0o1777
+    assert client.cache_path.stat().st_mode & 0o777 == 0o600
+
+
+def test_two_tokens_never_share(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """Another token, or another base URL, is another file, and asks for itself."""
+    api = serve(wire.counting)
+    one, two = connect(api.url, token="token-one"), connect(api.url, token="token-two")
+    third = connect(api.url + "/api", token="token-one")
+    assert len({one.cache_path, two.cache_path, third.cache_path}) == 3
+    for client in (one, two, third, one, two, third):
+        read(client)
+    assert [asked.headers["authorization"][-9:] for asked in api.asked] == ["token-one", "token-two", "token-one"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 500])
+def test_a_revoked_token_never_looks_healthy(status: int, filled: tuple[Any, Path], wire: SimpleNamespace) -> None:
+    """Once an answer has expired, a refusal is a refusal: the old answer is not dug out."""
+    api, path = filled
+    api.answer = lambda _asked: wire.refuse(status)
+    for kept in (True, False):  # with the expired row still there, and with it cleared out
+        with (
+            time_machine.travel(datetime.now(UTC) + timedelta(hours=23, minutes=59), tick=False) as traveller,
+            Client(wire.TOKEN, base_url=api.url, clock=wire.Clock(), cache=path.parent) as client,
+        ):
+            if kept:
+                assert read(client) == [7, 0]
+            traveller.shift(timedelta(minutes=2))
+            with pytest.raises(ApiError) as caught:
+                read(client)
+        assert caught.value.status == status
+
+
+def test_answers_live_24_hours(filled: tuple[Any, Path], wire: SimpleNamespace) -> None:
+    """At 23:59 after the fetch it is the cache's, at 24:01 it is asked anew."""
+    api, path = filled
+    start = datetime.now(UTC)
+    for passed, requests in ((timedelta(hours=23, minutes=59), 1), (timedelta(hours=24, minutes=1), 2)):
+        with (
+            time_machine.travel(start + passed, tick=False),
+            Client(wire.TOKEN, base_url=api.url, clock=wire.Clock(), cache=path.parent) as client,
+        ):
+            read(client)
+        assert api.count == requests
+
+
+@pytest.mark.parametrize(("hour", "minute", "requests"), [(1, 0, 1), (2, 59, 1), (3, 0, 2), (3, 1, 2)])
+def test_an_answer_about_a_day_that_is_not_out_ends_at_the_cut_off(
+    hour: int,
+    minute: int,
+    requests: int,
+    serve: Any,
+    wire: SimpleNamespace,
+) -> None:
+    """Asked at 00:30 for yesterday: kept until 03:00 UTC, and not a second longer."""
+    api = serve(wire.counting)
+    with time_machine.travel(datetime(2026, 3, 10, 0, 30, tzinfo=UTC), tick=False) as traveller:
+        clock = wire.Clock()
+        clock.now = lambda: datetime.now(UTC)
+        for moment in (datetime(2026, 3, 10, 0, 30, tzinfo=UTC), datetime(2026, 3, 10, hour, minute, tzinfo=UTC)):
+            traveller.move_to(moment)
+            with Client(wire.TOKEN, base_url=api.url, clock=clock) as client:
+                client.pages(_dau_count(), start_date="2026-03-08", end_date="2026-03-09")
+    assert api.count == requests
+
+
+def test_an_answer_under_way_at_the_cut_off_is_not_kept_for_a_day(serve: Any, wire: SimpleNamespace) -> None:
+    """Sent at 02:59:59 and here at 03:00:02: it may be from before the data was out."""
+    with time_machine.travel(datetime(2026, 3, 10, 2, 59, 59, tzinfo=UTC), tick=True) as traveller:
+
+        def answer(asked: Any) -> Callable[[Any], None]:
+            def late(connection: Any) -> None:
+                import time  # noqa: PLC0415 (the one answer that takes a while)
+
+                time.sleep(0.3)
+                traveller.move_to(datetime(2026, 3, 10, 3, 0, 0, 100_000, tzinfo=UTC))
+                connection.sendall(wire.counting(asked))
+
+            return late
+
+        api = serve(answer)
+        clock = wire.Clock()
+        clock.now = lambda: datetime.now(UTC)
+        traveller.move_to(datetime(2026, 3, 10, 2, 59, 59, 900_000, tzinfo=UTC))
+        for requests in (1, 2):
+            with Client(wire.TOKEN, base_url=api.url, clock=clock) as client:
+                client.pages(_dau_count(), start_date="2026-03-08", end_date="2026-03-09")
+            assert api.count == requests
+            api.answer = wire.counting
+
+
+def _dau_count() -> Any:
+    from augment_insights.transport.wire import DAU_COUNT  # noqa: PLC0415 (beside the tests of the cache alone)
+
+    return DAU_COUNT
+
+
+@given(
+    now=st.datetimes(datetime(2026, 1, 2), datetime(2026, 12, 30), timezones=st.just(UTC)),  # noqa: DTZ001
+    back=st.integers(1, 700),
+    word=st.sampled_from(["date", "end_date"]),
+)
+@settings(max_examples=100, deadline=None)
+def test_nothing_outlives_the_publication_of_its_last_day(now: datetime, back: int, word: str) -> None:
+    """An answer lives 24 hours, or until 03:00 UTC of the day after its last one if that is still to come."""
+    day = now.date() - timedelta(days=back)
+    kept = lifetime(f"https://api/analytics/v0/x?{word}={day}&start_date=2020-01-01", now=now)
+    cut_off = datetime(day.year, day.month, day.day, 3, tzinfo=UTC) + timedelta(days=1)
+    assert kept == (cut_off - now if cut_off > now else timedelta(hours=24))
+
+
+def test_rows_on_disk_are_json(filled: tuple[Any, Path]) -> None:
+    """No row is a pickle or any other thing that could run."""
+    _, path = filled
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT value FROM responses").fetchall()
+    connection.close()
+    assert len(rows) == 1
+    assert json.loads(json.loads(rows[0][0])["body"])["daily_active_user_counts"][0]["user_count"] == 7
+
+
+class Bomb:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> Any:
+        return os.system, (f"touch {self.mark}",)
+
+
+def tampered(kind: str, row: str, mark: str) -> Any:
+    """Return what somebody may have put in a row's place."""
+    fields = json.loads(row)
+    return {
+        "a pickle that runs a command": pickle.dumps(Bomb(mark)),
+        "an empty object": "{}",
+        "a list": "[1]",
+        "a number": "7",
+        "an empty value": "",
+        "nothing": None,
+        "an integer": 5,
+        "garbage": b"\x00\xff garbage",
+        "half a row": row[: len(row) // 2],
+        "text that is not UTF-8": b"UTF8:" + row.encode()[:-3] + b"\xff\xff",
+        "another body": json.dumps(fields | {"body": fields["body"].replace("7", "8")}),
+        "an empty body": json.dumps(fields | {"body": ""}),
+        "no body": json.dumps({name: value for name, value in fields.items() if name != "body"}),
+        "a body of another type": json.dumps(fields | {"body": [1]}),
+        "no checksum": json.dumps(fields | {"checksum": ""}),
+        "a moment without zone": json.dumps(fields | {"created_at": "2026-01-01T00:00:00"}),
+        "an expiry without zone": json.dumps(fields | {"expires": "2126-01-01T00:00:00"}),
+        "a longer life": json.dumps(fields | {"expires": "2126-01-01T00:00:00+00:00"}),
+        "another creation": json.dumps(fields | {"created_at": "2025-01-01T00:00:00+00:00"}),
+        "another question": json.dumps(fields | {"url": fields["url"].replace("03-01", "03-02")}),
+        "a lone surrogate": json.dumps(fields | {"body": "\ud800"}),
+        "a deep row": "[" * 100_000,
+    }[kind]
+
+
+TAMPERED = (
+    "a pickle that runs a command",
+    "an empty object",
+    "a list",
+    "a number",
+    "an empty value",
+    "nothing",
+    "an integer",
+    "garbage",
+    "half a row",
+    "text that is not UTF-8",
+    "another body",
+    "an empty body",
+    "no body",
+    "a body of another type",
+    "no checksum",
+    "a moment without zone",
+    "an expiry without zone",
+    "a longer life",
+    "another creation",
+    "another question",
+    "a lone surrogate",
+    "a deep row",
+)
+
+
+@pytest.mark.parametrize("kind", TAMPERED)
+def test_a_tampered_row_costs_one_request(kind: str, filled: tuple[Any, Path], connect: Any, tmp_path: Path) -> None:
+    """Whatever stands in a row's place: it runs nothing, is asked over once, and the right answer takes its place."""
+    api, path = filled
+    mark = tmp_path / "ran"
+    with sqlite3.connect(path) as connection:
+        row = connection.execute("SELECT value FROM responses").fetchone()[0]
+        value = tampered(kind, row, str(mark))
+        if isinstance(value, bytes) and value.startswith(b"UTF8:"):
+            connection.execute("UPDATE responses SET value = CAST(? AS TEXT)", (value[5:],))
+        else:
+            connection.execute("UPDATE responses SET value = ?", (value,))
+    connection.close()
+    assert read(connect(api.url)) == [7, 0]
+    assert api.count == 2
+    assert read(connect(api.url)) == [7, 0]
+    assert api.count == 2, "the row was mended"
+    assert not mark.exists()
+
+
+def test_a_row_under_another_key_is_not_believed(filled: tuple[Any, Path], connect: Any) -> None:
+    """Two rows swapped, each whole in itself: neither answers the other's question."""
+    api, path = filled
+    fetch.dau_count("2026-02-01", "2026-02-02", client=(client := connect(api.url)))
+    client.close()
+    with sqlite3.connect(path) as connection:
+        (one, first), (two, second) = connection.execute("SELECT key, value FROM responses").fetchall()
+        connection.execute("UPDATE responses SET value = ? WHERE key = ?", (second, one))
+        connection.execute("UPDATE responses SET value = ? WHERE key = ?", (first, two))
+    connection.close()
+    client = connect(api.url)
+    assert fetch.dau_count("2026-02-01", "2026-02-02", client=client)["date"].to_list()[0].month == 2
+    assert fetch.dau_count(*DAYS, client=client)["date"].to_list()[0].month == 3
+    assert api.count == 4
+
+
+def test_a_row_from_the_future_is_not_believed(filled: tuple[Any, Path], wire: SimpleNamespace) -> None:
+    """Kept while the clock was a year ahead: when it is right again, the answer does not live for a year."""
+    api, path = filled
+    with (
+        time_machine.travel(datetime.now(UTC) - timedelta(days=365), tick=False),
+        Client(wire.TOKEN, base_url=api.url, clock=wire.Clock(), cache=path.parent) as client,
+    ):
+        assert read(client) == [7, 0]
+    assert api.count == 2
+
+
+def test_expired_rows_are_cleared_out(filled: tuple[Any, Path], wire: SimpleNamespace) -> None:
+    """A run a day later leaves nothing of the old answers in the file."""
+    api, path = filled
+    assert [(each.answers, each.expired) for each in cache_files(path.parent)] == [(1, 0)]
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=25), tick=False):
+        assert [(each.answers, each.expired) for each in cache_files(path.parent)] == [(0, 1)]
+        with Client(wire.TOKEN, base_url=api.url, clock=wire.Clock(), cache=path.parent) as client:
+            client.seconds_for(1)  # opens, and asks nothing
+        assert [(each.answers, each.expired) for each in cache_files(path.parent)] == [(0, 0)]
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", "<html>", '{"daily_active_user_counts": [], "metadata": {}}'])
+def test_only_a_valid_answer_is_kept(body: str, serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """A 200 of another shape leaves no row."""
+    api = serve(lambda _asked: wire.respond(body))
+    client = connect(api.url)
+    with pytest.raises(ApiError):
+        read(client)
+    client.close()
+    assert [each.answers for each in cache_files(client.cache_path.parent)] == [0]
+
+
+DAMAGES: dict[str, Callable[[Path], Any]] = {
+    "garbage": lambda path: path.write_bytes(b"garbage " * 5000),
+    "five bytes": lambda path: path.write_bytes(b"SQLit"),
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:6000]),
+    "a damaged header": lambda path: path.write_bytes(b"\0" * 100 + path.read_bytes()[100:]),
+    "a damaged page": lambda path: path.write_bytes(
+        path.read_bytes()[:4096] + b"\xaa" * 4096 + path.read_bytes()[8192:]
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_set_aside_with_one_warning(damage: str, filled: tuple[Any, Path], connect: Any) -> None:
+    """One warning that says so, the right answer, a new cache in its place, and the damaged file kept beside."""
+    api, path = filled
+    DAMAGES[damage](path)
+    with pytest.warns(CacheWarning, match="damaged") as warned:
+        assert read(connect(api.url)) == [7, 0]
+    assert len(warned) == 1
+    assert read(connect(api.url)) == [7, 0]
+    assert api.count == 2, "the new cache works"
+    assert len(list(path.parent.glob("*.damaged-*"))) == 1
+
+
+def test_an_empty_file_is_an_empty_cache(filled: tuple[Any, Path], connect: Any) -> None:
+    """A file of no bytes is begun without a word."""
+    api, path = filled
+    path.write_bytes(b"")
+    assert read(connect(api.url)) == [7, 0]
+    assert read(connect(api.url)) == [7, 0]
+    assert api.count == 2
+
+
+def test_damage_that_shows_in_mid_work_costs_one_warning(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """Pages that go bad under an open cache: the work goes on in memory, rightly, with one warning."""
+    api = serve(wire.counting)
+    client = connect(api.url)
+    ranges = [(f"2026-01-{day:02}", f"2026-01-{day:02}") for day in range(1, 29)]
+    first = [fetch.dau_count(*days, client=client) for days in ranges]
+    client.close()
+    client = connect(api.url)
+    fetch.dau_count(*ranges[0], client=client)
+    path = client.cache_path
+    with path.open("r+b") as file:
+        file.seek(4096)
+        file.write(os.urandom(path.stat().st_size - 4096))
+    client._cache.responses.close()  # what SQLite still has in memory would hide the damage
+    with pytest.warns(CacheWarning, match="cannot be used") as warned:
+        again = [fetch.dau_count(*days, client=client) for days in ranges]
+    assert len(warned) == 1
+    assert all(a.equals(b) for a, b in zip(first, again, strict=True))
+    before = api.count
+    assert all(fetch.dau_count(*days, client=client).height == 1 for days in ranges)
+    assert api.count == before, "memory keeps what was fetched"
+
+
+@pytest.fixture
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for locks a fifth of a second in place of five."""
+    for room in ("cache", "rate_limit"):
+        monkeypatch.setattr(f"augment_insights.transport.{room}._LOCK_TIMEOUT", 0.2)
+
+
+@pytest.fixture
+def holder(filled: tuple[Any, Path]) -> Iterator[Callable[[str], None]]:
+    """Offer to lock the cache from another process, until the end of the test."""
+    _, path = filled
+    program = (
+        "import sqlite3, sys\n"
+        f"connection = sqlite3.connect({str(path)!r}, isolation_level=None)\n"
+        "connection.execute(f'BEGIN {sys.argv[1]}')\n"
+        "print('locked', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    started: list[subprocess.Popen[bytes]] = []
+
+    def lock(how: str) -> None:
+        command = [sys.executable, "-c", program, how]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"locked\n"
+
+    yield lock
+    for process in started:
+        process.communicate(timeout=10)
+
+
+@pytest.mark.usefixtures("short_wait")
+@pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
+def test_a_lock_held_for_ever_when_we_begin_costs_one_warning(
+    how: str, filled: tuple[Any, Path], connect: Any, holder: Callable[[str], None]
+) -> None:
+    """Another process holds the write lock and never lets go: the work goes on in memory, and does not hang."""
+    api, _ = filled
+    holder(how)
+    client = connect(api.url)
+    with pytest.warns(CacheWarning, match="locked") as warned:
+        assert read(client) == [7, 0]
+    assert len(warned) == 1
+    assert read(client) == [7, 0]
+    assert api.count == 2
+
+
+@pytest.mark.usefixtures("short_wait")
+@pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
+def test_a_lock_taken_in_mid_work_costs_one_warning(
+    how: str, filled: tuple[Any, Path], connect: Any, holder: Callable[[str], None]
+) -> None:
+    """The same when the lock is taken after we began: reading may go on, writing gives up once."""
+    api, _ = filled
+    client = connect(api.url)
+    assert read(client) == [7, 0]
+    holder(how)
+    with pytest.warns(CacheWarning, match="locked") as warned:
+        counts = [
+            fetch.dau_count(date, date, client=client)["user_count"].item()
+            for date in (f"2026-01-{day:02}" for day in range(1, 6))
+        ]
+    assert counts == [7] * 5
+    assert len(warned) == 1
+    assert read(client) == [7, 0]
+    assert api.count <= 7
+
+
+def test_a_file_where_the_folder_should_be_is_an_error(
+    serve: Any, connect: Any, wire: SimpleNamespace, tmp_path: Path
+) -> None:
+    """A setting to mend, not a passing fault: CacheError names the folder and the variable."""
+    (tmp_path / "file").write_text("")
+    api = serve(wire.counting)
+    with pytest.raises(CacheError, match="AUGMENT_INSIGHTS_CACHE") as caught:
+        read(connect(api.url, cache=tmp_path / "file"))
+    assert caught.value.path == tmp_path / "file"
+    assert api.count == 0
+
+
+IN_ANOTHER_PROCESS = """
+import json, os, resource, signal, sys, warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from augment_insights import Client, fetch
+url, folder, trouble = sys.argv[1:4]
+with Client("token-of-a-test", base_url=url, cache=False) as warm:  # every late import, while the disk is still ours
+    fetch.dau_count("2026-02-01", "2026-02-01", client=warm)
+    warm.cache_path
+if trouble == "full":
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40960, 40960))
+elif trouble == "full from the start":
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+elif trouble == "read-only" and os.geteuid() == 0:
+    os.setegid(65534)
+    os.seteuid(65534)
+with warnings.catch_warnings(record=True) as heard:
+    warnings.simplefilter("always")
+    with Client("token-of-a-test", base_url=url, cache=folder) as client:
+        counts = []
+        for day in range(1, 29):
+            date = f"2026-01-{day:02}"
+            counts += fetch.dau_count(date, date, client=client)["user_count"].to_list()
+        sent = client.requests_sent
+        for day in range(1, 29):
+            date = f"2026-01-{day:02}"
+            fetch.dau_count(date, date, client=client)
+        again = client.requests_sent - sent
+print(json.dumps({"counts": counts, "again": again, "heard": [[w.category.__name__, str(w.message)] for w in heard]}))
+"""
+
+
+def in_another_process(url: str, folder: Path, trouble: str) -> dict[str, Any]:
+    program = IN_ANOTHER_PROCESS.replace("with Client(", "with Client(requests_per_minute=60000, burst=1000, token=")
+    done = subprocess.run(
+        [sys.executable, "-c", program, url, str(folder), trouble], capture_output=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+@pytest.mark.parametrize("trouble", ["full", "full from the start"])
+def test_a_full_disk_costs_one_warning(trouble: str, serve: Any, wire: SimpleNamespace, tmp_path: Path) -> None:
+    """When no byte more fits, the rest is kept in memory: all right, one warning, only what is on file asked twice."""
+    found = in_another_process(serve(wire.counting).url, tmp_path / "own", trouble)
+    assert found["counts"] == [7] * 28
+    on_file = sum(each.answers for each in cache_files(tmp_path / "own"))
+    assert found["again"] == on_file < 28
+    assert [kind for kind, text in found["heard"] if "cache" in text and "rate limit" not in text] == ["CacheWarning"]
+
+
+@pytest.mark.parametrize("there", ["a cache", "nothing"])
+def test_a_read_only_folder_costs_one_warning(there: str, serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """A folder that cannot be written to: all answers right, in memory, with one warning."""
+    api = serve(wire.counting)
+    folder = Path(tempfile.mkdtemp())  # not under pytest's own, whose parents are closed to other users
+    try:
+        if there == "a cache":
+            client = connect(api.url, token="token-of-a-test", cache=folder)
+            read(client)
+            client.close()
+            for part in folder.iterdir():
+                part.chmod(0o444)
+        folder.chmod(0o555)
+        found = in_another_process(api.url, folder, "read-only")
+    finally:
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+    assert found["counts"] == [7] * 28
+    assert found["again"] == 0
+    assert [kind for kind, text in found["heard"] if str(folder) in text] == ["CacheWarning"]
+
+
+def test_sixteen_threads_read_one_cache(filled: tuple[Any, Path], connect: Any) -> None:
+    """One client used by many threads gives each the right answer."""
+    api, _ = filled
+    client = connect(api.url)
+    client.seconds_for(1)
+    found: list[list[int]] = []
+    threads = [threading.Thread(target=lambda: found.append(read(client))) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[7, 0]] * 16
+    assert api.count == 1
+
+
+def test_clearing_takes_our_files_and_nobody_elses(filled: tuple[Any, Path], connect: Any) -> None:
+    """``clear_cache`` deletes caches and damaged ones set aside, and no other SQLite file of the folder."""
+    api, path = filled
+    DAMAGES["garbage"](path)
+    with pytest.warns(CacheWarning):
+        read(connect(api.url))
+    others = [path.parent / name for name in ("study-of-2025-results.sqlite", "mine-measurements2025.sqlite", "x.txt")]
+    for other in others:
+        other.write_text("mine")
+    assert [each.path for each in cache_files(path.parent)] == [path]
+    cleared = clear_cache(path.parent)
+    assert [each.path for each in cleared] == [path]
+    left = {each.name for each in path.parent.iterdir()}
+    assert left == {other.name for other in others} | {"rate-limit.sqlite"}
+
+
+def test_a_damaged_file_is_listed_with_its_size(filled: tuple[Any, Path]) -> None:
+    """A cache that cannot be read is listed as holding nothing, and leaves no file open."""
+    _, path = filled
+    path.write_bytes(b"garbage " * 1000)
+    (found,) = cache_files(path.parent)
+    assert (found.answers, found.expired, found.size_bytes) == (0, 0, 8000)
+
+
+def test_no_cache_keeps_answers_in_memory(serve: Any, connect: Any, wire: SimpleNamespace, own_machine: Path) -> None:
+    """``cache=False`` writes no answer to disk, and asks nothing twice while the client lives."""
+    api = serve(wire.counting)
+    client = connect(api.url, cache=False)
+    assert read(client) == read(client)
+    assert api.count == 1
+    assert client.cache_path is None
+    assert [each.name for each in (own_machine / "cache").iterdir()] == ["rate-limit.sqlite"]
