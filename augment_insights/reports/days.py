@@ -43,6 +43,17 @@ class ReportDays:
     lookback: DayRange | None
     as_of: date
 
+    def _repr_html_(self) -> str:
+        """Tell the days in a notebook."""
+        told = {
+            "asked": self.asked,
+            "shown": self.shown,
+            "looked back on": self.lookback or "nothing",
+            "data to": self.as_of,
+        }
+        rows = "".join(f"<tr><th scope='row'>{name}</th><td>{days}</td></tr>" for name, days in told.items())
+        return f"<table>{rows}</table>"
+
 
 def report_days(
     start_date: date | str | None = None,
