@@ -8,7 +8,6 @@ import polars as pl
 
 from augment_insights.charts import caption, marks
 from augment_insights.charts.theme import ACCENT, WIDTH, load_altair
-from augment_insights.errors import TableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -214,12 +213,7 @@ def active_day_distribution(
     'people · data to 8 Mar 2026 · 19 active users'
     """
     frame = caption.keep(table, _DISTRIBUTION, name="active_day_distribution").select(_DISTRIBUTION)
-    if frame["active_days"].is_duplicated().any():
-        raise TableError(
-            "A bar shows one number of active days, and this table has several rows for one.",
-            table="active_day_distribution",
-            hint="filter it to one group, and draw a chart for each.",
-        )
+    caption.refuse_repeats(frame, ["active_days"], table="active_day_distribution")
     everyone = frame["users"].sum()
     heading = f"Active days a user in the last {_days(frame.height)}" if frame.height else "Active days a user"
     line = caption.subtitle(

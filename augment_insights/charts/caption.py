@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from augment_insights.charts.theme import CATEGORIES, HEIGHT, load_altair
+from augment_insights.errors import TableError
 from augment_insights.periods import Every, calendar_period, check_every, parse_day
 from augment_insights.tables import columns_of, require
 
@@ -73,6 +74,24 @@ def keep(table: pl.DataFrame | pl.LazyFrame, needed: Sequence[str], *, name: str
     return table.lazy().with_columns(finite).collect()
 
 
+def with_optional(
+    table: pl.DataFrame | pl.LazyFrame, needed: Sequence[str], optional: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the columns to draw: all that are needed, and the optional ones if the table has any of them."""
+    present = columns_of(table)
+    return (*needed, *(optional if any(name in present for name in optional) else ()))
+
+
+def refuse_repeats(frame: pl.DataFrame, keys: Sequence[str], *, table: str) -> None:
+    """Raise a TableError when marks would lie on one another: rows that the chart cannot tell apart."""
+    if frame.select(pl.struct(keys).is_duplicated().any()).item():
+        raise TableError(
+            f"The chart {table} draws one row a {' and '.join(keys)}, and this table has several.",
+            table=table,
+            hint="filter it to one group, and draw a chart for each.",
+        )
+
+
 def with_group(frame: pl.DataFrame, known: Sequence[str]) -> pl.DataFrame:
     """Add the column ``group``: the row's values in the columns that a table was grouped by, or null.
 
@@ -95,6 +114,11 @@ def largest_groups(frame: pl.DataFrame, *, size: str, most: int) -> tuple[pl.Dat
     return kept, f"the {most} largest of {totals.height} groups"
 
 
+def checked(every: str | None) -> Every | None:
+    """Return a calendar period as told, or an error that names the known ones."""
+    return None if every is None else check_every(every)
+
+
 def infer_every(starts: pl.Series, every: str | None = None) -> Every | None:
     """Return the calendar period that rows stand for: as told, else as their first days betray it.
 
@@ -107,7 +131,7 @@ def infer_every(starts: pl.Series, every: str | None = None) -> Every | None:
     True
     """
     if every is not None:
-        return check_every(every)
+        return checked(every)
     days = starts.drop_nulls().unique().sort()
     gaps = days.diff().dt.total_days().drop_nulls()
     if gaps.is_empty():

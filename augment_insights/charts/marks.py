@@ -62,9 +62,9 @@ def interval(rate: str) -> list[alt.Tooltip]:
     return [percent(f"{rate}_low", "Interval from"), percent(f"{rate}_high", "Interval to")]
 
 
-def share_axis(title: str) -> Callable[[str], alt.Y]:
-    """Return what encodes a column of shares on the y axis, in per cent, from zero."""
-    return _axis(title, form="%")
+def share_axis(title: str, *, most: float | None = None) -> Callable[[str], alt.Y]:
+    """Return what encodes a column of shares on the y axis, in per cent, from zero, up to ``most`` if told."""
+    return _axis(title, form="%", most=most)
 
 
 def count_axis(title: str) -> Callable[[str], alt.Y]:
@@ -72,12 +72,12 @@ def count_axis(title: str) -> Callable[[str], alt.Y]:
     return _axis(title, form=",d", tickMinStep=1)
 
 
-def _axis(title: str, *, form: str, **more: Any) -> Callable[[str], alt.Y]:
+def _axis(title: str, *, form: str, most: float | None = None, **more: Any) -> Callable[[str], alt.Y]:
     load_altair()
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
     axis = alt.Axis(format=form, **more)
-    scale = alt.Scale(domainMin=0, nice=True)
+    scale = alt.Scale(domainMin=0, nice=True) if most is None else alt.Scale(domain=[0, most])
 
     def y(column: str) -> alt.Y:
         return alt.Y(f"{column}:Q", title=title, scale=scale, axis=axis)
