@@ -310,7 +310,6 @@ def active_day_distribution(
         return ACTIVE_DAY_DISTRIBUTION.empty()
     counts = (
         order.days.lazy()
-        .select("day", user=pl.col("gap").is_null().cum_sum())
         .filter(pl.col("day") >= known_days - window)
         .group_by("user")
         .agg(active_days=pl.len().cast(pl.Int64))

@@ -87,16 +87,14 @@ def adoption_curve(
     >>> adoption_curve(activity, licences=4).rows()
     [(datetime.date(2026, 1, 5), 1, 1, 4, 0.25), (datetime.date(2026, 1, 12), 1, 2, 4, 0.5)]
     """
-    days = prepare(activity)
-    order = days.ordered(user_type=user_type, as_of=as_of, table=ADOPTION_CURVE)
+    order = prepare(activity).ordered(user_type=user_type, as_of=as_of, table=ADOPTION_CURVE)
     order.check_fits(every, lookback)
     calendar = order.calendar(every, lookback)
     roster = licences_of(licences, user_type) if isinstance(licences, (pl.DataFrame, pl.LazyFrame)) else None
     if roster is None:
         firsts = order.gaps.filter(pl.col("gap").is_null()).select("day", "users").join(calendar, on="day")
     else:
-        seen = days.first_days(user_type=user_type, as_of=as_of)
-        listed = on_roster(seen, roster)
+        listed = on_roster(order.first_days(), roster)
         firsts = listed.group_by(date="first_day").agg(users=pl.len().cast(pl.Int64)).join(calendar, on="date")
     new = firsts.group_by("label").agg(new_users=pl.col("users").sum())
     existing = new.filter(pl.col("label") < 0)["new_users"].sum()

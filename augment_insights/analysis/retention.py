@@ -119,11 +119,11 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     order.check_fits(every, lookback)
     calendar = order.calendar(every, lookback)
     if cohort == "first":
-        pairs = _first_pairs(order, calendar, until_last=kind == "unbounded")
-    elif kind == "unbounded":
-        pairs = _recurring_until_last(order, calendar)
-    else:
+        pairs = _first_pairs(order, calendar) if kind == "bounded" else _first_until_last(order, calendar)
+    elif kind == "bounded":
         pairs = _recurring_pairs(order, calendar, periods)
+    else:
+        pairs = _recurring_until_last(order, calendar)
     cells = _cells(order, order.periods(every, lookback), pairs, unbounded=kind == "unbounded")
     if periods is not None:
         cells = cells.filter(pl.col("period") <= periods)
@@ -217,41 +217,38 @@ def _check_word(name: str, word: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"{name}={word!r} is not known.{did_you_mean(str(word), known)}")
 
 
-def _labelled(counts: pl.DataFrame, calendar: pl.DataFrame, left: str, right: str) -> pl.DataFrame:
-    """Turn counts by two days into ``group, cohort, label, users`` by two periods, shown ones only."""
-    names = calendar.select("day", "label")
-    return (
-        counts.join(names.rename({"day": left, "label": "cohort"}), on=left)
-        .join(names.rename({"day": right}), on=right)
-        .filter(pl.col("cohort") >= 0)
-        .group_by("group", "cohort", "label")
-        .agg(pl.col("users").sum())
+def _visits(order: OrderedDays, calendar: pl.DataFrame) -> pl.LazyFrame:
+    """Return one row a user and active period: ``user``, and the number of the period as ``label``."""
+    begin = pl.lit(calendar["begin"]).gather(pl.col("day"))
+    label = pl.lit(calendar["label"]).gather(pl.col("day"))
+    visits = order.days.lazy().filter(first_of_period(begin)).select("user", label=label)
+    return visits.filter(pl.col("label") >= 0)
+
+
+def _period_of_user(order: OrderedDays, calendar: pl.DataFrame, fact: str) -> pl.Series:
+    """Return the number of the period of each user's ``first`` or ``last`` day."""
+    return calendar["label"].gather(order.users[fact])
+
+
+def _first_pairs(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
+    """Count users by the period they began in and each active one."""
+    began = pl.lit(_period_of_user(order, calendar, "first")).gather(pl.col("user"))
+    return order.count(
+        _visits(order, calendar).with_columns(cohort=began).filter(pl.col("cohort") >= 0), "cohort", "label"
     )
 
 
-def _first_of_period(order: OrderedDays, calendar: pl.DataFrame) -> pl.LazyFrame:
-    """Keep each user's first day of each period: those with no earlier day, or one before the period began."""
-    return order.days.lazy().filter(first_of_period(pl.lit(calendar["begin"]).gather(pl.col("day"))))
-
-
-def _with_last(order: OrderedDays) -> pl.LazyFrame:
-    """Add ``last`` to the days: the user's last active day."""
-    ends = pl.col("gap").is_null().shift(-1, fill_value=True)
-    return order.days.lazy().with_columns(last=pl.when(ends).then("day").backward_fill())
-
-
-def _first_pairs(order: OrderedDays, calendar: pl.DataFrame, *, until_last: bool) -> pl.DataFrame:
-    """Count users by the period they began in and each active one, or only the last."""
-    if until_last:
-        began = _with_last(order).filter(pl.col("gap").is_null())
-        return _labelled(order.count(began, "day", "last"), calendar, "day", "last")
-    return _labelled(order.count(_first_of_period(order, calendar), "first", "day"), calendar, "first", "day")
+def _first_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
+    """Count users by the period they began in and their last one."""
+    began, ended = (_period_of_user(order, calendar, fact) for fact in ("first", "last"))
+    users = order.users.select("group", cohort=began, label=ended).filter(pl.col("cohort") >= 0)
+    return users.group_by("group", "cohort", "label").agg(users=pl.len().cast(pl.Int64))
 
 
 def _recurring_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
     """Count users by each period they were active in and their last one."""
-    active = _with_last(order).filter(first_of_period(pl.lit(calendar["begin"]).gather(pl.col("day"))))
-    return _labelled(order.count(active, "day", "last"), calendar, "day", "last")
+    ended = pl.lit(_period_of_user(order, calendar, "last")).gather(pl.col("user"))
+    return order.count(_visits(order, calendar).select("user", cohort="label", label=ended), "cohort", "label")
 
 
 def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | None) -> pl.DataFrame:
@@ -260,27 +257,21 @@ def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | 
     A user's periods stand in order, so the pairs are each row with the n-th row after it, for
     n = 0, 1, 2, ... until no user has so many: the work is one step a pair, and no join is needed.
     """
-    labels = pl.lit(calendar["label"])
     visits = (
-        _first_of_period(order, calendar)
-        .select("group", user=pl.col("gap").is_null().cum_sum(), label=labels.gather(pl.col("day")))
-        .filter(pl.col("label") >= 0)
+        _visits(order, calendar)
         .with_row_index("row")
         .with_columns(later=pl.col("row").max().over("user") - pl.col("row"))
         .collect()
     )
     label = visits["label"]
-    waiting = visits.select("group", "row", "later", cohort="label").lazy()
+    waiting = visits.select("user", "row", "later", cohort="label").lazy()
     counts = []
-    for nth in range(len(calendar) if periods is None else periods + 1):
+    for nth in range(len(calendar) + 1 if periods is None else periods + 1):
         waiting = waiting.filter(pl.col("later") >= nth).collect().lazy()
         pairs = waiting.with_columns(label=pl.lit(label).gather(pl.col("row") + nth))
-        counted = order.count(pairs, "cohort", "label")
-        if counted.is_empty():
+        counts.append(order.count(pairs, "cohort", "label"))
+        if counts[-1].is_empty():
             break
-        counts.append(counted)
-    if not counts:
-        return visits.select("group", pl.col("label").alias("cohort"), "label", pl.lit(0).alias("users")).clear()
     return pl.concat(counts).group_by("group", "cohort", "label").agg(pl.col("users").sum())
 
 

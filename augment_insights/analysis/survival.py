@@ -11,7 +11,7 @@ from augment_insights.analysis._population import licences_of, on_roster
 from augment_insights.analysis.intervals import Z95
 from augment_insights.analysis.user_days import check_days, prepare
 from augment_insights.errors import DataWarning
-from augment_insights.tables import SURVIVAL, columns_of, require
+from augment_insights.tables import SURVIVAL, TIME_TO_FIRST_USE, columns_of, require
 
 if TYPE_CHECKING:
     from datetime import date
@@ -162,7 +162,8 @@ def time_to_first_use(
     days = prepare(activity)
     days.require_daily("time_to_first_use")
     require(columns_of(roster), ("user", "licensed_from"), table="roster")
-    curve = _kaplan_meier(_starts(days, roster, user_type=user_type, last=days.last_day(as_of)))
+    order = days.ordered(user_type=user_type, as_of=as_of, table=TIME_TO_FIRST_USE)
+    curve = _kaplan_meier(_starts(order, licences_of(roster, user_type)))
     return curve.select(
         "days",
         "at_risk_users",
@@ -181,18 +182,15 @@ def _lapses(order: OrderedDays, inactive_days: int) -> pl.DataFrame:
     return (
         order.days.lazy()
         .with_columns(lapse=pl.when(silent_days >= inactive_days).then(pl.col("day") + 1))
-        .group_by(pl.col("gap").is_null().cum_sum().alias("user"))
-        .agg(pl.col("first").min(), pl.col("lapse").min())
-        .select(days=pl.col("lapse").fill_null(last) - pl.col("first"), event=pl.col("lapse").is_not_null())
+        .group_by("user")
+        .agg(pl.col("lapse").min())
+        .select(days=pl.col("lapse").fill_null(last) - order.of_user("first"), event=pl.col("lapse").is_not_null())
         .collect()
     )
 
 
-def _starts(
-    source: UserDays, roster: pl.DataFrame | pl.LazyFrame, *, user_type: UserType, last: date | None
-) -> pl.DataFrame:
+def _starts(order: OrderedDays, licensed: pl.DataFrame) -> pl.DataFrame:
     """Return for each licensed user the ``days`` followed and whether they ended in a start (``event``)."""
-    licensed = licences_of(roster, user_type)
     undated = licensed["licensed_from"].null_count()
     if undated:
         warnings.warn(
@@ -200,13 +198,14 @@ def _starts(
             DataWarning,
             stacklevel=3,
         )
-    seen = on_roster(source.first_days(user_type=user_type, as_of=last), licensed)
-    until = pl.min_horizontal("licensed_to", pl.lit(last, dtype=pl.Date))
+    seen = on_roster(order.first_days(), licensed)
+    last = pl.lit(order.last, dtype=pl.Date)
+    until = pl.min_horizontal("licensed_to", last)
     began = pl.col("licensed_from")
     event = (pl.col("first_day") <= until).fill_null(value=False)
     ended = pl.when(event).then(pl.max_horizontal("first_day", began)).otherwise(until)
     return (
-        licensed.filter(began <= pl.lit(last, dtype=pl.Date))
+        licensed.filter(began <= last)
         .join(seen.select("user_key", "first_day"), on="user_key", how="left")
         .select(days=(ended - began).dt.total_days(), event=event)
     )

@@ -8,8 +8,8 @@ how long ago the user was last active, and when the user was first active.
 * A day counts in a trailing window until the window has passed, or until the user's next day
   takes over. So rolling counts of any length are cumulative sums.
 
-Finding the two facts costs one sort. Users are compared by a hash, so that a name of 30 letters
-is read once and a day of a user is one integer: sorting integers is all the work there is.
+Finding the two facts costs one pass: rows are put together by a hash of the name, so that a
+name of 30 letters is read once and never compared; in each user's days the gap is a difference.
 """
 
 from __future__ import annotations
@@ -44,14 +44,8 @@ if TYPE_CHECKING:
     from augment_insights.periods import Every
     from augment_insights.tables import Table
 
-# A day of a user as one 128-bit integer, so that one sort of integers orders groups, then users, then days:
-#   group (23 bits) | automation or person (1) | hash of the name (87) | day since the frame's first (16)
-# With 87 bits, two of a million users share a hash with a chance of 3e-15.
 _DAY_SPAN = 1 << 16
-_LOW_HASH_SPAN = 1 << 24
-_HASH_SHIFT = 1 << 40
-_AUTOMATION = 1 << 103
-_GROUP = 1 << 104
+"""Days are numbers below this from the frame's first day on, so that two and a group fit into one integer."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -112,19 +106,6 @@ class UserDays:
             self._orders[key] = _order(self, user_type=user_type, last=last, by=columns)
         return self._orders[key]
 
-    def first_days(self, *, user_type: str, as_of: date | str | None) -> pl.DataFrame:
-        """Return ``user_key`` and ``first_day`` of each user, for questions that need the names."""
-        last = self.last_day(as_of)
-        _, end = row_days(self.activity)
-        return (
-            select_users(self.activity, user_type)
-            .filter(end <= pl.lit(last, dtype=pl.Date))
-            .group_by(user_key())
-            .agg(first_day=end.min())
-            .sort("user_key")
-            .collect()
-        )
-
 
 def prepare(activity: pl.DataFrame | pl.LazyFrame | UserDays) -> UserDays:
     """Ask several questions of one table: which days was each user active, and after what gap?
@@ -183,10 +164,13 @@ class OrderedDays:
     groups : DataFrame
         ``group`` (its number) and the ``by`` columns, in the order of the numbers; one group and
         no other column when nothing is grouped by.
+    users : DataFrame
+        One row a user of a group: ``group``, ``user_key``, ``first`` and ``last`` (the user's
+        first and last active day, in days since the frame's first).
     days : DataFrame
-        One row a user and active day: ``group``, ``day`` (days since the frame's first),
-        ``gap`` (days since the user's last active day; null on the first) and ``first``
-        (the user's first day).
+        One row a user and active day: ``user`` (row number in ``users``), ``day`` (days since the
+        frame's first) and ``gap`` (days since the user's last active day; null on the first).
+        Users stand together and their days in order.
     last : date or None
         The last day of the data.
     """
@@ -194,6 +178,7 @@ class OrderedDays:
     source: UserDays
     by: list[str]
     groups: pl.DataFrame
+    users: pl.DataFrame
     days: pl.DataFrame
     last: date | None
 
@@ -201,6 +186,15 @@ class OrderedDays:
     def first(self) -> date | None:
         """The frame's first day."""
         return None if self.source.span is None else self.source.span.first
+
+    def of_user(self, fact: str) -> pl.Expr:
+        """Return a fact of each day's user: a column of ``users``, by number."""
+        return pl.lit(self.users[fact]).gather(pl.col("user"))
+
+    def first_days(self) -> pl.DataFrame:
+        """Return ``user_key`` and ``first_day`` (Date) of each user, for questions that need the names."""
+        first_day = pl.lit(self.first, dtype=pl.Date) + pl.duration(days="first")
+        return self.users.select("user_key", first_day=first_day.cast(pl.Date)).sort("user_key")
 
     @cached_property
     def gaps(self) -> pl.DataFrame:
@@ -211,13 +205,13 @@ class OrderedDays:
         return self.count(self.days.lazy(), "day", "gap")
 
     def count(self, rows: pl.LazyFrame, left: str, right: str) -> pl.DataFrame:
-        """Count rows by group and two columns of days; a null on the right stays null.
+        """Count rows by their user's group and two columns of days or periods; a null on the right stays null.
 
         Counting one packed integer is several times cheaper than grouping by three columns.
         """
         packed = pl.col(left).cast(pl.Int64) * _DAY_SPAN + pl.col(right).fill_null(-1) + 1
         if self.by:
-            packed += pl.col("group").cast(pl.Int64) * (_DAY_SPAN * _DAY_SPAN)
+            packed += self.of_user("group").cast(pl.Int64) * (_DAY_SPAN * _DAY_SPAN)
         rest = pl.col("packed") % (_DAY_SPAN * _DAY_SPAN)
         value = rest % _DAY_SPAN - 1
         return (
@@ -345,56 +339,84 @@ def _check_lookback(lookback: int | None) -> int:
 
 
 def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]) -> OrderedDays:
-    """Sort each user's days and find the gap before each."""
-    _, end = row_days(source.activity)
-    first = source.span.first if source.span is not None else None
-    if first is not None and source.span is not None and (source.span.last - first).days >= _DAY_SPAN:
+    """Put each user's days in order and find the gap before each."""
+    first = None if source.span is None else source.span.first
+    if source.span is not None and (source.span.last - source.span.first).days >= _DAY_SPAN:
         raise TableError(
             f"The frame spans {first} to {source.span.last}.", table=ACTIVITY, hint="one of these days is a mistake."
         )
+    _, end = row_days(source.activity)
     needed = list(dict.fromkeys(["user", "user_type", end.meta.output_name(), *by]))
     rows = select_users(source.activity.lazy().select(needed), user_type).filter(end <= pl.lit(last, dtype=pl.Date))
+    day = end.to_physical() - (0 if first is None else first.toordinal() - _EPOCH)
+    names = _days_of_names(rows.with_columns(__day=day).collect(), by, mixed=user_type == "all")
+    users = _one_row_a_user(names, by)
     groups = pl.DataFrame({"group": [0]}, schema={"group": pl.UInt32})
     if by:
-        groups = rows.select(by).unique().sort(by, nulls_last=True).with_row_index("group").collect()
-        rows = rows.join(groups.lazy(), on=by, how="left", nulls_equal=True)
-    day = end.to_physical() - (0 if first is None else first.toordinal() - _EPOCH)
-    return OrderedDays(source, by, groups, _gaps(rows, day, user_type=user_type, grouped=bool(by)), last)
+        groups = users.select(by).unique().sort(by, nulls_last=True).with_row_index("group")
+        users = users.join(groups, on=by, how="left", nulls_equal=True, maintain_order="left")
+    else:
+        users = users.with_columns(group=pl.lit(0, dtype=pl.UInt32))
+    days = pl.col("__days").list
+    facts = users.select("group", "user_key", first=days.first(), last=days.last())
+    return OrderedDays(source, by, groups, facts, _gaps(users), last)
 
 
-def _gaps(rows: pl.LazyFrame, day: pl.Expr, *, user_type: str, grouped: bool) -> pl.DataFrame:
-    """Return ``group, day, gap, first`` of rows in any order; a row that comes twice counts once."""
-    packed = (
-        rows.select(_packed(day, user_type=user_type, grouped=grouped)).collect().to_series().sort(multithreaded=False)
+def _hash_of(name: pl.Expr, seed: int) -> pl.Expr:
+    """Hash names; two names that differ share one hash of 64 bits with a chance of 5e-20."""
+    return name.hash(seed)
+
+
+def _days_of_names(rows: pl.DataFrame, by: list[str], *, mixed: bool) -> pl.DataFrame:
+    """Return one row a spelling of a name (and group): ``user, user_type, __days`` in order, and the ``by`` columns.
+
+    Rows come together by the hash of the name. A second hash, which must be one for each first,
+    guards it: should two names ever share the first, the names themselves are compared.
+    """
+    name = pl.col("user").cast(pl.String)
+    days = pl.col("__day") if rows["__day"].is_sorted() else pl.col("__day").sort()
+    groups = list(dict.fromkeys([*by, "user_type"])) if mixed else by
+    spelling = [pl.col(fact).first().alias(f"__{fact}") for fact in ("user", "user_type")]
+    hashed = rows.lazy().with_columns(__hash=_hash_of(name, 1), __guard=_hash_of(name, 2))
+    found = (
+        hashed.group_by("__hash", *groups).agg(*spelling, days.alias("__days"), guard=pl.col("__guard").sum()).collect()
     )
-    found = pl.col("packed").cast(pl.UInt16, wrap_numerical=True).cast(pl.Int32)
-    step = pl.col("packed").diff()
-    group = (pl.col("packed") // pl.lit(_GROUP, dtype=pl.Int128)).cast(pl.UInt32) if grouped else pl.lit(0, pl.UInt32)
-    # The integers of one user differ by the days between them; those of two users by at least the
-    # span of a day more or less: so a step equal to the days between is the same user's.
+    one_name = _hash_of(pl.col("__user").cast(pl.String), 2) * pl.col("__days").list.len().cast(pl.UInt64)
+    if found.select((pl.col("guard") != one_name).any()).item():
+        names = rows.lazy().with_columns(__name=name)
+        found = names.group_by("__name", *groups).agg(*spelling, days.alias("__days")).collect()
+    return found.select(
+        pl.col("__user").alias("user"),
+        pl.col("__user_type").alias("user_type"),
+        "__days",
+        *(pl.col(column).alias(f"__by_{column}") for column in by),
+    )
+
+
+def _one_row_a_user(names: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+    """Bring the spellings of one user together: ``user_key``, ``__days`` in order, and the ``by`` columns.
+
+    Grouped by ``user``, a user's group is named by the first of the spellings in the alphabet.
+    """
+    groups = [f"__by_{column}" for column in by]
+    keyed = names.with_columns(user_key())
+    if "user" in by:
+        keyed = keyed.with_columns(pl.col("__by_user").min().over("user_key"))
+    if keyed.select("user_key", *groups).is_duplicated().any():
+        keyed = keyed.group_by("user_key", *groups).agg(pl.col("__days").explode().sort())
+    return keyed.select("user_key", "__days", *(pl.col(f"__by_{column}").alias(column) for column in by))
+
+
+def _gaps(users: pl.DataFrame) -> pl.DataFrame:
+    """Return ``user, day, gap`` of all users; a day that comes twice counts once."""
+    user = pl.col("user")
     return (
-        packed.to_frame()
-        .lazy()
-        .select(group=group, day=found, step=step)
-        .filter((pl.col("step") != 0).fill_null(value=True))
-        .with_columns(gap=pl.col("day").diff())
-        .with_columns(gap=pl.when(pl.col("gap").cast(pl.Int128) == pl.col("step")).then("gap"))
-        .select("group", "day", "gap", first=pl.when(pl.col("gap").is_null()).then("day").forward_fill())
+        users.lazy()
+        .select("__days")
+        .with_row_index("user")
+        .select("user", day="__days")
+        .explode("day")
+        .with_columns(gap=pl.when(user == user.shift()).then(pl.col("day").diff()))
+        .filter((pl.col("gap") != 0).fill_null(value=True))
         .collect()
     )
-
-
-def _packed(day: pl.Expr, *, user_type: str, grouped: bool) -> pl.Expr:
-    """Return a row's group, user and day as one integer (see the bits above)."""
-    name = pl.col("user").cast(pl.String)
-    person = pl.col("user_type").cast(pl.String) == "person"
-    lowered = name.str.to_lowercase()
-    key = {"person": lowered, "service_account": name}.get(user_type, pl.when(person).then(lowered).otherwise(name))
-    high = (key.hash(1) // 2).cast(pl.Int128) * _HASH_SHIFT
-    low = (key.hash(2) % _LOW_HASH_SPAN).cast(pl.Int128) * _DAY_SPAN
-    packed = high + low + day.cast(pl.Int128)
-    if user_type == "all":
-        packed += pl.when(person).then(pl.lit(0, pl.Int128)).otherwise(pl.lit(_AUTOMATION, pl.Int128))
-    if grouped:
-        packed += pl.col("group").cast(pl.Int128) * pl.lit(_GROUP, pl.Int128)
-    return packed.alias("packed")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import polars as pl
 import pytest
+
+from augment_insights.tables import METRICS, USER_ACTIVITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +27,26 @@ def make_activity() -> Callable[..., pl.DataFrame]:
         rows = [(start + timedelta(days=n), user, user_type) for user, numbers in days.items() for n in numbers]
         schema = {"date": pl.Date, "user": pl.String, "user_type": pl.Enum(["person", "service_account"])}
         return pl.DataFrame(rows, schema=schema, orient="row")
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_usage() -> Callable[..., pl.DataFrame]:
+    """Make USER_ACTIVITY from rows that name only what matters: a week of a person, other metrics 0.
+
+    ``week`` is the number of the row's week; ``None`` in a metric is a metric that the API left out.
+    """
+
+    def make(*rows: Mapping[str, Any]) -> pl.DataFrame:
+        usual = {"user_type": "person", "active_days": 1, **dict.fromkeys(METRICS, 0)}
+        made = []
+        for row in rows:
+            start = MONDAY + timedelta(weeks=row.get("week", 0))
+            calendar = {"period_start": start, "period_end": start + timedelta(days=6)}
+            made.append({**calendar, **usual, **{name: value for name, value in row.items() if name != "week"}})
+        extra = {name: pl.String() for row in rows for name in row if name not in {*USER_ACTIVITY.columns, "week"}}
+        return pl.DataFrame(made, schema={**USER_ACTIVITY.schema, **extra})
 
     return make
 

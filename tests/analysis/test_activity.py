@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment_insights import analysis
+from augment_insights.analysis import user_days
 from augment_insights.errors import DataWarning, TableError
 from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
@@ -141,6 +142,10 @@ def test_grouping_by_the_user_and_its_kind_is_allowed(make_activity: Callable[..
         ("ada@x.io", 1)
     ]
     assert analysis.active_users(activity, by="user_type", user_type="all")["active_users"].to_list() == [1, 1]
+    spelled = make_activity({"ada@x.io": [0], "Ada@x.io": [1], "bob@x.io": [1]})
+    assert analysis.active_users(spelled, by="user").select("user", "active_users").rows() == [
+        ("Ada@x.io", 1), ("bob@x.io", 0), ("Ada@x.io", 1), ("bob@x.io", 1),
+    ]  # fmt: skip
 
 
 def test_a_group_must_exist_and_not_be_taken(make_activity: Callable[..., pl.DataFrame]) -> None:
@@ -489,6 +494,29 @@ def test_a_prepared_table_answers_every_choice(make_activity: Callable[..., pl.D
             assert analysis.active_users(days, **choice).equals(analysis.active_users(activity, **choice))
             assert analysis.lifecycle(days, **choice).equals(analysis.lifecycle(activity, **choice))
             assert analysis.cohort_retention(days, **choice).equals(analysis.cohort_retention(activity, **choice))
+
+
+@pytest.mark.parametrize("question", [analysis.active_users, analysis.lifecycle, analysis.cohort_retention])
+def test_names_that_share_a_hash_stay_apart(
+    make_activity: Callable[..., pl.DataFrame],
+    monkeypatch: pytest.MonkeyPatch,
+    question: Callable[..., pl.DataFrame],
+) -> None:
+    """Should two names ever share the first hash, the second tells, and the names are compared instead.
+
+    No two names with one 64-bit hash are known, so the private seam is given a hash that is bad.
+    """
+    activity = make_activity({"ada@x.io": [0, 9], "bob@x.io": [1], "Bob@x.io": [8], "long@x.io": [2]})
+    plain = question(activity, user_type="all")
+    good_hash = user_days._hash_of
+    monkeypatch.setattr(
+        user_days,
+        "_hash_of",
+        lambda name, seed: name.str.len_bytes().cast(pl.UInt64) if seed == 1 else good_hash(name, seed),
+    )
+    assert question(activity, user_type="all").equals(plain)
+    by_user = question(activity.with_columns(team=pl.lit("red")), by="team").drop("team")
+    assert by_user.equals(question(activity))
 
 
 def test_days_too_far_apart_are_a_mistake(make_activity: Callable[..., pl.DataFrame]) -> None:
