@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from augment_insights.periods import DayRange, last_published_day, windows
+from augment_insights.fetch.stock import Stock, question
+from augment_insights.periods import DayRange, last_published_day
 from augment_insights.transport import wire
 
 if TYPE_CHECKING:
@@ -64,41 +65,39 @@ def _users_in(answer: Fetched) -> set[tuple[str | None, str | None]]:
     return {(row.user_email, row.service_account_name) for row in answer.rows}
 
 
-def ask_counts(client: Client, days: DayRange) -> DailyCounts:
-    """Return the counts of these days: from the cache, or one request for each 90 days."""
-    ranges = windows(days)
+def ask_counts(stock: Stock, days: DayRange) -> DailyCounts:
+    """Return the counts of these days: at hand, or one request for each 90 days."""
+    ranges = stock.missing_windows(wire.DAU_COUNT, days)
+    client = stock.client
     with client.task(wire.DAU_COUNT.name, len(ranges)):
-        pages = [page for window in ranges for page in client.pages(wire.DAU_COUNT, **_question(window))]
-    return _read(client, pages, days)
+        answers = [client.pages(wire.DAU_COUNT, **question(wire.DAU_COUNT, window)) for window in ranges]
+    return _read(stock, [page for pages in answers for page in pages], days)
 
 
 def counts_for_lists(client: Client, endpoint: wire.Endpoint, days: DayRange) -> DailyCounts:
     """Return what is known of these days before their lists are fetched.
 
-    The counts that :func:`ask_counts` or ``fetch.dau_count`` left in the cache for the same days are
-    used. Those of more than a week of lists that are not cached are asked for; those of fewer are
-    not worth a request.
+    The counts that :func:`ask_counts` or ``fetch.dau_count`` left for the same days are used. Those
+    of more than a week of lists that are not cached are asked for; those of fewer are not worth a
+    request.
     """
-    answers = [client.cached_pages(wire.DAU_COUNT, **_question(window)) for window in windows(days)]
+    stock = Stock(client)
+    answers = [stock.cached_pages(wire.DAU_COUNT, window) for window in stock.missing_windows(wire.DAU_COUNT, days)]
     if all(answer.is_whole for answer in answers):
-        return _read(client, [page for answer in answers for page in answer.pages], days)
+        return _read(stock, [page for answer in answers for page in answer.pages], days)
     if days.days <= WORTH_COUNTING:
         return NOTHING_KNOWN
-    to_send = [day for day in days if not client.cached_pages(endpoint, date=day.isoformat()).is_whole]
-    return ask_counts(client, days) if len(to_send) > WORTH_COUNTING else NOTHING_KNOWN
+    to_send = [day for day in days if not stock.cached_pages(endpoint, DayRange(day, day)).is_whole]
+    return ask_counts(stock, days) if len(to_send) > WORTH_COUNTING else NOTHING_KNOWN
 
 
-def _question(window: DayRange) -> dict[str, str]:
-    return {"start_date": window.start.isoformat(), "end_date": window.end.isoformat()}
-
-
-def _read(client: Client, pages: list[wire.Page], days: DayRange) -> DailyCounts:
-    """Take from each answer the days that it is of, up to the last published."""
-    published = last_published_day(client.now())
+def _read(stock: Stock, pages: list[wire.Page], days: DayRange) -> DailyCounts:
+    """Take from each answer the days that it is of, up to the last published, and add the archived ones."""
+    published = last_published_day(stock.client.now())
     users: dict[date, int] = {}
     for page in pages:
         told = {row.date: row.user_count for row in page.rows if isinstance(row, wire.DayCount)}
         for day in DayRange(*page.metadata.answered):
             if day in days and day <= published:
                 users[day] = max(users.get(day, 0), told.get(day, 0))
-    return DailyCounts(users)
+    return DailyCounts(stock.archived_counts(days) | users)
