@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-
 @dataclass(frozen=True)
 class Fetched:
     """The pages that answer for one window of days.
@@ -62,7 +61,7 @@ def daily_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
 def user_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
     """Read rows of users on one day: dau and editor-language."""
     rows = [row for window in fetched for row in window.rows]
-    columns: dict[str, Any] = {"date": _repeated("date", fetched), **_user_columns(rows)}
+    columns: dict[str, Any] = {"date": _answered_day_of_each_row(fetched), **_user_columns(rows)}
     if "language" in table.columns:
         columns["language"] = list(map(attrgetter("language"), rows))
         columns["editor"] = list(map(attrgetter("editor"), rows))
@@ -70,50 +69,64 @@ def user_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
     return table.sort(_without_duplicates(_frame(table, columns), table))
 
 
-def period_frame(table: Table, fetched: Sequence[Fetched], periods: Sequence[DayRange]) -> pl.DataFrame:
-    """Read rows of users over windows, and add the windows of a period up to one row a user and period.
+def window_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
+    """Read rows of users over windows, one row a user and window."""
+    rows = [row for window in fetched for row in window.rows]
+    asked = pl.DataFrame(
+        {
+            "period_start": [window.asked.start for window in fetched],
+            "period_end": [window.asked.end for window in fetched],
+            "rows": [len(window.rows) for window in fetched],
+        },
+        schema={"period_start": pl.Date, "period_end": pl.Date, "rows": pl.Int64},
+    ).filter(pl.col("rows") > 0)
+    spans = asked.select(pl.col("period_start", "period_end").repeat_by("rows").explode())
+    columns: dict[str, Any] = {
+        **spans.to_dict(),
+        **_user_columns(rows),
+        "active_days": list(map(attrgetter("active_days"), rows)),
+        **_metric_columns(rows),
+    }
+    key = ["period_start", "period_end", "user_type", "user"]
+    return table.sort(_without_duplicates(_frame(table, columns), table, key=key))
+
+
+def sum_windows(
+    table: Table, frame: pl.DataFrame, windows: Sequence[DayRange], periods: Sequence[DayRange]
+) -> pl.DataFrame:
+    """Add the windows of each period up, to one row a user and period.
 
     A metric is null where the API left it out in any window of the period: a sum of the rest would
-    pass for the whole.
+    pass for the whole. Users are told apart without regard to case, and named as in their first window.
 
     Parameters
     ----------
     table : Table
         USER_ACTIVITY.
-    fetched : sequence of Fetched
+    frame : pl.DataFrame
+        One row a user and window.
+    windows : sequence of DayRange
         Disjoint windows, each within one period.
     periods : sequence of DayRange
         The period of each window, in the same order.
     """
-    rows = [row for window in fetched for row in window.rows]
-    columns: dict[str, Any] = {
-        "window": _repeated("window", fetched, values=range(len(fetched))),
-        **_user_columns(rows),
-        "active_days": list(map(attrgetter("active_days"), rows)),
-        **_metric_columns(rows),
-    }
-    windows = pl.DataFrame(
+    mapped = pl.DataFrame(
         {
-            "window": range(len(fetched)),
-            "period_start": [period.start for period in periods],
-            "period_end": [period.end for period in periods],
+            "period_start": [window.start for window in windows],
+            "period_end": [window.end for window in windows],
+            "whole_start": [period.start for period in periods],
+            "whole_end": [period.end for period in periods],
         },
-        schema={"window": pl.Int64, "period_start": pl.Date, "period_end": pl.Date},
+        schema=dict.fromkeys(("period_start", "period_end", "whole_start", "whole_end"), pl.Date),
     )
-    schema = {"window": pl.Int64} | {name: dtype for name, dtype in table.schema.items() if name in columns}
-    frame = pl.DataFrame(columns, schema=schema)
-    frame = _without_duplicates(frame, table, key=["window", "user_type", "user"])
-    summed = _summed_by_user(frame.join(windows, on="window", how="left"))
-    return table.sort(summed.select(table.schema.names()))
-
-
-def _summed_by_user(frame: pl.DataFrame) -> pl.DataFrame:
+    placed = table.sort(frame).join(mapped, on=["period_start", "period_end"], how="inner", maintain_order="left")
     metrics = [pl.when(pl.col(name).is_not_null().all()).then(pl.col(name).sum()).alias(name) for name in METRICS]
-    return (
-        frame.group_by("period_start", "period_end", "user_type", user_key().alias("key"), maintain_order=True)
+    summed = (
+        placed.with_columns(period_start="whole_start", period_end="whole_end")
+        .group_by("period_start", "period_end", "user_type", user_key().alias("key"), maintain_order=True)
         .agg(pl.col("user").first(), pl.col("active_days").sum(), *metrics)
-        .drop("key")
     )
+    return table.sort(summed.select(table.schema.names()))
 
 
 def user_key() -> pl.Expr:
@@ -125,13 +138,12 @@ def _frame(table: Table, columns: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=table.schema)
 
 
-def _repeated(name: str, fetched: Sequence[Fetched], *, values: Sequence[Any] | None = None) -> pl.Series:
-    """Return one value a row: the day (or another value) of the window that the row came in."""
-    values = [window.answered.start for window in fetched] if values is None else values
-    counts = [sum(len(page.rows) for page in window.pages) for window in fetched]
-    dtype = pl.Date if name == "date" else pl.Int64
-    once = pl.DataFrame({name: values, "rows": counts}, schema={name: dtype, "rows": pl.Int64})
-    return once.filter(pl.col("rows") > 0).select(pl.col(name).repeat_by("rows").explode()).to_series()
+def _answered_day_of_each_row(fetched: Sequence[Fetched]) -> pl.Series:
+    """Return one day a row: that of the answer in which the row came."""
+    days = [window.answered.start for window in fetched]
+    counts = [len(window.rows) for window in fetched]
+    once = pl.DataFrame({"date": days, "rows": counts}, schema={"date": pl.Date, "rows": pl.Int64})
+    return once.filter(pl.col("rows") > 0).select(pl.col("date").repeat_by("rows").explode()).to_series()
 
 
 def _user_columns(rows: list[Any]) -> dict[str, pl.Series]:
@@ -182,6 +194,8 @@ def fill_days(
     A day that is not safely published yet has a row only if the API has something to say of it,
     and a warning either way. A day that the API did not answer for has none.
     """
+    if not fetched:
+        return table.empty()
     values = [name for name in table.columns if name != "date"]
     every_day = pl.DataFrame({"date": pl.date_range(days.start, days.end, eager=True)})
     answered = [window.answered for window in fetched]

@@ -5,14 +5,18 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from augment_insights import tables
+from augment_insights.fetch.archived import Archived
 from augment_insights.fetch.columns import (
     Fetched,
     daily_frame,
     fill_days,
-    period_frame,
+    sum_windows,
     user_frame,
     warn_of_days,
+    window_frame,
 )
 from augment_insights.fetch.counts import counts_for_lists
 from augment_insights.periods import (
@@ -29,8 +33,6 @@ from augment_insights.transport import Client, wire
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
-
-    import polars as pl
 
 
 def dau_count(
@@ -97,10 +99,13 @@ def dau_count(
     """
     with _client(client) as asking:
         days = resolve_range(start_date, end_date, now=asking.now())
-        fetched = _fetch_ranges(asking, wire.DAU_COUNT, windows(days))
-        frame = daily_frame(tables.DAU_COUNT, fetched)
+        with Archived(asking, tables.DAU_COUNT) as archived:
+            gaps = archived.gaps(days)
+            fetched = _fetch_ranges(asking, wire.DAU_COUNT, archived.ranges(days), archived)
         warn_of_days(tables.DAU_COUNT, days, fetched, now=asking.now())
-        return fill_days(frame, tables.DAU_COUNT, days, fetched, now=asking.now())
+        frame = daily_frame(tables.DAU_COUNT, fetched)
+        filled = fill_days(frame, tables.DAU_COUNT, days, fetched, now=asking.now())
+        return archived.with_archived(filled, days, gaps)
 
 
 def dau(
@@ -160,9 +165,11 @@ def dau(
     """
     with _client(client) as asking:
         days = resolve_days(date, start_date, end_date, now=asking.now())
-        fetched = _fetch_days(asking, wire.DAU, days)
+        with Archived(asking, tables.DAU) as archived:
+            gaps = archived.gaps(days)
+            fetched = [answer for gap in gaps for answer in _fetch_days(asking, wire.DAU, gap, archived)]
         warn_of_days(tables.DAU, days, fetched, now=asking.now())
-        return user_frame(tables.DAU, fetched)
+        return archived.with_archived(user_frame(tables.DAU, fetched), days, gaps)
 
 
 def daily_usage(
@@ -205,10 +212,13 @@ def daily_usage(
     """
     with _client(client) as asking:
         days = resolve_range(start_date, end_date, now=asking.now())
-        fetched = _fetch_ranges(asking, wire.DAILY_USAGE, windows(days))
-        frame = daily_frame(tables.DAILY_USAGE, fetched)
+        with Archived(asking, tables.DAILY_USAGE) as archived:
+            gaps = archived.gaps(days)
+            fetched = _fetch_ranges(asking, wire.DAILY_USAGE, archived.ranges(days), archived)
         warn_of_days(tables.DAILY_USAGE, days, fetched, now=asking.now())
-        return fill_days(frame, tables.DAILY_USAGE, days, fetched, now=asking.now())
+        frame = daily_frame(tables.DAILY_USAGE, fetched)
+        filled = fill_days(frame, tables.DAILY_USAGE, days, fetched, now=asking.now())
+        return archived.with_archived(filled, days, gaps)
 
 
 def user_activity(
@@ -271,9 +281,14 @@ def user_activity(
         days = resolve_range(start_date, end_date, now=asking.now())
         wholes = [days] if every is None else calendar_periods(days, check_every(every))
         pieces = [(whole, window) for whole in wholes for window in windows(whole)]
-        fetched = _fetch_ranges(asking, wire.USER_ACTIVITY, [window for _, window in pieces])
+        with Archived(asking, tables.USER_ACTIVITY) as archived:
+            gaps = [window for _, window in pieces if archived.gaps(window)]
+            fetched = _fetch_ranges(asking, wire.USER_ACTIVITY, gaps, archived)
         warn_of_days(tables.USER_ACTIVITY, days, fetched, now=asking.now())
-        return period_frame(tables.USER_ACTIVITY, fetched, [whole for whole, _ in pieces])
+        kept = [archived.window(window) for _, window in pieces if window not in gaps]
+        by_window = pl.concat([*kept, window_frame(tables.USER_ACTIVITY, fetched)])
+        wholes_of_windows, all_windows = zip(*pieces, strict=True)
+        return sum_windows(tables.USER_ACTIVITY, by_window, all_windows, wholes_of_windows)
 
 
 def editor_language(
@@ -316,9 +331,11 @@ def editor_language(
     """
     with _client(client) as asking:
         days = resolve_days(date, start_date, end_date, now=asking.now())
-        fetched = _fetch_days(asking, wire.EDITOR_LANGUAGE, days)
+        with Archived(asking, tables.EDITOR_LANGUAGE) as archived:
+            gaps = archived.gaps(days)
+            fetched = [answer for gap in gaps for answer in _fetch_days(asking, wire.EDITOR_LANGUAGE, gap, archived)]
         warn_of_days(tables.EDITOR_LANGUAGE, days, fetched, now=asking.now())
-        return user_frame(tables.EDITOR_LANGUAGE, fetched)
+        return archived.with_archived(user_frame(tables.EDITOR_LANGUAGE, fetched), days, gaps)
 
 
 @contextmanager
@@ -331,26 +348,28 @@ def _client(client: Client | None) -> Iterator[Client]:
         yield own
 
 
-def _fetch_ranges(client: Client, endpoint: wire.Endpoint, ranges: Sequence[DayRange]) -> list[Fetched]:
+def _fetch_ranges(
+    client: Client, endpoint: wire.Endpoint, ranges: Sequence[DayRange], archived: Archived
+) -> list[Fetched]:
     with client.task(endpoint.name, len(ranges)):
-        return [
-            Fetched(
-                window,
-                client.pages(endpoint, start_date=window.start.isoformat(), end_date=window.end.isoformat()),
-            )
-            for window in ranges
-        ]
+        return [archived.keep(_fetch_range(client, endpoint, window)) for window in ranges]
 
 
-def _fetch_days(client: Client, endpoint: wire.Endpoint, days: DayRange) -> list[Fetched]:
+def _fetch_range(client: Client, endpoint: wire.Endpoint, window: DayRange) -> Fetched:
+    return Fetched(window, client.pages(endpoint, start_date=window.start.isoformat(), end_date=window.end.isoformat()))
+
+
+def _fetch_days(client: Client, endpoint: wire.Endpoint, days: DayRange, archived: Archived) -> list[Fetched]:
     """Fetch the answer of each day but those on which nobody was active, as far as that is known."""
     counts = counts_for_lists(client, endpoint, days)
     idle = [day for day in days if counts.is_idle(day)]
     active = [day for day in days if not counts.is_idle(day)]
     with client.task(endpoint.name, len(active)):
-        fetched = [_fetch_day(client, endpoint, day) for day in active]
+        fetched = [archived.keep(_fetch_day(client, endpoint, day)) for day in active]
         if idle and counts.fall_short(fetched):
-            fetched += [_fetch_day(client, endpoint, day) for day in idle]
+            fetched += [archived.keep(_fetch_day(client, endpoint, day)) for day in idle]
+        else:
+            archived.keep_idle(idle)
     return sorted(fetched, key=lambda answer: answer.asked)
 
 
