@@ -131,7 +131,17 @@ class Page:
         """
         return replace(self, _headlines=(*self._headlines, _Headline(label, _value_text(value), detail)))
 
-    def headline_rate(self, label: str, table: pl.DataFrame, rate: str, *, counts: tuple[str, str], unit: str) -> Page:
+    def headline_rate(
+        self,
+        label: str,
+        table: pl.DataFrame,
+        rate: str,
+        *,
+        counts: tuple[str, str],
+        unit: str,
+        change: pl.DataFrame | None = None,
+        than: str = "before",
+    ) -> Page:
         """Add a rate as a headline figure, with its interval and its two counts; without a denominator, "no data".
 
         Parameters
@@ -146,27 +156,28 @@ class Page:
             The columns of the numerator and the denominator.
         unit : str
             What they count.
+        change : pl.DataFrame, optional
+            ``analysis.compare`` with an earlier time: one row, or none. It is called higher or lower
+            only where the interval of the difference says so.
+        than : str
+            What that earlier time is called.
 
         Raises
         ------
         TableError
-            When a column is missing, or the table has several rows.
+            When a column is missing, or a table has several rows.
         """
         numerator, denominator = counts
         low, high = f"{rate}_low", f"{rate}_high"
-        require(columns_of(table), (rate, low, high, numerator, denominator), table=label)
-        if table.height > 1:
-            raise TableError(
-                f"A headline is one figure, and this table has {table.height} rows.",
-                table=label,
-                hint="filter it to one, or pool it: sum both counts, then divide.",
-            )
-        row = table.row(0, named=True) if table.height else dict.fromkeys(table.columns)
+        row = _only_row(table, (rate, low, high, numerator, denominator), label=label)
         if row[rate] is None:
             return self.headline(label, None)
-        interval = "" if row[low] is None else f"95% interval {row[low]:.1%} to {row[high]:.1%} · "
-        detail = f"{interval}{row[numerator]:,} of {row[denominator]:,} {unit}"
-        return self.headline(label, f"{row[rate]:.1%}", detail)
+        told = [f"{row[numerator]:,} of {row[denominator]:,} {unit}"]
+        if row[low] is not None:
+            told.insert(0, f"95% interval {row[low]:.1%} to {row[high]:.1%}")
+        if change is not None:
+            told.append(_change_text(_only_row(change, ("before", "verdict"), label=label), than))
+        return self.headline(label, f"{row[rate]:.1%}", " · ".join(part for part in told if part))
 
     def text(self, words: str) -> Page:
         """Add a paragraph of plain text, at this place of the page; a blank line starts another."""
@@ -275,6 +286,27 @@ class Page:
         )
         told = " · ".join([*self._badges(), *(["sample data"] if self.sample else [])])
         return f"<table><caption>{escape(self.title)} ({escape(told)})</caption>{rows}</table>"
+
+
+def _only_row(table: pl.DataFrame, needed: tuple[str, ...], *, label: str) -> dict[str, Any]:
+    """Return the one row of a table, all null when it has none."""
+    require(columns_of(table), needed, table=label)
+    if table.height > 1:
+        raise TableError(
+            f"A headline is one figure, and this table has {table.height} rows.",
+            table=label,
+            hint="filter it to one, or pool it: sum both counts, then divide.",
+        )
+    return table.row(0, named=True) if table.height else dict.fromkeys(table.columns)
+
+
+def _change_text(change: dict[str, Any], than: str) -> str:
+    """Say a change in the words of its verdict; nothing where there was nothing before."""
+    if change["before"] is None:
+        return ""
+    if change["verdict"] == "cannot tell":
+        return f"cannot be told from {than}"
+    return f"{change['verdict']} than {than}"
 
 
 def _svg_of(chart: theme.Chart, title: str) -> str:

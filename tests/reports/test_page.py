@@ -225,6 +225,27 @@ def test_a_headline_rate_comes_with_its_interval_and_counts() -> None:
         page.headline_rate("Rate", row.drop("r_low"), "r", counts=("a", "b"), unit="people")
 
 
+@pytest.mark.parametrize(
+    ("before", "verdict", "words"),
+    [
+        (0.2, "higher", " · higher than the week before"),
+        (0.4, "lower", " · lower than the week before"),
+        (0.3, "cannot tell", " · cannot be told from the week before"),
+        (None, "cannot tell", ""),
+    ],
+)
+def test_a_change_is_called_one_only_where_its_verdict_says_so(before: float | None, verdict: str, words: str) -> None:
+    """And nothing is said where there was nothing before, or no comparison at all."""
+    row = pl.DataFrame({"r": [0.3], "r_low": [0.2], "r_high": [0.4], "a": [30], "b": [100]})
+    change = pl.DataFrame({"before": [before], "verdict": [verdict]}, schema_overrides={"before": pl.Float64})
+    page = Page("T", population="people", as_of=None, range_asked="")
+    for compared, expected in ((change, words), (change.clear(), "")):
+        html = page.headline_rate(
+            "Rate", row, "r", counts=("a", "b"), unit="people", change=compared, than="the week before"
+        ).to_html()
+        assert f"95% interval 20.0% to 40.0% · 30 of 100 people{expected}" in Parsed(html).words
+
+
 def test_building_leaves_the_page_before_as_it_was(page: Page) -> None:
     """A notebook cell may be run twice without doubling a figure."""
     before = page.to_html()
