@@ -39,6 +39,7 @@ def active_users(
     activity : DataFrame, LazyFrame or UserDays
         ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``; one row or
         more a user and day, or a user and period that does not span a border of ``every``.
+        A LazyFrame is collected, because its last day must be known first.
     every : {"1d", "1w", "1mo", "1q"}
         The calendar period.
     by : str or sequence of str, optional
@@ -116,6 +117,7 @@ def rolling_active_users(
     activity : DataFrame, LazyFrame or UserDays
         ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
         active day.
+        A LazyFrame is collected, because its last day must be known first.
     windows : int or sequence of int
         The lengths in days.
     by : str or sequence of str, optional
@@ -185,6 +187,7 @@ def stickiness(
     activity : DataFrame, LazyFrame or UserDays
         ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
         active day.
+        A LazyFrame is collected, because its last day must be known first.
     window : int
         The length in days.
     user_type : {"person", "service_account", "all"}
@@ -263,6 +266,7 @@ def active_day_distribution(
     activity : DataFrame, LazyFrame or UserDays
         ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
         active day.
+        A LazyFrame is collected, because its last day must be known first.
     window : int
         The length in days; the window ends on the last day of the data.
     user_type : {"person", "service_account", "all"}

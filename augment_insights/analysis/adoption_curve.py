@@ -38,6 +38,7 @@ def adoption_curve(
     activity : DataFrame, LazyFrame or UserDays
         ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``; one row or
         more a user and day, or a user and period that does not span a border of ``every``.
+        A LazyFrame is collected, because its last day must be known first.
     every : {"1d", "1w", "1mo", "1q"}
         The calendar period.
     licences : int, DataFrame or LazyFrame, optional

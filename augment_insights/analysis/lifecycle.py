@@ -42,6 +42,7 @@ def lifecycle(
         ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``; one row or
         more a user and day, or a user and period that does not span a border of ``every``. Rows
         that lie in the look-back may span any length.
+        A LazyFrame is collected, because its last day must be known first.
     every : {"1d", "1w", "1mo", "1q"}
         The calendar period.
     lookback : int, optional

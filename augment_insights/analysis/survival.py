@@ -39,6 +39,7 @@ def survival(
     activity : DataFrame, LazyFrame or UserDays
         ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
         active day.
+        A LazyFrame is collected, because its last day must be known first.
     inactive_days : int
         How many whole days without activity make a silence.
     user_type : {"person", "service_account", "all"}
@@ -116,6 +117,7 @@ def time_to_first_use(
     activity : DataFrame, LazyFrame or UserDays
         ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
         active day.
+        A LazyFrame is collected, because its last day must be known first.
     roster : DataFrame or LazyFrame
         One row a licensed user: ``user``, ``licensed_from`` (Date), and ``licensed_to`` (Date,
         the last licensed day; null: open) if there is one. Users without a start, and active

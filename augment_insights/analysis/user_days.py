@@ -162,8 +162,8 @@ class OrderedDays:
     by : list of str
         The columns that make the groups; a user is followed in each group apart.
     groups : DataFrame
-        ``group`` (its number) and the ``by`` columns, in the order of the numbers; one group and
-        no other column when nothing is grouped by.
+        The ``by`` columns, one row a group in order; a group's number is its row. Without ``by``
+        it has no columns, and everybody is in group 0.
     users : DataFrame
         One row a user of a group: ``group``, ``user_key``, ``first`` and ``last`` (the user's
         first and last active day, in days since the frame's first).
@@ -290,6 +290,7 @@ class OrderedDays:
             .filter(
                 period_start(start, every) != period_start(end, every),
                 end >= pl.lit(self.first).dt.offset_by(f"{_check_lookback(lookback)}d"),
+                end <= pl.lit(self.last, dtype=pl.Date),
             )
             .select(start=start, end=end)
             .sort("start", "end")
@@ -307,18 +308,17 @@ class OrderedDays:
 
     def grid(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Repeat rows for each group, so that a group without activity is a zero and not a gap."""
-        return self.groups.select("group").join(rows, how="cross")
+        count = self.groups.height if self.by else 1
+        return pl.select(group=pl.int_range(count, dtype=pl.UInt32)).join(rows, how="cross")
 
     def as_table(self, frame: pl.DataFrame, table: Table, *, before: str) -> pl.DataFrame:
         """Return the columns of a table in order, the groups just before the first count, rows sorted."""
         names = list(table.columns)
         at = names.index(before)
-        named = frame.join(self.groups, on="group", how="left", maintain_order="left") if self.by else frame
-        groups = {name: self.groups.schema[name] for name in self.by}
-        dtypes = {name: table.schema[name] for name in names}
-        ordered = {**{n: dtypes[n] for n in names[:at]}, **groups, **{n: dtypes[n] for n in names[at:]}}
+        groups = [pl.lit(self.groups[name]).gather(pl.col("group")).alias(name) for name in self.by]
+        columns = [pl.col(name).cast(table.schema[name]) for name in names]
         keys = [*(name for name in table.key if name in names[:at]), "group"]
-        return named.sort(keys).select(pl.col(name).cast(dtype) for name, dtype in ordered.items())
+        return frame.sort(keys).select(*columns[:at], *groups, *columns[at:])
 
 
 def first_of_period(begin: pl.Expr) -> pl.Expr:
@@ -350,13 +350,7 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
     rows = select_users(source.activity.lazy().select(needed), user_type).filter(end <= pl.lit(last, dtype=pl.Date))
     day = end.to_physical() - (0 if first is None else first.toordinal() - _EPOCH)
     names = _days_of_names(rows.with_columns(__day=day).collect(), by, mixed=user_type == "all")
-    users = _one_row_a_user(names, by)
-    groups = pl.DataFrame({"group": [0]}, schema={"group": pl.UInt32})
-    if by:
-        groups = users.select(by).unique().sort(by, nulls_last=True).with_row_index("group")
-        users = users.join(groups, on=by, how="left", nulls_equal=True, maintain_order="left")
-    else:
-        users = users.with_columns(group=pl.lit(0, dtype=pl.UInt32))
+    users, groups = _numbered_groups(_one_row_a_user(names, by), by)
     days = pl.col("__days").list
     facts = users.select("group", "user_key", first=days.first(), last=days.last())
     return OrderedDays(source, by, groups, facts, _gaps(users), last)
@@ -368,7 +362,7 @@ def _hash_of(name: pl.Expr, seed: int) -> pl.Expr:
 
 
 def _days_of_names(rows: pl.DataFrame, by: list[str], *, mixed: bool) -> pl.DataFrame:
-    """Return one row a spelling of a name (and group): ``user, user_type, __days`` in order, and the ``by`` columns.
+    """Return one row a spelling of a name in a group: ``user, user_type, __days`` in order, and ``__by_`` columns.
 
     Rows come together by the hash of the name. A second hash, which must be one for each first,
     guards it: should two names ever share the first, the names themselves are compared.
@@ -379,10 +373,12 @@ def _days_of_names(rows: pl.DataFrame, by: list[str], *, mixed: bool) -> pl.Data
     spelling = [pl.col(fact).first().alias(f"__{fact}") for fact in ("user", "user_type")]
     hashed = rows.lazy().with_columns(__hash=_hash_of(name, 1), __guard=_hash_of(name, 2))
     found = (
-        hashed.group_by("__hash", *groups).agg(*spelling, days.alias("__days"), guard=pl.col("__guard").sum()).collect()
+        hashed.group_by("__hash", *groups)
+        .agg(*spelling, days.alias("__days"), __guard=pl.col("__guard").sum())
+        .collect()
     )
     one_name = _hash_of(pl.col("__user").cast(pl.String), 2) * pl.col("__days").list.len().cast(pl.UInt64)
-    if found.select((pl.col("guard") != one_name).any()).item():
+    if found.select((pl.col("__guard") != one_name).any()).item():
         names = rows.lazy().with_columns(__name=name)
         found = names.group_by("__name", *groups).agg(*spelling, days.alias("__days")).collect()
     return found.select(
@@ -394,7 +390,7 @@ def _days_of_names(rows: pl.DataFrame, by: list[str], *, mixed: bool) -> pl.Data
 
 
 def _one_row_a_user(names: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Bring the spellings of one user together: ``user_key``, ``__days`` in order, and the ``by`` columns.
+    """Bring the spellings of one user together: ``user_key``, ``__days`` in order, and ``__by_`` columns.
 
     Grouped by ``user``, a user's group is named by the first of the spellings in the alphabet.
     """
@@ -404,7 +400,17 @@ def _one_row_a_user(names: pl.DataFrame, by: list[str]) -> pl.DataFrame:
         keyed = keyed.with_columns(pl.col("__by_user").min().over("user_key"))
     if keyed.select("user_key", *groups).is_duplicated().any():
         keyed = keyed.group_by("user_key", *groups).agg(pl.col("__days").explode().sort())
-    return keyed.select("user_key", "__days", *(pl.col(f"__by_{column}").alias(column) for column in by))
+    return keyed.select("user_key", "__days", *groups)
+
+
+def _numbered_groups(users: pl.DataFrame, by: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the groups their numbers, in order: users with ``group``, and the ``by`` columns of each number."""
+    if not by:
+        return users.with_columns(group=pl.lit(0, dtype=pl.UInt32)), pl.DataFrame()
+    columns = [f"__by_{column}" for column in by]
+    groups = users.select(columns).unique().sort(columns, nulls_last=True)
+    numbered = users.join(groups.with_row_index("group"), on=columns, how="left", nulls_equal=True)
+    return numbered, groups.rename(dict(zip(columns, by, strict=True)))
 
 
 def _gaps(users: pl.DataFrame) -> pl.DataFrame:

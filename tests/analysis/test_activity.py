@@ -126,6 +126,22 @@ def test_groups_stand_before_the_count_and_have_every_period(
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["group", "label", "day", "users", "user_key", "gap", "first", "cohort_label"])
+def test_a_group_may_have_any_name(make_activity: Callable[..., pl.DataFrame], name: str) -> None:
+    """No name of a column is taken but those of the result."""
+    activity = make_activity({"ada@x.io": [0, 7], "bob@x.io": [7]}).with_columns(
+        pl.Series(name, ["red", "blue", "red"]), team=pl.Series(["red", "blue", "red"])
+    )
+    for question in (
+        analysis.active_users,
+        lambda frame, by: analysis.rolling_active_users(frame, by=by),
+        lambda frame, by: analysis.lifecycle(frame, by=by),
+        lambda frame, by: analysis.cohort_retention(frame, by=by, kind="unbounded"),
+        lambda frame, by: analysis.cohort_retention(frame, by=by, cohort="recurring"),
+    ):
+        assert question(activity, by=name).equals(question(activity, by="team").rename({"team": name}))
+
+
 def test_several_columns_group_together_and_null_is_a_group(make_activity: Callable[..., pl.DataFrame]) -> None:
     """by=[...] makes one group of each combination that occurs; a missing value is one of them."""
     activity = make_activity({"ada@x.io": [0], "bob@x.io": [0], "cyd@x.io": [0]}).with_columns(
@@ -295,7 +311,7 @@ def test_as_of_leaves_later_rows_out(make_activity: Callable[..., pl.DataFrame])
         analysis.adoption_curve, analysis.lifecycle, analysis.cohort_retention, analysis.survival,
     ):  # fmt: skip
         assert question(activity, as_of="2026-01-09").equals(question(early, as_of=date(2026, 1, 9)))
-    assert analysis.active_users(activity, as_of="2026-01-01").is_empty()
+        assert question(activity, as_of="2026-01-01").is_empty()
 
 
 def test_weekly_rows_answer_weeks_and_not_days() -> None:
