@@ -243,8 +243,8 @@ def resolve_days(
     if day is not None and ranged:
         raise DateRangeError(
             "date cannot go together with start_date or end_date. Hint: give one day, or a range.",
-            start=str(start_date),
-            end=str(end_date),
+            start=start_date,
+            end=end_date,
         )
     if ranged:
         return resolve_range(start_date, end_date, now=now)

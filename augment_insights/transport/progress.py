@@ -40,7 +40,11 @@ def choose_style(progress: bool | str | None) -> Style:  # noqa: FBT001 (the set
     if wanted in STYLES:
         return cast("Style", wanted)
     if wanted is True or not wanted:
-        return "bar" if sys.stderr.isatty() or in_notebook() else "lines"
+        if in_notebook():
+            return "bar"
+        if sys.stderr is None:  # a program without a console
+            return "off"
+        return "bar" if sys.stderr.isatty() else "lines"
     raise ConfigurationError(
         f"progress={wanted!r} is not a way to show progress.{did_you_mean(str(wanted), STYLES)}",
         setting=PROGRESS_VARIABLE,
