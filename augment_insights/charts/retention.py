@@ -169,7 +169,7 @@ def _heat_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.Laye
         "retention_rate:Q",
         title="Still active",
         scale=alt.Scale(domain=[0, 1], scheme="cividis"),
-        legend=alt.Legend(format="%", orient="bottom", gradientLength=200),
+        legend=alt.Legend(format="%", orient="bottom", gradientLength=200, values=[0, 0.25, 0.5, 0.75, 1]),
     )
     known = base.mark_rect(cornerRadius=2).encode(color=color, tooltip=tooltip)
     unknown = base.mark_rect(cornerRadius=2, color=LIGHT.ghost).encode(tooltip=tooltip)

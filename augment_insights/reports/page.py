@@ -305,7 +305,7 @@ def _change_text(change: dict[str, Any], than: str) -> str:
     if change["before"] is None:
         return ""
     if change["verdict"] == "cannot tell":
-        return f"cannot be told from {than}"
+        return f"cannot be told apart from {than}"
     return f"{change['verdict']} than {than}"
 
 

@@ -230,7 +230,7 @@ def test_a_headline_rate_comes_with_its_interval_and_counts() -> None:
     [
         (0.2, "higher", " · higher than the week before"),
         (0.4, "lower", " · lower than the week before"),
-        (0.3, "cannot tell", " · cannot be told from the week before"),
+        (0.3, "cannot tell", " · cannot be told apart from the week before"),
         (None, "cannot tell", ""),
     ],
 )
