@@ -279,6 +279,12 @@ class Client:
         self._open()
         return self._shown.task(label, requests, is_forecast=is_forecast)
 
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody sits before a terminal or a notebook and wants to see how it goes."""
+        self._open()
+        return self._shown.is_watched
+
     def announce(self, message: object) -> None:
         """Show something to whoever watches: in a notebook as it shows itself there, in a terminal as text."""
         self._open()
@@ -288,6 +294,13 @@ class Client:
         """Return what the cache has of an answer; nothing is sent, and nothing counted or shown."""
         self._open()
         return look(endpoint, params, find=self._find, now=datetime.now(UTC))
+
+    def forget(self, endpoint: Endpoint, **params: str) -> None:
+        """Drop an answer from the cache, so that it is asked for again: a walk renews what follows an old first page."""
+        self._open()
+        first = self._find(endpoint, endpoint.sized(params))
+        if first is not None and first.cache_key:
+            self._forget([first.cache_key])
 
     def pages(self, endpoint: Endpoint, **params: str) -> list[Page]:
         """Return all pages of one answer, from one snapshot of the data.

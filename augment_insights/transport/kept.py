@@ -52,7 +52,7 @@ def look(
     now : datetime
         When the missing pages would be asked for: pages from before a publication cannot be gone on with.
     """
-    sized = dict(params) if endpoint.page_size is None else {**params, "page_size": str(endpoint.page_size)}
+    sized = endpoint.sized(params)
     walked = Walk(endpoint)
     answer = find(endpoint, sized)
     try:

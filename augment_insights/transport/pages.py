@@ -184,9 +184,7 @@ def _walk_once(
     forget: Callable[[list[str]], None],
     expect_more: Callable[[], None],
 ) -> None:
-    sized = (
-        dict(params) if walked.endpoint.page_size is None else {**params, "page_size": str(walked.endpoint.page_size)}
-    )
+    sized = walked.endpoint.sized(params)
     answer = ask(walked.endpoint, sized)
     while cursor := walked.add(answer):
         expect_more()

@@ -186,6 +186,10 @@ class Endpoint:
     page: type[Page]
     page_size: int | None = None
 
+    def sized(self, params: Mapping[str, str]) -> dict[str, str]:
+        """Return a question with the largest page size, where the endpoint has pages."""
+        return dict(params) if self.page_size is None else {**params, "page_size": str(self.page_size)}
+
     @property
     def row(self) -> type[msgspec.Struct]:
         """What one row of an answer is."""
