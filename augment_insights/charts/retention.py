@@ -136,21 +136,26 @@ def _cells(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _heat_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.LayerChart:
-    load_altair()
+def _tooltip(noun: str) -> list[alt.Tooltip]:
+    """Return what a cell tells: its rate never without both counts and the interval."""
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
-    rate = alt.Tooltip("retention_rate:Q", title="Retention rate", format=".1%")
-    tooltip = [
+    return [
         alt.Tooltip("row:N", title=f"First {noun} · users"),
         alt.Tooltip("period:O", title=f"{noun.capitalize()}s since"),
-        rate,
+        alt.Tooltip("retention_rate:Q", title="Retention rate", format=".1%"),
         alt.Tooltip("retained_users:Q", title="Retained users", format=",d"),
         alt.Tooltip("cohort_users:Q", title="Cohort users", format=",d"),
         alt.Tooltip("retention_rate_low:Q", title="Interval from", format=".1%"),
         alt.Tooltip("retention_rate_high:Q", title="Interval to", format=".1%"),
         alt.Tooltip("state:N", title=noun.capitalize()),
     ]
+
+
+def _heat_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.LayerChart:
+    load_altair()
+    import altair as alt  # noqa: PLC0415 (see load_altair)
+
     # The domains are told, not found: a row or column without a single cell to draw keeps its place.
     names, numbers = (drawn[column].unique(maintain_order=True).to_list() for column in ("row", "period"))
     rows_scale, columns_scale = (alt.Scale(domain=domain, paddingInner=0.04) for domain in (names, sorted(numbers)))
@@ -171,8 +176,8 @@ def _heat_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.Laye
         scale=alt.Scale(domain=[0, 1], scheme="cividis"),
         legend=alt.Legend(format="%", orient="bottom", gradientLength=200, values=[0, 0.25, 0.5, 0.75, 1]),
     )
-    known = base.mark_rect(cornerRadius=2).encode(color=color, tooltip=tooltip)
-    unknown = base.mark_rect(cornerRadius=2, color=LIGHT.ghost).encode(tooltip=tooltip)
+    known = base.mark_rect(cornerRadius=2).encode(color=color, tooltip=_tooltip(noun))
+    unknown = base.mark_rect(cornerRadius=2, color=LIGHT.ghost).encode(tooltip=_tooltip(noun))
     ink = alt.when(alt.datum.retention_rate < _DARK_BELOW).then(alt.value("white")).otherwise(alt.value("#111111"))
     rates = base.mark_text(fontSize=12).encode(text=alt.Text("retention_rate:Q", format=".0%"), color=ink)
     has_rate = "isValid(datum.retention_rate)"
