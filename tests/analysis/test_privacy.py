@@ -1,0 +1,192 @@
+"""Privacy: pseudonyms that hold through a report, and groups too small to be shown."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from augment_insights import analysis
+from augment_insights.errors import ConfigurationError, TableError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+few = settings(max_examples=60, deadline=None)
+
+
+def users(*names: str | None, kind: str = "person") -> pl.DataFrame:
+    return pl.DataFrame({"user": list(names), "user_type": [kind] * len(names), "n": list(range(len(names)))})
+
+
+def test_a_pseudonym_is_a_keyed_hash_of_the_name() -> None:
+    """BLAKE2b of the lower-case name under the (hashed) key, computed a second time here."""
+    secret = hashlib.blake2b(b"secret").digest()
+    expected = hashlib.blake2b(b"person:ada@x.io", key=secret, digest_size=16).hexdigest()[:8]
+    assert analysis.pseudonymise(users("Ada@x.io"), "secret")["user"].to_list() == [f"user-{expected}"]
+    assert analysis.pseudonymise(users("ada@x.io"), b"secret")["user"].to_list() == [f"user-{expected}"]
+
+
+def test_a_user_has_one_pseudonym_through_a_report() -> None:
+    """Activity, roster (without user_type) and a LazyFrame agree; bots, and people of that name, differ."""
+    activity = analysis.pseudonymise(users("Ada@x.io", "bob@x.io", "ada@x.io"), "k")["user"]
+    roster = analysis.pseudonymise(pl.DataFrame({"user": ["bob@x.io", "ADA@x.io"]}), "k")["user"]
+    lazy = analysis.pseudonymise(users("bob@x.io").lazy(), "k")
+    assert activity[0] == activity[2] == roster[1]
+    assert activity[1] == roster[0] == lazy.collect()["user"][0]
+    assert isinstance(lazy, pl.LazyFrame)
+    bot = analysis.pseudonymise(users("ada@x.io", kind="service_account"), "k")["user"][0]
+    assert bot.startswith("bot-")
+    assert bot.removeprefix("bot-") != activity[0].removeprefix("user-")
+
+
+def test_another_key_is_another_name() -> None:
+    """Two reports with two keys cannot be laid beside each other; digits lengthen the same pseudonym."""
+    first, second = (analysis.pseudonymise(users("ada@x.io"), key)["user"][0] for key in ("one", "two"))
+    assert first != second
+    assert analysis.pseudonymise(users("ada@x.io"), "one", digits=12)["user"][0].startswith(first)
+
+
+def test_rows_and_other_columns_stay() -> None:
+    """Order, other columns and missing names are as before; the frame given is not changed."""
+    frame = users("bob@x.io", None, "ada@x.io")
+    hidden = analysis.pseudonymise(frame, "k")
+    assert hidden["n"].to_list() == [0, 1, 2]
+    assert hidden["user"][1] is None
+    assert frame["user"].to_list() == ["bob@x.io", None, "ada@x.io"]
+    assert analysis.pseudonymise(frame.clear(), "k").schema == frame.schema
+
+
+def test_a_shared_pseudonym_is_refused() -> None:
+    """Two people under one pseudonym would be one person: an error, until more digits are asked for.
+
+    Among 200,000 names about five pairs share 32 bits; without one the chance is 1 in 100.
+    """
+    many = pl.DataFrame({"user": [f"user{n}@x.io" for n in range(200_000)]})
+    with pytest.raises(TableError, match="pass digits=12"):
+        analysis.pseudonymise(many, "k")
+    assert analysis.pseudonymise(many, "k", digits=16)["user"].n_unique() == 200_000
+
+
+def test_a_key_is_needed_and_never_shown() -> None:
+    """No key, no pseudonyms; the error of a bad call does not repeat the key."""
+    with pytest.raises(ConfigurationError, match=r"secrets\.token_hex"):
+        analysis.pseudonymise(users("ada@x.io"), "")
+    with pytest.raises(TableError) as caught:
+        analysis.pseudonymise(pl.DataFrame({"usr": ["ada@x.io"]}), "hunter2")
+    assert "hunter2" not in str(caught.value)
+    with pytest.raises(ValueError, match="digits"):
+        analysis.pseudonymise(users("ada@x.io"), "k", digits=4)
+
+
+# ---- small groups ----
+
+
+def teams(sizes: list[int | None], **more: object) -> pl.DataFrame:
+    frame = pl.DataFrame({"team": [f"t{n:02}" for n in range(len(sizes))], "users": sizes})
+    return frame.with_columns(pl.lit(value).alias(name) for name, value in {"rate": 0.5, **more}.items())
+
+
+def hidden_of(sizes: list[int | None], **more: int) -> list[int]:
+    """Return which rows are hidden."""
+    table = analysis.suppress_small_groups(teams(sizes), by="team", **more)
+    return [n for n, flag in enumerate(table["is_suppressed"]) if flag]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "hidden"),
+    [
+        ([9, 5, 7], []),  # none is small
+        ([9, 4, 7], [1, 2]),  # one is: the next smallest goes too
+        ([9, 4, 3, 7], [1, 2]),  # two are: neither can be found by subtraction
+        ([4], [0]),  # alone: there is nothing to subtract from
+        ([6, 4, 6, 6], [0, 1]),  # of equals, the first by name
+        ([0, 40, 50], [0, 1]),  # nobody is fewer than five
+        ([None, 8, 9], [0, 1]),  # an unknown size is not known to be enough
+    ],
+)
+def test_which_groups_are_hidden(sizes: list[int | None], hidden: list[int]) -> None:
+    """Each case by hand, with five people as the least."""
+    assert hidden_of(sizes) == hidden
+
+
+def test_hidden_numbers_are_null_and_names_stay() -> None:
+    """All numbers of a hidden row go; its group, its period and what is not a number stay; rows keep their order."""
+    frame = teams([3, 90, 2], period_start=date(2026, 1, 5), is_complete=True)
+    table = analysis.suppress_small_groups(frame.lazy(), by="team")
+    assert table.columns == [*frame.columns, "is_suppressed"]
+    assert table.rows() == [
+        ("t00", None, None, date(2026, 1, 5), True, True),
+        ("t01", 90, 0.5, date(2026, 1, 5), True, False),
+        ("t02", None, None, date(2026, 1, 5), True, True),
+    ]
+    assert table.drop("is_suppressed").schema == frame.schema
+
+
+def test_each_period_is_a_slice_of_its_own() -> None:
+    """A small group in one week hides a second one in that week only."""
+    weeks = pl.concat([teams([3, 8, 9], week="a"), teams([7, 8, 9], week="b")])
+    assert analysis.suppress_small_groups(weeks, by="team")["is_suppressed"].to_list() == [
+        *[True, True, False],
+        *[False, False, False],
+    ]
+
+
+def test_a_margin_of_two_columns_does_not_give_a_cell_away() -> None:
+    """With teams and languages, each team and each language has no hidden cell alone (a 2 x 2 is hidden whole)."""
+    cells = pl.DataFrame(
+        {"team": ["A", "A", "B", "B"], "language": ["C", "Go", "C", "Go"], "users": [2, 20, 30, 40], "rate": [0.1] * 4}
+    )
+    assert analysis.suppress_small_groups(cells, by=["team", "language"])["is_suppressed"].all()
+
+
+@few
+@given(st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from("wxyz"), st.integers(0, 12)), max_size=16))
+def test_no_hidden_group_can_be_found_by_subtraction(cells: list[tuple[str, str, int]]) -> None:
+    """Everything small is hidden, and no row, column or whole has exactly one hidden cell among shown ones."""
+    unique = {cell[:2]: cell for cell in cells}
+    frame = pl.DataFrame(
+        list(unique.values()), schema={"team": pl.String, "language": pl.String, "users": pl.Int64}, orient="row"
+    )
+    table = analysis.suppress_small_groups(frame, by=["team", "language"])
+    assert table.filter(pl.col("users") < 5).is_empty()
+    flags = list(zip(table["team"], table["language"], table["is_suppressed"], strict=True))
+    for axis in (lambda cell: cell[0], lambda cell: cell[1], lambda _cell: ""):
+        for _, found in groupby(sorted(flags, key=axis), key=axis):
+            line = [flag for *_, flag in found]
+            assert sum(line) != 1 or len(line) == 1
+    again = analysis.suppress_small_groups(frame.reverse(), by=["team", "language"])
+    assert again.sort("team", "language").equals(table.sort("team", "language"))
+
+
+def test_the_size_is_the_population(make_usage: Callable[..., pl.DataFrame]) -> None:
+    """Adoption hides by licensed users, acceptance by users; another column can be named."""
+    both = teams([9, 9]).with_columns(licensed_users=pl.Series([2, 3]))
+    assert analysis.suppress_small_groups(both, by="team")["is_suppressed"].all()
+    assert not analysis.suppress_small_groups(both, by="team", people="users")["is_suppressed"].any()
+    counts = {"completions_count": 4, "completions_accepted": 2}
+    rates = analysis.acceptance_rate(
+        make_usage(*({"user": f"u{n}", "team": "A", **counts} for n in range(4))), by="team"
+    )
+    assert analysis.suppress_small_groups(rates, by="team")["acceptance_rate"].to_list() == [None]
+    shown = analysis.suppress_small_groups(rates, by="team", min_group_size=4)
+    assert shown["acceptance_rate"].to_list() == [0.5]
+
+
+def test_a_table_without_people_is_refused() -> None:
+    """Nothing is shown by accident: no column of people, no group, no size, each is an error."""
+    frame = teams([9]).rename({"users": "seats"})
+    with pytest.raises(TableError, match="counts people"):
+        analysis.suppress_small_groups(frame, by="team")
+    with pytest.raises(TableError, match="did you mean 'seats'"):
+        analysis.suppress_small_groups(frame, by="team", people="seat")
+    with pytest.raises(ValueError, match="names no column"):
+        analysis.suppress_small_groups(teams([9]), by=[])
+    with pytest.raises(ValueError, match="min_group_size"):
+        analysis.suppress_small_groups(teams([9]), by="team", min_group_size=0)
