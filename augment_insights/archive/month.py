@@ -33,6 +33,7 @@ MANIFEST_SCHEMA = pl.Schema(
         "rows": pl.Int64(),
         "users": pl.Int64(),
         "fetched_at": pl.Datetime("us", "UTC"),
+        "checked_at": pl.Datetime("us", "UTC"),
         "version": pl.Int64(),
         "confirmed": pl.Int64(),
         **dict.fromkeys(TOTALS, pl.Int64()),
@@ -56,8 +57,8 @@ class Entry:
         The day or window.
     rows, users : int
         How many rows and distinct users; users is None in tables without users.
-    fetched_at : datetime
-        When the API said it.
+    fetched_at, checked_at : datetime
+        When the API first said so, and when it last did.
     version : int
         1, and one more each time the API said otherwise.
     confirmed : int
@@ -70,6 +71,7 @@ class Entry:
     rows: int
     users: int | None
     fetched_at: datetime
+    checked_at: datetime
     version: int
     confirmed: int
     totals: dict[str, int | None]
@@ -82,6 +84,7 @@ class Entry:
             "rows": self.rows,
             "users": self.users,
             "fetched_at": self.fetched_at.astimezone(UTC).isoformat(),
+            "checked_at": self.checked_at.astimezone(UTC).isoformat(),
             "version": self.version,
             "confirmed": self.confirmed,
             "totals": self.totals,
@@ -95,6 +98,7 @@ class Entry:
             rows=said["rows"],
             users=said["users"],
             fetched_at=datetime.fromisoformat(said["fetched_at"]),
+            checked_at=datetime.fromisoformat(said["checked_at"]),
             version=said["version"],
             confirmed=said["confirmed"],
             totals=said["totals"],
@@ -109,6 +113,7 @@ class Entry:
             "rows": self.rows,
             "users": self.users,
             "fetched_at": self.fetched_at,
+            "checked_at": self.checked_at,
             "version": self.version,
             "confirmed": self.confirmed,
             **self.totals,
@@ -164,6 +169,7 @@ def summarise(
             rows=(row := found.get(span, nothing))["rows"],
             users=row["users"] if has_users else None,
             fetched_at=fetched_at,
+            checked_at=fetched_at,
             version=1,
             confirmed=0,
             totals={name: row[name] for name in totals},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from html import escape
 from pathlib import Path
@@ -151,9 +152,10 @@ class Archive:
         -------
         pl.DataFrame
             One row a table and day (user_activity: window), by table and start: ``table``, ``start``,
-            ``end``, ``rows``, ``users``, ``fetched_at`` (UTC), ``version``, ``confirmed`` (how often it
-            was asked again and said the same), ``user_count``, ``active_days`` and the sixteen metrics as
-            sums of the day (Int64), null where the table does not have them.
+            ``end``, ``rows``, ``users``, ``fetched_at`` and ``checked_at`` (UTC, when the API first and last
+            said so), ``version``, ``confirmed`` (how often it was asked again and said the same),
+            ``user_count``, ``active_days`` and the sixteen metrics as sums of the day (Int64), null where
+            the table does not have them.
         """
         tables = list(ENDPOINT_TABLES.values()) if table is None else [_table(table)]
         lines = [(each.name, entry) for each in tables for entry in self._entries(each).values()]
@@ -291,7 +293,7 @@ class Archive:
         """Keep whole days: all rows of each, and that a day without rows was fetched.
 
         A day that is kept already and now reads otherwise is replaced; what it was is kept beside as an
-        older version.
+        older version. An answer that is older than what is kept changes nothing.
 
         Parameters
         ----------
@@ -388,6 +390,9 @@ class Archive:
         """Put days into one month's file, and return those that read otherwise than before."""
         key = span_columns(table)
         before = read_entries(path)
+        spans = [span for span in spans if span not in before or before[span].checked_at <= fetched_at]
+        if not spans:
+            return []
         kept = scan_rows(table, [path]).collect() if before else stored_schema(table).to_frame()
         chosen = of_days(table, spans)
         new = stored.join(chosen, on=key, how="semi", maintain_order="left")
@@ -577,6 +582,6 @@ def _rows_of(table: Table, rows: pl.DataFrame, span: DayRange) -> pl.DataFrame:
 
 def _following(before: Entry, now: Entry, *, same: bool) -> Entry:
     """Return the manifest's line of a day that was asked again."""
-    version = before.version if same else before.version + 1
-    confirmed = before.confirmed + 1 if same else 0
-    return Entry(now.days, now.rows, now.users, now.fetched_at, version, confirmed, now.totals)
+    if same:
+        return replace(before, checked_at=now.checked_at, confirmed=before.confirmed + 1)
+    return replace(now, version=before.version + 1)

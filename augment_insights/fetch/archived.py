@@ -53,11 +53,23 @@ class Archived:
         Who asks.
     table : Table
         What is fetched.
+    renew : bool
+        Days that are archived are replaced where they read otherwise now.
+
+    Attributes
+    ----------
+    moved : list of DayRange
+        Days that were archived, and read otherwise.
+    kept : int
+        Days or windows that were committed.
     """
 
-    def __init__(self, client: Client, table: Table) -> None:
+    def __init__(self, client: Client, table: Table, *, renew: bool = False) -> None:
+        self.moved: list[DayRange] = []
+        self.kept = 0
         self._client = client
         self._table = table
+        self._renew = renew
         self._archive = open_archive(client)
         self._pending: list[Fetched] = []
         self._pending_pages = 0
@@ -137,20 +149,22 @@ class Archived:
             by_moment.setdefault(said_at(answer, now=self._client.now()), []).append(answer)
         for moment, answers in sorted(by_moment.items()):
             spans, frame = settled_rows(self._table, answers, last=self._archive.last_settled_day(moment))
-            new = [span for span in spans if not self._archive.has(self._table.name, span)]
-            self._add(frame, new, said_at=moment)
+            if not self._renew:
+                spans = [span for span in spans if not self._archive.has(self._table.name, span)]
+            self._add(frame, spans, said_at=moment)
 
     def _add(self, frame: pl.DataFrame, spans: list[DayRange], *, said_at: datetime) -> None:
         if self._archive is None or not spans:
             return
         try:
-            self._archive.add(
+            self.moved += self._archive.add(
                 self._table.name,
                 rows_of(self._table, frame, spans),
                 spans,
                 origin=self._client.base_url,
                 fetched_at=said_at,
             )
+            self.kept += len(spans)
         except OSError as error:
             warnings.warn(
                 f"{self._table.name}: what was fetched could not be put into the archive {self._archive.path} "

@@ -296,11 +296,11 @@ class Client:
         return look(endpoint, params, find=self._find, now=datetime.now(UTC))
 
     def forget(self, endpoint: Endpoint, **params: str) -> None:
-        """Drop an answer from the cache, so that it is asked for again: a walk renews what follows an old first page."""
+        """Drop an answer from the cache, so that it is asked for again."""
         self._open()
         first = self._find(endpoint, endpoint.sized(params))
         if first is not None and first.cache_key:
-            self._forget([first.cache_key])
+            self._forget([first.cache_key])  # the walk renews the pages that follow an old first one
 
     def pages(self, endpoint: Endpoint, **params: str) -> list[Page]:
         """Return all pages of one answer, from one snapshot of the data.
