@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment_insights import Client, fetch
@@ -142,6 +142,7 @@ def test_no_stderr_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None
         assert fetch.dau_count("2026-03-01", "2026-03-02", client=client).height == 2
 
 
+@settings(deadline=None, max_examples=100)
 @given(st.floats(0, 1e6))
 def test_a_length_of_time_reads_back(seconds: float) -> None:
     """Hours, minutes and seconds add up to the time, to the second (to the minute beyond an hour)."""

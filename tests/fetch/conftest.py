@@ -1,0 +1,63 @@
+"""An API within the test: it answers from a list, a function or a file, and writes down what it was asked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from augment_insights import Client
+from augment_insights.transport.clock import Clock
+
+
+class At(Clock):
+    """One moment, for ever; waits take no time."""
+
+    def __init__(self, moment: datetime) -> None:
+        self.moment = moment
+
+    def now(self) -> datetime:
+        """Return the moment."""
+        return self.moment
+
+    def sleep(self, seconds: float) -> None:
+        """Go on at once."""
+
+
+Answer = Callable[[str, dict[str, str]], Any]
+
+
+class ScriptedApi:
+    """Calls ``answer(path, parameters)`` for a body: an object for JSON, or bytes as they are."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.asked: list[tuple[str, dict[str, str]]] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        """Answer as a WSGI application."""
+        path = environ["PATH_INFO"].removeprefix("/analytics/v0/")
+        parameters = dict(parse_qsl(environ["QUERY_STRING"]))
+        self.asked.append((path, parameters))
+        body = self.answer(path, parameters)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [body if isinstance(body, bytes) else json.dumps(body).encode()]
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., tuple[Client, ScriptedApi]]]:
+    """Make clients of an API that answers as told, at noon (UTC) of 10 March 2026 unless told."""
+    made: list[Client] = []
+
+    def make(answer: Answer, now: datetime = datetime(2026, 3, 10, 12, tzinfo=UTC)) -> tuple[Client, ScriptedApi]:
+        api = ScriptedApi(answer)
+        made.append(Client("a-token-of-tests", base_url="https://t.invalid", cache=False, clock=At(now), app=api))
+        return made[-1], api
+
+    yield make
+    for client in made:
+        client.close()
