@@ -575,10 +575,10 @@ def test_over_the_limit_is_429_and_says_how_long(serving: Mount, ask: Ask):
 
 
 def get(url: str) -> tuple[int, Any]:
-    request = urllib.request.Request(  # noqa: S310 (our own server, over http)
+    request = urllib.request.Request(
         url, headers={"Authorization": "Bearer t"}
     )
-    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 (as above)
+    with urllib.request.urlopen(request, timeout=10) as response:
         return response.status, json.load(response)
 
 
