@@ -23,10 +23,14 @@ NOUN = {"1d": "day", "1w": "week", "1mo": "month", "1q": "quarter"}
 MAX_LINES = len(CATEGORIES)
 """More lines than colours cannot be told apart."""
 
+MAX_ROWS = 40
+"""More rows than this do not fit on a page."""
+
 # strftime would follow the machine's language.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _TICKS = 9
+_HALF_PERCENT = 0.005
 _WEEK = 7
 
 
@@ -40,6 +44,17 @@ def day_text(day: date) -> str:
     '1 Mar 2026'
     """
     return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def share_text(share: float) -> str:
+    """Write a share in per cent, so that little is not read as nothing.
+
+    Examples
+    --------
+    >>> share_text(0.354), share_text(0.002), share_text(0.0)
+    ('35%', '<1%', '0%')
+    """
+    return "<1%" if 0 < share < _HALF_PERCENT else f"{share:.0%}"
 
 
 def subtitle(*, population: str, data_to: date | None, sample: bool, note: str = "") -> str:
@@ -105,6 +120,13 @@ def with_group(frame: pl.DataFrame, known: Sequence[str]) -> pl.DataFrame:
     return frame.with_columns(pl.concat_str(words, separator=" · ").alias("group"))
 
 
+def distinct(column: str) -> pl.Expr:
+    """Return labels that differ from one another, so that no two rows of a chart fall into one."""
+    again = pl.int_range(pl.len()).over(column)
+    number = pl.format("{} ({})", column, again + 1)
+    return pl.when(again > 0).then(number).otherwise(column).alias(column)
+
+
 def largest_groups(frame: pl.DataFrame, *, size: str, most: int) -> tuple[pl.DataFrame, str]:
     """Keep the groups with most of ``size`` when there are too many to draw, and say so."""
     totals = frame.group_by("group").agg(pl.col(size).sum()).sort(size, "group", descending=[True, False])
@@ -117,6 +139,14 @@ def largest_groups(frame: pl.DataFrame, *, size: str, most: int) -> tuple[pl.Dat
 def checked(every: str | None) -> Every | None:
     """Return a calendar period as told, or an error that names the known ones."""
     return None if every is None else check_every(every)
+
+
+def latest(frame: pl.DataFrame, *, most: int) -> tuple[pl.DataFrame, str]:
+    """Keep the last periods when there are more bars than a page carries, and say so."""
+    starts = frame["period_start"].unique().drop_nulls().sort()
+    if starts.len() <= most:
+        return frame, ""
+    return frame.filter(pl.col("period_start") >= starts[-most]), f"the last {most} of {starts.len()} periods"
 
 
 def infer_every(starts: pl.Series, every: str | None = None) -> Every | None:
@@ -147,6 +177,13 @@ def infer_every(starts: pl.Series, every: str | None = None) -> Every | None:
 def last_day(start: date, every: Every | None) -> date:
     """Return the last day of the period that starts on a day; a period of unknown length is that day."""
     return calendar_period(start, every or "1d").end
+
+
+def period_ends(starts: pl.Series, every: Every | None) -> pl.DataFrame:
+    """Return each ``period_start`` once, with ``next_start``: where a bar that fills its period ends."""
+    once = starts.drop_nulls().unique().sort()
+    ends = pl.Series("next_start", [last_day(start, every) for start in once], dtype=pl.Date)  # a few hundred days
+    return pl.DataFrame({"period_start": once, "next_start": ends.dt.offset_by("1d")})
 
 
 def mark_incomplete(

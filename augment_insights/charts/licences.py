@@ -29,7 +29,6 @@ _RATE = (
 _CURVE = ("period_start", "new_users", "cumulative_users")
 _LICENSED = ("licensed_users", "adoption_rate")
 _SEEN, _LICENCES, _NEW = "Seen so far", "Licensed", "New in the period"
-_MAX_GROUPS = 40
 
 
 def adoption_rate(
@@ -93,7 +92,7 @@ def adoption_rate(
     """
     frame = caption.with_group(caption.keep(table, _RATE, name="adoption_rate"), _RATE)
     over_time = frame["period_start"].n_unique() > 1 or frame["group"].null_count() == frame.height
-    most = marks.MAX_PANELS if over_time else _MAX_GROUPS
+    most = marks.MAX_PANELS if over_time else caption.MAX_ROWS
     frame, fewer = caption.largest_groups(frame, size="licensed_users", most=most)
     complete_to = frame.filter("is_complete").get_column("period_end").max()
     every = caption.infer_every(frame["period_start"])
@@ -263,13 +262,9 @@ def _describe_rate(frame: pl.DataFrame, *, heading: str, line: str, over_time: b
 
 def _with_periods(frame: pl.DataFrame, *, every: Every | None, as_of: date | None) -> pl.DataFrame:
     """Add where each period ends for drawing, and which is not over."""
-    starts = frame["period_start"].to_list()
-    ends = [caption.last_day(start, every) for start in starts]
-    over = [as_of is None or end <= as_of for end in ends]
-    known = frame.with_columns(
-        pl.Series("next_start", ends, dtype=pl.Date).dt.offset_by("1d"),
-        pl.Series("is_complete", over, dtype=pl.Boolean),
-        pl.lit(None, dtype=pl.String).alias("group"),
+    over = pl.lit(value=True) if as_of is None else pl.col("next_start") <= pl.lit(as_of).dt.offset_by("1d")
+    known = frame.join(caption.period_ends(frame["period_start"], every), on="period_start", how="left").with_columns(
+        over.alias("is_complete"), pl.lit(None, dtype=pl.String).alias("group")
     )
     return caption.mark_incomplete(known, "cumulative_users").drop("is_complete", "group")
 

@@ -33,9 +33,7 @@ _STATES = {
 }
 """What a bar is made of, from the axis upwards; dormant users hang below it."""
 
-_MAX_BARS = 1500
-_MAX_OUTLINED = 500
-"""More pieces than this are thinner than an outline, and too many to be read out one by one."""
+_MAX_PIECES = 1500
 
 
 def lifecycle(
@@ -103,7 +101,8 @@ def lifecycle(
     frame = caption.with_group(caption.keep(table, _COLUMNS, name="lifecycle"), _COLUMNS)
     frame, fewer = caption.largest_groups(frame, size="active_users", most=marks.MAX_PANELS)
     period = caption.infer_every(frame["period_start"], every)
-    frame, cut = _latest(frame)
+    groups = max(1, frame["group"].n_unique())
+    frame, cut = caption.latest(frame, most=_MAX_PIECES // (groups * len(_STATES)))
     heading = f"{caption.ADJECTIVE.get(period or '', '')} user lifecycle".strip().capitalize()
     line = caption.subtitle(
         population=population,
@@ -125,16 +124,6 @@ def lifecycle(
     return marks.single(chart, width=width).properties(**words)
 
 
-def _latest(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-    """Keep the last periods when there are more bars than a page carries, and say so."""
-    groups = max(1, frame["group"].n_unique())
-    most = _MAX_BARS // (groups * len(_STATES))
-    starts = frame["period_start"].unique().sort()
-    if starts.len() <= most:
-        return frame, ""
-    return frame.filter(pl.col("period_start") >= starts[-most]), f"the last {most} of {starts.len()} periods"
-
-
 def _complete_to(frame: pl.DataFrame, every: Every | None) -> date | None:
     """Return the last day of the last complete period."""
     start = frame.filter("is_complete").get_column("period_start").max()
@@ -148,15 +137,7 @@ def _bars(frame: pl.DataFrame, *, every: Every | None, grouped: bool) -> pl.Data
     changed between the versions that front ends bring along.
     """
     state = pl.col("state")
-    starts = frame["period_start"].unique()
-    ends = pl.DataFrame(
-        {
-            "period_start": starts,
-            "next_start": pl.Series([caption.last_day(start, every) for start in starts], dtype=pl.Date).dt.offset_by(
-                "1d"
-            ),
-        }
-    )
+    ends = caption.period_ends(frame["period_start"], every)
     long = frame.unpivot(
         list(_STATES),
         index=["group", "period_start", "active_users", "is_complete"],
@@ -201,7 +182,7 @@ def _stacked(drawn: pl.DataFrame, *, every: Every | None, grouped: bool) -> alt.
     axis = alt.Axis(labelExpr="format(abs(datum.value), ',d')", tickMinStep=1)
     fade = alt.when(alt.datum.over == "complete").then(alt.value(1)).otherwise(alt.value(marks.VEILED))
     base = alt.Chart(drawn)
-    few = drawn.height <= _MAX_OUTLINED
+    few = drawn.height <= marks.MAX_OUTLINED
     bars = base.mark_bar(stroke=LIGHT.surface, strokeWidth=0.6 if few else 0, aria=few).encode(
         x=caption.time_axis(drawn["period_start"], every),
         x2="next_start:T",

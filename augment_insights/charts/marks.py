@@ -19,6 +19,9 @@ BAND = 0.18
 VEILED = 0.4
 """How opaque a band is, and a bar whose period is not over."""
 
+MAX_OUTLINED = 500
+"""More pieces of bars than this are thinner than an outline, and too many to be read out one by one."""
+
 _COLUMNS = 2
 _GUTTER = 36
 _PANEL_HEIGHT = 150
@@ -184,14 +187,14 @@ def whiskers(
     ).properties(height=len(names) * max(_ROW_HEIGHT, 14 * dots + 8))
 
 
-def panels(chart: alt.LayerChart, names: Sequence[str], *, width: int) -> alt.FacetChart:
+def panels(chart: alt.LayerChart, names: Sequence[str], *, width: int, height: int = _PANEL_HEIGHT) -> alt.FacetChart:
     """Return small multiples: the chart once for each of ``names`` in its column ``panel``, on the same scales."""
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
     columns = min(_COLUMNS, len(names))
     each = (width - _GUTTER * (columns - 1)) // columns
     facet = alt.Facet("panel:N", title=None, sort=list(names), header=alt.Header(labelLimit=each))
-    sized = chart.properties(width=each, height=_PANEL_HEIGHT)
+    sized = chart.properties(width=each, height=height)
     return sized.facet(facet=facet, columns=columns, spacing=_GUTTER)
 
 

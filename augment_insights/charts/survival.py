@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,21 +16,48 @@ if TYPE_CHECKING:
 
     import altair as alt
 
-_STARTED = (
-    "days",
-    "at_risk_users",
-    "started_users",
-    "started_rate",
-    "started_rate_low",
-    "started_rate_high",
+
+@dataclass(frozen=True)
+class _KaplanMeier:
+    """A table of days, users at risk, events and a rate, and the words that its picture needs."""
+
+    name: str
+    events: str
+    rate: str
+    heading: str
+    x_title: str
+    y_title: str
+    rate_words: str
+    event_words: str
+    followed: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are drawn."""
+        return ("days", "at_risk_users", self.events, self.rate, f"{self.rate}_low", f"{self.rate}_high")
+
+
+_STARTED = _KaplanMeier(
+    name="time_to_first_use",
+    events="started_users",
+    rate="started_rate",
+    heading="Time to first use: share that has started",
+    x_title="Days since the licence began",
+    y_title="Share of users who have started",
+    rate_words="Started by then",
+    event_words="Started that day",
+    followed="licensed users",
 )
-_SURVIVAL = (
-    "days",
-    "at_risk_users",
-    "lapsed_users",
-    "survival_rate",
-    "survival_rate_low",
-    "survival_rate_high",
+_SURVIVAL = _KaplanMeier(
+    name="survival",
+    events="lapsed_users",
+    rate="survival_rate",
+    heading="Survival: share that has not fallen silent",
+    x_title="Days since the first activity",
+    y_title="Share of users still active",
+    rate_words="Still active",
+    event_words="Fell silent that day",
+    followed="users",
 )
 _CURVE = (
     "period",
@@ -47,7 +75,7 @@ _MOST_BANDS = 3
 def time_to_first_use(
     table: pl.DataFrame | pl.LazyFrame,
     *,
-    population: str = "licensed people",
+    population: str = "people",
     as_of: date | str | None = None,
     sample: bool = False,
     width: int = WIDTH,
@@ -97,18 +125,9 @@ def time_to_first_use(
     ...     "started_rate_high": [0.49, 0.64],
     ... })
     >>> time_to_first_use(days).title.subtitle
-    'licensed people · 20 users followed · 95% interval'
+    'people · 20 licensed users followed · 95% interval'
     """
-    return _survival_steps(
-        table,
-        _STARTED,
-        name="time_to_first_use",
-        heading="Time to first use: share that has started",
-        axes=("Days since the licence began", "Share of users who have started"),
-        tips=("Started by then", "Started that day"),
-        captions=(population, caption.as_day(as_of), sample),
-        width=width,
-    )
+    return _survival_steps(table, _STARTED, captions=(population, caption.as_day(as_of), sample), width=width)
 
 
 def survival(
@@ -167,16 +186,7 @@ def survival(
     >>> survival(days, as_of="2026-03-01").title.subtitle
     'people · data to 1 Mar 2026 · 2 users followed · 95% interval'
     """
-    return _survival_steps(
-        table,
-        _SURVIVAL,
-        name="survival",
-        heading="Survival: share that has not fallen silent",
-        axes=("Days since the first activity", "Share of users still active"),
-        tips=("Still active", "Fell silent that day"),
-        captions=(population, caption.as_day(as_of), sample),
-        width=width,
-    )
+    return _survival_steps(table, _SURVIVAL, captions=(population, caption.as_day(as_of), sample), width=width)
 
 
 def retention_curve(
@@ -260,32 +270,25 @@ def _interval_note(frame: pl.DataFrame, rate: str) -> str:
 
 def _survival_steps(
     table: pl.DataFrame | pl.LazyFrame,
-    columns: Sequence[str],
+    curve: _KaplanMeier,
     *,
-    name: str,
-    heading: str,
-    axes: tuple[str, str],
-    tips: tuple[str, str],
     captions: tuple[str, date | None, bool],
     width: int,
 ) -> alt.LayerChart:
-    """Draw a Kaplan-Meier estimate; ``columns`` are its days, users at risk, events and rate, in this order."""
-    frame = caption.with_group(caption.keep(table, columns, name=name), columns)
-    caption.refuse_repeats(frame, ["group", "days"], table=name)
+    frame = caption.with_group(caption.keep(table, curve.columns, name=curve.name), curve.columns)
+    caption.refuse_repeats(frame, ["group", "days"], table=curve.name)
     frame, fewer = caption.largest_groups(frame, size="at_risk_users", most=caption.MAX_LINES)
-    rate = columns[3]
-    followed = frame.filter(pl.col("days") == pl.col("days").min().over("group"))["at_risk_users"].sum()
-    notes = (f"{followed:,} users followed" if followed else "", _interval_note(frame, rate), fewer)
+    number = frame.filter(pl.col("days") == pl.col("days").min().over("group"))["at_risk_users"].sum()
+    notes = (f"{number:,} {curve.followed} followed" if number else "", _interval_note(frame, curve.rate), fewer)
     population, data_to, sample = captions
     line = caption.subtitle(
         population=population, data_to=data_to, sample=sample, note=" · ".join(part for part in notes if part)
     )
-    if not frame[rate].count():
-        return caption.no_data(heading, line, width=width)
-    chart = _steps(frame.sort("group", "days"), columns, axes=axes, tips=tips)
-    return marks.single(chart, width=width).properties(
-        title=caption.title(heading, line),
-        description=_describe(frame, heading=heading, line=line, keys=("days", rate), noun="day"),
+    if not frame[curve.rate].count():
+        return caption.no_data(curve.heading, line, width=width)
+    return marks.single(_steps(frame.sort("group", "days"), curve), width=width).properties(
+        title=caption.title(curve.heading, line),
+        description=_describe(frame, heading=curve.heading, line=line, keys=("days", curve.rate), noun="day"),
     )
 
 
@@ -296,27 +299,25 @@ def _grouped(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame,
     return drawn, color, frame["group"].n_unique() <= _MOST_BANDS
 
 
-def _steps(
-    frame: pl.DataFrame, columns: Sequence[str], *, axes: tuple[str, str], tips: tuple[str, str]
-) -> alt.LayerChart:
+def _steps(frame: pl.DataFrame, curve: _KaplanMeier) -> alt.LayerChart:
     load_altair()
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
-    drawn, color, band = _grouped(frame, columns)
-    events, rate = columns[2], columns[3]
+    drawn, color, band = _grouped(frame, curve.columns)
     tooltip = [
-        marks.count("days", axes[0]),
-        marks.percent(rate, tips[0]),
-        *marks.interval(rate),
-        marks.count(events, tips[1]),
+        marks.count("days", curve.x_title),
+        marks.percent(curve.rate, curve.rate_words),
+        *marks.interval(curve.rate),
+        marks.count(curve.events, curve.event_words),
         marks.count("at_risk_users", "Users still followed"),
         *([marks.words("group", "Group")] if color else []),
     ]
-    x = alt.X("days:Q", title=axes[0], scale=alt.Scale(nice=False), axis=alt.Axis(format=",d", tickMinStep=1))
-    base = alt.Chart(drawn).encode(x=x, **color)
-    return alt.LayerChart(
-        layer=marks.steps(base, marks.share_axis(axes[1], most=1), rate=rate, tooltip=tooltip, band=band)
+    axis = alt.Axis(format=",d", tickMinStep=1)
+    base = alt.Chart(drawn).encode(
+        x=alt.X("days:Q", title=curve.x_title, scale=alt.Scale(nice=False), axis=axis), **color
     )
+    y = marks.share_axis(curve.y_title, most=1)
+    return alt.LayerChart(layer=marks.steps(base, y, rate=curve.rate, tooltip=tooltip, band=band))
 
 
 def _curve_lines(frame: pl.DataFrame, *, noun: str) -> alt.LayerChart:
