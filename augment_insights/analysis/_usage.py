@@ -70,16 +70,8 @@ def usage_rows(
     schema = columns_of(frame)
     require(schema, tuple(metrics), table=USAGE)
     groups = as_columns(by, frame, reserved=[*reserved, *(["period_start"] if every else [])], table=USAGE)
-    rows = frame.lazy()
-    if every is not None:
-        rows = _with_calendar_period(frame, check_every(every))
-    if as_of is not None:
-        _, end = row_days(frame, table=USAGE)
-        rows = rows.filter(end <= pl.lit(data_end(frame, as_of), dtype=pl.Date))
     users = [name for name in ("user", "user_type") if name in schema]
-    if "user" in schema:
-        rows = select_users(rows, user_type, table=USAGE)
-    elif user_type == "service_account":
+    if "user" not in schema and user_type == "service_account":
         raise TableError(
             "This frame has no users, so automation cannot be told apart in it.",
             table=USAGE,
@@ -87,28 +79,37 @@ def usage_rows(
             hint="use a table with users: fetch.user_activity(...) or fetch.editor_language(...).",
         )
     identity = _identity(schema)
+    days = [name for name in ("date", "period_start", "period_end") if name in schema]
+    # Read once: what follows looks at the rows several times, and a LazyFrame would be computed each time.
+    rows = frame.lazy().select(list(dict.fromkeys([*groups, *users, *metrics, *identity, *days]))).collect()
+    if every is not None:
+        rows = _with_calendar_period(rows, check_every(every))
+    if as_of is not None:
+        _, end = row_days(rows, table=USAGE)
+        rows = rows.filter(end <= pl.lit(data_end(rows, as_of), dtype=pl.Date))
+    if "user" in schema:
+        rows = select_users(rows, user_type, table=USAGE).collect()
+    rows = _each_once(rows, identity, [*metrics, *groups])
+    if every is not None:
+        rows = rows.with_columns(pl.col(_PERIOD).alias("period_start"))
     grouped = [*groups, *(["period_start"] if every else [])]
-    calendar = {"period_start": pl.col(_PERIOD)} if every else {}
-    needed = list(dict.fromkeys([*grouped, *users, *metrics]))
-    kept = _each_once(rows, identity, [*metrics, *groups])
-    return kept.with_columns(**calendar).select(needed).collect(), grouped
+    return rows.select(list(dict.fromkeys([*grouped, *users, *metrics]))), grouped
 
 
-def _with_calendar_period(frame: pl.DataFrame | pl.LazyFrame, every: Every) -> pl.LazyFrame:
+def _with_calendar_period(rows: pl.DataFrame, every: Every) -> pl.DataFrame:
     """Add the first day of each row's period; refuse a row that lies in two periods."""
-    start, end = row_days(frame, table=USAGE)
+    start, end = row_days(rows, table=USAGE)
     first = period_start(start, every)
-    astray = frame.lazy().filter(first != period_start(end, every)).select(start=start, end=end).sort("start", "end")
-    found = astray.head(1).collect()
-    if found.height:
-        from_day, to_day = found.row(0)
+    astray = rows.filter(first != period_start(end, every))
+    if astray.height:
+        from_day, to_day = astray.select(start=start, end=end).sort("start", "end").row(0)
         raise TableError(
             f"every={every!r} cannot be answered from a row that spans {from_day} to {to_day}: nobody knows "
             "on which side of a border the activity was.",
             table=USAGE,
             hint=f"fetch finer rows: fetch.user_activity(..., every={every!r}), or fetch.editor_language(...).",
         )
-    return frame.lazy().with_columns(first.alias(_PERIOD))
+    return rows.with_columns(first.alias(_PERIOD))
 
 
 def _identity(schema: pl.Schema) -> list[str]:
@@ -126,27 +127,23 @@ def _identity(schema: pl.Schema) -> list[str]:
     return []
 
 
-def _each_once(rows: pl.LazyFrame, identity: list[str], values: list[str]) -> pl.LazyFrame:
+def _each_once(rows: pl.DataFrame, identity: list[str], values: list[str]) -> pl.DataFrame:
     """Leave out rows that stand twice, and say how many.
 
     Only hashes are compared at first: nearly always nothing is double, and then it costs little.
     """
-    if not identity:
+    if not identity or rows.select(_hashed(identity).n_unique()).item() == rows.height:
         return rows
-    seen, total = rows.select(_hashed(identity).n_unique().alias("seen"), pl.len().alias("total")).collect().row(0)
-    if seen == total:
-        return rows
-    whole = list(dict.fromkeys([*identity, *values]))
-    once = rows.collect().unique(subset=whole, keep="first", maintain_order=True)
-    if once.height < total:
-        left_out = total - once.height
+    once = rows.unique(subset=list(dict.fromkeys([*identity, *values])), keep="first", maintain_order=True)
+    left_out = rows.height - once.height
+    if left_out:
         warnings.warn(
             f"{left_out} row{'s' if left_out > 1 else ''} of {USAGE} stand{'' if left_out > 1 else 's'} there twice "
             "and count once.",
             DataWarning,
             stacklevel=4,
         )
-    return once.lazy()
+    return once
 
 
 class UserSums(NamedTuple):
@@ -172,28 +169,38 @@ class UserSums(NamedTuple):
 def user_sums(rows: pl.DataFrame, groups: Sequence[str], sums: Sequence[pl.Expr]) -> UserSums:
     """Sum the rows of each group and user.
 
-    A name is long and a number is short: groups and users become numbers once, in the order of
-    their names, and all the rest is arithmetic on integers. Names are lower-cased among the
-    distinct ones only. A group column ``user`` becomes one spelling for each user, the first in the
-    alphabet of those that the API gave.
+    ``sums`` are integers that may be added up again. A name is long and a number is short: rows are
+    first summed by a hash of the names as they are written, which leaves few; then groups and users
+    become numbers in the order of their names, and two spellings of a person become one number. A
+    group column ``user`` becomes one spelling for each user, the first in the alphabet of those that
+    the API gave.
     """
-    if "user" in rows.columns:
-        users, spelling = _number_users(rows)
+    names = list(dict.fromkeys([*groups, *(name for name in ("user", "user_type") if name in rows.columns)]))
+    spelled = _sum_as_written(rows, names, sums)
+    has_users = "user" in names
+    if has_users:
+        users, spelling = _number_users(spelled)
         if "user" in groups:
-            rows = rows.with_columns(spelling)
+            spelled = spelled.with_columns(spelling)
     else:
-        users = pl.select(pl.repeat(None, rows.height, dtype=pl.UInt32)).to_series()
-    numbers, named = _number_groups(rows, groups)
+        users = pl.repeat(0, spelled.height, dtype=pl.UInt32, eager=True)
+    numbers, named = _number_groups(spelled, groups)
     span = max(1, users.n_unique())
-    packed = numbers.cast(pl.UInt64) * span + users.fill_null(0)
-    summed = rows.group_by(packed.alias(_PACKED)).agg(sums).sort(_PACKED)
-    user = (pl.col(_PACKED) % span).cast(pl.UInt32)
+    packed = (numbers.cast(pl.UInt64) * span + users).alias(_PACKED)
+    summed = spelled.drop(names).group_by(packed).agg(pl.all().sum()).sort(_PACKED)
+    user = (pl.col(_PACKED) % span).cast(pl.UInt32) if has_users else pl.lit(None, pl.UInt32)
     keyed = summed.select(
-        (pl.col(_PACKED) // span).cast(pl.UInt32).alias(GROUP),
-        (user if "user" in rows.columns else pl.lit(None, pl.UInt32)).alias(USER_KEY),
-        pl.exclude(_PACKED),
+        (pl.col(_PACKED) // span).cast(pl.UInt32).alias(GROUP), user.alias(USER_KEY), pl.exclude(_PACKED)
     )
     return UserSums(keyed, named)
+
+
+def _sum_as_written(rows: pl.DataFrame, names: list[str], sums: Sequence[pl.Expr]) -> pl.DataFrame:
+    """Sum the rows that have the same names, letter by letter; all of them where there are no names."""
+    if not names:
+        return rows.select(sums).head(min(1, rows.height))
+    found = rows.with_row_index(_PLACE).group_by(_hashed(names).alias(_HASH)).agg(pl.col(_PLACE).first(), *sums)
+    return pl.concat([rows.select(names)[found[_PLACE]], found.drop(_PLACE, _HASH)], how="horizontal")
 
 
 def _hashed(names: Sequence[str]) -> pl.Expr:
@@ -224,7 +231,7 @@ def _number_users(rows: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
 def _number_groups(rows: pl.DataFrame, names: Sequence[str]) -> tuple[pl.Series, pl.DataFrame]:
     """Return each row's group as a number, and the groups in the order of their numbers."""
     if not names:
-        only = pl.select(pl.repeat(0, rows.height, dtype=pl.UInt32)).to_series()
+        only = pl.repeat(0, rows.height, dtype=pl.UInt32, eager=True)
         return only, pl.DataFrame({GROUP: [0]}, schema={GROUP: pl.UInt32})
     hashes, groups = _distinct(rows, names)
     groups = groups.sort(names, nulls_last=True).with_row_index(GROUP)

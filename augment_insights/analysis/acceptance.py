@@ -127,7 +127,7 @@ def acceptance_rate(
     └───────┴─────────────────┴─────────────────┘
     """
     rows, groups = _rows(frame, by=by, every=every, of=of, user_type=user_type, as_of=as_of)
-    summed = user_sums(rows, groups, _sums(of))
+    summed = user_sums(rows, groups, _SUMS)
     suggested, accepted = pl.col("suggested_count"), pl.col("accepted_count")
     has_users = "user" in rows.columns
     users = (suggested > 0).sum() if has_users else pl.lit(None)
@@ -228,8 +228,7 @@ def acceptance_change(
         rows, groups = _rows(frame, by=by, every=None, of=of, user_type=user_type, as_of=as_of, reserved=_EFFECTS)
         sides.append(rows.with_columns(pl.lit(side).alias(_SIDE)))
     both = pl.concat(sides, how="diagonal_relaxed")
-    suggested, accepted, _ = _sums(of)
-    summed = user_sums(both, [*groups, _SIDE], [suggested, accepted])
+    summed = user_sums(both, [*groups, _SIDE], _SUMS)
     sums = summed.named(summed.sums.group_by(GROUP).agg(pl.col("suggested_count", "accepted_count").sum()))
     effects = _effects(sums, groups)
     schema = pl.Schema({**{name: both.schema[name] for name in groups}, **ACCEPTANCE_CHANGE.schema})
@@ -293,7 +292,10 @@ def _rows(
     as_of: date | str | None,
     reserved: Iterable[str] = ACCEPTANCE_RATE.columns,
 ) -> tuple[pl.DataFrame, list[str]]:
-    """Return the rows that count and the columns that make groups."""
+    """Return the rows that count and the columns that make groups.
+
+    ``suggested_count`` and ``accepted_count`` are null in a row that lacks either.
+    """
     if of not in _METRICS:
         raise ValueError(f"of={of!r} is not something that is accepted.{did_you_mean(str(of), get_args(Of))}")
     suggested, accepted = _METRICS[of]
@@ -314,15 +316,15 @@ def _rows(
             DataWarning,
             stacklevel=3,
         )
-    return rows, groups
+    known = pl.col(suggested).is_not_null() & pl.col(accepted).is_not_null()
+    return rows.with_columns(
+        pl.when(known).then(pl.col(suggested)).cast(pl.Int64).alias("suggested_count"),
+        pl.when(known).then(pl.col(accepted)).cast(pl.Int64).alias("accepted_count"),
+    ).drop(suggested, accepted), groups
 
 
-def _sums(of: Of) -> list[pl.Expr]:
-    """Return the sums over the rows that know both counts, and how many rows do."""
-    suggested, accepted = (pl.col(name) for name in _METRICS[of])
-    known = suggested.is_not_null() & accepted.is_not_null()
-    return [
-        pl.when(known).then(suggested).sum().cast(pl.Int64).alias("suggested_count"),
-        pl.when(known).then(accepted).sum().cast(pl.Int64).alias("accepted_count"),
-        known.sum().alias("known_rows"),
-    ]
+_SUMS = (
+    pl.col("suggested_count").sum(),
+    pl.col("accepted_count").sum(),
+    pl.col("suggested_count").count().cast(pl.Int64).alias("known_rows"),
+)
