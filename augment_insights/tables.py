@@ -214,6 +214,20 @@ USER_ACTIVITY = Table(
     source="GET /analytics/v0/user-activity",
 )
 
+ACTIVITY = Table(
+    name="activity",
+    grain="one row a user with activity, and a period",
+    key=("period_start", "user_type", "user"),
+    columns={
+        "period_start": _PERIOD_START,
+        "period_end": _PERIOD_END,
+        "user": _USER,
+        "user_type": _USER_TYPE,
+        "active_days": Column(pl.Int64(), "days with activity in the period"),
+    },
+    source="GET /analytics/v0/dau, day by day, or GET /analytics/v0/user-activity",
+)
+
 EDITOR_LANGUAGE = Table(
     name="editor_language",
     grain="one row a user, active UTC day, language and editor",

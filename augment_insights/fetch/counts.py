@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from augment_insights.fetch.stock import Stock, question
+from augment_insights.fetch.stock import question
 from augment_insights.periods import DayRange, last_published_day
 from augment_insights.transport import wire
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from augment_insights.fetch.columns import Fetched
-    from augment_insights.transport import Client
+    from augment_insights.fetch.stock import Stock
 
 WORTH_COUNTING = 7
 """A fetch of more lists than this takes the counts along: one request tells what the others will cost."""
@@ -40,6 +40,11 @@ class DailyCounts:
     def of(self, days: Iterable[date]) -> list[int | None]:
         """Return the count of each day, None where it is not known."""
         return [self.users.get(day) for day in days]
+
+    @property
+    def known(self) -> list[int]:
+        """The counts that are known, by day."""
+        return [self.users[day] for day in sorted(self.users)]
 
     def is_idle(self, day: date) -> bool:
         """Tell whether a day is known to have no active user."""
@@ -74,20 +79,27 @@ def ask_counts(stock: Stock, days: DayRange) -> DailyCounts:
     return _read(stock, [page for pages in answers for page in pages], days)
 
 
-def counts_for_lists(client: Client, endpoint: wire.Endpoint, days: DayRange) -> DailyCounts:
+def counts_at_hand(stock: Stock, days: DayRange) -> DailyCounts | None:
+    """Return the counts of these days if all are at hand: as :func:`ask_counts` or ``fetch.dau_count`` left them."""
+    ranges = stock.missing_windows(wire.DAU_COUNT, days)
+    answers = [stock.cached_pages(wire.DAU_COUNT, window) for window in ranges]
+    if not all(answer.is_whole for answer in answers):
+        return None
+    return _read(stock, [page for answer in answers for page in answer.pages], days)
+
+
+def counts_for_lists(stock: Stock, endpoint: wire.Endpoint, days: DayRange) -> DailyCounts:
     """Return what is known of these days before their lists are fetched.
 
-    The counts that :func:`ask_counts` or ``fetch.dau_count`` left for the same days are used. Those
-    of more than a week of lists that are not cached are asked for; those of fewer are not worth a
-    request.
+    Counts that are at hand are used. Those of more than a week of lists that are not at hand are
+    asked for; those of fewer are not worth a request.
     """
-    stock = Stock(client)
-    answers = [stock.cached_pages(wire.DAU_COUNT, window) for window in stock.missing_windows(wire.DAU_COUNT, days)]
-    if all(answer.is_whole for answer in answers):
-        return _read(stock, [page for answer in answers for page in answer.pages], days)
+    counts = counts_at_hand(stock, days)
+    if counts is not None:
+        return counts
     if days.days <= WORTH_COUNTING:
         return NOTHING_KNOWN
-    to_send = [day for day in days if not stock.cached_pages(endpoint, DayRange(day, day)).is_whole]
+    to_send = [day for day in days if stock.known_rows(endpoint, DayRange(day, day)) is None]
     return ask_counts(stock, days) if len(to_send) > WORTH_COUNTING else NOTHING_KNOWN
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -18,7 +17,10 @@ from augment_insights.fetch.columns import (
     warn_of_days,
     window_frame,
 )
-from augment_insights.fetch.counts import counts_for_lists
+from augment_insights.fetch.counts import NOTHING_KNOWN, counts_at_hand, counts_for_lists
+from augment_insights.fetch.plan import announce, plan_lists, plan_windows
+from augment_insights.fetch.prices import pages_of_lists
+from augment_insights.fetch.stock import Stock, lend
 from augment_insights.periods import (
     DayRange,
     Every,
@@ -31,7 +33,7 @@ from augment_insights.periods import (
 from augment_insights.transport import Client, wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import date
 
 
@@ -97,7 +99,7 @@ def dau_count(
     >>> fetch.dau_count("2026-03-02", "2026-03-08", client=client).shape
     (7, 2)
     """
-    with _client(client) as asking:
+    with lend(client) as asking:
         days = resolve_range(start_date, end_date, now=asking.now())
         with Archived(asking, tables.DAU_COUNT) as archived:
             gaps = archived.gaps(days)
@@ -163,11 +165,11 @@ def dau(
     >>> fetch.dau("2026-03-02", client=Client.sample(today="2026-03-10")).columns
     ['date', 'user', 'user_type']
     """
-    with _client(client) as asking:
+    with lend(client) as asking:
         days = resolve_days(date, start_date, end_date, now=asking.now())
         with Archived(asking, tables.DAU) as archived:
             gaps = archived.gaps(days)
-            fetched = [answer for gap in gaps for answer in _fetch_days(asking, wire.DAU, gap, archived)]
+            fetched = _fetch_days(asking, wire.DAU, days, archived)
         warn_of_days(tables.DAU, days, fetched, now=asking.now())
         return archived.with_archived(user_frame(tables.DAU, fetched), days, gaps)
 
@@ -210,7 +212,7 @@ def daily_usage(
     >>> fetch.daily_usage("2026-03-02", "2026-03-08", client=Client.sample(today="2026-03-10")).shape
     (7, 17)
     """
-    with _client(client) as asking:
+    with lend(client) as asking:
         days = resolve_range(start_date, end_date, now=asking.now())
         with Archived(asking, tables.DAILY_USAGE) as archived:
             gaps = archived.gaps(days)
@@ -277,10 +279,13 @@ def user_activity(
     >>> weekly["period_start"].unique().to_list()
     [datetime.date(2026, 2, 23), datetime.date(2026, 3, 2)]
     """
-    with _client(client) as asking:
+    with lend(client) as asking:
         days = resolve_range(start_date, end_date, now=asking.now())
         wholes = [days] if every is None else calendar_periods(days, check_every(every))
         pieces = [(whole, window) for whole in wholes for window in windows(whole)]
+        if asking.is_watched:
+            stock = Stock(asking)
+            announce(asking, plan_windows(stock, days, counts_at_hand(stock, days) or NOTHING_KNOWN, every=every))
         with Archived(asking, tables.USER_ACTIVITY) as archived:
             gaps = [window for _, window in pieces if archived.gaps(window)]
             fetched = _fetch_ranges(asking, wire.USER_ACTIVITY, gaps, archived)
@@ -329,23 +334,13 @@ def editor_language(
     >>> fetch.editor_language("2026-03-02", client=Client.sample(today="2026-03-10")).columns[:5]
     ['date', 'user', 'user_type', 'language', 'editor']
     """
-    with _client(client) as asking:
+    with lend(client) as asking:
         days = resolve_days(date, start_date, end_date, now=asking.now())
         with Archived(asking, tables.EDITOR_LANGUAGE) as archived:
             gaps = archived.gaps(days)
-            fetched = [answer for gap in gaps for answer in _fetch_days(asking, wire.EDITOR_LANGUAGE, gap, archived)]
+            fetched = _fetch_days(asking, wire.EDITOR_LANGUAGE, days, archived)
         warn_of_days(tables.EDITOR_LANGUAGE, days, fetched, now=asking.now())
         return archived.with_archived(user_frame(tables.EDITOR_LANGUAGE, fetched), days, gaps)
-
-
-@contextmanager
-def _client(client: Client | None) -> Iterator[Client]:
-    """Lend the client that was given, or one from the environment for this call alone."""
-    if client is not None:
-        yield client
-        return
-    with Client() as own:
-        yield own
 
 
 def _fetch_ranges(
@@ -360,11 +355,17 @@ def _fetch_range(client: Client, endpoint: wire.Endpoint, window: DayRange) -> F
 
 
 def _fetch_days(client: Client, endpoint: wire.Endpoint, days: DayRange, archived: Archived) -> list[Fetched]:
-    """Fetch the answer of each day but those on which nobody was active, as far as that is known."""
-    counts = counts_for_lists(client, endpoint, days)
-    idle = [day for day in days if counts.is_idle(day)]
-    active = [day for day in days if not counts.is_idle(day)]
-    with client.task(endpoint.name, len(active)):
+    """Fetch the answer of each day that is not archived, but for those on which nobody was active."""
+    gaps = [day for gap in archived.gaps(days) for day in gap]
+    if not gaps:
+        return []
+    stock = Stock(client)
+    counts = counts_for_lists(stock, endpoint, days)
+    if client.is_watched:
+        announce(client, plan_lists(stock, endpoint, days, counts))
+    idle = [day for day in gaps if counts.is_idle(day) and not stock.known_rows(endpoint, DayRange(day, day))]
+    active = [day for day in gaps if day not in idle]
+    with client.task(endpoint.name, pages_of_lists(endpoint, counts.of(active)), is_forecast=bool(counts.users)):
         fetched = [archived.keep(_fetch_day(client, endpoint, day)) for day in active]
         if idle and counts.fall_short(fetched):
             fetched += [archived.keep(_fetch_day(client, endpoint, day)) for day in idle]

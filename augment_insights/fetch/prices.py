@@ -140,6 +140,13 @@ def record_rows(users: int | None, nearby: Sequence[int], *, per_user: float) ->
     return Estimate(users or 0, max(users or 0, round(likely * per_user)), None)
 
 
+def pages_of_lists(endpoint: wire.Endpoint, counts: Sequence[int | None]) -> int:
+    """Return how many pages the lists of so many users likely have together."""
+    per_user = 1.0 if endpoint.name == "dau" else RECORDS_PER_USER
+    rows = [record_rows(users, (), per_user=per_user) for users in counts]
+    return sum(each.pages(endpoint).likely for each in rows)
+
+
 def _mean(numbers: Sequence[int]) -> int:
     return round(sum(numbers) / len(numbers)) if numbers else 0
 

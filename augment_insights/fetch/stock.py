@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import polars as pl
+
+from augment_insights.fetch.archived import cover, open_archive
 from augment_insights.periods import DayRange, windows
-from augment_insights.transport import wire
+from augment_insights.tables import ENDPOINT_TABLES
+from augment_insights.transport import Client, wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
     from datetime import date
 
-    import polars as pl
-
-    from augment_insights.archive import Archive
-    from augment_insights.transport import Client
     from augment_insights.transport.kept import CachedPages
 
 _DAILY = (wire.DAU, wire.EDITOR_LANGUAGE)
@@ -25,6 +26,16 @@ def question(endpoint: wire.Endpoint, days: DayRange) -> dict[str, str]:
     if endpoint in _DAILY:
         return {"date": days.start.isoformat()}
     return {"start_date": days.start.isoformat(), "end_date": days.end.isoformat()}
+
+
+@contextmanager
+def lend(client: Client | None) -> Iterator[Client]:
+    """Lend the client that was given, or one from the environment for this call alone."""
+    if client is not None:
+        yield client
+        return
+    with Client() as own:
+        yield own
 
 
 class Stock:
@@ -38,8 +49,14 @@ class Stock:
 
     def __init__(self, client: Client) -> None:
         self.client = client
-        self._archive = _open_archive(client)
+        self._archive = open_archive(client)
         self._archived: dict[str, dict[DayRange, int]] = {}
+        self._sent_before = client.requests_sent
+
+    @property
+    def requests_sent(self) -> int:
+        """How many requests the client has sent since this was made."""
+        return self.client.requests_sent - self._sent_before
 
     def cached_pages(self, endpoint: wire.Endpoint, days: DayRange) -> CachedPages:
         """Return what the cache has of the answer for a day or a window."""
@@ -54,11 +71,26 @@ class Stock:
             self._archived[endpoint.name] = {DayRange(start, end): rows for start, end, rows in manifest}
         return self._archived[endpoint.name].get(days)
 
+    def known_rows(self, endpoint: wire.Endpoint, days: DayRange) -> int | None:
+        """Return how many rows the answer for a day or a window has, if all of it is at hand."""
+        archived = self.archived_rows(endpoint, days)
+        if archived is not None:
+            return archived
+        kept = self.cached_pages(endpoint, days)
+        return sum(len(page.rows) for page in kept.pages) if kept.is_whole else None
+
     def archived(self, endpoint: wire.Endpoint, days: DayRange) -> pl.DataFrame:
         """Read what :meth:`archived_rows` counts."""
         if self._archive is None:
             raise AssertionError("only what the archive has is read from it")
         return self._archive.read(endpoint.name, days)
+
+    def archived_days(self, endpoint: wire.Endpoint, days: Sequence[DayRange]) -> pl.DataFrame:
+        """Read single days that :meth:`archived_rows` counts, all at once."""
+        if not days:
+            return ENDPOINT_TABLES[endpoint.name].empty()
+        frame = self.archived(endpoint, DayRange(days[0].start, days[-1].end))
+        return frame.filter(pl.col("date").is_in([span.start for span in days]))
 
     def archived_counts(self, days: DayRange) -> dict[date, int]:
         """Return the daily counts that the archive has of a range."""
@@ -69,15 +101,4 @@ class Stock:
 
     def missing_windows(self, endpoint: wire.Endpoint, days: DayRange) -> list[DayRange]:
         """Return the windows to ask an endpoint for, so that each day that is not archived is in one."""
-        gaps: Iterable[DayRange] = [days] if self._archive is None else self._archive.missing(endpoint.name, days)
-        return [window for gap in gaps for window in windows(gap)]
-
-
-def _open_archive(client: Client) -> Archive | None:
-    if client.archive_path is None:
-        return None
-    from augment_insights.archive import Archive  # noqa: PLC0415 (only for those who keep one)
-
-    archive = Archive(client.archive_path)
-    archive.check_origin(client.base_url)
-    return archive
+        return windows(days) if self._archive is None else cover(self._archive.missing(endpoint.name, days))

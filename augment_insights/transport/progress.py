@@ -175,6 +175,9 @@ class Progress:
             self._display = self._make_display(label)
         try:
             yield
+            if self._depth == 1 and self._is_forecast and self._done:
+                self._total = self._done
+                self._show()
         finally:
             self._depth -= 1
             if self._depth == 0:
@@ -183,21 +186,29 @@ class Progress:
 
     def expect_more(self) -> None:
         """Count in a page that nobody could know of."""
-        self._total = max(self._total, self._done + 1) if self._is_forecast else self._total + 1
+        if not self._is_forecast:
+            self._total += 1
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether somebody sits before a terminal or a notebook and wants to see how it goes."""
+        return self._style != "off" and (in_notebook() or sys.stderr.isatty())
 
     def announce(self, message: object) -> None:
         """Show something at its length to whoever watches; an unattended run is not told."""
-        if self._style == "off":
+        if not self.is_watched:
             return
         if in_notebook():
             display: Any = import_module("IPython.display").display  # there only within Jupyter
             display(message)
-        elif sys.stderr.isatty():
+        else:
             print(message, file=sys.stderr, flush=True)  # noqa: T201
 
     def advance(self) -> None:
         """Count a request as answered, from the cache or the API."""
         self._done += 1
+        if self._is_forecast:  # that it is over shows at the end of the task
+            self._total = max(self._total, self._done + 1)
         self._show()
 
     def waiting(self, _seconds: float) -> None:
