@@ -207,9 +207,10 @@ class Progress:
     def advance(self) -> None:
         """Count a request as answered, from the cache or the API."""
         self._done += 1
-        if self._is_forecast:  # that it is over shows at the end of the task
-            self._total = max(self._total, self._done + 1)
-        self._show()
+        if self._is_forecast and self._done > self._total:
+            self._total = self._done + 1
+        if not (self._is_forecast and self._done == self._total):  # a forecast is over when its task is
+            self._show()
 
     def waiting(self, _seconds: float) -> None:
         """Show where we stand before a wait begins."""
