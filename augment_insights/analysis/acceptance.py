@@ -316,15 +316,15 @@ def _rows(
             DataWarning,
             stacklevel=3,
         )
-    known = pl.col(suggested).is_not_null() & pl.col(accepted).is_not_null()
-    return rows.with_columns(
-        pl.when(known).then(pl.col(suggested)).cast(pl.Int64).alias("suggested_count"),
-        pl.when(known).then(pl.col(accepted)).cast(pl.Int64).alias("accepted_count"),
-    ).drop(suggested, accepted), groups
+    rows = rows.rename({suggested: "suggested_count", accepted: "accepted_count"})
+    if rows["suggested_count"].null_count() + rows["accepted_count"].null_count():
+        known = pl.all_horizontal(pl.col("suggested_count", "accepted_count").is_not_null())
+        rows = rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count")))
+    return rows, groups
 
 
 _SUMS = (
-    pl.col("suggested_count").sum(),
-    pl.col("accepted_count").sum(),
+    pl.col("suggested_count").sum().cast(pl.Int64),
+    pl.col("accepted_count").sum().cast(pl.Int64),
     pl.col("suggested_count").count().cast(pl.Int64).alias("known_rows"),
 )
