@@ -405,6 +405,8 @@ class Archive:
                 self._supersede(table, was, before[span])
                 moved.append(span)
             entries[span] = _following(before[span], entries[span], same=same)
+        if entries == before:
+            return []
         rows = pl.concat([kept.join(chosen, on=key, how="anti", maintain_order="left"), new])
         write_month(path, self.path, rows.sort(key, maintain_order=True), entries.values())
         return moved
@@ -583,5 +585,6 @@ def _rows_of(table: Table, rows: pl.DataFrame, span: DayRange) -> pl.DataFrame:
 def _following(before: Entry, now: Entry, *, same: bool) -> Entry:
     """Return the manifest's line of a day that was asked again."""
     if same:
-        return replace(before, checked_at=now.checked_at, confirmed=before.confirmed + 1)
+        asked_again = now.checked_at > before.checked_at  # and not the same answer, out of the cache
+        return replace(before, checked_at=now.checked_at, confirmed=before.confirmed + asked_again)
     return replace(now, version=before.version + 1)

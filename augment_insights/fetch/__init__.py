@@ -20,7 +20,7 @@ from __future__ import annotations
 from augment_insights.fetch.activity import activity
 from augment_insights.fetch.endpoints import daily_usage, dau, dau_count, editor_language, user_activity
 from augment_insights.fetch.plan import Plan, plan
-from augment_insights.fetch.sync import SyncResult, mend, sync
+from augment_insights.fetch.syncing import SyncResult, mend, sync
 
 __all__ = [
     "Plan",

@@ -61,7 +61,7 @@ class Archived:
     moved : list of DayRange
         Days that were archived, and read otherwise.
     kept : int
-        Days or windows that were committed.
+        Days or windows that were committed and not archived before.
     """
 
     def __init__(self, client: Client, table: Table, *, renew: bool = False) -> None:
@@ -156,6 +156,7 @@ class Archived:
     def _add(self, frame: pl.DataFrame, spans: list[DayRange], *, said_at: datetime) -> None:
         if self._archive is None or not spans:
             return
+        new = [span for span in spans if not self._archive.has(self._table.name, span)]
         try:
             self.moved += self._archive.add(
                 self._table.name,
@@ -164,7 +165,7 @@ class Archived:
                 origin=self._client.base_url,
                 fetched_at=said_at,
             )
-            self.kept += len(spans)
+            self.kept += len(new)
         except OSError as error:
             warnings.warn(
                 f"{self._table.name}: what was fetched could not be put into the archive {self._archive.path} "
