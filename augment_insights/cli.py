@@ -39,7 +39,7 @@ Sample = Annotated[bool, typer.Option("--sample", help="Use the built-in, made-u
 
 
 class Every(StrEnum):
-    """The periods of ``fetch user_activity --every``."""
+    """The periods of ``fetch --every``."""
 
     DAY = "1d"
     WEEK = "1w"
@@ -112,51 +112,123 @@ def report(
 
 
 @app.command()
-def fetch(
-    endpoint: Annotated[str, typer.Argument(help="dau_count, dau, daily_usage, user_activity or editor_language.")],
+def fetch(  # noqa: PLR0913 (the options of a command)
+    table: Annotated[
+        str,
+        typer.Argument(help="dau_count, dau, daily_usage, user_activity, editor_language or activity."),
+    ],
     *,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="FILE.parquet, FILE.csv or FILE.ndjson.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="FILE.parquet, FILE.csv or FILE.ndjson.")] = None,
     date: Annotated[
         str | None, typer.Option(metavar="YYYY-MM-DD", help="One day, for dau and editor_language.")
     ] = None,
     start_date: StartDate = None,
     end_date: EndDate = None,
-    every: Annotated[Every | None, typer.Option(help="One row a user and period, for user_activity.")] = None,
+    every: Annotated[
+        Every | None, typer.Option(help="One row a user and period, for user_activity and activity.")
+    ] = None,
+    lookback_days: Annotated[
+        int | None, typer.Option(metavar="DAYS", help="Who was active before, for activity.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what it would cost, and fetch nothing but the daily counts for it.")
+    ] = False,
     sample: Sample = False,
 ) -> None:
     """Fetch one table from the API, or from the cache, into a file."""
     from augment_insights.export import format_of, write_table  # noqa: PLC0415 (a command imports what it needs)
 
+    name = table.replace("-", "_")
+    options = _options_of(name, date=date, every=every and every.value, lookback_days=lookback_days)
+    if dry_run:
+        _print_plan(name, options, start_date=start_date, end_date=end_date, sample=sample)
+        return
+    if out is None:
+        raise typer.BadParameter("where to is missing; or ask for the price alone, with --dry-run", param_hint="--out")
     format_of(out)  # before the first request
-    ask = _fetcher(endpoint, date=date, every=every)
+    ask = _fetcher(name)
     with _client(sample=sample) as client:
-        table = ask(start_date=start_date, end_date=end_date, client=client)
-    typer.echo(f"{write_table(table, out)}: {table.height} rows")
+        frame = ask(start_date=start_date, end_date=end_date, client=client, **options)
+    typer.echo(f"{write_table(frame, out)}: {frame.height} rows")
 
 
-def _fetcher(endpoint: str, *, date: str | None, every: Every | None) -> Callable[..., pl.DataFrame]:
-    """Return the fetch function of an endpoint, with the options that it alone takes."""
-    from functools import partial  # noqa: PLC0415
+def _options_of(name: str, **options: Any) -> dict[str, Any]:
+    """Return the options that were given, if the table takes them."""
+    from augment_insights.fetch.plan import TABLES  # noqa: PLC0415 (a command imports what it needs)
 
+    if name not in TABLES:
+        raise ConfigurationError(
+            f"{name!r} is not a table that is fetched.{did_you_mean(name, TABLES)}", setting="TABLE"
+        )
+    taken = {
+        "dau": {"date"},
+        "editor_language": {"date"},
+        "user_activity": {"every"},
+        "activity": {"every", "lookback_days"},
+    }.get(name, set())
+    given = {option: value for option, value in options.items() if value is not None}
+    for option in sorted(given.keys() - taken):
+        raise ConfigurationError(f"{name} takes no --{option.replace('_', '-')}. Hint: leave it out.", setting=option)
+    return given
+
+
+def _fetcher(name: str) -> Callable[..., pl.DataFrame]:
     from augment_insights import fetch as functions  # noqa: PLC0415 (a command imports what it needs)
 
-    name = endpoint.replace("-", "_")
-    if name not in functions.__all__:
-        raise ConfigurationError(
-            f"{endpoint!r} is not an endpoint.{did_you_mean(name, functions.__all__)}", setting="ENDPOINT"
-        )
     ask: Callable[..., pl.DataFrame] = getattr(functions, name)
-    takes = {"dau": {"date"}, "editor_language": {"date"}, "user_activity": {"every"}}.get(name, set())
-    given = {option: value for option, value in (("date", date), ("every", every)) if value is not None}
-    for option in sorted(given.keys() - takes):
-        raise ConfigurationError(f"{endpoint} takes no --{option}. Hint: leave it out.", setting=option)
-    return partial(ask, **{option: str(value) for option, value in given.items()})
+    return ask
 
 
-def _client(*, sample: bool) -> Client:
+def _print_plan(
+    name: str, options: dict[str, Any], *, start_date: str | None, end_date: str | None, sample: bool
+) -> None:
+    from augment_insights.fetch import plan  # noqa: PLC0415 (a command imports what it needs)
+
+    date = options.pop("date", None)
+    if date is not None and (start_date or end_date):
+        raise ConfigurationError("--date cannot go together with a range. Hint: give one of them.", setting="date")
+    with _client(sample=sample) as client:
+        typer.echo(plan(name, start_date or date, end_date or date, client=client, **options))
+
+
+def _client(*, sample: bool, archive: Path | None = None) -> Client:
     from augment_insights.transport import Client  # noqa: PLC0415 (a command imports what it needs)
 
-    return Client.sample() if sample else Client()
+    return Client.sample(archive=archive or False) if sample else Client(archive=archive)
+
+
+@app.command()
+def sync(
+    *,
+    archive: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The archive; left out, AUGMENT_INSIGHTS_ARCHIVE.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="YYYY-MM-DD", help="First day (UTC); left out, two years back.")
+    ] = None,
+    table: Annotated[
+        list[str] | None, typer.Option(metavar="TABLE", help="A table to keep; may be repeated. Left out, all five.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="End after so many minutes.")] = None,
+    requests: Annotated[int | None, typer.Option(min=0, help="Send at most so many requests.")] = None,
+    recheck: Annotated[
+        int | None, typer.Option(metavar="DAYS", min=1, help="Ask again in full for so many settled days.")
+    ] = None,
+    sample: Sample = False,
+) -> None:
+    """Fetch the settled days that the archive lacks, most useful first, from where the last sync stopped."""
+    from augment_insights import fetch as functions  # noqa: PLC0415 (a command imports what it needs)
+
+    with _client(sample=sample, archive=archive) as client:
+        done = functions.sync(
+            client,
+            since=since,
+            tables=[name.replace("-", "_") for name in table] if table else None,
+            minutes=minutes,
+            requests=requests,
+            recheck_days=recheck,
+        )
+    typer.echo(done)
 
 
 @cache_app.command("info")
