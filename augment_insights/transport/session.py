@@ -251,15 +251,19 @@ class _SecureConnection(HTTPSConnection):
     response_class = _TimelyMessage
 
 
-class _Pool(HTTPConnectionPool):
+class Pool(HTTPConnectionPool):
+    """Connections in the clear; its name stands in messages."""
+
     ConnectionCls = _Connection
 
 
-class _SecurePool(HTTPSConnectionPool):
+class SecurePool(HTTPSConnectionPool):
+    """Connections by TLS."""
+
     ConnectionCls = _SecureConnection
 
 
-_POOLS = {"http": _Pool, "https": _SecurePool}
+_POOLS = {"http": Pool, "https": SecurePool}
 
 
 class WsgiAdapter(BaseAdapter):

@@ -200,14 +200,16 @@ def test_a_redirect_is_not_followed(status: int, serve: Any, connect: Any, wire:
 def test_a_netrc_cannot_take_the_tokens_place(
     serve: Any, connect: Any, wire: SimpleNamespace, own_machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A password for the host in ``.netrc`` is not sent, and the token is."""
+    """A password for the host in ``.netrc`` is neither sent nor in the frames of an error, and the token is sent."""
     netrc = own_machine / "home" / ".netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password secret\ndefault login x password y\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    api = serve(wire.counting)
-    fetch.dau_count(*DAYS, client=connect(api.url))
+    api = serve(lambda _asked: wire.reset)
+    with pytest.raises(ApiError) as caught:
+        fetch.dau_count(*DAYS, client=connect(api.url, retry=RetryPolicy(attempts=1)))
     assert api.asked[0].headers["authorization"] == f"Bearer {wire.TOKEN}"
+    assert "Basic " not in told_by(caught.value)
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
