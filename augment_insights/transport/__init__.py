@@ -7,5 +7,6 @@ from __future__ import annotations
 
 from augment_insights.transport.client import Client
 from augment_insights.transport.retry import RetryPolicy
+from augment_insights.transport.watching import Cancelled
 
-__all__ = ["Client", "RetryPolicy"]
+__all__ = ["Cancelled", "Client", "RetryPolicy"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from http import HTTPStatus
@@ -36,6 +37,7 @@ from augment_insights.transport.settings import (
     read_plan_above,
     read_token,
 )
+from augment_insights.transport.watching import WatchedClock
 from augment_insights.transport.wire import (
     ENDPOINTS,
     Endpoint,
@@ -48,7 +50,7 @@ from augment_insights.transport.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from datetime import date
     from os import PathLike
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 
     from augment_insights.transport.cache import AnswerCache
     from augment_insights.transport.session import ApiSession, WsgiApp
+    from augment_insights.transport.watching import Watch
 
 _SAMPLE_URL = "https://sample.invalid"
 _RECORDS_URL = "https://records.invalid"
@@ -165,7 +168,7 @@ class Client:
         self._timeout = timeout
         self._style = choose_style(progress)
         self.plan_above = read_plan_above(plan_above)
-        self._clock = clock or Clock()
+        self._clock = WatchedClock(clock or Clock())
         self._random = random or Random()  # noqa: S311 (jitter, not a secret)
         self._retry = retry or RetryPolicy()
         self._app = app
@@ -278,6 +281,23 @@ class Client:
         """
         self._open()
         return self._shown.task(label, requests, is_forecast=is_forecast)
+
+    @contextmanager
+    def watched(self, watch: Watch) -> Iterator[None]:
+        """Tell ``watch`` how far what is fetched within has come, in place of showing it.
+
+        The watch is told after each answer and twice a second while the client waits, in the thread
+        that fetches. It ends the fetch by raising ``transport.Cancelled``; a request that is under
+        way is let finish first. What was fetched is kept.
+        """
+        self._open()
+        progress = self._shown
+        progress.watch = watch
+        self._clock.look_in = progress.tell
+        try:
+            yield
+        finally:
+            progress.watch = self._clock.look_in = None
 
     @property
     def is_watched(self) -> bool:

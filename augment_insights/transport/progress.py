@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from augment_insights.transport.clock import Clock
+    from augment_insights.transport.watching import Watch
 
 Style = Literal["bar", "lines", "off"]
 STYLES = ("bar", "lines", "off")
@@ -150,6 +151,11 @@ class Progress:
         For how often a line is due.
     seconds_for : callable
         How long so many more requests take at the rate limit.
+
+    Attributes
+    ----------
+    watch : Watch or None
+        Who is told in place of the display, and may end the fetch.
     """
 
     def __init__(self, style: Style, *, clock: Clock, seconds_for: Callable[[int], float]) -> None:
@@ -161,6 +167,7 @@ class Progress:
         self._total = 0
         self._depth = 0
         self._is_forecast = False
+        self.watch: Watch | None = None
 
     @contextmanager
     def task(self, label: str, requests: int, *, is_forecast: bool = False) -> Iterator[None]:
@@ -191,8 +198,8 @@ class Progress:
 
     @property
     def is_watched(self) -> bool:
-        """Whether somebody sits before a terminal or a notebook and wants to see how it goes."""
-        return self._style != "off" and (in_notebook() or sys.stderr.isatty())
+        """Whether somebody sits before a terminal or a notebook and wants to see here how it goes."""
+        return self.watch is None and self._style != "off" and (in_notebook() or sys.stderr.isatty())
 
     def announce(self, message: object) -> None:
         """Show something at its length to whoever watches; an unattended run is not told."""
@@ -216,12 +223,20 @@ class Progress:
         """Show where we stand before a wait begins."""
         self._show()
 
+    def tell(self) -> None:
+        """Tell the watch where we stand; it may raise to end the fetch."""
+        if self.watch is not None:
+            self.watch(done=self._done, total=self._total, left=self._seconds_for(self._total - self._done))
+
     def _show(self) -> None:
+        self.tell()
         if not isinstance(self._display, _Off):
             left = self._seconds_for(self._total - self._done)
             self._display.show(done=self._done, total=self._total, left=left)
 
     def _make_display(self, label: str) -> Display:
+        if self.watch is not None:
+            return _Off()
         if self._style == "bar":
             return _Bar(label)
         return _Lines(label, self._clock) if self._style == "lines" else _Off()
