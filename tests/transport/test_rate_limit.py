@@ -22,8 +22,10 @@ from augment_insights import Client, fetch
 from augment_insights.errors import CacheWarning
 from augment_insights.sample import AnalyticsApp, RecordStore, TokenBucket
 from augment_insights.sample import serve as serve_app
+from augment_insights.transport.cache import cache_files
 from augment_insights.transport.clock import Clock
 from augment_insights.transport.rate_limit import LONGEST_BLOCK, RateLimit
+from augment_insights.transport.settings import cache_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -367,7 +369,7 @@ from datetime import timedelta
 from augment_insights import Client
 from augment_insights.transport.wire import DAU_COUNT
 url, number = sys.argv[1], int(sys.argv[2])
-with Client("a-token", base_url=url, cache=False, requests_per_minute=1800, burst=20) as client:
+with Client("a-token", base_url=url, requests_per_minute=1800, burst=20) as client:
     for n in range(20):
         day = (client.now().date() - timedelta(days=2 + 20 * number + n)).isoformat()
         client.pages(DAU_COUNT, start_date=day, end_date=day)
@@ -375,16 +377,19 @@ with Client("a-token", base_url=url, cache=False, requests_per_minute=1800, burs
 """
 
 
-def test_four_processes_share_one_limit() -> None:
-    """Four fetches at once with one token: 80 requests, none refused, none sent twice."""
+def test_four_processes_share_one_limit_and_one_cache() -> None:
+    """Four fetches at once with one token: 80 requests, none refused, none sent twice, no warning from any."""
     app, bucket = a_strict_app()
     with serve_app(app) as url:
         started = [
-            subprocess.Popen([sys.executable, "-c", PROCESS, url, str(n)], stdout=subprocess.PIPE, env=os.environ)
+            subprocess.Popen(
+                [sys.executable, "-W", "error", "-c", PROCESS, url, str(n)], stdout=subprocess.PIPE, env=os.environ
+            )
             for n in range(4)
         ]
         sent = [int(json.loads(process.communicate(timeout=60)[0])) for process in started]
     assert sent == [20, 20, 20, 20]
+    assert [each.answers for each in cache_files(cache_root())] == [80]
     assert (bucket.granted, bucket.refused) == (80, 0)
 
 
