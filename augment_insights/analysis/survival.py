@@ -183,6 +183,7 @@ def _lapses(order: OrderedDays, inactive_days: int) -> pl.DataFrame:
     silent_days = pl.when(is_users_last).then(last - pl.col("day")).otherwise(pl.col("gap").shift(-1) - 1)
     return (
         order.days.lazy()
+        .with_columns(pl.col("day", "gap").cast(pl.Int32))
         .with_columns(lapse=pl.when(silent_days >= inactive_days).then(pl.col("day") + 1))
         .group_by("user")
         .agg(pl.col("lapse").min())

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from augment_insights.periods import Every
     from augment_insights.tables import Table
 
-_DAY_SPAN = 1 << 16
-"""Days are numbers below this from the frame's first day on, so that two and a group fit into one integer."""
+_DAY_SPAN = 1 << 15
+"""Days are numbers below this from the frame's first day on: 16 bits each, and two and a group in one integer."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -349,7 +349,8 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
     needed = list(dict.fromkeys(["user", "user_type", end.meta.output_name(), *by]))
     rows = select_users(source.activity.lazy().select(needed), user_type).filter(end <= pl.lit(last, dtype=pl.Date))
     day = end.to_physical() - (0 if first is None else first.toordinal() - _EPOCH)
-    names = _days_of_names(rows.with_columns(__day=day).collect(), by, mixed=user_type == "all")
+    numbered = rows.with_columns(__day=day.cast(pl.Int16)).collect()
+    names = _days_of_names(numbered, by, mixed=user_type == "all")
     users, groups = _numbered_groups(_one_row_a_user(names, by), by)
     days = pl.col("__days").list
     facts = users.select("group", "user_key", first=days.first(), last=days.last())

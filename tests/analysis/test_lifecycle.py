@@ -208,6 +208,14 @@ def test_coarse_rows_are_refused_where_they_would_be_shown() -> None:
         analysis.lifecycle(coarse)
 
 
+def test_coarse_rows_after_as_of_do_not_matter() -> None:
+    """What as_of leaves out is not looked at: a long row that ends later refuses nothing."""
+    activity = period_rows(
+        (date(2026, 1, 5), date(2026, 1, 11), "ada@x.io"), (date(2026, 1, 12), date(2026, 3, 31), "ada@x.io")
+    )
+    assert analysis.lifecycle(activity, as_of="2026-01-11")["active_users"].to_list() == [1]
+
+
 def test_groups_have_lives_of_their_own(make_activity: Callable[..., pl.DataFrame]) -> None:
     """by= follows a user in each group: new in a team with the first activity in it."""
     activity = make_activity({"ada@x.io": [0, 7, 14]}).with_columns(team=pl.Series(["red", "blue", "red"]))

@@ -190,6 +190,13 @@ def test_time_to_first_use_is_what_lifelines_estimates(
     same(table["started_rate_high"].to_list(), [1 - row[1] for row in expected])
 
 
+def test_two_rows_of_one_user_are_one_licence(make_activity: Callable[..., pl.DataFrame]) -> None:
+    """The licence runs from the earlier start, and on where one of the rows has no end."""
+    roster = pl.concat([roster_of(ada=(2, 4)), roster_of(Ada=(1, None))])
+    table = analysis.time_to_first_use(make_activity({"ada@x.io": [9]}), roster)
+    assert table.filter(pl.col("started_users") > 0).select("days", "at_risk_users").rows() == [(8, 1)]
+
+
 def test_a_start_before_the_licence_counts_on_its_first_day(make_activity: Callable[..., pl.DataFrame]) -> None:
     """A trial user who is licensed later has started after 0 days."""
     table = analysis.time_to_first_use(make_activity({"ada@x.io": [0, 9]}), roster_of(ada=(5, None)))

@@ -1,0 +1,296 @@
+"""What do retention, trailing windows and lifecycles cost, beside DuckDB, pandas and row-by-row Python?
+
+One made-up organisation over 730 days: users with a first day, a last day and a rate of their own,
+few of them at weekends, e-mails of 30 letters, rows in the order of days. In memory everywhere,
+DuckDB on its own native table, pandas on its own frame; what loading costs is in no figure. Each
+pair is asked in turn, the answers are compared, and the figures are ratios of medians in one run.
+DuckDB and pandas compare names as they are; ours in lower case, and that is part of its cost.
+The row-by-row peer is a plain loop over each user's days: packages that build such daily states
+exist (retentioneering), and are not installed here.
+"""
+
+from __future__ import annotations
+
+import gc
+from datetime import date
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pandas as pd
+import polars as pl
+
+from augment_insights import analysis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DAYS = 730
+FIRST = date(2024, 1, 1)
+SIZES = {"1M": 11_000, "10M": 110_000}
+WINDOWS = (1, 7, 28)
+ROUNDS = 7
+SLOW_ROUNDS = 3
+
+DISTINCT_AND_JOIN = """
+    with p as (select distinct {user} u, date_trunc('week', date)::date w from activity),
+         began as (select u, min(w) c from p group by u)
+    select c, (w - c) // 7 k, count(*) n from p join began using (u) group by all order by all
+"""
+TEXTBOOK = """
+    with began as (select {user} u, min(date) f from activity group by all)
+    select date_trunc('week', f)::date c, (date_trunc('week', date)::date - date_trunc('week', f)::date) // 7 k,
+        count(distinct u) n
+    from activity join began on u = {user} group by all order by all
+"""
+LEAD = """
+    with d as (select distinct {user} u, date from activity),
+    g as (select date, lead(date) over (partition by u order by date) after from d),
+    e as (select l, date as d, 1 as change from g, (select unnest([1, 7, 28]) l)
+          union all select l, least(date + l::int, coalesce(after, date + l::int)), -1
+          from g, (select unnest([1, 7, 28]) l)),
+    s as (select l, d, sum(change) n from e group by all)
+    select d, l, sum(n) over (partition by l order by d) from s order by all
+"""
+LAG_CELLS = """
+    with d as (select distinct {user} u, date from activity),
+    g as (select date, date - lag(date) over (partition by u order by date) gap from d),
+    c as (select date, gap, count(*) n from g group by all),
+    e as (select l, date as d, n as change from c, (select unnest([1, 7, 28]) l) where gap is null or gap >= l
+          union all select l, date + l::int, -n from c, (select unnest([1, 7, 28]) l)
+          union all select l, date - gap::int + l::int, n from c, (select unnest([1, 7, 28]) l) where gap < l),
+    s as (select l, d, sum(change) n from e group by all)
+    select d, l, sum(n) over (partition by l order by d) from s order by all
+"""
+
+
+def make_activity(users: int) -> pl.DataFrame:
+    """Make the activity, day after day: ``date, user, user_type`` and ``code``, the user's number."""
+    number = pl.int_range(users, dtype=pl.UInt64)
+    share = [(number.hash(seed) % 10_000) / 10_000 for seed in range(4)]
+    people = pl.select(
+        code=pl.int_range(users, dtype=pl.UInt32),
+        hired=((share[0] * 1.2 - 0.2).clip(0) * DAYS).cast(pl.Int32),
+        stays=(-(1 - share[1]).log() * 400).cast(pl.Int32) + 1,
+        rate=0.2 + 0.75 * share[2],
+    )
+    chance = (pl.col("code").cast(pl.UInt64) * 1_000 + pl.col("day").cast(pl.UInt64)).hash(7) % 10_000 / 10_000
+    days = []
+    for day in range(DAYS):
+        on_duty = (
+            people.lazy()
+            .with_columns(day=pl.lit(day))
+            .filter(pl.col("hired") <= day, day < pl.col("hired") + pl.col("stays"))
+        )
+        usual = 1.0 if day % 7 < 5 else 0.1
+        days.append(on_duty.filter(chance < pl.col("rate") * usual).select("day", "code"))
+    names = pl.Series([f"firstname.lastname{number:06}@corp.io" for number in range(users)]).shuffle(seed=1)
+    kinds = pl.Enum(["person", "service_account"])
+    return (
+        pl.concat(days)
+        .collect()
+        .select(
+            date=pl.lit(FIRST) + pl.duration(days="day"),
+            user=pl.lit(names).gather(pl.col("code")) + "",
+            user_type=pl.lit("person", dtype=kinds),
+            code="code",
+        )
+        .with_columns(pl.col("date").cast(pl.Date))
+    )
+
+
+class Engines:
+    """One activity table, loaded by each engine."""
+
+    def __init__(self, activity: pl.DataFrame) -> None:
+        self.activity = activity.drop("code")
+        self.codes = activity.select("date", "code")
+        self.pandas = pd.DataFrame({"date": activity["date"].to_numpy(), "user": activity["user"].to_list()})
+        self.connection = duckdb.connect()
+        self.connection.register("arrow", activity.select("date", "user", "code").to_arrow())
+        self.connection.execute("create table activity as select * from arrow")
+        self.connection.unregister("arrow")
+
+    def duckdb(self, sql: str, user: str) -> list[tuple[Any, ...]]:
+        """Answer in SQL, over names or codes."""
+        return self.connection.execute(sql.format(user=user)).fetchall()
+
+
+def cohorts_in_pandas(frame: pd.DataFrame) -> pd.Series:
+    """Count cohorts the usual way: the first date of each user, weeks of both, distinct users."""
+    week = frame["date"].dt.to_period("W")
+    cohort = frame.groupby("user")["date"].transform("min").dt.to_period("W")
+    return frame.groupby([cohort, week])["user"].nunique()
+
+
+def windows_in_pandas(frame: pd.DataFrame) -> list[int]:
+    """Count each window on each day by its slice of rows, which are in order of days."""
+    dates = frame["date"].to_numpy()
+    users = frame["user"]
+    days = pd.date_range(dates[0], dates[-1])
+    counts = []
+    for length in WINDOWS:
+        left = dates.searchsorted((days - pd.Timedelta(days=length - 1)).to_numpy(), side="left")
+        right = dates.searchsorted(days.to_numpy(), side="right")
+        counts += [users.iloc[start:end].nunique() for start, end in zip(left, right, strict=True)]
+    return counts
+
+
+def states_row_by_row(frame: pl.DataFrame) -> dict[tuple[int, str], int]:
+    """Name each user's state on each day, one after the other, and count them."""
+    active_days: dict[str, set[int]] = {}
+    for day, user in frame.select((pl.col("date") - pl.lit(FIRST)).dt.total_days(), "user").iter_rows():
+        active_days.setdefault(user.lower(), set()).add(day)
+    counts: dict[tuple[int, str], int] = {}
+    for days in active_days.values():
+        for day in range(min(days), DAYS):
+            today, before = day in days, day - 1 in days
+            if today:
+                state = "new" if day == min(days) else "returning" if before else "resurrected"
+            elif before:
+                state = "dormant"
+            else:
+                continue
+            counts[day, state] = counts.get((day, state), 0) + 1
+    return counts
+
+
+def in_turn(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Time each way in turn after one round to warm up: the median of each, in seconds."""
+    taken: dict[str, list[float]] = {name: [] for name in ways}
+    for nth in range(rounds + 1):
+        for name, way in ways.items():
+            gc.collect()
+            begun = perf_counter()
+            way()
+            if nth:
+                taken[name].append(perf_counter() - begun)
+    return {name: median(times) for name, times in taken.items()}
+
+
+def show(title: str, times: dict[str, float], ours: str) -> None:
+    """Print each way as a multiple of ours."""
+    print(f"  {title}: {ours} = 1 ({times[ours] * 1000:.0f} ms)")
+    for name, seconds in times.items():
+        if name != ours:
+            print(f"    {name:<58} {seconds / times[ours]:7.2f}")
+
+
+def check(engines: Engines) -> None:
+    """Compare the answers before their cost."""
+    activity = engines.activity
+    cells = analysis.cohort_retention(activity, as_of=date(2026, 1, 4)).filter(pl.col("retained_users") > 0)
+    ours = cells.select("cohort", "period", "retained_users").rows()
+    for sql in (DISTINCT_AND_JOIN, TEXTBOOK):
+        assert engines.duckdb(sql, '"user"') == ours
+        assert engines.duckdb(sql, "code") == ours
+    rolling = analysis.rolling_active_users(activity).select("date", "window_days", "active_users")
+    last = activity["date"].max()
+    for sql in (LEAD, LAG_CELLS):
+        found = [(day, length, int(users)) for day, length, users in engines.duckdb(sql, '"user"') if day <= last]
+        assert pl.DataFrame(found, schema=rolling.schema, orient="row").join(rolling, on=rolling.columns).height == len(
+            found
+        )
+
+
+def compare_engines(engines: Engines, *, slow: bool) -> None:
+    """Time retention and trailing windows against each engine."""
+    activity = engines.activity
+    prepared = analysis.prepare(activity)
+    analysis.cohort_retention(prepared)
+    ways: dict[str, Callable[[], Any]] = {
+        "ours": lambda: analysis.cohort_retention(activity),
+        "Polars, bare group_by(user).agg(min)": lambda: activity.group_by("user").agg(pl.col("date").min()),
+        "DuckDB, distinct and join": lambda: engines.duckdb(DISTINCT_AND_JOIN, '"user"'),
+        "DuckDB, the same in lower case": lambda: engines.duckdb(DISTINCT_AND_JOIN, 'lower("user")'),
+        "DuckDB, textbook": lambda: engines.duckdb(TEXTBOOK, '"user"'),
+        "pandas, transform and nunique": lambda: cohorts_in_pandas(engines.pandas),
+    }
+    show("weekly cohort retention from e-mails", in_turn(ways, ROUNDS if slow else SLOW_ROUNDS), "ours")
+    ways = {
+        "ours, prepared": lambda: analysis.cohort_retention(prepared),
+        "DuckDB, distinct and join": lambda: engines.duckdb(DISTINCT_AND_JOIN, "code"),
+        "DuckDB, textbook": lambda: engines.duckdb(TEXTBOOK, "code"),
+    }
+    show("weekly cohort retention from users as integers", in_turn(ways, ROUNDS), "ours, prepared")
+    ways = {
+        "ours": lambda: analysis.rolling_active_users(activity),
+        "DuckDB, lead and events": lambda: engines.duckdb(LEAD, '"user"'),
+        "DuckDB, lag and counted gaps": lambda: engines.duckdb(LAG_CELLS, '"user"'),
+    }
+    show("windows of 1, 7 and 28 days from e-mails", in_turn(ways, SLOW_ROUNDS), "ours")
+    if slow:
+        ways = {
+            "ours": lambda: analysis.rolling_active_users(activity),
+            "pandas, a slice for each window": lambda: windows_in_pandas(engines.pandas),
+        }
+        show("windows of 1, 7 and 28 days from e-mails", in_turn(ways, SLOW_ROUNDS), "ours")
+        ways = {
+            "ours": lambda: analysis.lifecycle(activity, every="1d"),
+            "row by row in Python": lambda: states_row_by_row(activity),
+        }
+        show("daily lifecycle", in_turn(ways, SLOW_ROUNDS), "ours")
+
+
+def compare_together(activity: pl.DataFrame) -> None:
+    """Time the three questions together on one prepared table against the dearest alone."""
+
+    def together() -> None:
+        days = analysis.prepare(activity)
+        analysis.cohort_retention(days)
+        analysis.lifecycle(days)
+        analysis.rolling_active_users(days)
+
+    ways: dict[str, Callable[[], Any]] = {
+        "retention": lambda: analysis.cohort_retention(activity),
+        "lifecycle": lambda: analysis.lifecycle(activity),
+        "windows": lambda: analysis.rolling_active_users(activity),
+        "all three, prepared once": together,
+    }
+    times = in_turn(ways, ROUNDS)
+    dearest = max((name for name in times if name != "all three, prepared once"), key=times.__getitem__)
+    show("together", times, dearest)
+
+
+def peak_over_table(activity: pl.DataFrame) -> float:
+    """Return the most memory in use during the three questions, as a multiple of the table's own (Linux)."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return float("nan")
+
+    def kilobytes(field: str) -> int:
+        return int(status.read_text().split(f"{field}:")[1].split()[0])
+
+    gc.collect()
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark starts again from here
+    before = kilobytes("VmRSS")
+    days = analysis.prepare(activity)
+    analysis.cohort_retention(days)
+    analysis.lifecycle(days)
+    analysis.rolling_active_users(days)
+    table = activity.estimated_size() / 1024
+    return 1 + (kilobytes("VmHWM") - before) / table
+
+
+def main() -> None:
+    """Print the ratios at each size."""
+    rolling = {}
+    for size, users in SIZES.items():
+        activity = make_activity(users)
+        print(f"{size}: {activity.height:,} user-days of {activity['code'].n_unique():,} users")
+        plain = activity.drop("code")
+        print(f"  peak memory of the three questions, the table's own = 1: {peak_over_table(plain):.2f}")
+        engines = Engines(activity)
+        check(engines)
+        compare_engines(engines, slow=size == "1M")
+        compare_together(plain)
+        times = in_turn({"windows": lambda frame=plain: analysis.rolling_active_users(frame)}, SLOW_ROUNDS)
+        rolling[size] = (times["windows"], activity.height)
+    (few, few_rows), (many, many_rows) = rolling.values()
+    print(f"windows: {many / few:.1f} times the time for {many_rows / few_rows:.1f} times the rows")
+
+
+if __name__ == "__main__":
+    main()
