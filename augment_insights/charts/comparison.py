@@ -234,9 +234,9 @@ def _differences(drawn: pl.DataFrame) -> alt.LayerChart:
 
     names = drawn["row"].to_list()
     pointed = _in_points(drawn, "difference", "difference_low", "difference_high")
-    base = alt.Chart(pointed).encode(
+    color = marks.series_color(list(_VERDICTS), column="verdict", colors=list(_VERDICTS.values())).legend(None)
+    plain = alt.Chart(pointed).encode(
         y=alt.Y("row:N", title=None, scale=alt.Scale(domain=names)),
-        color=marks.series_color(list(_VERDICTS), column="verdict", colors=list(_VERDICTS.values())).legend(None),
         tooltip=[
             marks.words("row", "Rate"),
             marks.percent("before", "Before"),
@@ -247,13 +247,14 @@ def _differences(drawn: pl.DataFrame) -> alt.LayerChart:
             marks.words("verdict", "Verdict"),
         ],
     )
+    base = plain.encode(color=color)
     axis = _points_axis("Difference in percentage points")
 
     def x(column: str) -> alt.X:
         return alt.X(f"{column}:Q", axis=axis, scale=alt.Scale(nice=True, zero=True))
 
     none = alt.Chart(pointed).transform_aggregate(rows="count()").mark_rule(color=LIGHT.muted)
-    ends = base.transform_calculate(end="isValid(datum.difference_high) ? datum.difference_high : datum.difference")
+    ends = plain.transform_calculate(end="isValid(datum.difference_high) ? datum.difference_high : datum.difference")
     return alt.LayerChart(
         layer=[
             none.encode(x=alt.datum(0)),
@@ -306,7 +307,7 @@ def _waterfall(drawn: pl.DataFrame) -> alt.LayerChart:
     load_altair()
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
-    pointed = _in_points(drawn, "effect")
+    pointed = _in_points(drawn, "effect").drop("effect")
     scale = alt.Scale(nice=True, zero=True)
     base = alt.Chart(pointed).encode(
         y=alt.Y("step:N", title=None, scale=alt.Scale(domain=drawn["step"].to_list())),

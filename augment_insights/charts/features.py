@@ -413,7 +413,6 @@ def _mix_over_time(timed: pl.DataFrame, *, of: Of, every: Every | None, width: i
     grouped = timed["group"].null_count() < timed.height
     columns = ("period_start", "next_start", "mode", "share", "count", "of_count", "bottom", "top", "state")
     drawn = timed.rename({"group": "panel"}).select(*columns, *(["panel"] if grouped else []))
-    fade = alt.when(alt.datum.state == "complete").then(alt.value(1)).otherwise(alt.value(marks.VEILED))
     few = drawn.height <= marks.MAX_OUTLINED
     bars = (
         alt.Chart(drawn)
@@ -423,7 +422,7 @@ def _mix_over_time(timed: pl.DataFrame, *, of: Of, every: Every | None, width: i
             x2="next_start:T",
             y=marks.share_axis(f"Share of {of}", most=1)("bottom"),
             y2="top:Q",
-            opacity=fade,
+            **marks.veil("state"),
             **_mix_encoding(drawn, of=of, group="panel" if grouped else None),
         )
     )

@@ -291,9 +291,8 @@ def _curve(drawn: pl.DataFrame, *, every: Every | None, licensed: bool) -> alt.L
         """Give every mark of a layer the colour of one entry of the legend."""
         return base.transform_calculate(series=f"'{name}'")
 
-    fade = alt.when(alt.datum.state == "complete").then(alt.value(1)).otherwise(alt.value(marks.VEILED))
     bars = series(_NEW).mark_bar(stroke=LIGHT.surface, strokeWidth=1)
-    layers = [bars.encode(x2="next_start:T", y=y("new_users"), y2=alt.datum(0), opacity=fade, tooltip=tooltip)]
+    layers = [bars.encode(x2="next_start:T", y=y("new_users"), y2=alt.datum(0), tooltip=tooltip, **marks.veil("state"))]
     if licensed:
         steps = series(_LICENCES).mark_line(strokeWidth=2.5, interpolate="step-after")
         layers.append(steps.encode(y=y("licensed_users")))

@@ -180,7 +180,6 @@ def _stacked(drawn: pl.DataFrame, *, every: Every | None, grouped: bool) -> alt.
     ]
     # Below the axis stand users as well: their number carries no minus sign.
     axis = alt.Axis(labelExpr="format(abs(datum.value), ',d')", tickMinStep=1)
-    fade = alt.when(alt.datum.over == "complete").then(alt.value(1)).otherwise(alt.value(marks.VEILED))
     base = alt.Chart(drawn)
     few = drawn.height <= marks.MAX_OUTLINED
     bars = base.mark_bar(stroke=LIGHT.surface, strokeWidth=0.6 if few else 0, aria=few).encode(
@@ -189,8 +188,8 @@ def _stacked(drawn: pl.DataFrame, *, every: Every | None, grouped: bool) -> alt.
         y=alt.Y("bottom:Q", title="Users (dormant below the axis)" if not grouped else "Users", axis=axis),
         y2="top:Q",
         color=marks.series_color(labels, column="state", colors=colors),
-        opacity=fade,
         tooltip=tooltip,
+        **marks.veil("over"),
     )
     zero = base.transform_aggregate(bars="count()", groupby=["panel"] if grouped else []).mark_rule(color=LIGHT.muted)
     return alt.LayerChart(layer=[bars, zero.encode(y=alt.datum(0))])

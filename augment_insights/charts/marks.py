@@ -99,6 +99,13 @@ def series_color(
     return alt.Color(f"{column}:N", title=title, scale=scale, legend=legend, sort=list(names))
 
 
+def veil(state: str) -> dict[str, Any]:
+    """Return the opacity of bars: those whose column ``state`` does not say "complete" are pale."""
+    import altair as alt  # noqa: PLC0415 (see load_altair)
+
+    return {"opacity": alt.when(alt.datum[state] == "complete").then(alt.value(1)).otherwise(alt.value(VEILED))}
+
+
 def lines(
     base: alt.Chart,
     y: Callable[[str], alt.Y],

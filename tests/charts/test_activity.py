@@ -1,0 +1,123 @@
+"""Trailing windows, stickiness and active days, as they are drawn."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from augment_insights import charts
+from augment_insights.charts import theme
+from augment_insights.errors import TableError
+
+FIRST = date(2026, 3, 2)
+
+
+def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    (rows,) = spec["datasets"].values()
+    return rows
+
+
+def windows(days: int, lengths: tuple[int, ...] = (1, 7)) -> pl.DataFrame:
+    """Return as many users each day as the window is long."""
+    dates = [FIRST + timedelta(days=n) for n in range(days)]
+    return pl.DataFrame(
+        [
+            {"date": day, "window_days": length, "active_users": length, "is_complete": n >= length - 1}
+            for length in lengths
+            for n, day in enumerate(dates)
+        ]
+    )
+
+
+def test_a_window_that_reaches_back_before_the_data_is_dashed() -> None:
+    """Up to and on the first day that has its whole window, where the full line begins."""
+    spec = theme.to_vegalite(charts.rolling_active_users(windows(4, (3,))))
+    assert [row["solid"] for row in rows_of(spec)] == [None, None, 3, 3]
+    assert [row["dashed"] for row in rows_of(spec)] == [3, 3, 3, None]
+    assert [row["state"] for row in rows_of(spec)] == [*["reaches back before the data"] * 2, *["complete"] * 2]
+
+
+def test_windows_are_named_and_stand_shortest_first() -> None:
+    """Whatever order the table has, 28 days do not come before 7."""
+    spec = theme.to_vegalite(charts.rolling_active_users(windows(3, (28, 1, 7))))
+    scale = spec["layer"][0]["encoding"]["color"]["scale"]
+    assert scale["domain"] == ["1 day", "7 days", "28 days"]
+    one = charts.rolling_active_users(windows(3, (28,)))
+    assert one.title.text == "Active users in a window of 28 days"
+    assert "color" not in theme.to_vegalite(one)["layer"][0]["encoding"]
+
+
+def test_groups_of_several_windows_have_a_panel_each_and_of_one_window_a_line_each() -> None:
+    """Colour tells one thing at a time."""
+    teams = [windows(3).with_columns(team=pl.lit(name)) for name in ("B", "A")]
+    spec = theme.to_vegalite(charts.rolling_active_users(pl.concat(teams)))
+    assert spec["facet"]["field"] == "panel"
+    assert spec["facet"]["sort"] == ["A", "B"]
+    spec = theme.to_vegalite(charts.rolling_active_users(pl.concat(teams).filter(window_days=7)))
+    assert spec["layer"][0]["encoding"]["color"]["field"] == "group"
+
+
+def test_panels_have_the_papers_colours_too() -> None:
+    """What a mark inside a panel says follows the page as it does in a single chart."""
+    teams = pl.concat([windows(3).with_columns(team=pl.lit(name)) for name in ("A", "B")])
+    dark = theme.Palette(
+        paper="#000001", ink="#2", muted="#3", grid="#4", ghost="#5", surface="#000006", accent="#000007"
+    )
+    spec = theme.to_vegalite(charts.rolling_active_users(teams), palette=dark)
+    marks = [layer["mark"] for layer in spec["spec"]["layer"]]
+    assert {mark["color"] for mark in marks if "color" in mark} == {"#000007"}
+    assert [mark["fill"] for mark in marks if "fill" in mark] == ["#000006"]
+
+
+def test_very_many_days_are_thinned_from_the_last_day_on_and_said_so() -> None:
+    """3 x 800 rows: one day in two, the last one among them, and all windows of a day together."""
+    chart = charts.rolling_active_users(windows(800, (1, 7, 28)))
+    assert "one day in 2 is drawn" in chart.title.subtitle
+    rows = rows_of(theme.to_vegalite(chart))
+    assert len(rows) == 3 * 400
+    last = FIRST + timedelta(days=799)
+    assert max(row["date"] for row in rows).startswith(last.isoformat())
+    assert "drawn" not in charts.rolling_active_users(windows(500)).title.subtitle
+
+
+def test_thinning_never_keeps_one_day_of_the_week_only() -> None:
+    """A step of seven days would draw Sundays, or none: it is eight instead."""
+    chart = charts.rolling_active_users(windows(10_000, (1,)))
+    assert "one day in 8 is drawn" in chart.title.subtitle
+
+
+def test_a_window_without_anyone_has_no_stickiness_and_no_zero() -> None:
+    """0/0 stays a gap."""
+    table = pl.DataFrame(
+        {
+            "date": [FIRST, FIRST + timedelta(days=1)],
+            "window_days": [28, 28],
+            "mean_daily_users": [0.0, 1.0],
+            "active_users": [0, 4],
+            "stickiness_rate": [None, 0.25],
+            "is_complete": [True, True],
+        }
+    )
+    rows = rows_of(theme.to_vegalite(charts.stickiness(table)))
+    assert [row["solid"] for row in rows] == [None, 0.25]
+
+
+def test_every_number_of_days_keeps_its_bar_with_its_number() -> None:
+    """Nobody on two days is a bar of nothing with a 0, and the bars say of how many users they are."""
+    table = pl.DataFrame({"active_days": [3, 1, 2], "users": [4, 6, 0]})
+    chart = charts.active_day_distribution(table)
+    rows = rows_of(theme.to_vegalite(chart))
+    assert [(row["active_days"], row["users"], row["of_users"]) for row in rows] == [(1, 6, 10), (2, 0, 10), (3, 4, 10)]
+    assert "10 active users" in chart.title.subtitle
+    assert "1 day, with 6 users" in chart.description
+    assert chart.title.text == "Active days a user in the last 3 days"
+
+
+def test_two_distributions_in_one_are_refused() -> None:
+    """Bars on bars would hide one another."""
+    table = pl.DataFrame({"active_days": [1, 1], "users": [4, 6]})
+    with pytest.raises(TableError, match=r"one row a active_days.*filter it to one group"):
+        charts.active_day_distribution(table)

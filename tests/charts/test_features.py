@@ -1,0 +1,156 @@
+"""Feature adoption, mode mix and mode transitions, as they are drawn."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import polars as pl
+import pytest
+
+from augment_insights import charts
+from augment_insights.charts import theme
+from augment_insights.errors import TableError
+
+MODES = ["completions", "chat", "ide_agent", "remote_agent", "cli_agent_interactive", "cli_agent_non_interactive"]
+LABELS = [
+    "Completions",
+    "Chat",
+    "IDE agent",
+    "Remote agent",
+    "CLI agent, interactive",
+    "CLI agent, non-interactive",
+]
+
+
+def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    (rows,) = spec["datasets"].values()
+    return rows
+
+
+@pytest.fixture
+def features() -> pl.DataFrame:
+    """Ten users; nobody knows about the remote agent."""
+    used = [10, 6, 4, None, 1, 0]
+    return pl.DataFrame(
+        {
+            "feature": pl.Series(MODES, dtype=pl.Enum(MODES)),
+            "active_users": [10] * 6,
+            "feature_users": used,
+            "feature_rate": [None if n is None else n / 10 for n in used],
+            "feature_rate_low": [None if n is None else n / 20 for n in used],
+            "feature_rate_high": [None if n is None else n / 10 for n in used],
+        }
+    )
+
+
+@pytest.fixture
+def mix() -> pl.DataFrame:
+    """Two months; in the second nothing was sent."""
+    months = [date(2026, 1, 1), date(2026, 2, 1)]
+    return pl.DataFrame(
+        {
+            "period_start": [month for month in months for _ in range(3)],
+            "mode": ["ide_agent", "chat", "completions"] * 2,
+            "messages_count": [30, 10, None, 0, 0, None],
+            "messages_share": [0.75, 0.25, None, None, None, None],
+            "lines_count": [60, None, 40, 0, None, 8],
+            "lines_share": [0.6, None, 0.4, 0.0, None, 1.0],
+        }
+    )
+
+
+def test_features_stand_in_their_order_and_an_unknown_one_has_no_dot(features: pl.DataFrame) -> None:
+    """Unknown is not unused: its row is there, its rate is not, and nobody's 0% is."""
+    spec = theme.to_vegalite(charts.feature_adoption(features.reverse()))
+    assert [row["feature"] for row in rows_of(spec)] == LABELS
+    assert spec["layer"][1]["encoding"]["y"]["sort"] == LABELS
+    assert [row["feature_rate"] for row in rows_of(spec)] == [1.0, 0.6, 0.4, None, 0.1, 0.0]
+    assert spec["layer"][0]["encoding"]["x"]["field"] == "feature_rate_low"
+    assert spec["layer"][0]["encoding"]["x2"]["field"] == "feature_rate_high"
+
+
+def test_groups_of_features_stand_under_one_another(features: pl.DataFrame) -> None:
+    """A dot a group in each row, apart and in colours."""
+    teams = pl.concat([features.with_columns(team=pl.lit(name)) for name in ("A", "B")])
+    encoding = theme.to_vegalite(charts.feature_adoption(teams))["layer"][1]["encoding"]
+    assert encoding["yOffset"]["field"] == encoding["color"]["field"] == "group"
+    with pytest.raises(TableError, match="one group"):
+        charts.feature_adoption(pl.concat([features, features]))
+
+
+def test_shares_lie_on_one_another_in_the_order_of_the_modes(mix: pl.DataFrame) -> None:
+    """Chat first, then the IDE agent, up to the whole; completions have no messages."""
+    rows = rows_of(theme.to_vegalite(charts.mode_mix(mix)))
+    assert [(row["mode"], row["bottom"], row["top"]) for row in rows] == [("Chat", 0.0, 0.25), ("IDE agent", 0.25, 1.0)]
+    assert {row["of_count"] for row in rows} == {40}
+
+
+def test_the_mix_of_lines_is_another_one(mix: pl.DataFrame) -> None:
+    """Chat has no lines; a month of completions alone is all theirs."""
+    chart = charts.mode_mix(mix, of="lines")
+    rows = rows_of(theme.to_vegalite(chart))
+    assert [(row["mode"], row["top"]) for row in rows] == [
+        ("Completions", 0.4),
+        ("IDE agent", 1.0),
+        ("Completions", 1.0),
+        ("IDE agent", 1.0),
+    ]
+    assert chart.title.text == "Monthly mode mix: share of lines"
+    with pytest.raises(ValueError, match="did you mean 'lines'"):
+        charts.mode_mix(mix, of="line")  # type: ignore[arg-type]  # that is the point
+
+
+def test_a_mode_has_the_same_colour_in_both_mixes(mix: pl.DataFrame) -> None:
+    """Readers compare two charts by colour."""
+    found = []
+    for of in ("messages", "lines"):
+        scale = theme.to_vegalite(charts.mode_mix(mix, of=of))["layer"][0]["encoding"]["color"]["scale"]
+        found.append(dict(zip(scale["domain"], scale["range"], strict=True)))
+    assert found[0]["IDE agent"] == found[1]["IDE agent"]
+    assert set(found[0]) == {"Chat", "IDE agent"}
+    assert set(found[1]) == {"Completions", "IDE agent"}
+
+
+def test_a_month_that_is_not_over_is_veiled(mix: pl.DataFrame) -> None:
+    """The data ends on the 27th of February."""
+    rows = rows_of(theme.to_vegalite(charts.mode_mix(mix, of="lines", as_of="2026-02-27")))
+    assert [row["state"] for row in rows] == ["complete"] * 2 + ["not over yet"] * 2
+    rows = rows_of(theme.to_vegalite(charts.mode_mix(mix, of="lines", as_of="2026-02-28")))
+    assert {row["state"] for row in rows} == {"complete"}
+
+
+def test_groups_without_periods_are_bars_and_with_periods_panels(mix: pl.DataFrame) -> None:
+    """One picture for each shape of the table."""
+    january = mix.filter(period_start=date(2026, 1, 1)).drop("period_start")
+    assert "facet" not in theme.to_vegalite(charts.mode_mix(january))
+    teams = ["B", "A"]
+    by_team = pl.concat([january.with_columns(team=pl.lit(name)) for name in teams])
+    assert theme.to_vegalite(charts.mode_mix(by_team))["layer"][0]["encoding"]["y"]["sort"] == ["A", "B"]
+    by_both = pl.concat([mix.with_columns(team=pl.lit(name)) for name in teams])
+    assert theme.to_vegalite(charts.mode_mix(by_both))["facet"]["sort"] == ["A", "B"]
+
+
+def test_steps_that_nobody_made_are_grey_and_without_a_number() -> None:
+    """All pairs of the modes that occur have a cell; a share of almost nothing is not called 0%."""
+    steps = pl.DataFrame(
+        {
+            "from_mode": ["ide_agent", "chat", "chat"],
+            "to_mode": ["ide_agent", "chat", "ide_agent"],
+            "users": [3, 600, 1],
+            "share": [1.0, 0.998, 0.002],
+        }
+    )
+    spec = theme.to_vegalite(charts.mode_transitions(steps))
+    cells = {(row["from_mode"], row["to_mode"]): row["share"] for row in rows_of(spec)}
+    assert cells == {
+        ("Chat", "Chat"): 0.998,
+        ("Chat", "IDE agent"): 0.002,
+        ("IDE agent", "Chat"): None,
+        ("IDE agent", "IDE agent"): 1.0,
+    }
+    svg = theme.to_svg(spec)
+    assert svg.count('fill="#e8eaed"') == 1
+    assert "&lt;1% · 1<" in svg
+    assert ">100% · 3<" in svg
+    assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == ["Chat", "IDE agent"]
