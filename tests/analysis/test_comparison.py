@@ -76,6 +76,17 @@ def test_three_teams_three_verdicts() -> None:
     assert table.filter(pl.col("team") == "gone")["difference_low"].to_list() == [None]
 
 
+def test_a_group_without_a_name_is_a_group() -> None:
+    """Users without a team are compared with users without a team."""
+    table = analysis.compare(
+        rates([(None, 30, 100), ("A", 1, 2)]),
+        rates([("A", 1, 2), (None, 60, 100)], **FEBRUARY),
+        metric="adoption_rate",
+        by="team",
+    )
+    assert table.select("team", "before", "after", "verdict").rows()[1:] == [(None, 0.3, 0.6, "higher")]
+
+
 def test_acceptance_of_two_groups_is_compared_by_its_users(make_usage: Callable[..., pl.DataFrame]) -> None:
     """Ten users at 40 % against ten at 60 %, alike within each: a difference. Without users: cannot tell."""
     rows = [

@@ -68,18 +68,25 @@ def test_difference_of_shares_is_newcombes(n0: int, n1: int, p0: float, p1: floa
 
 
 def test_bootstrap_is_that_of_plain_python() -> None:
-    """Drawing 25 users again 20,000 times by the standard library gives the same bounds, but for luck."""
+    """Forty groups of 25 users, drawn again 500 times by the standard library: the same bounds, but for luck.
+
+    The luck of 500 draws moves a bound by some 6 % of the width; over forty groups it is below 2 %.
+    """
     dice = random.Random(4)
-    users = [(round(s * dice.betavariate(6, 4)), s) for s in (dice.randint(1, 300) for _ in range(25))]
-    ratios = []
-    for _ in range(20_000):
-        drawn = dice.choices(users, k=len(users))
-        ratios.append(sum(a for a, _ in drawn) / sum(s for _, s in drawn))
-    cuts = quantiles(ratios, n=1000)
-    low, high = bounds_of(users)
-    width = cuts[974] - cuts[24]
-    assert low == pytest.approx(cuts[24], abs=0.12 * width)
-    assert high == pytest.approx(cuts[974], abs=0.12 * width)
+    groups = [
+        [(round(s * dice.betavariate(6, 4)), s) for s in (dice.randint(1, 300) for _ in range(25))] for _ in range(40)
+    ]
+    misses = []
+    for users in groups:
+        ratios = []
+        for _ in range(500):
+            drawn = dice.choices(users, k=len(users))
+            ratios.append(sum(a for a, _ in drawn) / sum(s for _, s in drawn))
+        cuts = quantiles(ratios, n=1000)
+        width = cuts[974] - cuts[24]
+        low, high = bounds_of(users)
+        misses.append(((low - cuts[24]) / width, (high - cuts[974]) / width))
+    assert [sum(side) / len(groups) for side in zip(*misses, strict=True)] == pytest.approx([0, 0], abs=0.03)
 
 
 def test_many_users_are_dealt_without_narrowing_the_interval() -> None:
