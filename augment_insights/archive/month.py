@@ -259,6 +259,17 @@ def read_users(path: Path) -> pl.DataFrame:
         ) from error
 
 
+def scan_users(path: Path) -> pl.LazyFrame:
+    """Return the names behind the codes as they are when the frame is collected.
+
+    A code is written down before the rows that use it: whoever reads rows first and names now knows
+    every name, also of rows that came after the frame was made.
+    """
+    if not path.exists():
+        return USERS_SCHEMA.to_frame().lazy()
+    return pl.scan_parquet(path, schema=USERS_SCHEMA, glob=False)
+
+
 def grown(users: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Give each user of these rows who has no code yet the next one."""
     names = ["user", "user_type"]

@@ -23,6 +23,7 @@ from augment_insights.archive.month import (
     read_entries,
     read_users,
     scan_rows,
+    scan_users,
     span_columns,
     stored_schema,
     summarise,
@@ -227,7 +228,7 @@ class Archive:
             overlapping ones too: filter by ``period_start`` and ``period_end``.
         """
         known = _table(table)
-        return named(known, scan_rows(known, self._months(known.name)), read_users(self._users_path).lazy())
+        return named(known, scan_rows(known, self._months(known.name)), scan_users(self._users_path))
 
     def read(self, table: str, days: date | DayRange, *, version: int | None = None) -> pl.DataFrame:
         """Read the days of a range that are kept.
@@ -260,7 +261,7 @@ class Archive:
             spans = [wanted] if known is USER_ACTIVITY else [span for span in entries if span.start in wanted]
             expected = sum(entries[span].rows for span in spans if span in entries)
             frame = self._collect(known, self._paths_of(known, [wanted]), wanted)
-            if frame.height == expected:
+            if frame.height == expected and not ("user" in frame.columns and frame["user"].null_count()):
                 return frame
             self._known.clear()  # somebody wrote between the two looks
         paths = self._paths_of(known, [wanted])
@@ -275,7 +276,7 @@ class Archive:
         )
         rows = scan_rows(table, paths).filter(is_wanted)
         try:
-            return named(table, rows, read_users(self._users_path).lazy()).collect()
+            return named(table, rows, scan_users(self._users_path)).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise damaged(paths[0], error) from error
 
