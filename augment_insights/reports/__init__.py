@@ -1,7 +1,7 @@
-"""From a template notebook and its parameters to a finished report: one HTML page, and the notebook behind it.
+"""From a template notebook and its parameters to a finished report, in every format that people pass on.
 
-:func:`write` runs a template and puts both files in place; :class:`Page` is what a template builds
-its page with; :func:`report_days` chooses the days of a weekly report.
+:func:`write` runs a template and puts its files in place, :func:`build` gives its page to look at;
+:class:`Page` is what a template builds, :class:`Study` what it begins with.
 """
 
 from __future__ import annotations
@@ -9,6 +9,20 @@ from __future__ import annotations
 from augment_insights.reports.days import ReportDays, report_days
 from augment_insights.reports.page import Page
 from augment_insights.reports.run import Report, write
+from augment_insights.reports.sharing import Sharing
+from augment_insights.reports.study import Study
+from augment_insights.reports.summary import change_in_words, count_in_words
 from augment_insights.reports.template import templates
 
-__all__ = ["Page", "Report", "ReportDays", "report_days", "templates", "write"]
+__all__ = [
+    "Page",
+    "Report",
+    "ReportDays",
+    "Sharing",
+    "Study",
+    "change_in_words",
+    "count_in_words",
+    "report_days",
+    "templates",
+    "write",
+]

@@ -25,11 +25,12 @@ import polars as pl
 
 from augment_insights import __version__
 from augment_insights.charts import theme
-from augment_insights.errors import ReportError, TableError
+from augment_insights.errors import ReportError, TableError, did_you_mean
+from augment_insights.reports.sharing import SUPPRESSED, Sharing
 from augment_insights.tables import columns_of, require
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import date
 
     from augment_insights.periods import DayRange
@@ -40,7 +41,12 @@ MAX_BYTES = 2_000_000
 MAX_TABLE_ROWS = 300
 """More rows than this are not read on a page."""
 
+FORMATS = ("html",)
+"""What a report can be written as."""
+
 NO_DATA = "no data"
+
+_NAME_LENGTH = 40
 
 _PAPER = theme.Palette(
     paper=None,
@@ -65,7 +71,9 @@ class _Headline:
 
 @dataclass(frozen=True)
 class _Figure:
+    name: str
     title: str
+    chart: theme.Chart
     spec: Mapping[str, Any]
     svg: str
     table: pl.DataFrame
@@ -74,10 +82,11 @@ class _Figure:
 
 @dataclass(frozen=True)
 class Page:
-    """What does a report say, in one self-contained page?
+    """What does a report say, in words, figures and tables?
 
     Built by chaining: each method returns a new page, so a cell may be run again. Nothing is
-    fetched, computed or drawn here that was not given; no clock is read.
+    fetched or computed here that was not given; no clock is read. Whatever enters is shown only as far as
+    ``sharing`` lets it.
 
     Parameters
     ----------
@@ -93,10 +102,21 @@ class Page:
         The days that the figures cover; left out, those asked for.
     sample : bool
         Say, where nobody can miss it, that the organisation is made up.
+    name : str
+        What its files are called, without an ending.
+    sharing : Sharing
+        How much of people may be shown; left out, everything.
+
+    Attributes
+    ----------
+    tables : dict of str to DataFrame
+        The table behind each figure, and the raw ones, by name, as they may be shown.
+    charts : dict of str to Chart
+        Each figure's chart by name.
 
     See Also
     --------
-    write : run a template that builds such a page.
+    write : run a template that builds such a page. build : the same in this process.
 
     Examples
     --------
@@ -112,8 +132,12 @@ class Page:
     range_asked: DayRange | str
     range_had: DayRange | str | None = None
     sample: bool = False
+    name: str = "report"
+    sharing: Sharing = field(default_factory=lambda: Sharing(min_group_size=1), repr=False)
     _headlines: tuple[_Headline, ...] = field(default=(), repr=False)
+    _summary: tuple[str, ...] = field(default=(), repr=False)
     _blocks: tuple[str | _Figure, ...] = field(default=(), repr=False)
+    _raw: Mapping[str, pl.DataFrame] = field(default_factory=dict, repr=False)
     _definitions: Mapping[str, str] = field(default_factory=dict, repr=False)
     _manifest: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -129,7 +153,9 @@ class Page:
         detail : str
             A line under it: the counts behind it, its interval, its days.
         """
-        return replace(self, _headlines=(*self._headlines, _Headline(label, _value_text(value), detail)))
+        words = self.sharing.words
+        line = _Headline(words(label), words(_value_text(value)), words(detail))
+        return replace(self, _headlines=(*self._headlines, line))
 
     def headline_rate(
         self,
@@ -179,35 +205,133 @@ class Page:
             told.append(_change_text(_only_row(change, ("before", "verdict"), label=label), than))
         return self.headline(label, f"{row[rate]:.1%}", " · ".join(part for part in told if part))
 
+    def summary(self, sentences: Iterable[str]) -> Page:
+        """Add sentences to the summary at the top: what moved, by how much, what cannot be told.
+
+        See Also
+        --------
+        change_in_words, count_in_words : make such sentences from tables.
+        """
+        told = [self.sharing.words(sentence) for sentence in sentences]
+        return replace(self, _summary=(*self._summary, *told))
+
     def text(self, words: str) -> Page:
         """Add a paragraph of plain text, at this place of the page; a blank line starts another."""
-        return replace(self, _blocks=(*self._blocks, *(part for part in words.split("\n\n") if part.strip())))
+        shown = self.sharing.words(words)
+        return replace(self, _blocks=(*self._blocks, *(part for part in shown.split("\n\n") if part.strip())))
 
-    def figure(self, title: str, chart: theme.Chart, table: pl.DataFrame, how_to_read: str = "") -> Page:
+    def figure(
+        self,
+        title: str,
+        chart: theme.Chart | Callable[[pl.DataFrame], theme.Chart],
+        table: pl.DataFrame,
+        how_to_read: str = "",
+        *,
+        name: str | None = None,
+    ) -> Page:
         """Add a chart with the numbers behind it and how to read it.
 
         Parameters
         ----------
         title : str
             The question that the figure answers.
-        chart : alt.Chart or alt.LayerChart
-            From ``charts``, or any other Altair chart.
+        chart : alt.Chart, alt.LayerChart or callable
+            From ``charts``, or any other Altair chart; or a function that draws one from the table as
+            it may be shown.
         table : pl.DataFrame
             The numbers behind it, shown on demand: at most the first 300 rows.
         how_to_read : str
             A few plain sentences.
+        name : str, optional
+            What the chart and the table are called in ``charts``, ``tables``, sheets and files; left out, the
+            title's words.
+
+        Raises
+        ------
+        ReportError
+            The chart was drawn with groups that are too small to be shown, it holds a number that
+            JSON cannot, or the name is taken.
         """
-        figure = _Figure(title, theme.to_vegalite(chart, palette=_PAPER), _svg_of(chart, title), table, how_to_read)
+        shown = self.sharing.table(table)
+        if callable(chart):
+            drawn = chart(shown)
+        else:
+            _check_hidden(table, shown, title)
+            drawn = chart
+        words = self.sharing.words
+        figure = _Figure(
+            name=self._free_name(name or _name_of(title)),
+            title=words(title),
+            chart=drawn,
+            spec=self.sharing.spec(theme.to_vegalite(drawn, palette=_PAPER)),
+            svg=_svg_of(self.sharing.spec(theme.to_vegalite(drawn)), title),
+            table=shown,
+            how_to_read=words(how_to_read),
+        )
         return replace(self, _blocks=(*self._blocks, figure))
+
+    def raw(self, name: str, table: pl.DataFrame) -> Page:
+        """Add a table that the figures were computed from: into the workbook and the folders, not on the page.
+
+        Give it the columns that were used, and no others: what is not here cannot leave the house.
+
+        Raises
+        ------
+        ReportError
+            The name is taken.
+        """
+        return replace(self, _raw={**self._raw, self._free_name(name): self.sharing.table(table)})
 
     def definitions(self, meanings: Mapping[str, str]) -> Page:
         """Add what the figures mean: term and definition."""
-        return replace(self, _definitions={**self._definitions, **meanings})
+        words = self.sharing.words
+        told = {words(term): words(meaning) for term, meaning in meanings.items()}
+        return replace(self, _definitions={**self._definitions, **told})
 
     def manifest(self, entries: Mapping[str, object]) -> Page:
         """Add how the report was made: template, parameters, time, requests; versions are added by themselves."""
-        told = {name: _value_text(value) for name, value in entries.items()}
+        told = {name: self.sharing.words(_value_text(value)) for name, value in entries.items()}
         return replace(self, _manifest={**self._manifest, **told})
+
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """The table behind each figure, and the raw ones, by name, as they may be shown."""
+        return {**{figure.name: figure.table for figure in self._figures}, **self._raw}
+
+    @property
+    def charts(self) -> dict[str, theme.Chart]:
+        """Each figure's chart by name, as it may be shown."""
+        return {figure.name: _shown_chart(figure, self.sharing) for figure in self._figures}
+
+    @property
+    def _figures(self) -> list[_Figure]:
+        return [block for block in self._blocks if isinstance(block, _Figure)]
+
+    def _free_name(self, name: str) -> str:
+        if name in self.tables:
+            raise ReportError(
+                f"The page {self.title!r} has a figure or table {name!r} already. Hint: give this one another name=.",
+                template=self.title,
+            )
+        return name
+
+    def save(self, output_dir: Path | str, formats: Iterable[str] = ("html",)) -> list[Path]:
+        """Write the report in each of the formats, whole or not at all, and return the paths.
+
+        Parameters
+        ----------
+        output_dir : path-like
+            The folder; files are called by the page's ``name``.
+        formats : iterable of str
+            Any of :data:`FORMATS`.
+
+        Raises
+        ------
+        ReportError
+            A format that is none, or one that cannot be written.
+        """
+        chosen = check_formats(formats, template=self.name)
+        return [self.save_html(Path(output_dir) / f"{self.name}.html") for name in chosen if name == "html"]
 
     def to_html(self) -> str:
         """Return the whole page as HTML.
@@ -309,9 +433,35 @@ def _change_text(change: dict[str, Any], than: str) -> str:
     return f"{change['verdict']} than {than}"
 
 
-def _svg_of(chart: theme.Chart, title: str) -> str:
+def _check_hidden(given: pl.DataFrame, shown: pl.DataFrame, title: str) -> None:
+    """Refuse a finished chart of groups that its table must not show."""
+    if SUPPRESSED in given.columns or SUPPRESSED not in shown.columns or not shown[SUPPRESSED].any():
+        return
+    raise ReportError(
+        f"The chart of {title!r} was drawn with groups that are too small to be shown. Hint: draw it from "
+        "study.groups(table), or hand over the function that draws it.",
+        template=title,
+    )
+
+
+def _shown_chart(figure: _Figure, sharing: Sharing) -> theme.Chart:
+    """Return a figure's chart, made again from what may be shown of it where that is less."""
+    if sharing.is_open:
+        return figure.chart
+    import altair as alt  # noqa: PLC0415 (see theme.load_altair)
+
+    chart: theme.Chart = alt.Chart.from_dict(sharing.spec(figure.chart.to_dict()))
+    return chart
+
+
+def _name_of(title: str) -> str:
+    """Return a title as a name for a table."""
+    words = "".join(letter if letter.isalnum() else " " for letter in title.lower()).split()
+    return "_".join(words)[:_NAME_LENGTH].strip("_") or "figure"
+
+
+def _svg_of(spec: theme.Spec, title: str) -> str:
     """Draw a chart for readers without scripts, having made sure that its numbers fit into JSON."""
-    spec = theme.to_vegalite(chart)
     try:
         json.dumps(spec, allow_nan=False)
     except ValueError as error:
@@ -395,6 +545,15 @@ def _versions() -> dict[str, str]:
         "Python": platform.python_version(),
     }
     return {"Versions": ", ".join(f"{name} {version}" for name, version in versions.items())}
+
+
+def check_formats(formats: Iterable[str], *, template: str) -> tuple[str, ...]:
+    """Return the formats, each once, or an error that names the known ones."""
+    chosen = tuple(dict.fromkeys([formats] if isinstance(formats, str) else formats))
+    for name in chosen:
+        if name not in FORMATS:
+            raise ReportError(f"There is no format {name!r}.{did_you_mean(str(name), FORMATS)}", template=template)
+    return chosen
 
 
 @cache

@@ -19,10 +19,11 @@ from augment_insights import errors
 from augment_insights.charts import theme
 from augment_insights.errors import DateRangeError, ReportError
 from augment_insights.periods import parse_day
+from augment_insights.reports.page import check_formats
 from augment_insights.reports.template import Template, find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 SOURCES = ("api", "sample")
 
@@ -70,6 +71,7 @@ def write(
     *,
     start_date: date | str | None = None,
     end_date: date | str | None = None,
+    formats: Sequence[str] = ("html",),
     source: Literal["sample", "api"] = "sample",
     output_dir: Path | str = "reports",
     **parameters: Any,
@@ -89,6 +91,8 @@ def write(
         chosen stands in its cell tagged ``parameters``.
     start_date, end_date : date or "YYYY-MM-DD", optional
         UTC days, both included; left out, the template chooses.
+    formats : sequence of str
+        What to write: html, pdf, xlsx, csv, parquet, png or svg. The notebook is there in any case.
     source : {"sample", "api"}
         The made-up organisation, or your own through the Analytics API (the token comes from
         ``AUGMENT_API_TOKEN``, and is never a parameter).
@@ -131,6 +135,8 @@ def write(
         raise ReportError(f"source={source!r} is none.{errors.did_you_mean(str(source), SOURCES)}", template=found.name)
     if source != "sample" or "source" in found.parameters:
         chosen["source"] = source
+    if tuple(formats) != ("html",) or "formats" in found.parameters:
+        chosen["formats"] = list(check_formats(formats, template=found.name))
     found.check(list(chosen))
     if source == "api":
         _require_token()

@@ -69,13 +69,16 @@ def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_template_is_clean_and_can_be_parametrised() -> None:
-    """No outputs, stable cell ids, the usual kernel, four annotated parameters with a comment each."""
+    """No outputs, stable cell ids, the usual kernel, annotated parameters with a comment each."""
     notebook = json.loads(OVERVIEW.path.read_text("utf-8"))
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in code)
     assert all(re.fullmatch(r"[a-z-]+", cell["id"]) for cell in notebook["cells"])
-    assert OVERVIEW.parameters == ("start_date", "end_date", "source", "output_dir")
+    assert OVERVIEW.parameters == (
+        *("start_date", "end_date", "source", "archive", "every", "user_type", "team", "roster"),
+        *("min_group_size", "names", "output_dir", "formats"),
+    )
     source = "".join(code[0]["source"])
     assert all(isinstance(statement, ast.AnnAssign) for statement in ast.parse(source).body)
     assert all("  # " in line for line in source.splitlines())
