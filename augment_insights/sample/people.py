@@ -48,7 +48,7 @@ _ROLES = ("Software Engineer", "Senior Engineer", "Staff Engineer", "Engineering
 _ROLE_WEIGHTS = (0.5, 0.34, 0.1, 0.06)
 
 # How many people take to the assistant in which way; everybody else is a steady user.
-_HABIT_COUNTS = {"never": 10, "taster": 9, "comeback": 9, "leaver": 6, "occasional": 9}
+_HABIT_COUNTS = {"never": 10, "taster": 12, "comeback": 9, "leaver": 6, "occasional": 9}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ class Team:
 TEAMS = (
     Team(
         name="Platform",
-        people=20,
+        people=18,
         launch_week=0,
         mean_delay_days=9,
         languages={"Go": 4, "Python": 3, "HCL": 2, "Shell": 2, "YAML": 1},
@@ -78,7 +78,7 @@ TEAMS = (
     ),
     Team(
         name="Web",
-        people=25,
+        people=22,
         launch_week=6,
         mean_delay_days=20,
         languages={"TypeScript": 6, "JavaScript": 3, "CSS": 2, "HTML": 1},
@@ -88,7 +88,7 @@ TEAMS = (
     ),
     Team(
         name="Payments",
-        people=23,
+        people=20,
         launch_week=14,
         mean_delay_days=24,
         languages={"Java": 6, "Kotlin": 2, "SQL": 2, "Groovy": 1},
@@ -98,7 +98,7 @@ TEAMS = (
     ),
     Team(
         name="Mobile",
-        people=16,
+        people=14,
         launch_week=24,
         mean_delay_days=24,
         languages={"Kotlin": 4, "Swift": 4, "Dart": 2},
@@ -108,7 +108,7 @@ TEAMS = (
     ),
     Team(
         name="Data Science",
-        people=18,
+        people=16,
         launch_week=34,
         mean_delay_days=24,
         languages={"Python": 7, "SQL": 3, "R": 1, "Unknown": 1},
@@ -118,9 +118,9 @@ TEAMS = (
     ),
     Team(
         name="Embedded",
-        people=22,
+        people=34,
         launch_week=45,
-        mean_delay_days=30,
+        mean_delay_days=36,
         languages={"C++": 5, "C": 4, "Rust": 2, "Python": 1},
         editors={"VSCode": 4, "Vim": 4, "JetBrains": 1},
         acceptance=0.29,
@@ -204,7 +204,7 @@ def seeded(*parts: object) -> random.Random:
 def _draw_person(number: int, team: Team, habit: str, first_day: date) -> Person:
     rng = seeded("person", number)
     launch = first_day + team.launch_week * _WEEK
-    delay = int(min(rng.expovariate(1 / team.mean_delay_days), 60))
+    delay = int(min(rng.expovariate(1 / team.mean_delay_days), 75))
     hired_later = rng.random() < 0.15  # noqa: PLR2004 (an invented share)
     if hired_later:  # some time between the launch and the end of the history, so that newcomers never quite cease
         delay = rng.randrange(14, 7 * (HISTORY_WEEKS - team.launch_week))
