@@ -197,12 +197,13 @@ def acceptance_change(
     TableError
         A column is missing.
     ValueError
-        An unknown ``of`` or ``user_type``.
+        An unknown ``of`` or ``user_type``, or no group.
 
     See Also
     --------
     acceptance_rate : the rates themselves.
     compare : whether a change is more than chance.
+    augment_insights.charts.acceptance_change : its chart.
 
     Examples
     --------
@@ -227,6 +228,8 @@ def acceptance_change(
     for side, frame in enumerate((before, after)):
         rows, groups = _rows(frame, by=by, every=None, of=of, user_type=user_type, as_of=as_of, reserved=_EFFECTS)
         sides.append(rows.with_columns(pl.lit(side).alias(_SIDE)))
+    if not groups:
+        raise ValueError("by= names no column. Hint: name the groups between which the weight may have moved.")
     both = pl.concat(sides, how="diagonal_relaxed")
     summed = user_sums(both, [*groups, _SIDE], _SUMS)
     sums = summed.named(summed.sums.group_by(GROUP).agg(pl.col("suggested_count", "accepted_count").sum()))

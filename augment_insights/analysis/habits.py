@@ -238,6 +238,7 @@ def concentration(
     See Also
     --------
     habit_ladder : users by how regular their activity is.
+    augment_insights.charts.concentration : its chart.
 
     Examples
     --------

@@ -91,6 +91,10 @@ def reconcile(
     TableError
         A frame without the columns that name its rows.
 
+    See Also
+    --------
+    augment_insights.charts.reconcile : its chart.
+
     Examples
     --------
     >>> from datetime import date

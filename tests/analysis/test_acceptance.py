@@ -310,5 +310,7 @@ def test_a_user_is_the_same_user_on_both_sides() -> None:
 def test_no_change_of_nothing() -> None:
     """Two empty sides have no rows; one empty side has no effects: null, not zero."""
     assert change([], []).schema == pl.Schema({"language": pl.String, **ACCEPTANCE_CHANGE.schema})
+    with pytest.raises(ValueError, match="names no column"):
+        analysis.acceptance_change(languages([]), languages([]), by=[])
     table = change([], [("ada@x.io", "Go", (10, 6))])
     assert table["total_effect"].to_list() == [None, None]
