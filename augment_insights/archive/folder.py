@@ -68,7 +68,7 @@ class Folder:
         """Return what ``archive.json`` says; nothing while there is none."""
         try:
             found = json.loads(self._note_path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return {}
         except (OSError, ValueError) as error:
             raise ArchiveError(

@@ -10,25 +10,23 @@ Polars cannot be forked, so this one never does: its children do.
 from __future__ import annotations
 
 import os
-import random
 import signal
 import sys
 import time
 from datetime import date, timedelta
 from typing import Any
 
-import polars  # noqa: F401 (imported before the fork, used after it)
+import polars as pl  # noqa: F401 (imported before the fork, used after it; so are the next)
 import requests_cache  # noqa: F401
-from urllib3 import HTTPResponse  # noqa: F401
 
 from augment_insights import Client, fetch
 from augment_insights.sample import AnalyticsApp, RecordStore  # noqa: F401
 from augment_insights.transport import cache, session  # noqa: F401
 
-SINCE = date(2026, 2, 26)
-SETTLED = date(2026, 3, 4)
-TODAY = {"first": date(2026, 3, 7), "restated": date(2026, 3, 8)}
-RESTATED = (date(2026, 2, 27), date(2026, 3, 2))
+SINCE = date(2026, 2, 27)
+SETTLED = date(2026, 3, 2)
+TODAY = {"first": date(2026, 3, 5), "restated": date(2026, 3, 6)}
+RESTATED = (date(2026, 2, 28), date(2026, 3, 2))
 
 _WATCHED = ("open", "os.rename", "os.remove", "os.mkdir", "os.chmod", "os.truncate")
 
@@ -106,6 +104,5 @@ def obey(order: str) -> str:
 
 
 if __name__ == "__main__":
-    random.seed(0)
     for line in sys.stdin:
         print(obey(line), flush=True)  # noqa: T201 (its answer)
