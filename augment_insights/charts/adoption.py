@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.charts import caption
+from augment_insights.charts import caption, marks
 from augment_insights.charts.theme import ACCENT, HEIGHT, LIGHT, WIDTH, load_altair
 from augment_insights.periods import check_every
 
@@ -121,7 +121,7 @@ def _lines(drawn: pl.DataFrame, *, every: Every | None) -> alt.LayerChart:
     ]
     data = drawn if color else drawn.drop("group")
     scale = alt.Scale(domainMin=0, nice=True)
-    axis = alt.Axis(format=",d", tickMinStep=1)
+    axis = marks.whole_axis()
     base = alt.Chart(data).encode(x=caption.time_axis(drawn["period_start"], every), **color)
 
     def y(column: str) -> alt.Y:

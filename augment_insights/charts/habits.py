@@ -229,7 +229,7 @@ def _ladder(drawn: pl.DataFrame) -> alt.LayerChart:
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
     names = drawn["tier"].to_list()
-    axis = alt.Axis(format=",d", tickMinStep=1, grid=True)
+    axis = marks.whole_axis(grid=True)
     base = alt.Chart(drawn).encode(
         x=alt.X("users:Q", title="Users", axis=axis, scale=alt.Scale(domainMin=0, nice=True)),
         y=alt.Y("tier:N", title=None, sort=names),

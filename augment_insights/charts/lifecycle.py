@@ -179,7 +179,7 @@ def _stacked(drawn: pl.DataFrame, *, every: Every | None, grouped: bool) -> alt.
         *([marks.words("panel", "Group")] if grouped else []),
     ]
     # Below the axis stand users as well: their number carries no minus sign.
-    axis = alt.Axis(labelExpr="format(abs(datum.value), ',d')", tickMinStep=1)
+    axis = marks.whole_axis(signed=False)
     base = alt.Chart(drawn)
     few = drawn.height <= marks.MAX_OUTLINED
     bars = base.mark_bar(stroke=LIGHT.surface, strokeWidth=0.6 if few else 0, aria=few).encode(

@@ -67,19 +67,30 @@ def interval(rate: str) -> list[alt.Tooltip]:
 
 def share_axis(title: str, *, most: float | None = None) -> Callable[[str], alt.Y]:
     """Return what encodes a column of shares on the y axis, in per cent, from zero, up to ``most`` if told."""
-    return _axis(title, form="%", most=most)
+    load_altair()
+    import altair as alt  # noqa: PLC0415 (see load_altair)
+
+    return _axis(title, alt.Axis(format="%"), most=most)
 
 
 def count_axis(title: str) -> Callable[[str], alt.Y]:
     """Return what encodes a column of whole numbers on the y axis, from zero."""
-    return _axis(title, form=",d", tickMinStep=1)
-
-
-def _axis(title: str, *, form: str, most: float | None = None, **more: Any) -> Callable[[str], alt.Y]:
     load_altair()
+    return _axis(title, whole_axis())
+
+
+def whole_axis(*, signed: bool = True, **more: Any) -> alt.Axis:
+    """Return an axis of whole numbers; Vega sets ticks at halves all the same, and these get no label."""
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
-    axis = alt.Axis(format=form, **more)
+    value = "datum.value" if signed else "abs(datum.value)"
+    label = f"datum.value === floor(datum.value) ? format({value}, ',d') : ''"
+    return alt.Axis(labelExpr=label, tickMinStep=1, **more)
+
+
+def _axis(title: str, axis: alt.Axis, *, most: float | None = None) -> Callable[[str], alt.Y]:
+    import altair as alt  # noqa: PLC0415 (see load_altair)
+
     scale = alt.Scale(domainMin=0, nice=True) if most is None else alt.Scale(domain=[0, most])
 
     def y(column: str) -> alt.Y:
@@ -145,9 +156,12 @@ def lines(
 
 
 def steps(
-    base: alt.Chart, y: Callable[[str], alt.Y], *, rate: str, tooltip: Sequence[alt.Tooltip], band: bool
+    base: alt.Chart, y: Callable[[str], alt.Y], *, rate: str, tooltip: Sequence[alt.Tooltip], band: bool, points: int
 ) -> list[alt.Chart]:
-    """Return the layers of a rate that holds from each day until the next, with its interval."""
+    """Return the layers of a rate that holds from each day until the next, with its interval.
+
+    ``points`` is how many a line has: a single one is a dot, as no step can be seen.
+    """
     layers = []
     if band:
         shade = base.mark_area(color=ACCENT, opacity=BAND, interpolate="step-after")
@@ -155,7 +169,9 @@ def steps(
     return [
         *layers,
         base.mark_line(color=ACCENT, strokeWidth=2.5, interpolate="step-after").encode(y=y(rate)),
-        base.mark_point(opacity=0, size=90, aria=False).encode(y=y(rate), tooltip=list(tooltip)),
+        base.mark_point(color=ACCENT, filled=True, opacity=int(points == 1), size=90, aria=False).encode(
+            y=y(rate), tooltip=list(tooltip)
+        ),
     ]
 
 

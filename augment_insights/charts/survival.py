@@ -312,12 +312,14 @@ def _steps(frame: pl.DataFrame, curve: _KaplanMeier) -> alt.LayerChart:
         marks.count("at_risk_users", "Users still followed"),
         *([marks.words("group", "Group")] if color else []),
     ]
-    axis = alt.Axis(format=",d", tickMinStep=1)
+    axis = marks.whole_axis()
     base = alt.Chart(drawn).encode(
         x=alt.X("days:Q", title=curve.x_title, scale=alt.Scale(nice=False), axis=axis), **color
     )
     y = marks.share_axis(curve.y_title, most=1)
-    return alt.LayerChart(layer=marks.steps(base, y, rate=curve.rate, tooltip=tooltip, band=band))
+    return alt.LayerChart(
+        layer=marks.steps(base, y, rate=curve.rate, tooltip=tooltip, band=band, points=drawn["days"].n_unique())
+    )
 
 
 def _curve_lines(frame: pl.DataFrame, *, noun: str) -> alt.LayerChart:
@@ -339,7 +341,7 @@ def _curve_lines(frame: pl.DataFrame, *, noun: str) -> alt.LayerChart:
         *marks.interval("retention_rate"),
         *([marks.words("group", "Group")] if color else []),
     ]
-    axis = alt.Axis(format=",d", tickMinStep=1)
+    axis = marks.whole_axis()
     x = alt.X("period:Q", title=f"{noun.capitalize()}s since first activity", scale=alt.Scale(nice=False), axis=axis)
     layers = marks.lines(
         alt.Chart(drawn).encode(x=x, **color),

@@ -116,6 +116,14 @@ def test_every_number_of_days_keeps_its_bar_with_its_number() -> None:
     assert chart.title.text == "Active days a user in the last 3 days"
 
 
+def test_users_are_whole_numbers_on_the_axis() -> None:
+    """Two users at most: 0, 1 and 2 stand there once each, beside the numbers of the bars."""
+    svg = theme.to_svg(
+        theme.to_vegalite(charts.active_day_distribution(pl.DataFrame({"active_days": [7], "users": [2]})))
+    )
+    assert [svg.count(f">{users}</text>") for users in (0, 1, 2)] == [1, 1, 1 + 1]
+
+
 def test_two_distributions_in_one_are_refused() -> None:
     """Bars on bars would hide one another."""
     table = pl.DataFrame({"active_days": [1, 1], "users": [4, 6]})

@@ -64,6 +64,19 @@ def test_a_rate_holds_until_the_next_day_with_its_band(survival: pl.DataFrame) -
     assert rows_of(spec)[2]["survival_rate"] == 0.0
 
 
+def test_days_are_whole_numbers_on_the_axis(survival: pl.DataFrame) -> None:
+    """No half day that is rounded, so that one number stands there twice."""
+    svg = theme.to_svg(theme.to_vegalite(charts.survival(survival, width=800)))
+    assert [svg.count(f">{day}</text>") for day in (0, 1, 2)] == [1, 1, 1]
+
+
+def test_a_single_day_is_a_dot(survival: pl.DataFrame) -> None:
+    """A step of no length cannot be seen."""
+    for rows, opacity in ((1, 1), (3, 0)):
+        spec = theme.to_vegalite(charts.survival(survival.head(rows)))
+        assert layer_of(spec, "point")["mark"]["opacity"] == opacity
+
+
 def test_the_subtitle_says_how_many_are_followed(survival: pl.DataFrame) -> None:
     """All of them at the start, over groups too."""
     assert charts.survival(survival).title.subtitle == "people · 10 users followed · 95% interval"
