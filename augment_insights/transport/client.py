@@ -126,6 +126,8 @@ class Client:
         Requests that the cache answered.
     archive_path : Path or None
         The folder of the archive.
+    generated_at : tuple of str or None
+        When the API says that it made the answers, from the cache or not: the oldest and the newest moment.
     is_sample : bool
         Whether the organisation is the made-up one.
 
@@ -180,6 +182,7 @@ class Client:
         self._endpoints_checked: set[str] = set()
         self.requests_sent = 0
         self.answers_from_cache = 0
+        self.generated_at: tuple[str, str] | None = None
         self.is_sample = False
 
     @classmethod
@@ -335,10 +338,19 @@ class Client:
         """
         self._open()
         try:
-            return walk(endpoint, params, ask=self._ask, forget=self._forget, expect_more=self._shown.expect_more)
+            found = walk(endpoint, params, ask=self._ask, forget=self._forget, expect_more=self._shown.expect_more)
+            self._note_when(found)
+            return found
         except WrongShapeError as error:
             unexpected = self._unexpected(_Asked(endpoint, params, self.base_url), error)
         raise unexpected  # outside the except block: the pages that the walk still holds stay behind
+
+    def _note_when(self, pages: list[Page]) -> None:
+        """Keep the oldest and the newest moment at which answers were made; all are UTC, and sort as text."""
+        said = [page.metadata.generated_at for page in pages if page.metadata.generated_at]
+        if said:
+            known = [*said, *(self.generated_at or ())]
+            self.generated_at = (min(known), max(known))
 
     @property
     def _shown(self) -> Progress:
