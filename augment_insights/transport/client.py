@@ -339,10 +339,11 @@ class Client:
         self._open()
         try:
             found = walk(endpoint, params, ask=self._ask, forget=self._forget, expect_more=self._shown.expect_more)
-            self._note_when(found)
-            return found
         except WrongShapeError as error:
             unexpected = self._unexpected(_Asked(endpoint, params, self.base_url), error)
+        else:
+            self._note_when(found)
+            return found
         raise unexpected  # outside the except block: the pages that the walk still holds stay behind
 
     def _note_when(self, pages: list[Page]) -> None:
