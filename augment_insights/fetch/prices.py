@@ -113,16 +113,14 @@ def price_answer(stock: Stock, endpoint: wire.Endpoint, days: DayRange, rows: Es
     """
     archived = stock.archived_rows(endpoint, days)
     if archived is not None:
-        found = Estimate.exactly(archived)
-        pages = found.pages(endpoint)
-        return Price(found, pages, NONE, archived=pages.likely)
-    kept = stock.cached_pages(endpoint, days)
-    seen = len(kept.pages)
-    if kept.is_whole:
-        found = Estimate.exactly(sum(len(page.rows) for page in kept.pages))
-        return Price(found, Estimate.exactly(seen), NONE, cached=seen)
-    pages = rows.pages(endpoint, begun=seen)
-    return Price(rows, pages, pages.less(seen), cached=seen)
+        kept = Estimate.exactly(archived)
+        pages = kept.pages(endpoint)
+        return Price(kept, pages, NONE, archived=pages.likely)
+    found = stock.at_hand(endpoint, days)
+    if found.is_whole:
+        return Price(Estimate.exactly(found.rows), Estimate.exactly(found.pages), NONE, cached=found.pages)
+    pages = rows.pages(endpoint, begun=found.pages)
+    return Price(rows, pages, pages.less(found.pages), cached=found.pages)
 
 
 def list_rows(users: int | None, nearby: Sequence[int]) -> Estimate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
@@ -38,6 +38,14 @@ def lend(client: Client | None) -> Iterator[Client]:
         yield own
 
 
+class AtHand(NamedTuple):
+    """How much of an answer is cached: its first pages, the rows in them, and whether they are all."""
+
+    pages: int
+    rows: int
+    is_whole: bool
+
+
 class Stock:
     """Answers that cost no request.
 
@@ -51,6 +59,7 @@ class Stock:
         self.client = client
         self._archive = open_archive(client)
         self._archived: dict[str, dict[DayRange, int]] = {}
+        self._at_hand: dict[tuple[str, DayRange], AtHand] = {}
         self._sent_before = client.requests_sent
 
     @property
@@ -71,13 +80,22 @@ class Stock:
             self._archived[endpoint.name] = {DayRange(start, end): rows for start, end, rows in manifest}
         return self._archived[endpoint.name].get(days)
 
+    def at_hand(self, endpoint: wire.Endpoint, days: DayRange) -> AtHand:
+        """Return how much of the answer for a day or a window was cached when this was first asked."""
+        key = endpoint.name, days
+        if key not in self._at_hand:
+            kept = self.cached_pages(endpoint, days)
+            rows = sum(len(page.rows) for page in kept.pages)
+            self._at_hand[key] = AtHand(len(kept.pages), rows, is_whole=kept.is_whole)
+        return self._at_hand[key]
+
     def known_rows(self, endpoint: wire.Endpoint, days: DayRange) -> int | None:
         """Return how many rows the answer for a day or a window has, if all of it is at hand."""
         archived = self.archived_rows(endpoint, days)
         if archived is not None:
             return archived
-        kept = self.cached_pages(endpoint, days)
-        return sum(len(page.rows) for page in kept.pages) if kept.is_whole else None
+        found = self.at_hand(endpoint, days)
+        return found.rows if found.is_whole else None
 
     def archived(self, endpoint: wire.Endpoint, days: DayRange) -> pl.DataFrame:
         """Read what :meth:`archived_rows` counts."""

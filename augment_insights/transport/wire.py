@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, cast
 
 import msgspec
@@ -273,9 +274,15 @@ def unknown_fields(endpoint: Endpoint, body: bytes) -> set[str]:
     return _unknown(value, endpoint.page, prefix="")
 
 
+@cache
+def _fields_of(known: type[msgspec.Struct]) -> dict[str, Any]:
+    """Return the fields of a message type; msgspec works them out anew each time, which is dear by the row."""
+    return {field.encode_name: field.type for field in msgspec.structs.fields(known)}
+
+
 def _unknown(value: Any, known: type[msgspec.Struct], *, prefix: str) -> set[str]:
     """Compare a decoded object with a message type, and go on into its parts."""
-    fields = {field.encode_name: field.type for field in msgspec.structs.fields(known)}
+    fields = _fields_of(known)
     found: set[str] = set()
     for name, part in value.items():
         path = f"{prefix}{name}"
