@@ -186,11 +186,11 @@ def read_entries(path: Path) -> dict[DayRange, Entry]:
     ArchiveError
         The file is damaged, or not the archive's.
     """
+    if not path.exists():
+        return {}
     try:
         footer = pl.read_parquet_metadata(path)
         entries = [Entry.from_json(said) for said in json.loads(footer[FOOTER])]
-    except FileNotFoundError:
-        return {}
     except Exception as error:  # a damaged footer raises whatever the reader stumbles over
         raise damaged(path, error) from error
     return {entry.days: entry for entry in entries}

@@ -32,7 +32,7 @@ from augment_insights.archive.month import (
 from augment_insights.errors import ArchiveError, TableError, did_you_mean
 from augment_insights.export import whole_file
 from augment_insights.periods import DayRange, last_published_day, utc_day
-from augment_insights.tables import ENDPOINT_TABLES, USER_ACTIVITY, Table
+from augment_insights.tables import ENDPOINT_TABLES, METRICS, USER_ACTIVITY, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -145,6 +145,17 @@ class Archive:
             return [] if wanted in self._entries(known, [wanted]) else [wanted]
         kept = {span.start for span in self._entries(known, [wanted])}
         return _ranges(day for day in wanted if day not in kept)
+
+    def idle_days(self) -> list[date]:
+        """Return the days on which nobody was counted and nothing was used: their lists are empty unasked.
+
+        Both are needed: whether dau_count counts service accounts is not documented, and daily_usage
+        has what they did.
+        """
+        counts = self.manifest("dau_count").filter(pl.col("user_count") == 0)
+        unused = pl.sum_horizontal(pl.col(METRICS).fill_null(0)) == 0
+        usage = self.manifest("daily_usage").filter(unused)
+        return counts.join(usage, on="start", how="semi").sort("start")["start"].to_list()
 
     def manifest(self, table: str | None = None) -> pl.DataFrame:
         """Which days are kept, fetched when, with what totals?

@@ -16,7 +16,7 @@ from augment_insights.periods import MAX_RANGE_DAYS, DayRange, windows
 from augment_insights.tables import USER_ACTIVITY, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
 
     from augment_insights.transport import Client
@@ -92,6 +92,14 @@ class Archived:
             return windows(days)
         return cover(self.gaps(days))
 
+    def has_more_than(self, counts: Mapping[date, int]) -> bool:
+        """Tell whether an archived list has more users than were counted on its day: then the counts fall short."""
+        if self._archive is None or not counts:
+            return False
+        lists = self._archive.manifest(self._table.name)
+        counted = pl.DataFrame({"start": list(counts), "counted": list(counts.values())})
+        return lists.join(counted, on="start").filter(pl.col("users") > pl.col("counted")).height > 0
+
     def with_archived(self, frame: pl.DataFrame, days: DayRange, gaps: Iterable[DayRange]) -> pl.DataFrame:
         """Add the archived days of a range to what was fetched of its gaps.
 
@@ -130,14 +138,16 @@ class Archived:
                 self.commit()
         return answer
 
-    def keep_idle(self, days: Sequence[date]) -> None:
-        """Keep that these days have no rows: the counts said so, within the last 24 hours."""
+    def keep_idle(self, days: Iterable[date]) -> None:
+        """Keep that those of these days have no rows of which the archived counts and usage say so."""
         if self._archive is None:
             return
+        among = set(days)
         counted_at = self._client.now() - _OLDEST_CACHED
         settled = self._archive.last_settled_day(counted_at)
-        spans = [DayRange(day, day) for day in days if day <= settled]
-        self._add(self._table.empty(), spans, said_at=counted_at)
+        idle = [DayRange(day, day) for day in self._archive.idle_days() if day in among and day <= settled]
+        missing = [span for span in idle if not self._archive.has(self._table.name, span)]
+        self._add(self._table.empty(), missing, said_at=counted_at)
 
     def commit(self) -> None:
         """Put what is settled of the answers so far into the archive."""

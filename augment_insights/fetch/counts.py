@@ -10,15 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from augment_insights.fetch.archived import Archived
+from augment_insights.fetch.columns import Fetched
 from augment_insights.fetch.stock import question
 from augment_insights.periods import DayRange, last_published_day
+from augment_insights.tables import DAU_COUNT
 from augment_insights.transport import wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import date
 
-    from augment_insights.fetch.columns import Fetched
     from augment_insights.fetch.stock import Stock
 
 WORTH_COUNTING = 7
@@ -74,9 +76,12 @@ def ask_counts(stock: Stock, days: DayRange) -> DailyCounts:
     """Return the counts of these days: at hand, or one request for each 90 days."""
     ranges = stock.missing_windows(wire.DAU_COUNT, days)
     client = stock.client
-    with client.task(wire.DAU_COUNT.name, len(ranges)):
-        answers = [client.pages(wire.DAU_COUNT, **question(wire.DAU_COUNT, window)) for window in ranges]
-    return _read(stock, [page for pages in answers for page in pages], days)
+    with client.task(wire.DAU_COUNT.name, len(ranges)), Archived(client, DAU_COUNT) as archived:
+        answers = [
+            archived.keep(Fetched(window, client.pages(wire.DAU_COUNT, **question(wire.DAU_COUNT, window))))
+            for window in ranges
+        ]
+    return _read(stock, [page for answer in answers for page in answer.pages], days)
 
 
 def counts_at_hand(stock: Stock, days: DayRange) -> DailyCounts | None:

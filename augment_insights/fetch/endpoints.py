@@ -367,7 +367,7 @@ def _fetch_days(client: Client, endpoint: wire.Endpoint, days: DayRange, archive
     active = [day for day in gaps if day not in idle]
     with client.task(endpoint.name, pages_of_lists(endpoint, counts.of(active)), is_forecast=bool(counts.users)):
         fetched = [archived.keep(_fetch_day(client, endpoint, day)) for day in active]
-        if idle and counts.fall_short(fetched):
+        if idle and (counts.fall_short(fetched) or archived.has_more_than(counts.users)):
             fetched += [archived.keep(_fetch_day(client, endpoint, day)) for day in idle]
         else:
             archived.keep_idle(idle)

@@ -12,7 +12,7 @@ from augment_insights.fetch.archived import cover
 from augment_insights.fetch.prices import RECORDS_PER_USER, Estimate, Turnover, list_rows, price_answer, record_rows
 from augment_insights.fetch.stock import Stock, question
 from augment_insights.periods import MAX_RANGE_DAYS, DayRange
-from augment_insights.tables import DAILY_USAGE, DAU, DAU_COUNT, EDITOR_LANGUAGE, METRICS, USER_ACTIVITY
+from augment_insights.tables import DAILY_USAGE, DAU, DAU_COUNT, EDITOR_LANGUAGE, USER_ACTIVITY
 from augment_insights.transport import Client, wire
 
 if TYPE_CHECKING:
@@ -99,14 +99,6 @@ class Jobs:
         again = self._recheck is not None and self._recheck.start <= days.end
         at_hand = not again and self._client.cached_pages(endpoint, **question(endpoint, days)).is_whole
         return Job(name, days, 0 if at_hand else 1, again=again)
-
-    def idle_days(self, table: str) -> list[date]:
-        """Return the missing days of a table on which nobody was counted and nothing was used."""
-        counts = self._archive.manifest(DAU_COUNT.name).filter(pl.col("user_count") == 0)
-        unused = pl.sum_horizontal(pl.col(METRICS).fill_null(0)) == 0
-        usage = self._archive.manifest(DAILY_USAGE.name).filter(unused)
-        idle = counts.join(usage, on="start", how="semi").sort("start")["start"].to_list()
-        return [day for day in idle if day in self._days and not self._archive.has(table, day)]
 
     def rechecking(self, tables: Sequence[str]) -> list[Job]:
         """Ask again for everything that is archived of the days to be checked."""

@@ -177,7 +177,7 @@ def sync(
         run.put_damaged_aside()
         jobs = Jobs(asking, archive, days, recheck=_last_days(days, recheck_days))
         if run.fetch(jobs.counting()):
-            run.keep_idle_days(wanted, jobs)
+            run.keep_idle_days(wanted)
             run.fetch([*jobs.renewing(wanted), *jobs.rechecking(wanted), *jobs.filling(wanted)])
             run.fetch(jobs.disagreeing(archive.check(), unusual_only=True))
             run.fetch(jobs.renewing(wanted))  # under counts that only now turned out to have moved
@@ -377,11 +377,11 @@ class _Run:
         for name, start, end in inside.select("table", "start", "end").unique().sort("table", "start").iter_rows():
             self.archive.drop(name, [DayRange(start, end)])
 
-    def keep_idle_days(self, tables: Sequence[str], jobs: Jobs) -> None:
+    def keep_idle_days(self, tables: Sequence[str]) -> None:
         """Keep as empty, without asking, days on which nobody was counted and nothing was used."""
         for name in LISTS:
             if name in tables:
-                self._archived[name].keep_idle(jobs.idle_days(name))
+                self._archived[name].keep_idle(self.days)
 
     # ---- Whose answers these are ----
 
