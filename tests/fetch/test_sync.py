@@ -1,0 +1,318 @@
+"""Filling the archive: in order, within a budget, and again where the API changed its mind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from augment_insights import Archive, Client, fetch
+from augment_insights.errors import ArchiveError, ConfigurationError, DateRangeError
+from augment_insights.periods import DayRange
+from augment_insights.sample import AnalyticsApp, RecordStore, TokenBucket, serve
+from augment_insights.transport.clock import Clock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+TODAY = date(2026, 3, 10)
+SINCE = date(2026, 2, 26)
+SETTLED = date(2026, 3, 7)
+TABLES = ("dau_count", "daily_usage", "user_activity", "dau", "editor_language")
+
+
+def record(day: date, user: str, messages: int, language: str = "Python") -> dict[str, Any]:
+    metrics = {"total_messages": messages, "chat_messages": messages}
+    return {"date": day.isoformat(), "user_email": user, "language": language, "editor": "vim", "metrics": metrics}
+
+
+def days_of(first: date, last: date) -> list[date]:
+    return list(DayRange(first, last))
+
+
+def organisation(
+    *,
+    first: date = SINCE,
+    last: date = date(2026, 3, 31),
+    domain: str = "ours.com",
+    people: int = 3,
+    idle: Iterable[date] = (),
+) -> list[dict[str, Any]]:
+    """Make up some weeks of some people: on each day another number of them."""
+    return [
+        record(day, f"user{n}@{domain}", messages=10 + n)
+        for day in days_of(first, last)
+        if day not in idle
+        for n in range(people + day.day % 3)
+    ]
+
+
+def client(path: Path, records: list[dict[str, Any]], today: date = TODAY) -> Client:
+    return Client.serving(records, today=today, archive=path, progress=False)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "archive"
+
+
+def test_a_sync_fills_every_table_and_the_next_sends_the_two_counts(path: Path) -> None:
+    """Ten settled days: what is archived is what fetch returns; again, only the counts are asked for."""
+    records = organisation()
+    done = fetch.sync(client(path, records), since=SINCE)
+    assert done.stopped == "complete"
+    assert done.added.rows() == [
+        (name, 1 if name == "user_activity" else 10, requests)
+        for name, requests in zip(TABLES, (1, 1, 1, 10, 10), strict=True)
+    ]
+    assert done.requests_sent == 23
+    assert done.problems.is_empty()
+    plain = Client.serving(records, today=TODAY, progress=False)
+    archive = Archive(path)
+    for name in ("dau_count", "daily_usage", "dau", "editor_language"):
+        expected = getattr(fetch, name)(start_date=SINCE, end_date=SETTLED, client=plain)
+        assert_frame_equal(archive.scan(name).collect(), expected)
+    again = fetch.sync(client(path, records), since=SINCE)
+    assert (again.requests_sent, again.added["days"].sum(), again.stopped) == (2, 0, "complete")
+
+
+def test_the_most_useful_comes_first_and_the_newest_before_the_old(path: Path) -> None:
+    """With seven requests: the counts, the totals, and the four newest days' lists; the rest is said to be left."""
+    done = fetch.sync(client(path, organisation()), since=SINCE, requests=7)
+    assert done.requests_sent == 7
+    assert done.stopped == "budget"
+    assert Archive(path).missing("dau", DayRange(SINCE, SETTLED)) == [DayRange(SINCE, date(2026, 3, 3))]
+    assert done.left.rows() == [("dau", 6, 6), ("editor_language", 10, 10)]
+    assert "left for the next sync: dau, 6 days, about 6 requests" in str(done)
+
+
+@pytest.mark.parametrize("requests", range(0, 24, 3))
+def test_a_sync_goes_on_where_the_last_one_stopped(path: Path, requests: int) -> None:
+    """However the requests are dealt out, none is spent twice but the two counts, and the end is the same."""
+    records = organisation()
+    first = fetch.sync(client(path, records), since=SINCE, requests=requests)
+    rest = fetch.sync(client(path, records), since=SINCE)
+    assert first.requests_sent <= requests
+    assert 23 <= first.requests_sent + rest.requests_sent <= 23 + 2
+    archive = Archive(path)
+    assert archive.check().is_empty()
+    assert [archive.missing(name, DayRange(SINCE, SETTLED)) for name in TABLES] == [[]] * len(TABLES)
+
+
+def test_a_day_of_many_pages_is_not_begun_when_it_does_not_fit(path: Path) -> None:
+    """Sixty people are one page of the list and, at two records each, more than one of records: priced before."""
+    day = SETTLED
+    records = [record(day, f"user{n}@ours.com", 1, language) for n in range(60) for language in ("Python", "Go")]
+    done = fetch.sync(client(path, records), since=day, requests=5)
+    assert done.requests_sent == 4
+    assert done.left.rows() == [("editor_language", 1, 2)]
+
+
+class Scaled(Clock):
+    """Time that stands still until somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.moment = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        """Return the moment."""
+        return self.moment
+
+    def time(self) -> float:
+        """Return the moment in seconds."""
+        return self.moment.timestamp()
+
+    def monotonic(self) -> float:
+        """Return the moment in seconds."""
+        return self.moment.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass at once."""
+        self.moment += timedelta(seconds=seconds)
+
+
+def test_a_sync_ends_within_its_minutes(path: Path, tmp_path: Path) -> None:
+    """Two minutes hold the burst of 20 and 20 more: 40 requests are sent, none refused, and the next go on."""
+    clock = Scaled()
+    start = clock.moment
+    bucket = TokenBucket(clock=clock.time)
+    app = AnalyticsApp(RecordStore(organisation(first=date(2026, 2, 1))), now=clock.now, rate_limit=bucket)
+    with serve(app) as url:
+        asking = Client("a-token-of-tests", base_url=url, clock=clock, archive=path, progress=False)
+        with asking:
+            done = fetch.sync(asking, since="2026-02-01", minutes=2)
+    assert done.stopped == "budget"
+    assert (done.requests_sent, bucket.refused) == (40, 0)
+    assert clock.moment - start <= timedelta(minutes=2)
+    assert Archive(path).origin == url
+
+
+def test_a_day_on_which_nothing_happened_costs_no_request(path: Path) -> None:
+    """Days that the counts and the usage call empty are kept as empty, unasked."""
+    idle = [date(2026, 2, 28), date(2026, 3, 1)]
+    done = fetch.sync(client(path, organisation(idle=idle)), since=SINCE)
+    assert done.requests_sent == 23 - 2 * len(idle)
+    assert all(Archive(path).has(name, day) for name in ("dau", "editor_language") for day in idle)
+
+
+def test_a_restated_day_is_fetched_again_and_both_versions_kept(path: Path) -> None:
+    """One more user on one old day: its lists, records and window are asked for again, and nothing else."""
+    before = organisation()
+    moved = date(2026, 3, 2)
+    fetch.sync(client(path, before), since=SINCE)
+    after = [*before, record(moved, "late@ours.com", 5)]
+    done = fetch.sync(client(path, after, today=TODAY + timedelta(days=1)), since=SINCE)
+    assert done.restated.rows() == [
+        ("dau_count", moved, moved),
+        ("daily_usage", moved, moved),
+        ("user_activity", SINCE, SETTLED),
+        ("dau", moved, moved),
+        ("editor_language", moved, moved),
+    ]
+    assert done.requests_sent == 2 + 3 + 2  # the counts; what moved; one more day has settled
+    archive = Archive(path)
+    assert "late@ours.com" in archive.read("dau", moved)["user"]
+    assert "late@ours.com" not in archive.read("dau", moved, version=1)["user"]
+    assert archive.check().is_empty()
+    assert archive.versions()["table"].n_unique() == 5
+    archive.settle()
+    assert archive.versions().is_empty()
+
+
+def test_a_restatement_is_followed_up_after_an_interruption(path: Path) -> None:
+    """The counts were renewed and the budget ended there: the next sync asks for the lists again."""
+    before = organisation()
+    moved = date(2026, 3, 2)
+    fetch.sync(client(path, before), since=SINCE)
+    after = [*before, record(moved, "late@ours.com", 5)]
+    tomorrow = TODAY + timedelta(days=1)
+    fetch.sync(client(path, after, today=tomorrow), since=SINCE, requests=2)
+    assert "late@ours.com" not in Archive(path).read("dau", moved)["user"]
+    fetch.sync(client(path, after, today=tomorrow), since=SINCE)
+    assert "late@ours.com" in Archive(path).read("dau", moved)["user"]
+    assert Archive(path).check().is_empty()
+
+
+def test_a_recheck_asks_in_full(path: Path) -> None:
+    """A record that moved from one language to another shows in no count; a recheck of its day finds it."""
+    before = organisation()
+    fetch.sync(client(path, before), since=SINCE)
+    after = [one | {"language": "Go"} if one["date"] == "2026-03-06" else one for one in before]
+    tomorrow = TODAY + timedelta(days=1)
+    assert fetch.sync(client(path, after, today=tomorrow), since=SINCE).restated.is_empty()
+    done = fetch.sync(client(path, after, today=tomorrow), since=SINCE, recheck_days=3)
+    assert done.restated.rows() == [("editor_language", date(2026, 3, 6), date(2026, 3, 6))]
+    assert done.requests_sent == 2 + 1 + 3 + 3
+
+
+def test_a_recheck_does_not_believe_the_cache(path: Path) -> None:
+    """Days whose answers are in the cache are sent for all the same."""
+    asking = client(path, organisation())
+    fetch.sync(asking, since=SINCE)
+    assert fetch.sync(asking, since=SINCE).requests_sent == 0
+    assert fetch.sync(asking, since=SINCE, recheck_days=2).requests_sent == 2 + 1 + 2 + 2
+
+
+def test_another_organisation_is_refused_and_nothing_kept(path: Path) -> None:
+    """Other counts and not one user in common: an error, and the archive as it was."""
+    fetch.sync(client(path, organisation()), since=SINCE)
+    held = Archive(path).manifest()
+    with pytest.raises(ArchiveError, match="another organisation"):
+        fetch.sync(client(path, organisation(domain="theirs.com", people=6)), since=SINCE)
+    assert_frame_equal(Archive(path).manifest(), held)
+
+
+def test_an_organisation_that_was_restated_throughout_is_not_another(path: Path) -> None:
+    """Each count moved, and the people are the same: it is believed."""
+    fetch.sync(client(path, organisation()), since=SINCE)
+    done = fetch.sync(client(path, organisation(people=5), today=TODAY + timedelta(days=1)), since=SINCE)
+    assert done.restated.filter(pl.col("table") == "dau").height == 10
+
+
+def test_the_same_windows_are_asked_for_every_day(path: Path) -> None:
+    """The look-back moves on by a day: no window of totals is fetched for a second time."""
+    records = organisation(first=date(2025, 9, 1))
+    first = fetch.sync(client(path, records), since="2025-09-01", tables=["user_activity"])
+    assert first.added.row(2)[1] == 3
+    later = fetch.sync(
+        client(path, records, today=TODAY + timedelta(days=5)), since="2025-09-06", tables=["user_activity"]
+    )
+    assert later.added.filter(pl.col("table") == "user_activity").is_empty()
+    archive = Archive(path)
+    assert archive.has("user_activity", DayRange(date(2025, 12, 8), SETTLED))
+
+
+def test_what_is_damaged_is_put_aside_and_fetched_again(path: Path) -> None:
+    """A truncated file, a forgotten day and a stray copy: one mend later the check finds nothing."""
+    records = organisation()
+    fetch.sync(client(path, records), since=SINCE)
+    archive = Archive(path)
+    true = archive.scan("editor_language").collect()
+    broken = path / "editor_language" / "month=2026-03" / "data.parquet"
+    (path / "dau" / "month=2026-03" / "copy.parquet").write_bytes(broken.read_bytes())
+    broken.write_bytes(broken.read_bytes()[:100])
+    archive.drop("dau", [DayRange(date(2026, 3, 2), date(2026, 3, 2))])
+    assert set(archive.check()["problem"]) == {"stray", "damaged", "missing"}
+    done = fetch.mend(client(path, records))
+    assert done.problems.is_empty()
+    assert Archive(path).has("dau", date(2026, 3, 2))
+    assert len(list((path / "damaged").iterdir())) == 2
+    fetch.sync(client(path, records), since=SINCE)
+    assert_frame_equal(Archive(path).scan("editor_language").collect(), true)
+
+
+def test_a_disagreement_is_asked_about_once(path: Path) -> None:
+    """A list that lacks a user is fetched again by a mend; where the API says the same, it is left alone."""
+    records = organisation()
+    day = DayRange(date(2026, 3, 2), date(2026, 3, 2))
+    fetch.sync(client(path, records), since=SINCE)
+    archive = Archive(path)
+    short = archive.read("dau", day)[1:]
+    later = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
+    archive.add("dau", short, [day], origin=str(archive.origin), fetched_at=later)
+    assert archive.check()["problem"].to_list() == ["disagrees"]
+    tomorrow = client(path, records, today=TODAY + timedelta(days=1))
+    assert fetch.mend(tomorrow).problems.is_empty()
+    archive.add("dau", short, [day], origin=str(archive.origin), fetched_at=datetime(2026, 3, 11, 13, tzinfo=UTC))
+    archive.add("dau", short, [day], origin=str(archive.origin), fetched_at=datetime(2026, 3, 11, 14, tzinfo=UTC))
+    assert archive.check()["problem"].to_list() == ["confirmed"]
+    assert fetch.mend(client(path, records, today=TODAY + timedelta(days=2))).requests_sent == 0
+
+
+def test_a_second_sync_beside_the_first_does_nothing(path: Path) -> None:
+    """Cron fires while a sync is at work: it says so and leaves."""
+    asking = client(path, organisation())
+    fetch.sync(asking, since=SINCE, tables=["dau"])
+    with Archive(path).syncing():
+        done = fetch.sync(client(path, organisation()), since=SINCE)
+    assert (done.stopped, done.requests_sent) == ("busy", 0)
+    assert "Another sync is at work" in str(done)
+
+
+def test_what_cannot_be_asked_for_is_refused(path: Path) -> None:
+    """No archive, no such table, or more than two years back: refused before a request."""
+    with pytest.raises(ConfigurationError, match="no archive to fill"):
+        fetch.sync(Client.serving([], today=TODAY))
+    with pytest.raises(ConfigurationError, match="did you mean 'dau'"):
+        fetch.sync(client(path, []), tables=["dua"])
+    with pytest.raises(DateRangeError, match="two years"):
+        fetch.sync(client(path, []), since="2023-01-01")
+    assert fetch.sync(client(path, []), since=TODAY).stopped == "complete"
+
+
+def test_the_command_line_syncs_the_sample(path: Path) -> None:
+    """One command fills an archive, says what it did, and a report's fetch then sends nothing for it."""
+    since = (datetime.now(UTC).date() - timedelta(days=5)).isoformat()
+    command = [sys.executable, "-m", "augment_insights.cli", "sync", "--sample", "--archive", str(path)]
+    told = subprocess.run([*command, "--since", since, "--table", "dau"], capture_output=True, text=True, check=True)
+    assert "dau: 3 days added" in told.stdout
+    assert Archive(path).origin == "https://sample.invalid"
+    refused = subprocess.run([*command[:5]], capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "no archive to fill" in refused.stderr
