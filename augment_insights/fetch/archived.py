@@ -117,6 +117,8 @@ class Archived:
         asked = pl.DataFrame({"date": [day for gap in gaps for day in gap]}, schema={"date": pl.Date})
         if asked.height == days.days:
             return frame
+        if asked.is_empty():
+            return self._archive.read(self._table.name, days)
         kept = self._archive.read(self._table.name, days).join(asked, on="date", how="anti", maintain_order="left")
         fetched = frame.join(asked, on="date", how="semi", maintain_order="left")
         return pl.concat([kept, fetched]).sort("date", maintain_order=True)
