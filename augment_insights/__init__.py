@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from augment_insights import analysis, charts, errors, fetch, periods, reports, sample, tables
+    from augment_insights import analysis, charts, errors, fetch, periods, reports, sample, tables, widgets
     from augment_insights.archive import Archive
     from augment_insights.errors import InsightsError
     from augment_insights.transport import Client
@@ -37,6 +37,7 @@ __all__ = [
     "reports",
     "sample",
     "tables",
+    "widgets",
 ]
 
 _HOME_OF = {

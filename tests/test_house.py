@@ -17,7 +17,7 @@ import pytest
 import augment_insights
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS_WITH_DOORS = ("analysis", "charts", "fetch", "reports", "sample", "transport")
+ROOMS_WITH_DOORS = ("analysis", "charts", "fetch", "reports", "sample", "transport", "widgets")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -68,7 +68,7 @@ def test_importing_the_package_loads_nothing() -> None:
 def test_rooms_import_late_what_is_dear() -> None:
     """Importing every room loads neither altair, papermill, requests-cache nor Jupyter."""
     heavy = "altair requests_cache papermill ipywidgets IPython nbformat jsonschema vl_convert"
-    rooms = "import sys; from augment_insights import Client, analysis, charts, fetch, reports, sample; "
+    rooms = "import sys; from augment_insights import Client, analysis, charts, fetch, reports, sample, widgets; "
     loaded = run_python(f"{rooms}print(sorted(set({heavy.split()}) & set(sys.modules)))")
     assert loaded == "[]"
 
