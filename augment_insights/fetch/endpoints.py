@@ -119,8 +119,11 @@ def dau(
 ) -> pl.DataFrame:
     """Who was active on which day?
 
-    ``GET /analytics/v0/dau``, one request for each day and 250 users: 90 days are at least 90
-    requests, 7 minutes at the API's rate limit.
+    ``GET /analytics/v0/dau``, one request for each day and 250 users: 90 days are up to 90
+    requests, 7 minutes at the API's rate limit, and more above 250 users. More than a week of lists
+    takes the daily counts along (one request for each 90 days): days on which nobody was counted
+    are not asked for. Should a list be longer than its count, the counts leave somebody out, and
+    those days are asked for all the same.
 
     Parameters
     ----------
@@ -153,7 +156,8 @@ def dau(
 
     See Also
     --------
-    dau_count : how many they were, at a ninetieth of the requests.
+    dau_count : how many they were, at a ninetieth of the requests. plan : what it will cost.
+    activity : who was active in which week or month, often for fewer requests.
 
     Notes
     -----
@@ -327,6 +331,7 @@ def editor_language(
     See Also
     --------
     daily_usage : the organisation's sums, at a ninetieth of the requests or less.
+    plan : what it will cost.
 
     Examples
     --------
