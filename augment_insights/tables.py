@@ -130,6 +130,17 @@ class Table:
         return frame.sort(*keys, maintain_order=True)
 
 
+def is_rate(column: str) -> bool:
+    """Tell whether a column holds shares, which readers want in per cent: result columns end in their unit.
+
+    Examples
+    --------
+    >>> is_rate("adoption_rate_low"), is_rate("active_users")
+    (True, False)
+    """
+    return column.endswith(("_rate", "_share", "_low", "_high"))
+
+
 def columns_of(frame: pl.DataFrame | pl.LazyFrame) -> pl.Schema:
     """Return a frame's schema, and a clear error for what is no Polars frame."""
     if isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
@@ -441,6 +452,18 @@ ACCEPTANCE_RATE = Table(
     source="analysis.acceptance_rate",
 )
 
+ACCEPTANCE_DISTRIBUTION = Table(
+    name="acceptance_distribution",
+    grain="one row a step of the rate, from 0 to 1",
+    key=("acceptance_from",),
+    columns={
+        "acceptance_from": Column(pl.Float64(), "acceptance rate from which the step reaches, included"),
+        "acceptance_to": Column(pl.Float64(), "acceptance rate up to which it reaches, included in the last step only"),
+        "users": Column(pl.Int64(), "users whose own rate lies in the step"),
+    },
+    source="analysis.acceptance_distribution",
+)
+
 ACCEPTANCE_CHANGE = Table(
     name="acceptance_change",
     grain="one row a group, and the total last; the columns grouped by come first, null in the total",
@@ -567,6 +590,21 @@ RECONCILIATION = Table(
         "status": Column(CHECK_STATUS, "agrees, differs or unknown"),
     },
     source="analysis.reconcile",
+)
+
+DATA_QUALITY = Table(
+    name="data_quality",
+    grain="one row a check",
+    key=("check",),
+    columns={
+        "check": Column(pl.String(), "the table, and what may be missing, double or unknown in it"),
+        "affected_count": Column(pl.Int64(), "rows (or days, or users) to which that happened"),
+        "checked_count": Column(pl.Int64(), "rows (or days, or users) that were looked at"),
+        "affected_share": Column(
+            pl.Float64(), "affected_count / checked_count, 0 to 1; null if there were none", nullable=True
+        ),
+    },
+    source="analysis.data_quality",
 )
 
 VERDICT = pl.Enum(["higher", "lower", "cannot tell"])

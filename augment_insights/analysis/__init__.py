@@ -6,7 +6,7 @@ Every function takes Polars frames and returns a Polars frame that keeps its tab
 
 from __future__ import annotations
 
-from augment_insights.analysis.acceptance import acceptance_change, acceptance_rate
+from augment_insights.analysis.acceptance import acceptance_change, acceptance_distribution, acceptance_rate
 from augment_insights.analysis.activity import (
     active_day_distribution,
     active_users,
@@ -20,6 +20,7 @@ from augment_insights.analysis.features import feature_adoption, mode_mix, mode_
 from augment_insights.analysis.habits import concentration, habit_ladder
 from augment_insights.analysis.lifecycle import lifecycle
 from augment_insights.analysis.privacy import pseudonymise, suppress_small_groups
+from augment_insights.analysis.quality import data_quality
 from augment_insights.analysis.reconciliation import reconcile
 from augment_insights.analysis.retention import cohort_retention, retention_curve
 from augment_insights.analysis.roster import join_roster, read_roster
@@ -29,6 +30,7 @@ from augment_insights.analysis.user_days import UserDays, prepare
 __all__ = [
     "UserDays",
     "acceptance_change",
+    "acceptance_distribution",
     "acceptance_rate",
     "active_day_distribution",
     "active_users",
@@ -37,6 +39,7 @@ __all__ = [
     "cohort_retention",
     "compare",
     "concentration",
+    "data_quality",
     "feature_adoption",
     "habit_ladder",
     "join_roster",

@@ -10,7 +10,7 @@ import polars as pl
 from augment_insights.analysis._usage import GROUP, USER_KEY, usage_rows, user_sums
 from augment_insights.analysis.intervals import bootstrap_ratio
 from augment_insights.errors import DataWarning, did_you_mean
-from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_RATE
+from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_DISTRIBUTION, ACCEPTANCE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,6 +28,7 @@ _METRICS = {
 }
 _EFFECTS = tuple(ACCEPTANCE_CHANGE.columns)
 _SIDE = "__side"
+_DECIMALS = 9
 
 
 def acceptance_rate(
@@ -141,6 +142,88 @@ def acceptance_rate(
     )
     columns = (pl.col(name).cast(dtype) for name, dtype in ACCEPTANCE_RATE.schema.items())
     return summed.named(rates).select(*groups, *columns)
+
+
+def acceptance_distribution(
+    frame: pl.DataFrame | pl.LazyFrame,
+    *,
+    steps: int = 20,
+    min_suggested: int = 100,
+    of: Of = "suggestions",
+    user_type: str = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """How many users accept which share of what is suggested to them?
+
+    Each user's own rate over all the rows, and users count alike: the middle of this distribution is
+    another number than the pooled rate, in which those with many suggestions weigh more. Every step
+    from 0 to 1 has a row, 0 users included. Users with few suggestions are left out, because their
+    rate is mostly chance; nobody is named.
+
+    Parameters
+    ----------
+    frame : DataFrame or LazyFrame
+        As for :func:`acceptance_rate`, with ``user``.
+    steps : int
+        How many equal steps from 0 to 1.
+    min_suggested : int
+        Suggestions (or lines) that a user must have seen to be counted.
+    of : {"suggestions", "lines"}
+        As for :func:`acceptance_rate`.
+    user_type : {"person", "service_account", "all"}
+        Whose completions.
+    as_of : date or str, optional
+        The last day that counts; rows that reach past it are left out.
+
+    Returns
+    -------
+    DataFrame
+        The table ACCEPTANCE_DISTRIBUTION, one row a step, empty when nobody counts:
+
+        =============== ======= ==============================================================
+        acceptance_from Float64 rate from which the step reaches, included
+        acceptance_to   Float64 rate up to which it reaches, included in the last step only
+        users           Int64   users whose own rate lies in it; rates above 1 in the last one
+        =============== ======= ==============================================================
+
+    Raises
+    ------
+    TableError
+        A column is missing.
+    ValueError
+        ``steps`` or ``min_suggested`` below 1, an unknown ``of`` or ``user_type``.
+
+    See Also
+    --------
+    acceptance_rate : the pooled rate, and by ``by="user"`` each user's own.
+    augment_insights.charts.acceptance_distribution : its chart.
+
+    Examples
+    --------
+    Rates of 0.2, 0.25 and 1, and one user with too few suggestions to have one:
+
+    >>> frame = pl.DataFrame({"user": ["ada", "bob", "cleo", "dan"], "user_type": ["person"] * 4,
+    ...     "completions_count": [100, 200, 100, 9], "completions_accepted": [20, 50, 100, 9]})
+    >>> acceptance_distribution(frame, steps=4).rows()
+    [(0.0, 0.25, 1), (0.25, 0.5, 1), (0.5, 0.75, 0), (0.75, 1.0, 1)]
+    """
+    for name, value in (("steps", steps), ("min_suggested", min_suggested)):
+        if value < 1:
+            raise ValueError(f"{name}={value!r} is not a count. Hint: a whole number from 1 on.")
+    rates = acceptance_rate(frame, by="user", of=of, user_type=user_type, as_of=as_of, intervals=False)
+    counted = rates.filter(pl.col("suggested_count") >= min_suggested)
+    if counted.is_empty():
+        return ACCEPTANCE_DISTRIBUTION.empty()
+    # In whole numbers: 0.15 / 0.05 is a little less than 3.
+    step = (pl.col("accepted_count") * steps // pl.col("suggested_count")).clip(upper_bound=steps - 1)
+    found = counted.group_by(step.alias("step")).agg(users=pl.len().cast(pl.Int64))
+    every_step = pl.DataFrame({"step": pl.int_range(steps, eager=True)})
+    return every_step.join(found, on="step", how="left", maintain_order="left").select(
+        # Rounded, for Polars divides by multiplying with the inverse: 3 / 20 is not 0.15.
+        acceptance_from=(pl.col("step") / steps).round(_DECIMALS),
+        acceptance_to=((pl.col("step") + 1) / steps).round(_DECIMALS),
+        users=pl.col("users").fill_null(0),
+    )
 
 
 def acceptance_change(

@@ -8,7 +8,7 @@ organisation is made up) and ``width``. In a notebook, call :func:`setup` once.
 
 from __future__ import annotations
 
-from augment_insights.charts.acceptance import acceptance_rate
+from augment_insights.charts.acceptance import acceptance_distribution, acceptance_rate
 from augment_insights.charts.activity import active_day_distribution, rolling_active_users, stickiness
 from augment_insights.charts.adoption import active_users
 from augment_insights.charts.comparison import acceptance_change, compare
@@ -16,6 +16,7 @@ from augment_insights.charts.features import feature_adoption, mode_mix, mode_tr
 from augment_insights.charts.habits import concentration, habit_ladder
 from augment_insights.charts.licences import adoption_curve, adoption_rate
 from augment_insights.charts.lifecycle import lifecycle
+from augment_insights.charts.quality import data_quality
 from augment_insights.charts.reconciliation import reconcile
 from augment_insights.charts.retention import cohort_retention
 from augment_insights.charts.survival import retention_curve, survival, time_to_first_use
@@ -23,6 +24,7 @@ from augment_insights.charts.theme import setup
 
 __all__ = [
     "acceptance_change",
+    "acceptance_distribution",
     "acceptance_rate",
     "active_day_distribution",
     "active_users",
@@ -31,6 +33,7 @@ __all__ = [
     "cohort_retention",
     "compare",
     "concentration",
+    "data_quality",
     "feature_adoption",
     "habit_ladder",
     "lifecycle",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.charts import caption
+from augment_insights.charts import caption, marks
 from augment_insights.charts.theme import ACCENT, HEIGHT, LIGHT, WIDTH, load_altair
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _COLUMNS = (
     "acceptance_rate_low",
     "acceptance_rate_high",
 )
+_STEPS = ("acceptance_from", "acceptance_to", "users")
 _HEADING = "acceptance rate of inline completions"
 _ROW_HEIGHT = 24
 _MAX_GROUPS = 40
@@ -109,6 +110,105 @@ def acceptance_rate(
     return chart.properties(
         title=caption.title(heading, line), width=width, description=_describe(frame, heading=heading, line=line)
     )
+
+
+def acceptance_distribution(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+) -> alt.LayerChart:
+    """How many users accept which share of what is suggested to them?
+
+    A bar a step of the acceptance rate, with the number of users in it. A wide hill is normal, two
+    hills are two ways of using completions. Nobody is named or ranked.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.acceptance_distribution``: one row a step.
+    population : str
+        Who is counted, for the subtitle.
+    as_of : date or str, optional
+        The last day of the data, for the subtitle.
+    sample : bool
+        Say in the subtitle that the organisation is made up.
+    width : int
+        Width of the plot in pixels.
+
+    Returns
+    -------
+    alt.LayerChart
+        Neither shown nor saved; it holds the drawn columns only.
+
+    Raises
+    ------
+    TableError
+        When a column is missing, or a step has more than one row.
+
+    See Also
+    --------
+    augment_insights.analysis.acceptance_distribution : the table.
+    acceptance_rate : the pooled rate.
+
+    Examples
+    --------
+    >>> halves = pl.DataFrame({"acceptance_from": [0.0, 0.5], "acceptance_to": [0.5, 1.0], "users": [30, 12]})
+    >>> acceptance_distribution(halves).title.subtitle
+    'people · 42 users with suggestions enough'
+    """
+    frame = caption.keep(table, _STEPS, name="acceptance_distribution").select(_STEPS)
+    frame = frame.drop_nulls().sort("acceptance_from")
+    caption.refuse_repeats(frame, ["acceptance_from"], table="acceptance_distribution")
+    everyone = frame["users"].sum()
+    heading = f"Users by their own {_HEADING}"
+    line = caption.subtitle(
+        population=population,
+        data_to=caption.as_day(as_of),
+        sample=sample,
+        note=f"{everyone:,} users with suggestions enough" if everyone else "",
+    )
+    if not everyone:
+        return caption.no_data(heading, line, width=width)
+    most = frame.sort("users", "acceptance_from", descending=[True, False]).row(0, named=True)
+    return _steps(frame).properties(
+        width=width,
+        title=caption.title(heading, line),
+        height=HEIGHT,
+        description=f"Bar chart of {heading.lower()} ({line}): most users, {most['users']:,}, accept "
+        f"{most['acceptance_from']:.0%} to {most['acceptance_to']:.0%}.",
+    )
+
+
+def _steps(frame: pl.DataFrame) -> alt.LayerChart:
+    load_altair()
+    import altair as alt  # noqa: PLC0415 (see load_altair)
+
+    # The scale ends where users do: most of the room from 0 to 1 would be empty.
+    end = frame.filter(pl.col("users") > 0).select(pl.col("acceptance_to").max()).item()
+    rate = alt.X(
+        "acceptance_from:Q",
+        title="Accepted of suggested, each user's own",
+        scale=alt.Scale(domain=[0, end], nice=False),
+        axis=alt.Axis(format="%"),
+    )
+    bars = (
+        alt.Chart(frame.filter(pl.col("acceptance_to") <= end))
+        .mark_bar(color=ACCENT, binSpacing=2)
+        .encode(
+            x=rate,
+            x2="acceptance_to:Q",
+            y=alt.Y("users:Q", title="Users", axis=alt.Axis(tickMinStep=1, format="d")),
+            tooltip=[
+                alt.Tooltip("acceptance_from:Q", title="Accepts from", format=".0%"),
+                alt.Tooltip("acceptance_to:Q", title="to", format=".0%"),
+                marks.count("users", "Users"),
+            ],
+        )
+    )
+    return alt.LayerChart(layer=[bars])
 
 
 def _counts() -> list[alt.Tooltip]:

@@ -314,3 +314,40 @@ def test_no_change_of_nothing() -> None:
         analysis.acceptance_change(languages([]), languages([]), by=[])
     table = change([], [("ada@x.io", "Go", (10, 6))])
     assert table["total_effect"].to_list() == [None, None]
+
+
+def own_rates(counts: list[tuple[int, int]]) -> pl.DataFrame:
+    """Return a row a user: suggested and accepted completions."""
+    return pl.DataFrame(counts, schema=["completions_count", "completions_accepted"], orient="row").with_columns(
+        user=pl.format("user{}@x.io", pl.int_range(pl.len())), user_type=pl.lit("person")
+    )
+
+
+def test_a_step_holds_the_rates_from_its_lower_end_on() -> None:
+    """15 of 100 is in the step from 15%, though 0.15 / 0.05 is less than 3 to a computer; 14 of 100 is below it."""
+    table = analysis.acceptance_distribution(own_rates([(100, 14), (100, 15), (200, 39), (100, 20)]))
+    assert table.height == 20
+    assert table.filter(pl.col("users") > 0).rows() == [(0.1, 0.15, 1), (0.15, 0.2, 2), (0.2, 0.25, 1)]
+
+
+def test_all_and_more_than_all_are_in_the_last_step() -> None:
+    """100 of 100, and 120 of 100, which the API should not send."""
+    with pytest.warns(DataWarning, match="1 row has more"):
+        table = analysis.acceptance_distribution(own_rates([(100, 100), (100, 120)]), steps=2)
+    assert table["users"].to_list() == [0, 2]
+
+
+def test_who_saw_few_suggestions_has_no_rate_of_their_own() -> None:
+    """99 suggestions in two rows are too few, 100 are not; with none left the table is empty."""
+    rows = own_rates([(50, 0), (49, 0), (50, 50), (50, 50)]).with_columns(
+        user=pl.Series(["a@x.io", "A@x.io", "b@x.io", "b@x.io"])
+    )
+    assert analysis.acceptance_distribution(rows, steps=2)["users"].to_list() == [0, 1]
+    assert analysis.acceptance_distribution(rows, min_suggested=101).is_empty()
+
+
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"min_suggested": 0}])
+def test_a_distribution_needs_a_step_and_a_suggestion(wrong: dict[str, int]) -> None:
+    """The parameter is named."""
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        analysis.acceptance_distribution(own_rates([(100, 1)]), **wrong)

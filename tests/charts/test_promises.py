@@ -255,6 +255,26 @@ EXAMPLES = {
         grouped=True,
         in_order=True,
     ),
+    "acceptance_distribution": Example(
+        charts.acceptance_distribution,
+        pl.DataFrame(
+            {"acceptance_from": [0.0, 0.2, 0.4], "acceptance_to": [0.2, 0.4, 0.6], "users": [3, 9, 2]},
+        ),
+        {"acceptance_from", "acceptance_to", "users"},
+    ),
+    "data_quality": Example(
+        charts.data_quality,
+        pl.DataFrame(
+            {
+                "check": ["dau: rows twice", "daily_usage: days missing", "user_activity: rows twice"],
+                "affected_count": [0, 2, 0],
+                "checked_count": [400, 28, 0],
+                "affected_share": [0.0, 2 / 28, None],
+            }
+        ),
+        {"affected_count", "checked_count", "affected_share"},
+        in_order=True,
+    ),
     "reconcile": Example(
         charts.reconcile,
         pl.DataFrame(
