@@ -162,7 +162,9 @@ class _Gathering:
             self._kept_lists.keep_idle([day for _, days in skipped for day in days])
             return
         for piece, days in skipped:
-            self.found.append((piece.period, self._in_lists(days)))
+            is_window = len(days) > 1 and len(days) == piece.days.days
+            found = self._in_window(piece.days) if is_window else self._in_lists(days)
+            self.found.append((piece.period, found))
 
     def _take(self, piece: Piece, way: Way) -> pl.DataFrame:
         parts = [self._in_lists(way.lists)]

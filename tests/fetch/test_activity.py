@@ -158,14 +158,17 @@ def test_lists_at_hand_are_used() -> None:
 
 
 def test_a_window_covers_just_the_days_that_are_not_at_hand() -> None:
-    """In a month with 20 lists cached, one window over the other days goes with them."""
-    visits = [(day, user) for day in range(28) for user in people(range(80))]
-    client = Client.serving(records(visits), today=TODAY)
+    """With 20 lists of a month cached, one window over the other days goes with them.
+
+    It has 80 users, a page; over the whole month there are 230, three pages; lists of the rest would be eight.
+    """
+    early = [(day, user) for day in range(20) for user in people(range(150))]
+    late = [(day, user) for day in range(20, 28) for user in people(range(100, 180))]
+    client = Client.serving(records([*early, *late]), today=TODAY)
     fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=19), client=client)
-    before = client.requests_sent
+    assert sent_for(client, FIRST, LAST, every="1mo") == 1 + 1
     frame = fetch.activity(FIRST, LAST, every="1mo", client=client)
-    assert client.requests_sent - before == 1 + 1
-    assert frame["active_days"].to_list() == [28] * 80
+    assert frame.rows() == by_hand([*early, *late], DayRange(FIRST, LAST), "1mo")
 
 
 def test_archived_lists_are_used(tmp_path: Any) -> None:
@@ -194,10 +197,11 @@ def test_what_activity_fetches_is_archived(tmp_path: Any) -> None:
 
 def test_spelling_does_not_make_two_users() -> None:
     """One address in two spellings is one user, counted once a day, under the first spelling in the alphabet."""
-    client = Client.serving(records([(0, "ada@x.io"), (1, "Ada@x.io"), (2, "ada@x.io")]), today=TODAY)
+    spelt = [(0, "ada@x.io"), (0, "ADA@x.io"), (1, "Ada@x.io"), (2, "ada@x.io")]
+    client = Client.serving(records(spelt), today=TODAY)
     fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=2), client=client)
     frame = fetch.activity(FIRST, FIRST + timedelta(days=2), every="1w", client=client)
-    assert frame.select("user", "active_days").rows() == [("Ada@x.io", 3)]
+    assert frame.select("user", "active_days").rows() == [("ADA@x.io", 3)]
 
 
 class CountsPeopleOnly(AnalyticsApp):
@@ -211,19 +215,30 @@ class CountsPeopleOnly(AnalyticsApp):
         return answer
 
 
-@pytest.mark.parametrize("every", ["1d", "1w", "1mo"])
-def test_counts_that_leave_service_accounts_out_lose_nobody(every: Any) -> None:
-    """Where more activity comes than was counted, the days that nobody was counted on are asked for too."""
-
+def client_of_people_only(visits: Iterable[Visit]) -> Client:
     class Noon(Clock):
         def now(self) -> datetime:
             return datetime(2026, 3, 30, 12, tzinfo=UTC)
 
-    visits = [(0, "ada@x.io"), (0, "CI"), (5, "CI"), (15, "CI"), (22, "ada@x.io")]
     app = CountsPeopleOnly(RecordStore(records(visits)), now=Noon().now)
-    client = Client("any", base_url="https://records.invalid", cache=False, progress=False, clock=Noon(), app=app)
-    frame = fetch.activity(FIRST, LAST, every=every, client=client)
+    return Client("any", base_url="https://records.invalid", cache=False, progress=False, clock=Noon(), app=app)
+
+
+@pytest.mark.parametrize("every", ["1d", "1w", "1mo"])
+def test_counts_that_leave_service_accounts_out_lose_nobody(every: Any) -> None:
+    """Where a list is longer than its count, the days that nobody was counted on are asked for too."""
+    visits = [(0, "ada@x.io"), (0, "CI"), (5, "CI"), (15, "CI"), (22, "ada@x.io")]
+    frame = fetch.activity(FIRST, LAST, every=every, client=client_of_people_only(visits))
     assert frame.rows() == by_hand(visits, DayRange(FIRST, LAST), every)
+
+
+def test_windows_too_show_that_counts_leave_somebody_out() -> None:
+    """Where a window has more active days than were counted, a week that nobody was counted in is asked for too."""
+    visits = [*((day, user) for day in range(5) for user in ("ada@x.io", "CI")), (15, "CI")]
+    client = client_of_people_only(visits)
+    frame = fetch.activity(FIRST, LAST, every="1w", client=client)
+    assert client.requests_sent == 1 + 1 + 3, "the counts, a window, and those of the other three weeks"
+    assert frame.rows() == by_hand(visits, DayRange(FIRST, LAST), "1w")
 
 
 # ---- The look-back ----
