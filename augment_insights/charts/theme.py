@@ -195,6 +195,14 @@ def to_png(spec: Spec) -> bytes:
     return png
 
 
+def to_pdf(spec: Spec) -> bytes:
+    """Draw a Vega-Lite spec as a PDF with its text as text, fetching nothing."""
+    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
+
+    pdf: bytes = vl_convert.vegalite_to_pdf(dict(spec), vl_version=VEGALITE_VERSION, allowed_base_urls=[])
+    return pdf
+
+
 def describe(spec: Spec) -> str:
     """Return what a spec says about itself in words: its description, else its title."""
     title = spec.get("title", "")

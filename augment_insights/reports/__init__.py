@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from augment_insights.reports.batch import Batch, write_each
+from augment_insights.reports.build import build
 from augment_insights.reports.days import ReportDays, report_days
 from augment_insights.reports.page import Page
 from augment_insights.reports.run import Report, write
@@ -15,14 +17,17 @@ from augment_insights.reports.summary import change_in_words, count_in_words
 from augment_insights.reports.template import templates
 
 __all__ = [
+    "Batch",
     "Page",
     "Report",
     "ReportDays",
     "Sharing",
     "Study",
+    "build",
     "change_in_words",
     "count_in_words",
     "report_days",
     "templates",
     "write",
+    "write_each",
 ]

@@ -1,52 +1,36 @@
-"""The page of a report: text, figures and their numbers in one file that asks nobody for anything.
-
-Whatever came from the API is text: it is escaped wherever it stands, in the page's words, in its
-tables and in the data of its charts. The page carries its own drawing library, and a
-content security policy under which a browser runs that library and our few lines, and
-nothing else.
-"""
+"""The page of a report: what a template builds, and what every format is written from."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
-from functools import cache
-from hashlib import sha256
 from html import escape
-from importlib.metadata import version
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from augment_insights import __version__
 from augment_insights.charts import theme
 from augment_insights.errors import ReportError, TableError, did_you_mean
+from augment_insights.export import whole_file, whole_folder, write_table
+from augment_insights.reports import manifest as how_made
+from augment_insights.reports.content import NO_DATA, SAMPLE, Content, Figure, Headline, plain, value_text
 from augment_insights.reports.sharing import SUPPRESSED, Sharing
-from augment_insights.tables import columns_of, require
+from augment_insights.tables import CHECK_STATUS, RECONCILIATION, columns_of, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import date
 
+    import polars as pl
+
     from augment_insights.periods import DayRange
 
-MAX_BYTES = 2_000_000
-"""A page that people mail to each other stays below this."""
-
-MAX_TABLE_ROWS = 300
-"""More rows than this are not read on a page."""
-
-FORMATS = ("html",)
-"""What a report can be written as."""
-
-NO_DATA = "no data"
+FORMATS = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
+"""What a page can be saved as."""
 
 _NAME_LENGTH = 40
+_RECONCILIATION = "Reconciliation"
+_NOT_CHECKED = "not checked"
 
 _PAPER = theme.Palette(
     paper=None,
@@ -58,26 +42,6 @@ _PAPER = theme.Palette(
     accent="var(--accent)",
 )
 """Colours that the style sheet decides, so that a chart follows a dark page, and print, without being drawn again."""
-
-_RATE_ENDINGS = ("_rate", "_share", "_low", "_high")
-
-
-@dataclass(frozen=True)
-class _Headline:
-    label: str
-    value: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class _Figure:
-    name: str
-    title: str
-    chart: theme.Chart
-    spec: Mapping[str, Any]
-    svg: str
-    table: pl.DataFrame
-    how_to_read: str
 
 
 @dataclass(frozen=True)
@@ -104,6 +68,8 @@ class Page:
         Say, where nobody can miss it, that the organisation is made up.
     name : str
         What its files are called, without an ending.
+    shows_figures : bool
+        Show the figures too when a notebook shows the page; a template's own cells do that already.
     sharing : Sharing
         How much of people may be shown; left out, everything.
 
@@ -133,13 +99,14 @@ class Page:
     range_had: DayRange | str | None = None
     sample: bool = False
     name: str = "report"
+    shows_figures: bool = False
     sharing: Sharing = field(default_factory=lambda: Sharing(min_group_size=1), repr=False)
-    _headlines: tuple[_Headline, ...] = field(default=(), repr=False)
+    _headlines: tuple[Headline, ...] = field(default=(), repr=False)
     _summary: tuple[str, ...] = field(default=(), repr=False)
-    _blocks: tuple[str | _Figure, ...] = field(default=(), repr=False)
+    _blocks: tuple[str | Figure, ...] = field(default=(), repr=False)
     _raw: Mapping[str, pl.DataFrame] = field(default_factory=dict, repr=False)
     _definitions: Mapping[str, str] = field(default_factory=dict, repr=False)
-    _manifest: Mapping[str, str] = field(default_factory=dict, repr=False)
+    _manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def headline(self, label: str, value: float | str | None, detail: str = "") -> Page:
         """Add a headline figure; a value of None is shown as "no data".
@@ -154,7 +121,7 @@ class Page:
             A line under it: the counts behind it, its interval, its days.
         """
         words = self.sharing.words
-        line = _Headline(words(label), words(_value_text(value)), words(detail))
+        line = Headline(words(label), words(value_text(value)), words(detail))
         return replace(self, _headlines=(*self._headlines, line))
 
     def headline_rate(
@@ -259,12 +226,12 @@ class Page:
             _check_hidden(table, shown, title)
             drawn = chart
         words = self.sharing.words
-        figure = _Figure(
+        figure = Figure(
             name=self._free_name(name or _name_of(title)),
             title=words(title),
             chart=drawn,
-            spec=self.sharing.spec(theme.to_vegalite(drawn, palette=_PAPER)),
-            svg=_svg_of(self.sharing.spec(theme.to_vegalite(drawn)), title),
+            spec=_checked(self.sharing.spec(theme.to_vegalite(drawn)), title),
+            page_spec=self.sharing.spec(theme.to_vegalite(drawn, palette=_PAPER)),
             table=shown,
             how_to_read=words(how_to_read),
         )
@@ -290,7 +257,7 @@ class Page:
 
     def manifest(self, entries: Mapping[str, object]) -> Page:
         """Add how the report was made: template, parameters, time, requests; versions are added by themselves."""
-        told = {name: self.sharing.words(_value_text(value)) for name, value in entries.items()}
+        told = {name: self.sharing.spec(plain(value)) for name, value in entries.items()}
         return replace(self, _manifest={**self._manifest, **told})
 
     @property
@@ -304,8 +271,8 @@ class Page:
         return {figure.name: _shown_chart(figure, self.sharing) for figure in self._figures}
 
     @property
-    def _figures(self) -> list[_Figure]:
-        return [block for block in self._blocks if isinstance(block, _Figure)]
+    def _figures(self) -> list[Figure]:
+        return [block for block in self._blocks if isinstance(block, Figure)]
 
     def _free_name(self, name: str) -> str:
         if name in self.tables:
@@ -315,23 +282,38 @@ class Page:
             )
         return name
 
-    def save(self, output_dir: Path | str, formats: Iterable[str] = ("html",)) -> list[Path]:
-        """Write the report in each of the formats, whole or not at all, and return the paths.
-
-        Parameters
-        ----------
-        output_dir : path-like
-            The folder; files are called by the page's ``name``.
-        formats : iterable of str
-            Any of :data:`FORMATS`.
+    def reconciliation(self, checks: pl.DataFrame) -> Page:
+        """Say at the top whether the API agrees with itself, from ``analysis.reconcile``; left out, it was not checked.
 
         Raises
         ------
-        ReportError
-            A format that is none, or one that cannot be written.
+        TableError
+            When it is not such a table.
         """
-        chosen = check_formats(formats, template=self.name)
-        return [self.save_html(Path(output_dir) / f"{self.name}.html") for name in chosen if name == "html"]
+        RECONCILIATION.check(checks)
+        found = dict(checks["status"].value_counts().rows())
+        counts = ", ".join(f"{found[status]:,} {status}" for status in CHECK_STATUS.categories if found.get(status))
+        return replace(self, _manifest={**self._manifest, _RECONCILIATION: counts or _NOT_CHECKED})
+
+    def content(self) -> Content:
+        """Return what the page says, for a format to lay out."""
+        return Content(
+            title=self.title,
+            name=self.name,
+            sample=self.sample,
+            badges=tuple(self._badges()),
+            headlines=self._headlines,
+            summary=self._summary,
+            blocks=self._blocks,
+            raw=self._raw,
+            definitions=self._definitions,
+            manifest={
+                **self._ranges(),
+                _RECONCILIATION: _NOT_CHECKED,
+                **self._manifest,
+                "Versions": how_made.versions(),
+            },
+        )
 
     def to_html(self) -> str:
         """Return the whole page as HTML.
@@ -339,77 +321,165 @@ class Page:
         Raises
         ------
         ReportError
-            When a chart holds a number that JSON cannot, or the page would pass two megabytes.
+            When the page would pass two megabytes.
         """
-        html: str = _template("page.html").render(
-            page=self,
-            blocks=[
-                _figure_parts(n, block) if isinstance(block, _Figure) else block for n, block in enumerate(self._blocks)
-            ],
-            badges=self._badges(),
-            manifest={**self._ranges(), **self._manifest, **_versions()},
-            style=_asset("page.css"),
-            bundle=_bundle() if any(isinstance(block, _Figure) for block in self._blocks) else "",
-            script=_asset("page.js"),
-            policy=_policy(),
-        )
-        size = len(html.encode())
-        if size > MAX_BYTES:
-            raise ReportError(
-                f"The page {self.title!r} would be {size / 1e6:.1f} MB, and {MAX_BYTES / 1e6:.0f} MB is the most. "
-                "Hint: draw fewer rows; group or filter the table before the chart.",
-                template=self.title,
-            )
-        return html
+        from augment_insights.reports import web  # noqa: PLC0415 (a format is loaded when it is asked for)
+
+        return web.render(self.content())
 
     def save_html(self, path: Path | str) -> Path:
-        """Write the page to a file, whole or not at all, and return its path.
-
-        The folder is made when it is missing. The page is written under a temporary name
-        beside its place and then moved there, so that no reader ever meets half a page.
+        """Write one self-contained HTML page, whole or not at all, and return its path.
 
         Raises
         ------
         ReportError
             As :meth:`to_html`.
         """
-        target = Path(path)
         html = self.to_html()
-        target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}-", suffix=".part")
-        try:
+        target = Path(path)
+        with whole_file(target) as unfinished:
             # Line ends as they are: the policy's hashes are of these very bytes.
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(html)
-            Path(name).chmod(_readable_mode())
-            Path(name).replace(target)
-        finally:
-            Path(name).unlink(missing_ok=True)
+            unfinished.write_text(html, encoding="utf-8", newline="\n")
         return target
 
+    def save_pdf(self, path: Path | str) -> Path:
+        """Write a PDF to print or mail, and return its path; it needs the extra ``pdf``.
+
+        Raises
+        ------
+        ReportError
+            The extra is not installed.
+        """
+        from augment_insights.reports import pdf  # noqa: PLC0415 (a format is loaded when it is asked for)
+
+        document = pdf.render(self.content())
+        target = Path(path)
+        with whole_file(target) as unfinished:
+            unfinished.write_bytes(document)
+        return target
+
+    def save_xlsx(self, path: Path | str) -> Path:
+        """Write a workbook: the summary, a sheet a figure and raw table, definitions and manifest; return its path."""
+        from augment_insights.reports import workbook  # noqa: PLC0415 (a format is loaded when it is asked for)
+
+        return workbook.save(self.content(), Path(path))
+
+    def save_csv(self, folder: Path | str) -> Path:
+        """Write each table as CSV into a folder, with the manifest, and return the folder."""
+        return self._save_tables(Path(folder), "csv")
+
+    def save_parquet(self, folder: Path | str) -> Path:
+        """Write each table as Parquet into a folder, with the manifest, and return the folder."""
+        return self._save_tables(Path(folder), "parquet")
+
+    def save_png(self, folder: Path | str) -> Path:
+        """Draw each chart as PNG into a folder, with the manifest, and return the folder."""
+        drawn = {f"{figure.name}.png": theme.to_png(figure.spec) for figure in self._figures}
+        return self._save_files(Path(folder), drawn)
+
+    def save_svg(self, folder: Path | str) -> Path:
+        """Draw each chart as SVG into a folder, with the manifest, and return the folder."""
+        drawn = {f"{figure.name}.svg": theme.to_svg(figure.spec).encode() for figure in self._figures}
+        return self._save_files(Path(folder), drawn)
+
+    def save(self, output_dir: Path | str, formats: Iterable[str] = ("html",)) -> list[Path]:
+        """Write the report in each of the formats, and return the files.
+
+        A page, a document or a workbook is a file named after the page; tables and images are in a
+        folder of their own, such as ``NAME-csv``. Beside anything but a lone page stands
+        ``NAME.manifest.json``. Each file and folder is there whole or not at all.
+
+        Parameters
+        ----------
+        output_dir : path-like
+            The folder.
+        formats : iterable of str
+            Any of html, pdf, xlsx, csv, parquet, png and svg; none writes nothing.
+
+        Raises
+        ------
+        ReportError
+            A format that is none, or one that cannot be written.
+        """
+        chosen = check_formats(formats, template=self.name)
+        folder = Path(output_dir)
+        writers = {
+            "html": self.save_html,
+            "pdf": self.save_pdf,
+            "xlsx": self.save_xlsx,
+            "csv": self.save_csv,
+            "parquet": self.save_parquet,
+            "png": self.save_png,
+            "svg": self.save_svg,
+        }
+        written: list[Path] = []
+        for name in chosen:
+            is_file = name in ("html", "pdf", "xlsx")
+            path = writers[name](folder / (f"{self.name}.{name}" if is_file else f"{self.name}-{name}"))
+            written += [path] if is_file else sorted(path.iterdir())
+        if set(chosen) - {"html"}:
+            written.append(self._save_manifest(folder / f"{self.name}.{how_made.FILE_NAME}"))
+        return written
+
+    def _save_tables(self, folder: Path, ending: str) -> Path:
+        with whole_folder(folder) as unfinished:
+            for name, table in self.tables.items():
+                write_table(table, unfinished / f"{name}.{ending}")
+            (unfinished / how_made.FILE_NAME).write_text(how_made.as_json(self.content()), "utf-8", newline="\n")
+        return folder
+
+    def _save_files(self, folder: Path, files: Mapping[str, bytes]) -> Path:
+        with whole_folder(folder) as unfinished:
+            for name, data in files.items():
+                (unfinished / name).write_bytes(data)
+            (unfinished / how_made.FILE_NAME).write_text(how_made.as_json(self.content()), "utf-8", newline="\n")
+        return folder
+
+    def _save_manifest(self, path: Path) -> Path:
+        with whole_file(path) as unfinished:
+            unfinished.write_text(how_made.as_json(self.content()), "utf-8", newline="\n")
+        return path
+
     def _badges(self) -> list[str]:
-        """Return who is counted, to which day, and over which range."""
+        """Return who is counted, to which day, over which range, and whether the API agrees with itself."""
+        words = self.sharing.words
         to = f"data to {self.as_of}" if self.as_of else NO_DATA
-        return [self.population, to, str(self.range_had or self.range_asked)]
+        checked = self._manifest.get(_RECONCILIATION)
+        agrees = [] if checked is None else [f"API against itself: {checked}"]
+        return [words(self.population), to, words(str(self.range_had or self.range_asked)), *agrees]
 
     def _ranges(self) -> dict[str, str]:
         had = self.range_had or self.range_asked
         return {
+            "Population": self.population,
             "Range asked": str(self.range_asked),
             "Range had": str(had),
             "Data to": str(self.as_of or NO_DATA),
-            "Source": "sample data: a made-up organisation" if self.sample else "Analytics API",
+            "Source": SAMPLE if self.sample else "Analytics API",
         }
 
     def _repr_html_(self) -> str:
-        """Show the headline figures in a notebook; the figures stand in its cells already."""
+        """Show the summary and the headline figures in a notebook, and the figures where its cells do not."""
+        sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in self._summary)
         rows = "".join(
             f"<tr><th scope='row'>{escape(line.label)}</th><td>{escape(line.value)}</td>"
             f"<td>{escape(line.detail)}</td></tr>"
             for line in self._headlines
         )
         told = " · ".join([*self._badges(), *(["sample data"] if self.sample else [])])
-        return f"<table><caption>{escape(self.title)} ({escape(told)})</caption>{rows}</table>"
+        head = f"<table><caption>{escape(self.title)} ({escape(told)})</caption>{rows}</table>"
+        return head + (f"<ul>{sentences}</ul>" if sentences else "") + "".join(map(_image, self._drawn))
+
+    @property
+    def _drawn(self) -> list[Figure]:
+        return self._figures if self.shows_figures else []
+
+
+def _image(figure: Figure) -> str:
+    """Return a figure as HTML that needs no script."""
+    image = b64encode(theme.to_svg(figure.spec).encode()).decode("ascii")
+    words = escape(theme.describe(figure.spec), quote=True)
+    return f"<h4>{escape(figure.title)}</h4><img alt='{words}' src='data:image/svg+xml;base64,{image}'>"
 
 
 def _only_row(table: pl.DataFrame, needed: tuple[str, ...], *, label: str) -> dict[str, Any]:
@@ -444,7 +514,7 @@ def _check_hidden(given: pl.DataFrame, shown: pl.DataFrame, title: str) -> None:
     )
 
 
-def _shown_chart(figure: _Figure, sharing: Sharing) -> theme.Chart:
+def _shown_chart(figure: Figure, sharing: Sharing) -> theme.Chart:
     """Return a figure's chart, made again from what may be shown of it where that is less."""
     if sharing.is_open:
         return figure.chart
@@ -460,8 +530,8 @@ def _name_of(title: str) -> str:
     return "_".join(words)[:_NAME_LENGTH].strip("_") or "figure"
 
 
-def _svg_of(spec: theme.Spec, title: str) -> str:
-    """Draw a chart for readers without scripts, having made sure that its numbers fit into JSON."""
+def _checked(spec: theme.Spec, title: str) -> theme.Spec:
+    """Return a chart's specification if its numbers fit into JSON: it would vanish without a word."""
     try:
         json.dumps(spec, allow_nan=False)
     except ValueError as error:
@@ -470,81 +540,7 @@ def _svg_of(spec: theme.Spec, title: str) -> str:
             "Hint: make it null: fill_nan(None).",
             template=title,
         ) from error
-    return theme.to_svg(spec)
-
-
-def _figure_parts(number: int, figure: _Figure) -> dict[str, Any]:
-    """Return what the template shows of a figure."""
-    # A schema's address is for editors; left out, the page names no address of the web.
-    spec = {key: value for key, value in figure.spec.items() if key != "$schema"}
-    image = b64encode(figure.svg.encode()).decode("ascii")
-    return {
-        "id": f"figure-{number}",
-        "title": figure.title,
-        "how_to_read": figure.how_to_read,
-        "description": theme.describe(figure.spec),
-        "island": _island(spec),
-        "image": f"data:image/svg+xml;base64,{image}",
-        "columns": figure.table.columns,
-        "is_number": [dtype.is_numeric() for dtype in figure.table.dtypes],
-        "rows": _table_rows(figure.table.head(MAX_TABLE_ROWS)),
-        "hidden_rows": max(0, figure.table.height - MAX_TABLE_ROWS),
-    }
-
-
-def _island(spec: Mapping[str, Any]) -> str:
-    """Write data for a page's script so that nothing in it can end the script or start another."""
-    text = json.dumps(spec, allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _table_rows(table: pl.DataFrame) -> list[tuple[str, ...]]:
-    """Return a table's cells as text, column by column and then turned to rows."""
-    columns = [
-        [_cell_text(value, is_rate=name.endswith(_RATE_ENDINGS)) for value in table.get_column(name).to_list()]
-        for name in table.columns
-    ]
-    return list(zip(*columns, strict=True))
-
-
-def _cell_text(value: object, *, is_rate: bool) -> str:
-    """Write one cell; a missing value is a dash, never a zero."""
-    if value is None:
-        return "–"  # noqa: RUF001 (the dash of a table's empty cell)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if is_rate and isinstance(value, float):
-        return f"{value:.1%}"
-    return _value_text(value)
-
-
-def _value_text(value: object) -> str:
-    """Write a value for readers."""
-    if value is None:
-        return NO_DATA
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.2f}"
-    return str(value)
-
-
-def _versions() -> dict[str, str]:
-    """Return the versions that the figures depend on."""
-    import platform  # noqa: PLC0415 (for a page only)
-
-    import altair as alt  # noqa: PLC0415 (see theme.load_altair)
-
-    versions = {
-        "augment-insights": __version__,
-        "Polars": pl.__version__,
-        "Altair": alt.__version__,
-        "vl-convert": version("vl-convert-python"),
-        "Python": platform.python_version(),
-    }
-    return {"Versions": ", ".join(f"{name} {version}" for name, version in versions.items())}
+    return spec
 
 
 def check_formats(formats: Iterable[str], *, template: str) -> tuple[str, ...]:
@@ -554,47 +550,3 @@ def check_formats(formats: Iterable[str], *, template: str) -> tuple[str, ...]:
         if name not in FORMATS:
             raise ReportError(f"There is no format {name!r}.{did_you_mean(str(name), FORMATS)}", template=template)
     return chosen
-
-
-@cache
-def _bundle() -> str:
-    """Return the drawing library, built once in a process as it takes a second or two."""
-    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
-
-    return vl_convert.javascript_bundle(vl_version=theme.VEGALITE_VERSION)  # type: ignore[call-arg]  # its stub is wrong
-
-
-@cache
-def _policy() -> str:
-    """Return what the page may do: run our two scripts, known by their hashes, show inline images; no more.
-
-    Vega compiles its expressions, hence 'unsafe-eval'; the data never is one.
-    """
-    hashes = [b64encode(sha256(script.encode()).digest()).decode("ascii") for script in (_bundle(), _asset("page.js"))]
-    scripts = " ".join(f"'sha256-{digest}'" for digest in hashes)
-    return (
-        f"default-src 'none'; script-src {scripts} 'unsafe-eval'; style-src 'unsafe-inline'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-@cache
-def _asset(name: str) -> str:
-    """Return the text of a file that stands beside this one."""
-    return files("augment_insights.reports").joinpath(name).read_text("utf-8")
-
-
-@cache
-def _template(name: str) -> Any:
-    """Return a Jinja template that escapes all it is given."""
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 (for a page only)
-
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_asset(name))
-
-
-def _readable_mode() -> int:
-    """Return the rights of a file made in the usual way; a temporary file's are its owner's alone."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask

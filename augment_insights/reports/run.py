@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import re
 import shutil
 import tempfile
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date, datetime
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from augment_insights import errors
 from augment_insights.charts import theme
-from augment_insights.errors import DateRangeError, ReportError
-from augment_insights.periods import parse_day
-from augment_insights.reports.page import check_formats
-from augment_insights.reports.template import Template, find
+from augment_insights.errors import ReportError
+from augment_insights.export import replace_folder
+from augment_insights.reports.manifest import FILE_NAME
+from augment_insights.reports.order import Order, prepare
+from augment_insights.reports.sharing import Sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import date
 
-SOURCES = ("api", "sample")
+    from augment_insights.reports.template import Template
 
 _KERNEL = "python3"
 """Jupyter's name for the interpreter that runs this very process."""
@@ -34,8 +34,10 @@ _START_SECONDS = 120
 _CELL_SECONDS = 3600
 """A fetch of two years waits for the API's rate limit: minutes, not hours."""
 
-_SECRET_NAME = re.compile(r"token|secret|password|passwd|api_?key|credential", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"(?i:bearer\s.+)|(?=\S*\d)(?=\S*[A-Za-z])[A-Za-z0-9_\-.+=]{32,}")
+_STAGING = ".augment-insights-"
+_UNFINISHED = ".tmp-"
+_FORGOTTEN_SECONDS = 24 * 3600
+"""No run is that long: what is older in hidden places belongs to one that was killed."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +53,19 @@ class Report:
     notebook : Path
         The notebook that was run, with its outputs.
     paths : tuple of Path
-        All files, the page first.
+        All files, the page first; those of a folder (csv, parquet, png, svg) one by one.
     """
 
     template: str
     html: Path | None
     notebook: Path
     paths: tuple[Path, ...]
+
+    @property
+    def by_format(self) -> dict[str, tuple[Path, ...]]:
+        """The files of each format: html, pdf, xlsx, csv, parquet, png, svg, ipynb, and the manifests."""
+        kinds = {path: "manifest" if path.name.endswith(FILE_NAME) else path.suffix[1:] for path in self.paths}
+        return {kind: tuple(path for path in self.paths if kinds[path] == kind) for kind in sorted(set(kinds.values()))}
 
     def _repr_html_(self) -> str:
         """List the files in a notebook."""
@@ -71,7 +79,7 @@ def write(
     *,
     start_date: date | str | None = None,
     end_date: date | str | None = None,
-    formats: Sequence[str] = ("html",),
+    formats: Iterable[str] = ("html",),
     source: Literal["sample", "api"] = "sample",
     output_dir: Path | str = "reports",
     **parameters: Any,
@@ -91,15 +99,16 @@ def write(
         chosen stands in its cell tagged ``parameters``.
     start_date, end_date : date or "YYYY-MM-DD", optional
         UTC days, both included; left out, the template chooses.
-    formats : sequence of str
-        What to write: html, pdf, xlsx, csv, parquet, png or svg. The notebook is there in any case.
+    formats : iterable of str
+        What to write: html, pdf (with the extra ``pdf``), xlsx, csv, parquet, png or svg. The notebook that was
+        run is there in any case.
     source : {"sample", "api"}
         The made-up organisation, or your own through the Analytics API (the token comes from
         ``AUGMENT_API_TOKEN``, and is never a parameter).
     output_dir : path-like
         Where the files go; made when it is missing.
     **parameters
-        Other parameters of the template.
+        Other parameters of the template, such as ``team``, ``roster``, ``names`` or ``min_group_size``.
 
     Returns
     -------
@@ -119,7 +128,7 @@ def write(
 
     See Also
     --------
-    Page : what a template builds its page with.
+    build : the page in this process, to look at. write_each : a report a team, or a month.
 
     Examples
     --------
@@ -128,91 +137,44 @@ def write(
     ...
     augment_insights.errors.ReportError: There is no template 'overveiw'. Hint: did you mean 'overview'?
     """
-    found = find(template)
-    _refuse_secrets(found, parameters)
-    chosen = {**_days(start_date, end_date), **_plain(found, parameters)}
-    if source not in SOURCES:
-        raise ReportError(f"source={source!r} is none.{errors.did_you_mean(str(source), SOURCES)}", template=found.name)
-    if source != "sample" or "source" in found.parameters:
-        chosen["source"] = source
-    if tuple(formats) != ("html",) or "formats" in found.parameters:
-        chosen["formats"] = list(check_formats(formats, template=found.name))
-    found.check(list(chosen))
-    if source == "api":
-        _require_token()
-    folder = Path(output_dir).expanduser()
-    folder.mkdir(parents=True, exist_ok=True)
-    with _staging(folder, found.name) as staging:
-        if "output_dir" in found.parameters:
-            chosen["output_dir"] = staging.as_posix()
-        notebook = staging / f"{found.name}.ipynb"
-        try:
-            _run(found, chosen, notebook)
-        except Exception as error:
-            raise _failure(found, error, notebook, staging=staging, folder=folder) from error
-        return _publish(found, notebook, staging=staging, folder=folder)
-
-
-def _days(start_date: date | str | None, end_date: date | str | None) -> dict[str, str]:
-    """Check the days before a kernel starts, and write them as a notebook takes them."""
-    given = {"start_date": start_date, "end_date": end_date}
-    days = {name: parse_day(value, name=name) for name, value in given.items() if value is not None}
-    if len(days) == len(given) and days["end_date"] < days["start_date"]:
-        raise DateRangeError(
-            f"The range ends before it starts: {days['start_date']} to {days['end_date']}. Hint: swap the two.",
-            start=days["start_date"],
-            end=days["end_date"],
-        )
-    return {name: day.isoformat() for name, day in days.items()}
-
-
-def _plain(template: Template, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Write parameters as a notebook's cell can hold them."""
-    return {name: _plain_value(template, name, value) for name, value in parameters.items()}
-
-
-def _plain_value(template: Template, name: str, value: Any) -> Any:
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, (list, tuple)):
-        return [_plain_value(template, name, item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain_value(template, name, item) for key, item in value.items()}
-    if value is None or isinstance(value, (str, int, float)):
-        return value
-    raise ReportError(
-        f"The parameter {name!r} is a {type(value).__name__}, which a notebook's cell cannot hold. "
-        "Hint: pass text, numbers, dates or lists of them, or the path of a file.",
-        template=template.name,
+    order = prepare(
+        template, start_date=start_date, end_date=end_date, formats=formats, source=source, parameters=parameters
     )
+    return carry_out(order, Path(output_dir).expanduser())
 
 
-def _refuse_secrets(template: Template, parameters: Mapping[str, Any]) -> None:
-    """Refuse what looks like a token: parameters are written into the notebook for all to read."""
-    token = os.environ.get("AUGMENT_API_TOKEN", "").strip()
-    for name, value in parameters.items():
-        text = str(value)  # a list or a dictionary may hold one, too
-        if _SECRET_NAME.search(name) or _SECRET_VALUE.fullmatch(text.strip()) or (token and token in text):
-            raise ReportError(
-                f"The parameter {name!r} looks like a token or another secret, and parameters are kept in the "
-                "report. Hint: set the environment variable AUGMENT_API_TOKEN instead.",
-                template=template.name,
-            )
+def carry_out(order: Order, folder: Path) -> Report:
+    """Run what was ordered, and move what it leaves into a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
+    with _staging(folder, order.label) as staging:
+        place = {"output_dir": staging.as_posix()} if "output_dir" in order.template.parameters else {}
+        notebook = staging / f"{order.template.name}.ipynb"
+        try:
+            _run(order.template, {**order.parameters, **place}, notebook)
+        except Exception as error:
+            raise _failure(order, error, notebook, staging=staging, folder=folder) from error
+        return _publish(order, notebook, staging=staging, folder=folder)
 
 
-def _require_token() -> None:
-    """Say that there is no token now, and not after a kernel has started."""
-    from augment_insights.transport import Client  # noqa: PLC0415 (only for a report from the API)
-
-    Client()
+def _sweep(folder: Path) -> None:
+    """Remove what runs that were killed have left in hidden places."""
+    now = time.time()
+    for left in (*folder.glob(f"{_STAGING}*"), *folder.glob(f"{_UNFINISHED}*.part")):
+        with suppress(OSError):  # another run may sweep at the same time
+            touched = max(path.stat().st_mtime for path in (left, *(left.iterdir() if left.is_dir() else ())))
+            if now - touched < _FORGOTTEN_SECONDS:
+                continue
+            if left.is_dir():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
 
 
 @contextmanager
 def _staging(folder: Path, name: str) -> Iterator[Path]:
     """Give a hidden folder beside the finished reports, and remove it whatever happens."""
-    staging = Path(tempfile.mkdtemp(dir=folder, prefix=f".{name}-")).resolve()
+    staging = Path(tempfile.mkdtemp(dir=folder, prefix=f"{_STAGING}{name}-")).resolve()
     try:
         yield staging
     finally:
@@ -252,17 +214,17 @@ def _silent(name: str) -> Iterator[None]:
         logger.setLevel(before)
 
 
-def _failure(template: Template, error: Exception, notebook: Path, *, staging: Path, folder: Path) -> ReportError:
+def _failure(order: Order, error: Exception, notebook: Path, *, staging: Path, folder: Path) -> ReportError:
     """Keep the notebook as far as it got, and say which cell failed and with what words."""
-    saved_to = folder / f"{template.name}.failed.ipynb"
+    saved_to = folder / f"{order.label}.failed.ipynb"
     if notebook.is_file():
-        _tidy(notebook, staging=staging, folder=folder)
+        _tidy(order, notebook, staging=staging, folder=folder)
         notebook.replace(saved_to)
     kept = f" The notebook as far as it got: {saved_to}." if saved_to.is_file() else ""
     cell = getattr(error, "exec_count", None)
     where = f"in cell {cell}" if cell is not None else "before its end"
-    message = f"The report {template.name!r} stopped {where}: {_words(error).removesuffix('.')}.{kept}"
-    return ReportError(message, template=template.name, cell=cell, saved_to=saved_to if kept else None)
+    message = f"The report {order.label!r} stopped {where}: {_words(error).removesuffix('.')}.{kept}"
+    return ReportError(message, template=order.template.name, cell=cell, saved_to=saved_to if kept else None)
 
 
 def _words(error: Exception) -> str:
@@ -276,29 +238,53 @@ def _words(error: Exception) -> str:
     return str(words) if is_ours else f"{kind}: {words}"
 
 
-def _publish(template: Template, notebook: Path, *, staging: Path, folder: Path) -> Report:
-    """Move the finished files into place, the page under the name that the template gave it."""
-    _tidy(notebook, staging=staging, folder=folder)
-    written = sorted(path for path in staging.iterdir() if path.is_file() and path != notebook)
-    pages = [path for path in written if path.suffix == ".html"]
-    stem = pages[0].stem if pages else template.name
-    named = {path: folder / path.name for path in [*pages, *written]} | {notebook: folder / f"{stem}.ipynb"}
+def _publish(order: Order, notebook: Path, *, staging: Path, folder: Path) -> Report:
+    """Move the finished files and folders into place, the page first, the notebook under the name of the others."""
+    _tidy(order, notebook, staging=staging, folder=folder)
+    left = sorted(path for path in staging.iterdir() if path != notebook)
+    pages = [path for path in left if path.suffix == ".html"]
+    named = {path: folder / path.name for path in [*pages, *left]}
+    named[notebook] = folder / f"{_stem(pages, left) or order.template.name}.ipynb"
     for path, target in named.items():
-        path.replace(target)
-    (folder / f"{template.name}.failed.ipynb").unlink(missing_ok=True)
+        if path.is_dir():
+            replace_folder(path, target)
+        else:
+            path.replace(target)
+    (folder / f"{order.label}.failed.ipynb").unlink(missing_ok=True)
+    files = [file for target in named.values() for file in (sorted(target.iterdir()) if target.is_dir() else [target])]
     return Report(
-        template=template.name,
+        template=order.template.name,
         html=folder / pages[0].name if pages else None,
         notebook=named[notebook],
-        paths=tuple(named.values()),
+        paths=tuple(files),
     )
 
 
-def _tidy(notebook: Path, *, staging: Path, folder: Path) -> None:
-    """Name the place where the files are in the end, not the hidden one where they were made."""
+def _stem(pages: Sequence[Path], left: Sequence[Path]) -> str | None:
+    """Return what a report is called: as its page, else as its manifest says."""
+    if pages:
+        return pages[0].stem
+    manifests = [path.name.removesuffix(f".{FILE_NAME}") for path in left if path.name.endswith(f".{FILE_NAME}")]
+    return manifests[0] if manifests else None
+
+
+def _tidy(order: Order, notebook: Path, *, staging: Path, folder: Path) -> None:
+    """Leave in a notebook what was computed, and nothing of how, where and in how many milliseconds.
+
+    It names the place where the files are in the end, not the hidden one where they were made. Where names
+    are not shown, none stands in its outputs: not even in a warning, or in the words of an error.
+    """
     content = json.loads(notebook.read_text("utf-8").replace(staging.as_posix(), folder.as_posix()))
     # papermill notes whole paths here, and of a notebook that it was handed all cells a second time.
-    for name in ("input_path", "output_path"):
+    for name in ("input_path", "output_path", "start_time", "end_time", "duration"):
         content["metadata"].get("papermill", {}).pop(name, None)
+    sharing = Sharing("show" if order.value("names") in (None, "show") else "hide")
+    for cell in content["cells"]:
+        for name in ("papermill", "execution"):
+            cell["metadata"].pop(name, None)
+        if "injected-parameters" in cell["metadata"].get("tags", []):
+            cell["id"] = "injected-parameters"
+        if "outputs" in cell:
+            cell["outputs"] = sharing.spec(cell["outputs"])
     text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
     notebook.write_text(f"{text}\n", encoding="utf-8")

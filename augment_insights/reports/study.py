@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import io
+import warnings
+from hashlib import blake2b
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from augment_insights.analysis import read_roster
+from augment_insights.analysis import join_roster, read_roster
 from augment_insights.charts.caption import NOUN
-from augment_insights.errors import ConfigurationError, did_you_mean
+from augment_insights.errors import ConfigurationError, DataWarning, did_you_mean
 from augment_insights.periods import Every, check_every
 from augment_insights.reports.days import report_days
 from augment_insights.reports.page import Page
@@ -17,13 +20,18 @@ from augment_insights.reports.sharing import Sharing, told
 
 if TYPE_CHECKING:
     from datetime import date
-    from pathlib import Path
 
     from augment_insights.reports.days import ReportDays
     from augment_insights.transport import Client
 
 POPULATIONS = {"person": "people", "service_account": "service accounts", "all": "people and service accounts"}
 """What the users of a ``user_type`` are called."""
+
+_SLUG_LENGTH = 60
+
+
+NOT_ON_ROSTER = "(not on the roster)"
+"""The team of whoever the roster does not have."""
 
 
 class Study:
@@ -60,6 +68,8 @@ class Study:
         The days asked for, shown and looked back on.
     roster : DataFrame or None
         Who has a licence (of the team, where one is chosen), names as they may be shown.
+    has_teams : bool
+        Whether the roster tells in which team people are.
     noun : str
         What a period is called: day, week, month or quarter.
     population : str
@@ -118,6 +128,7 @@ class Study:
         listed = self._read_roster(roster)
         self._team = None if team is None else _of_team(listed, team)
         self.roster = None if listed is None else self.sharing.users(listed if self._team is None else self._team)
+        self.has_teams = self.roster is not None and "team" in self.roster.columns
         self.population = POPULATIONS[user_type] if team is None else f"people of {team}"
         self.caption: dict[str, Any] = {
             "as_of": self.days.as_of,
@@ -128,11 +139,11 @@ class Study:
             "start_date": start_date,
             "end_date": end_date,
             "source": source,
-            "archive": None if archive is None else "given",
+            "archive": None if archive is None else Path(archive).name,
             "every": every,
             "user_type": user_type,
             "team": team,
-            "roster": None if roster is None else "given",
+            "roster": Path(roster).name if isinstance(roster, (str, Path)) else None,
             "min_group_size": min_group_size,
             "names": names,
         }
@@ -152,14 +163,27 @@ class Study:
             kept = _on_roster(kept, self._team)
         return self.sharing.users(kept)
 
+    def with_roster(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of :meth:`people` with each user's ``team`` and licence dates, as far as the roster has them.
+
+        Whoever it does not have is in a team of its own, ``"(not on the roster)"``, so that teams add up to the
+        whole. No other column of the roster is taken.
+        """
+        on_roster = self.roster if self.roster is not None else pl.DataFrame(schema={"user": pl.String})
+        taken = [name for name in ("team", "licensed_from", "licensed_to") if name in on_roster.columns]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)  # who is missing is in that team, or an unused licence
+            joined = join_roster(frame, on_roster.select("user", *taken))
+        team = pl.col("team").cast(pl.String) if "team" in taken else pl.lit(None, dtype=pl.String)
+        return joined.with_columns(team=team.fill_null(NOT_ON_ROSTER))
+
     def groups(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return a result table without the numbers of groups that are too small; draw charts from that."""
         return self.sharing.groups(table)
 
     def page(self, title: str, *, template: str) -> Page:
         """Begin the page of a template: who is counted, the days, and how the report is made."""
-        parameters = ", ".join(f"{name}={value}" for name, value in self._parameters.items() if value is not None)
-        slug = "" if self.team is None else f"-{_slug(self.team)}"
+        of_team = "" if self.team is None else f"-{slug(self.team)}"
         page = Page(
             title,
             population=self.population,
@@ -167,16 +191,17 @@ class Study:
             range_asked=self.days.asked,
             range_had=self.days.shown,
             sample=self.client.is_sample,
-            name=f"{template}{slug}-{self.days.asked.start}--{self.days.asked.end}",
+            name=f"{template}{of_team}-{self.days.asked.start}--{self.days.asked.end}",
             sharing=self.sharing,
         )
         return page.manifest(
             {
                 "Template": template,
-                "Parameters": parameters,
+                "Parameters": self._parameters,
                 "Looked back on": self.days.lookback or "nothing: beyond the API's two years",
                 **told(self.sharing),
                 "Generated at": f"{self.client.now():%Y-%m-%d %H:%M} UTC",
+                "Data made at": _span(self.client.generated_at),
                 "Requests sent": self.client.requests_sent,
             }
         )
@@ -224,7 +249,24 @@ def _on_roster(frame: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:
     return keyed.join(listed, on="key", how="semi", maintain_order="left").drop("key")
 
 
-def _slug(text: str) -> str:
-    """Return text as a part of a file's name."""
+def _span(moments: tuple[str, str] | None) -> str:
+    """Say when the answers were made."""
+    if moments is None:
+        return "not told: from the archive, or by an API that does not say"
+    oldest, newest = moments
+    return oldest if oldest == newest else f"{oldest} to {newest}"
+
+
+def slug(text: str) -> str:
+    """Return text as a part of a file's name; what a name cannot hold is told apart by four digits of a hash.
+
+    Examples
+    --------
+    >>> slug("Payments"), slug("R/D")[:4]
+    ('payments', 'r-d-')
+    """
     kept = "".join(letter if letter.isalnum() else "-" for letter in text.lower())
-    return "-".join(part for part in kept.split("-") if part)[:60] or "unnamed"
+    name = "-".join(part for part in kept.split("-") if part)[:_SLUG_LENGTH]
+    if name == text.lower().replace(" ", "-"):
+        return name
+    return f"{name}-{blake2b(text.encode(), digest_size=2).hexdigest()}".lstrip("-")

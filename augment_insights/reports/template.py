@@ -6,9 +6,12 @@ import ast
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from augment_insights.errors import ReportError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _TAG = "parameters"
 
@@ -25,11 +28,23 @@ class Template:
         Where it is.
     parameters : tuple of str
         What its tagged cell assigns, in order.
+    defaults : Mapping of str to object
+        The values that it assigns, of those that are written out as literals.
     """
 
     name: str
     path: Path
     parameters: tuple[str, ...]
+    defaults: Mapping[str, Any]
+
+    def cells(self) -> list[tuple[str, bool]]:
+        """Return the source of each code cell, and whether it is the one with the parameters."""
+        notebook = json.loads(self.path.read_text("utf-8"))
+        return [
+            ("".join(cell["source"]), _TAG in cell.get("metadata", {}).get("tags", []))
+            for cell in notebook["cells"]
+            if cell["cell_type"] == "code"
+        ]
 
     def check(self, names: list[str]) -> None:
         """Refuse parameters that the template does not have."""
@@ -78,7 +93,9 @@ def find(template: str | Path) -> Template:
             f"templates: {', '.join(templates())}.",
             template=str(template),
         )
-    return Template(path.stem, path, _parameters(path))
+    body = _assignments(path)
+    named = [(name, value) for statement in body for name, value in _assigned(statement)]
+    return Template(path.stem, path, tuple(name for name, _ in named), _literals(named))
 
 
 def _folder() -> Path:
@@ -88,26 +105,36 @@ def _folder() -> Path:
     return installed if installed.is_dir() else package.parent / "notebooks"
 
 
-def _parameters(path: Path) -> tuple[str, ...]:
-    """Return the names that a notebook's tagged cell assigns, without running it."""
+def _assignments(path: Path) -> list[ast.stmt]:
+    """Return the statements of a notebook's tagged cell, without running it."""
     try:
         notebook = json.loads(path.read_text("utf-8"))
         cells = [cell for cell in notebook["cells"] if _TAG in cell.get("metadata", {}).get("tags", [])]
-        source = "\n".join("".join(cell["source"]) for cell in cells)
-        body = ast.parse(source).body
+        return ast.parse("\n".join("".join(cell["source"]) for cell in cells)).body
     except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
         raise ReportError(
             f"{str(path)!r} is not a notebook that can be run: {error}. Hint: save it again in JupyterLab.",
             template=path.stem,
         ) from error
-    return tuple(name for statement in body for name in _assigned(statement))
 
 
-def _assigned(statement: ast.stmt) -> list[str]:
-    """Return the plain names that a statement assigns."""
-    targets: list[Any] = []
+def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr | None]]:
+    """Return the plain names that a statement assigns, and what."""
+    targets: list[ast.expr] = []
     if isinstance(statement, ast.Assign):
         targets = statement.targets
     elif isinstance(statement, ast.AnnAssign):
         targets = [statement.target]
-    return [target.id for target in targets if isinstance(target, ast.Name)]
+    value = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
+    return [(target.id, value) for target in targets if isinstance(target, ast.Name)]
+
+
+def _literals(named: list[tuple[str, ast.expr | None]]) -> dict[str, Any]:
+    """Return the values that are written out."""
+    found: dict[str, Any] = {}
+    for name, value in named:
+        try:
+            found[name] = ast.literal_eval(value) if value is not None else None
+        except ValueError:
+            continue  # computed: known only when it runs
+    return found

@@ -1,0 +1,121 @@
+"""What is on a page, and how a value is written for readers: the same in every format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from augment_insights.tables import is_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+    from augment_insights.charts import theme
+
+NO_DATA = "no data"
+
+MISSING = "–"  # noqa: RUF001 (the dash of a table's empty cell)
+
+SAMPLE = "sample data: a made-up organisation"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """A figure in large print: what it is, how much, and a line under it."""
+
+    label: str
+    value: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart with the numbers behind it and how to read it, all as they may be shown.
+
+    ``spec`` is the chart on white paper, ``page_spec`` the same in the colours of a page's style sheet.
+    """
+
+    name: str
+    title: str
+    chart: theme.Chart
+    spec: Mapping[str, Any]
+    page_spec: Mapping[str, Any]
+    table: pl.DataFrame
+    how_to_read: str
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that a report says, as it may be shown; the formats only lay it out."""
+
+    title: str
+    name: str
+    sample: bool
+    badges: tuple[str, ...]
+    headlines: tuple[Headline, ...]
+    summary: tuple[str, ...]
+    blocks: tuple[str | Figure, ...]
+    raw: Mapping[str, pl.DataFrame]
+    definitions: Mapping[str, str]
+    manifest: Mapping[str, Any]
+
+    @property
+    def figures(self) -> list[Figure]:
+        """The figures, in order."""
+        return [block for block in self.blocks if isinstance(block, Figure)]
+
+    @property
+    def tables(self) -> dict[str, pl.DataFrame]:
+        """The table behind each figure, and the raw ones, by name."""
+        return {**{figure.name: figure.table for figure in self.figures}, **self.raw}
+
+
+def table_rows(table: pl.DataFrame) -> list[tuple[str, ...]]:
+    """Return a table's cells as text, column by column and then turned to rows."""
+    columns = [
+        [cell_text(value, as_rate=is_rate(name)) for value in table.get_column(name).to_list()]
+        for name in table.columns
+    ]
+    return list(zip(*columns, strict=True))
+
+
+def cell_text(value: object, *, as_rate: bool) -> str:
+    """Write one cell; a missing value is a dash, never a zero."""
+    if value is None:
+        return MISSING
+    if as_rate and isinstance(value, float):
+        return f"{value:.1%}"
+    return value_text(value)
+
+
+def value_text(value: object) -> str:
+    """Write a value for readers.
+
+    Examples
+    --------
+    >>> value_text(1234), value_text(0.5), value_text(None), value_text({"every": "1w", "team": None})
+    ('1,234', '0.50', 'no data', 'every=1w')
+    """
+    if value is None:
+        return NO_DATA
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (int, float)):
+        return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={item}" for name, item in value.items() if item is not None)
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def plain(value: object) -> Any:
+    """Return a value as JSON holds it: numbers, text, lists and dictionaries."""
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -1,0 +1,100 @@
+"""The report as a PDF, set by Typst: neither LaTeX nor a browser is needed.
+
+All that is shown goes to Typst as data and never as markup, and each chart is a drawing of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from augment_insights.charts import theme
+from augment_insights.errors import ReportError
+from augment_insights.reports.content import SAMPLE, Figure, table_rows, value_text
+
+if TYPE_CHECKING:
+    from augment_insights.reports.content import Content
+
+MAX_TABLE_ROWS = 40
+"""More rows than this are not read on paper."""
+
+_LONG_WORD = re.compile(r"\S{14,}")
+_PIECE = re.compile(r".{10}|_")
+_BREAK = "\u200b"
+"""The space of no width, at which a line may break."""
+
+
+def render(content: Content) -> bytes:
+    """Return the document.
+
+    Raises
+    ------
+    ReportError
+        The extra is not installed.
+    """
+    try:
+        import typst  # noqa: PLC0415 (an extra of 80 MB)
+    except ImportError as error:
+        raise ReportError(
+            "A PDF needs the extra 'pdf', which is not installed. Hint: pip install 'augment-insights[pdf]'.",
+            template=content.name,
+        ) from error
+    with TemporaryDirectory(prefix="augment-insights-") as folder:
+        root = Path(folder)
+        (root / "page.json").write_text(json.dumps(_breakable(_data(content)), allow_nan=False), "utf-8")
+        for number, figure in enumerate(content.figures):
+            (root / _image(number)).write_bytes(theme.to_pdf(figure.spec))
+        source = root / "page.typ"
+        source.write_text(files("augment_insights.reports").joinpath("page.typ").read_text("utf-8"), "utf-8")
+        document = typst.compile(str(source), root=str(root))
+    if isinstance(document, bytes):
+        return document
+    raise ReportError("Typst set no document.", template=content.name)
+
+
+def _breakable(value: Any) -> Any:
+    """Let long words break: a name of 200 letters has no place where a line could end."""
+    if isinstance(value, str):
+        return _LONG_WORD.sub(lambda word: _PIECE.sub(lambda piece: f"{piece[0]}{_BREAK}", word[0]), value)
+    if isinstance(value, dict):
+        return {name: _breakable(item) for name, item in value.items()}
+    return [_breakable(item) for item in value] if isinstance(value, list) else value
+
+
+def _image(number: int) -> str:
+    return f"figure-{number}.pdf"
+
+
+def _data(content: Content) -> dict[str, Any]:
+    """Return what the template shows."""
+    numbers = {figure.name: number for number, figure in enumerate(content.figures)}
+    return {
+        "title": content.title,
+        "badges": [*content.badges, *([SAMPLE] if content.sample else [])],
+        "summary": list(content.summary),
+        "headlines": [[line.label, line.value, line.detail] for line in content.headlines],
+        "blocks": [
+            _figure(numbers[block.name], block) if isinstance(block, Figure) else {"words": block}
+            for block in content.blocks
+        ],
+        "definitions": [list(pair) for pair in content.definitions.items()],
+        "manifest": [[name, value_text(value)] for name, value in content.manifest.items()],
+    }
+
+
+def _figure(number: int, figure: Figure) -> dict[str, Any]:
+    table = figure.table
+    return {
+        "title": figure.title,
+        "reading": figure.how_to_read,
+        "image": _image(number),
+        "description": theme.describe(figure.spec),
+        "columns": table.columns,
+        "numeric": [dtype.is_numeric() for dtype in table.dtypes],
+        "rows": [list(row) for row in table_rows(table.head(MAX_TABLE_ROWS))],
+        "hidden": max(0, table.height - MAX_TABLE_ROWS),
+    }

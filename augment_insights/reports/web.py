@@ -1,0 +1,141 @@
+"""The report as one HTML page that asks nobody for anything.
+
+Whatever came from the API is text: it is escaped wherever it stands, in the page's words, in its
+tables and in the data of its charts. The page carries its own drawing library, and a
+content security policy under which a browser runs that library and our few lines, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from augment_insights.charts import theme
+from augment_insights.errors import ReportError
+from augment_insights.reports.content import SAMPLE, Figure, table_rows, value_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from augment_insights.reports.content import Content
+
+MAX_BYTES = 2_000_000
+"""A page that people mail to each other stays below this."""
+
+MAX_TABLE_ROWS = 300
+"""More rows than this are not read on a page."""
+
+_FEWER_ROWS = (MAX_TABLE_ROWS, 100, 30)
+"""A page of many long tables shows fewer rows of each."""
+
+
+def render(content: Content) -> str:
+    """Return the whole page as HTML.
+
+    Raises
+    ------
+    ReportError
+        When the page would pass two megabytes even with short tables.
+    """
+    figures = {figure.name: _figure_parts(n, figure) for n, figure in enumerate(content.figures)}
+    html = ""
+    for most in _FEWER_ROWS:
+        html = _render(content, figures, most_rows=most)
+        if len(html.encode()) <= MAX_BYTES:
+            return html
+    raise ReportError(
+        f"The page {content.title!r} would be {len(html.encode()) / 1e6:.1f} MB, and {MAX_BYTES / 1e6:.0f} MB is the "
+        "most. Hint: draw fewer rows; group or filter the table before the chart.",
+        template=content.title,
+    )
+
+
+def _render(content: Content, figures: Mapping[str, dict[str, Any]], *, most_rows: int) -> str:
+    blocks = [
+        {**figures[block.name], **_rows(block, most_rows)} if isinstance(block, Figure) else block
+        for block in content.blocks
+    ]
+    html: str = _template("page.html").render(
+        page=content,
+        sample_words=SAMPLE,
+        blocks=blocks,
+        manifest={name: value_text(value) for name, value in content.manifest.items()},
+        style=_asset("page.css"),
+        bundle=_bundle() if figures else "",
+        script=_asset("page.js"),
+        policy=_policy(),
+    )
+    return html
+
+
+def _figure_parts(number: int, figure: Figure) -> dict[str, Any]:
+    """Return what the template shows of a figure, but for its numbers."""
+    # A schema's address is for editors; left out, the page names no address of the web.
+    spec = {key: value for key, value in figure.page_spec.items() if key != "$schema"}
+    image = b64encode(theme.to_svg(figure.spec).encode()).decode("ascii")
+    return {
+        "id": f"figure-{number}",
+        "title": figure.title,
+        "how_to_read": figure.how_to_read,
+        "description": theme.describe(figure.spec),
+        "island": _island(spec),
+        "image": f"data:image/svg+xml;base64,{image}",
+    }
+
+
+def _rows(figure: Figure, most_rows: int) -> dict[str, Any]:
+    table = figure.table
+    return {
+        "columns": table.columns,
+        "is_number": [dtype.is_numeric() for dtype in table.dtypes],
+        "rows": table_rows(table.head(most_rows)),
+        "hidden_rows": max(0, table.height - most_rows),
+    }
+
+
+def _island(spec: Mapping[str, Any]) -> str:
+    """Write data for a page's script so that nothing in it can end the script or start another."""
+    text = json.dumps(spec, allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+@cache
+def _bundle() -> str:
+    """Return the drawing library, built once in a process as it takes a second or two."""
+    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
+
+    return vl_convert.javascript_bundle(vl_version=theme.VEGALITE_VERSION)  # type: ignore[call-arg]  # its stub is wrong
+
+
+@cache
+def _policy() -> str:
+    """Return what the page may do: run our two scripts, known by their hashes, show inline images; no more.
+
+    Vega compiles its expressions, hence 'unsafe-eval'; the data never is one.
+    """
+    hashes = [b64encode(sha256(script.encode()).digest()).decode("ascii") for script in (_bundle(), _asset("page.js"))]
+    scripts = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {scripts} 'unsafe-eval'; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _asset(name: str) -> str:
+    """Return the text of a file that stands beside this one."""
+    return files("augment_insights.reports").joinpath(name).read_text("utf-8")
+
+
+@cache
+def _template(name: str) -> Any:
+    """Return a Jinja template that escapes all it is given."""
+    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 (for a page only)
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_asset(name))
