@@ -41,7 +41,7 @@ def find_problems(root: Path, months: Mapping[str, Sequence[Path]], users: pl.Da
             found.append(problems)
             manifest += [(name, entry) for entry in entries]
     whole = manifest_frame(manifest)
-    found += [_gaps(whole), _disagreements(whole)]
+    found += [_gaps(whole), find_disagreements(whole)]
     return pl.concat(found).sort("table", "start", "end", "problem")
 
 
@@ -110,7 +110,7 @@ def _gaps(manifest: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _disagreements(manifest: pl.DataFrame) -> pl.DataFrame:
+def find_disagreements(manifest: pl.DataFrame) -> pl.DataFrame:
     """Hold lists, records and windows against the counts and the usage of the same days."""
     counts = manifest.filter(pl.col("table") == "dau_count").select("start", "user_count")
     usage = manifest.filter(pl.col("table") == "daily_usage").select("start", *METRICS)

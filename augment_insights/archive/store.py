@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.archive.checks import find_problems
+from augment_insights.archive.checks import find_disagreements, find_problems
 from augment_insights.archive.folder import Folder, make_private
 from augment_insights.archive.month import (
     Entry,
@@ -514,6 +514,10 @@ class Archive:
         """
         users = read_users(self._users_path)
         return find_problems(self.path, {name: self._months(name) for name in ENDPOINT_TABLES}, users)
+
+    def disagreements(self) -> pl.DataFrame:
+        """Return what :meth:`check` finds in the manifest alone: days whose totals disagree with the counts."""
+        return find_disagreements(self.manifest())
 
     def put_aside_damaged(self) -> list[Path]:
         """Move files that cannot be read, and files that are not the archive's, out of the way."""

@@ -179,7 +179,7 @@ def sync(
         if run.fetch(jobs.counting()):
             run.keep_idle_days(wanted)
             run.fetch([*jobs.renewing(wanted), *jobs.rechecking(wanted), *jobs.filling(wanted)])
-            run.fetch(jobs.disagreeing(archive.check(), unusual_only=True))
+            run.fetch(jobs.disagreeing(archive.disagreements(), unusual_only=True))
             run.fetch(jobs.renewing(wanted))  # under counts that only now turned out to have moved
         return run.result()
 

@@ -242,6 +242,22 @@ def test_what_moved_while_it_was_fetched_is_not_kept(scripted: Any, tmp_path: Pa
     assert missing == [DayRange(date(2026, 3, 1), date(2026, 3, 3))]
 
 
+def test_an_answer_of_fewer_days_than_asked_is_not_kept(scripted: Any, tmp_path: Path) -> None:
+    """The API clamps a range: the days it left out must not pass for fetched, and none of it is archived."""
+
+    def tell(_path: str, asked: dict[str, str]) -> dict[str, Any]:
+        span = {"effective_start_date": "2026-03-04", "effective_end_date": asked["end_date"]}
+        counted = [{"date": "2026-03-05", "user_count": 7}]
+        return {"daily_active_user_counts": counted, "metadata": {**span, "generated_at": "2026-03-10T11:00:00Z"}}
+
+    asking, _ = scripted(tell)
+    asking.archive_path = tmp_path / "archive"
+    with pytest.warns(DataWarning, match="other days than asked"):
+        frame = fetch.dau_count("2026-03-02", "2026-03-05", client=asking)
+    assert frame["user_count"].to_list() == [0, 7]
+    assert not (tmp_path / "archive").exists()
+
+
 def test_counts_that_leave_somebody_out_empty_no_archived_day(scripted: Any, tmp_path: Path) -> None:
     """The API counts people only, and lists a service account: an uncounted day is asked for, archived lists or not."""
 
@@ -258,7 +274,7 @@ def test_counts_that_leave_somebody_out_empty_no_archived_day(scripted: Any, tmp
             "pagination": {"has_more": False},
         }
 
-    for start, users in (("2026-02-20", 10), ("2026-02-16", 14)):
+    for start, users in (("2026-02-20", 10), ("2026-02-05", 25)):
         asking, _ = scripted(tell)
         asking.archive_path = tmp_path / "archive"
         assert fetch.dau(start_date=start, end_date="2026-02-28", client=asking).height == users
