@@ -43,6 +43,7 @@ def reconcile(
     daily_usage: AnyFrame | None = None,
     user_activity: AnyFrame | None = None,
     editor_language: AnyFrame | None = None,
+    both_readings: bool = True,
 ) -> pl.DataFrame:
     """How far does the API agree with itself, table by table, metric by metric, day by day?
 
@@ -67,6 +68,8 @@ def reconcile(
     ----------
     dau_count, dau, daily_usage, user_activity, editor_language : DataFrame or LazyFrame, optional
         The API's tables, as fetched. Metrics that a frame does not have are not checked.
+    both_readings : bool
+        False leaves out the reading that fits worse: what is left can be summed up.
 
     Returns
     -------
@@ -118,9 +121,9 @@ def reconcile(
     )
     found: list[pl.DataFrame] = []
     if counts is not None and listed is not None:
-        found += _count_of_users(counts, listed)
+        found += _count_of_users(counts, listed, both=both_readings)
     if counts is not None and users is not None and "active_days" in users.columns:
-        found += _user_days(users, counts)
+        found += _user_days(users, counts, both=both_readings)
     if users is not None and usage is not None:
         found += _periods_against_days(users, usage)
     if languages is not None and usage is not None:
@@ -170,15 +173,16 @@ def _whole(sides: pl.DataFrame) -> pl.DataFrame:
     return known.select(pl.lit(None, pl.Date).alias("date"), *total)
 
 
-def _readings(check: str, readings: dict[str, pl.DataFrame], *, days: bool) -> list[pl.DataFrame]:
-    """Report the days of the reading that fits better, and the whole range of each."""
+def _readings(check: str, readings: dict[str, pl.DataFrame], *, days: bool, both: bool) -> list[pl.DataFrame]:
+    """Report the days of the reading that fits better, and the whole range of each, or of that one alone."""
     misfit = {name: (sides["left"] - sides["right"]).abs().sum() for name, sides in readings.items()}
     best = min(readings, key=lambda name: misfit[name])  # the first of two that fit alike
     shown = [_rows(f"{check} ({best})", readings[best])] if days else []
-    return [*shown, *(_rows(f"{check} ({name})", _whole(sides)) for name, sides in readings.items())]
+    told = readings if both else {best: readings[best]}
+    return [*shown, *(_rows(f"{check} ({name})", _whole(sides)) for name, sides in told.items())]
 
 
-def _count_of_users(counts: pl.DataFrame, listed: pl.DataFrame) -> list[pl.DataFrame]:
+def _count_of_users(counts: pl.DataFrame, listed: pl.DataFrame, *, both: bool) -> list[pl.DataFrame]:
     """Compare the count of each day with the users listed for it."""
     first, last = listed["date"].min(), listed["date"].max()
     covered = pl.col("date").is_between(pl.lit(first, pl.Date), pl.lit(last, pl.Date))
@@ -188,10 +192,10 @@ def _count_of_users(counts: pl.DataFrame, listed: pl.DataFrame) -> list[pl.DataF
         right = users.group_by("date").agg(right=pl.len().cast(pl.Int64))
         sides = counts.select("date", left="user_count").join(right, on="date", how="full", coalesce=True)
         readings[name] = sides.with_columns(pl.when(covered).then(pl.col("right").fill_null(0)).otherwise("right"))
-    return _readings("dau_count = dau", readings, days=True)
+    return _readings("dau_count = dau", readings, days=True, both=both)
 
 
-def _user_days(users: pl.DataFrame, counts: pl.DataFrame) -> list[pl.DataFrame]:
+def _user_days(users: pl.DataFrame, counts: pl.DataFrame, *, both: bool) -> list[pl.DataFrame]:
     """Compare active days by user with users by day."""
     right = _over_periods(users, counts.rename({"user_count": "right"}), ["right"])
     readings = {}
@@ -200,7 +204,7 @@ def _user_days(users: pl.DataFrame, counts: pl.DataFrame) -> list[pl.DataFrame]:
         left = kept.group_by(_PERIOD).agg(_known_sum("active_days").alias("left")).collect()
         sides = right.join(left, on=_PERIOD, how="left").with_columns(pl.col("left").fill_null(0))
         readings[name] = sides.select("left", "right", date="period_start")
-    return _readings("user_activity active_days = dau_count", readings, days=right.height > 1)
+    return _readings("user_activity active_days = dau_count", readings, days=right.height > 1, both=both)
 
 
 def _over_periods(users: pl.DataFrame, days: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

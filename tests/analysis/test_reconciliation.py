@@ -234,3 +234,21 @@ def test_a_frame_that_is_no_table_is_refused() -> None:
     """The error names the table and the column."""
     with pytest.raises(TableError, match="dau_count needs the column 'user_count'"):
         analysis.reconcile(dau_count=DAU_COUNT.empty().rename({"user_count": "count"}), dau=DAU.empty())
+
+
+def test_the_reading_that_fits_worse_can_be_left_out() -> None:
+    """The count is of people: only that reading is told, by day and over the whole range, and all of it agrees."""
+    counts = pl.DataFrame({"date": [date(2026, 1, 5), date(2026, 1, 6)], "user_count": [1, 1]})
+    listed = pl.DataFrame(
+        {
+            "date": [date(2026, 1, 5), date(2026, 1, 5), date(2026, 1, 6)],
+            "user": ["ada@x.io", "ci", "ada@x.io"],
+            "user_type": ["person", "service_account", "person"],
+        }
+    )
+    told = analysis.reconcile(dau_count=counts, dau=listed, both_readings=False)
+    assert told.select("check", "date", "status").rows() == [
+        ("dau_count = dau (people)", date(2026, 1, 5), "agrees"),
+        ("dau_count = dau (people)", date(2026, 1, 6), "agrees"),
+        ("dau_count = dau (people)", None, "agrees"),
+    ]
