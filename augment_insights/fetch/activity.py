@@ -120,7 +120,7 @@ def activity(
         pieces = activity_pieces(stock, days, counts, every=every, lookback=lookback)
         plan = plan_pieces(stock, days, counts, pieces, every=every, lookback=lookback)
         announce(asking, plan)
-        answers = plan.requests_to_send + plan.requests_cached - len(stock.missing_windows(wire.DAU_COUNT, days))
+        answers = plan.requests_to_send + plan.requests_cached - len(stock.count_windows(days))
         with asking.task("activity", answers, is_forecast=True), _Gathering(stock, counts) as gathering:
             gathering.take(pieces)
         warn_of_days(tables.ACTIVITY, days, [*gathering.lists, *gathering.totals], now=asking.now())

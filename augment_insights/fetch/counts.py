@@ -74,7 +74,7 @@ def _users_in(answer: Fetched) -> set[tuple[str | None, str | None]]:
 
 def ask_counts(stock: Stock, days: DayRange) -> DailyCounts:
     """Return the counts of these days: at hand, or one request for each 90 days."""
-    ranges = stock.missing_windows(wire.DAU_COUNT, days)
+    ranges = stock.count_windows(days)
     client = stock.client
     with client.task(wire.DAU_COUNT.name, len(ranges)), Archived(client, DAU_COUNT) as archived:
         answers = [
@@ -86,7 +86,7 @@ def ask_counts(stock: Stock, days: DayRange) -> DailyCounts:
 
 def counts_at_hand(stock: Stock, days: DayRange) -> DailyCounts | None:
     """Return the counts of these days if all are at hand: as :func:`ask_counts` or ``fetch.dau_count`` left them."""
-    ranges = stock.missing_windows(wire.DAU_COUNT, days)
+    ranges = stock.count_windows(days)
     answers = [stock.cached_pages(wire.DAU_COUNT, window) for window in ranges]
     if not all(answer.is_whole for answer in answers):
         return None

@@ -124,8 +124,6 @@ def ways(stock: Stock, piece: Piece, turnover: Turnover, nearby: Sequence[int]) 
     nearby : sequence of int
         The known counts of other days.
     """
-    if not piece.lists:
-        return [Way((), None, FREE)]
     by_lists = Way(tuple(piece.lists), None, _total(piece.lists.values()))
     dear = [day for day, price in piece.lists.items() if price.to_send.most != 0]
     if not dear:

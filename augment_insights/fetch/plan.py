@@ -237,12 +237,17 @@ def _check_parameters(table: str, **given: Any) -> None:
 
 def plan_ranges(stock: Stock, endpoint: wire.Endpoint, days: DayRange) -> Plan:
     """Plan an endpoint that answers for 90 days in one request."""
-    return _plan(stock, endpoint.name, days, _price_ranges(stock, endpoint, days), NOTHING_KNOWN)
+    return _plan(
+        stock,
+        endpoint.name,
+        days,
+        _price_ranges(stock, endpoint, days, stock.missing_windows(endpoint, days)),
+        NOTHING_KNOWN,
+    )
 
 
-def _price_ranges(stock: Stock, endpoint: wire.Endpoint, days: DayRange) -> Price:
-    """Return what the windows of a range cost, one request each."""
-    ranges = stock.missing_windows(endpoint, days)
+def _price_ranges(stock: Stock, endpoint: wire.Endpoint, days: DayRange, ranges: Sequence[DayRange]) -> Price:
+    """Return what the windows of a range that are asked for cost, one request each."""
     cached = sum(stock.cached_pages(endpoint, window).is_whole for window in ranges)
     archived = max(0, len(windows(days)) - len(ranges))
     needed, to_send = Estimate.exactly(len(ranges) + archived), Estimate.exactly(len(ranges) - cached)
@@ -347,7 +352,7 @@ def _plan(
     estimates: tuple[str, ...] = (),
 ) -> Plan:
     """Put a plan together; the counts that it was priced by are needed too, and at hand by now."""
-    counting = FREE if counted is None else _price_ranges(stock, wire.DAU_COUNT, counted)
+    counting = FREE if counted is None else _price_ranges(stock, wire.DAU_COUNT, counted, stock.count_windows(counted))
     return Plan(
         table=table,
         days=days,

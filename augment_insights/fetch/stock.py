@@ -120,3 +120,14 @@ class Stock:
     def missing_windows(self, endpoint: wire.Endpoint, days: DayRange) -> list[DayRange]:
         """Return the windows to ask an endpoint for, so that each day that is not archived is in one."""
         return windows(days) if self._archive is None else cover(self._archive.missing(endpoint.name, days))
+
+    def count_windows(self, days: DayRange) -> list[DayRange]:
+        """Return the windows of daily counts to ask for: those of the whole range if they are cached.
+
+        What was just counted is archived as far as it is settled. To ask for the few days that are
+        left would cost a request more than to use the same answer again.
+        """
+        whole = windows(days)
+        if all(self.cached_pages(wire.DAU_COUNT, window).is_whole for window in whole):
+            return whole
+        return self.missing_windows(wire.DAU_COUNT, days)

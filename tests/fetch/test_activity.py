@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment_insights import Client, analysis, fetch, tables
+from augment_insights.archive import Archive
 from augment_insights.periods import DayRange, calendar_periods
 from augment_insights.sample import AnalyticsApp, RecordStore
 from augment_insights.transport.clock import Clock
@@ -193,6 +194,16 @@ def test_what_activity_fetches_is_archived(tmp_path: Any) -> None:
         sent.append(client.requests_sent)
     assert rows[0].equals(rows[1])
     assert sent == [4, 0]  # the counts, which priced it, are archived too
+
+
+def test_days_that_nobody_was_counted_on_are_archived_too(tmp_path: Any) -> None:
+    """Days that the counts and the usage know to be empty are in the archive, and a sync need not ask for them."""
+    client = Client.serving(records([(0, "ada@x.io")]), today=TODAY, archive=tmp_path / "archive")
+    end = FIRST + timedelta(days=13)
+    fetch.daily_usage(FIRST, end, client=client)
+    fetch.activity(FIRST, end, every="1w", client=client)
+    assert client.requests_sent == 3, "the usage, the counts, a list"
+    assert Archive(tmp_path / "archive").has("dau", DayRange(FIRST, end))
 
 
 def test_spelling_does_not_make_two_users() -> None:

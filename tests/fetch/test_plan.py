@@ -250,6 +250,17 @@ def test_archived_days_are_free(tmp_path: Any) -> None:
     assert sent_by(later, ask) == 4
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_a_plan_up_to_yesterday_is_kept_with_an_archive_too(table: str, tmp_path: Any) -> None:
+    """Counts that planning put into the archive, all but the unsettled days, are not asked for a second time."""
+    records = organisation(dict.fromkeys(range(28), 2))
+    client = Client.serving(records, today=TODAY, archive=tmp_path / "archive")
+    days = {"start_date": FIRST, "end_date": FIRST + timedelta(days=27)}
+    plan = fetch.plan(table, **days, client=client)
+    assert plan.requests_needed == plan.requests_cached + plan.requests_archived + plan.requests_to_send
+    assert sent_by(client, lambda: getattr(fetch, table)(**days, client=client)) == plan.requests_to_send
+
+
 def test_seconds_are_those_of_the_bucket() -> None:
     """A full bucket of 20 sends 41 requests in (41 - 20 + 1 for the counts) x 6 s."""
 
