@@ -68,6 +68,8 @@ class Study:
         The days asked for, shown and looked back on.
     roster : DataFrame or None
         Who has a licence (of the team, where one is chosen), names as they may be shown.
+    listed : DataFrame or None
+        The whole roster under its own names: to be matched with what is fetched, and not to be shown.
     has_teams : bool
         Whether the roster tells in which team people are.
     noun : str
@@ -125,7 +127,7 @@ class Study:
         self.days: ReportDays = report_days(start_date, end_date, now=self.client.now(), every=self.every)
         self.user_type = user_type
         self.team = team
-        listed = self._read_roster(roster)
+        self.listed = listed = self._read_roster(roster)
         self._team = None if team is None else _of_team(listed, team)
         self.roster = None if listed is None else self.sharing.users(listed if self._team is None else self._team)
         self.has_teams = self.roster is not None and "team" in self.roster.columns
