@@ -11,8 +11,11 @@ A folder that people and engines can read::
 
 A month's manifest (which days were fetched, when, with what totals) travels in the footer of the
 month's own file: days and manifest change in one move of one file, so that no kill leaves one
-without the other. A day without activity is in the manifest and has no rows; a day that was not
-fetched is in neither.
+without the other. A month is one file from its first day on, rewritten for each commit (a quarter of a
+second for 10,000 people, who take half an hour to fetch): small files that are folded later would stand
+beside the whole for a moment, and an engine that reads ``*/*.parquet`` would count their days twice.
+
+A day without activity is in the manifest and has no rows; a day that was not fetched is in neither.
 """
 
 from __future__ import annotations

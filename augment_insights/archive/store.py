@@ -19,6 +19,7 @@ from augment_insights.archive.month import (
     grown,
     manifest_frame,
     named,
+    named_at_once,
     of_days,
     read_entries,
     read_users,
@@ -272,7 +273,7 @@ class Archive:
             spans = [wanted] if known is USER_ACTIVITY else [span for span in entries if span.start in wanted]
             expected = sum(entries[span].rows for span in spans if span in entries)
             frame = self._collect(known, self._paths_of(known, [wanted]), wanted)
-            if frame.height == expected and not ("user" in frame.columns and frame["user"].null_count()):
+            if frame.height == expected:
                 return frame
             self._known.clear()  # somebody wrote between the two looks
         paths = self._paths_of(known, [wanted])
@@ -285,9 +286,10 @@ class Archive:
             if table is USER_ACTIVITY
             else pl.col("date").is_between(wanted.start, wanted.end)
         )
-        rows = scan_rows(table, paths).filter(is_wanted)
         try:
-            return named(table, rows, scan_users(self._users_path)).collect()
+            rows = scan_rows(table, paths).filter(is_wanted).collect()
+            # Names after rows: whatever was added in between, every code has its name.
+            return named_at_once(table, rows, read_users(self._users_path))
         except (pl.exceptions.PolarsError, OSError) as error:
             raise damaged(paths[0], error) from error
 
