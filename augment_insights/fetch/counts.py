@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
     from augment_insights.fetch.stock import Stock
 
-WORTH_COUNTING = 7
-"""A fetch of more lists than this takes the counts along: one request tells what the others will cost."""
-
-
 @dataclass(frozen=True)
 class DailyCounts:
     """How many users were active on each day, as far as it is known.
@@ -91,21 +87,6 @@ def counts_at_hand(stock: Stock, days: DayRange) -> DailyCounts | None:
     if not all(answer.is_whole for answer in answers):
         return None
     return _read(stock, [page for answer in answers for page in answer.pages], days)
-
-
-def counts_for_lists(stock: Stock, endpoint: wire.Endpoint, days: DayRange) -> DailyCounts:
-    """Return what is known of these days before their lists are fetched.
-
-    Counts that are at hand are used. Those of more than a week of lists that are not at hand are
-    asked for; those of fewer are not worth a request.
-    """
-    counts = counts_at_hand(stock, days)
-    if counts is not None:
-        return counts
-    if days.days <= WORTH_COUNTING:
-        return NOTHING_KNOWN
-    to_send = [day for day in days if stock.known_rows(endpoint, DayRange(day, day)) is None]
-    return ask_counts(stock, days) if len(to_send) > WORTH_COUNTING else NOTHING_KNOWN
 
 
 def _read(stock: Stock, pages: list[wire.Page], days: DayRange) -> DailyCounts:

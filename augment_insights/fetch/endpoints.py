@@ -17,7 +17,7 @@ from augment_insights.fetch.columns import (
     warn_of_days,
     window_frame,
 )
-from augment_insights.fetch.counts import NOTHING_KNOWN, counts_at_hand, counts_for_lists
+from augment_insights.fetch.counts import NOTHING_KNOWN, counts_at_hand
 from augment_insights.fetch.plan import announce, plan_lists, plan_windows
 from augment_insights.fetch.prices import pages_of_lists
 from augment_insights.fetch.stock import Stock, lend
@@ -119,11 +119,11 @@ def dau(
 ) -> pl.DataFrame:
     """Who was active on which day?
 
-    ``GET /analytics/v0/dau``, one request for each day and 250 users: 90 days are up to 90
-    requests, 7 minutes at the API's rate limit, and more above 250 users. More than a week of lists
-    takes the daily counts along (one request for each 90 days): days on which nobody was counted
-    are not asked for. Should a list be longer than its count, the counts leave somebody out, and
-    those days are asked for all the same.
+    ``GET /analytics/v0/dau``, one request for each day and 250 users: 90 days are 90 requests, 7
+    minutes at the API's rate limit, and more above 250 users. Where the daily counts of the range
+    are at hand (from :func:`plan` or :func:`dau_count`), days on which nobody was counted are not
+    asked for. Should a list be longer than its count, the counts leave somebody out, and those
+    days are asked for all the same.
 
     Parameters
     ----------
@@ -365,7 +365,7 @@ def _fetch_days(client: Client, endpoint: wire.Endpoint, days: DayRange, archive
     if not gaps:
         return []
     stock = Stock(client)
-    counts = counts_for_lists(stock, endpoint, days)
+    counts = counts_at_hand(stock, days) or NOTHING_KNOWN
     if client.is_watched:
         announce(client, plan_lists(stock, endpoint, days, counts))
     idle = [day for day in gaps if counts.is_idle(day) and not stock.known_rows(endpoint, DayRange(day, day))]

@@ -150,11 +150,20 @@ def test_what_was_fetched_is_free(table: str) -> None:
 
 
 def test_days_without_activity_are_not_asked_for() -> None:
-    """Of two weeks with activity on two days, the counts and two lists are fetched, and the table is whole."""
+    """Of two weeks with activity on two days, a plan's counts and two lists are fetched, and the table is whole."""
     client = Client.serving(organisation({0: 2, 9: 1}), today=TODAY)
+    fetch.plan("dau", FIRST, FIRST + timedelta(days=13), client=client)
     frame = fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=13), client=client)
     assert client.requests_sent == 3
     assert frame["date"].to_list() == [FIRST, FIRST, FIRST + timedelta(days=9)]
+
+
+def test_without_counts_at_hand_each_day_is_asked_for() -> None:
+    """A list is not preceded by a request that nobody asked for: two weeks are fourteen."""
+    client = Client.serving(organisation({0: 2, 9: 1}), today=TODAY)
+    frame = fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=13), client=client)
+    assert client.requests_sent == 14
+    assert frame.height == 3
 
 
 def test_a_week_of_lists_is_fetched_without_counts() -> None:
