@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ipywidgets import Box, DatePicker, Dropdown, Layout
+from ipywidgets import Box, DatePicker, Dropdown, Layout, VBox
 from traitlets import validate
 
 from augment_insights.periods import DayRange, resolve_range
@@ -37,7 +37,7 @@ class DayPicker(DatePicker):  # type: ignore[misc]  # ipywidgets has no types
         return proposal["value"]
 
 
-class Controls(Box):  # type: ignore[misc]  # ipywidgets has no types
+class Controls(VBox):  # type: ignore[misc]  # ipywidgets has no types
     """A control each for the parts of a choice, by name.
 
     Attributes
@@ -56,7 +56,7 @@ class Controls(Box):  # type: ignore[misc]  # ipywidgets has no types
         questions = [question for question in QUESTIONS if holdings.roster is not None or not question.needs_roster]
         within = f"The API answers for {bounds} (UTC)"
         self.by_name: dict[str, Any] = {
-            "question": _dropdown("Question", [(q.title, q.name) for q in questions], choice.question, width="44.5em"),
+            "question": _dropdown("Question", [(q.title, q.name) for q in questions], choice.question, width="44.3em"),
             "start_date": _day("From", choice.days.start, bounds, f"First day. {within}"),
             "end_date": _day("To", choice.days.end, bounds, f"Last day, included. {within}"),
             "every": _dropdown("Period", list(PERIODS.items()), choice.every),
@@ -67,7 +67,8 @@ class Controls(Box):  # type: ignore[misc]  # ipywidgets has no types
             "metric": _dropdown("Measure", [("–", ALL)], ALL),  # noqa: RUF001 (the dash of an empty choice)
             "split": _dropdown("Split by", [("Nothing", ALL)], ALL),
         }
-        super().__init__(list(self.by_name.values()), layout=Layout(display="flex", flex_flow="row wrap"))
+        first, *others = self.by_name.values()
+        super().__init__([first, Box(others, layout=Layout(display="flex", flex_flow="row wrap"))])
         self.fill()
 
     @property

@@ -8,6 +8,7 @@ from augment_insights.errors import ConfigurationError, did_you_mean
 from augment_insights.periods import check_every
 from augment_insights.transport import Client
 from augment_insights.transport.progress import in_notebook
+from augment_insights.widgets.drawing import first_values, to_answer
 from augment_insights.widgets.holdings import Holdings
 from augment_insights.widgets.questions import BY_NAME, WHO, Choice
 from augment_insights.widgets.still import Still
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from augment_insights.widgets.explorer import Explorer
-    from augment_insights.widgets.panel import Panel
+    from augment_insights.widgets.panels import Panel
 
 
 def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen here, all by keyword with a default)
@@ -150,11 +151,12 @@ def panel(draw: Callable[..., Any], *, interactive: bool | None = None, **contro
     >>> widgets.panel(draw, window=[7, 28], interactive=False).answer.table["window_days"].unique().to_list()
     [7]
     """
-    from augment_insights.widgets.panel import Panel, first_values, to_answer  # noqa: PLC0415 (imports ipywidgets)
-
+    first = first_values(controls)
     if _is_interactive(interactive):
+        from augment_insights.widgets.panels import Panel  # noqa: PLC0415 (imports ipywidgets)
+
         return Panel(draw, controls)
-    return Still(to_answer(draw(**first_values(controls))))
+    return Still(to_answer(draw(**first)))
 
 
 def _is_interactive(wanted: bool | None) -> bool:  # noqa: FBT001 (the setting itself, not a switch)

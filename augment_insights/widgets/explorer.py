@@ -78,7 +78,8 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
                     self.fetching.want(missing, wait=wait)
                     return
                 self.fetching.want_nothing()
-                self.screen.show(self._controls.question.answer(self._holdings.view(self._controls.question, choice)))
+                question = self._controls.question
+                self.screen.show(question.answer(self._holdings.view(question, choice)))
             except Exception as error:  # noqa: BLE001 (a handler's error would be lost: it is shown)
                 self._fail(error)
 
@@ -112,7 +113,8 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         )
         for answer in self._all_answers(choice):
             if answer.chart is not None and answer.table is not None:
-                page = page.figure(answer.title, answer.chart, answer.table, answer.how_to_read)
+                words = " ".join([answer.how_to_read, *answer.notes])
+                page = page.figure(answer.title, answer.chart, answer.table, words)
         made = {"Template": "widgets.explore", "Period": choice.every, "Requests sent": client.requests_sent}
         return page.manifest({**made, "Generated at": f"{client.now():%Y-%m-%d %H:%M} UTC"}).save_html(path)
 

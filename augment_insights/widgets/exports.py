@@ -91,7 +91,7 @@ class Exports(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.buttons: dict[str, Any] = {kind: self._button(kind) for kind in kinds}
         self.saved = HTML()
         row = Box(list(self.buttons.values()), layout=Layout(display="flex", flex_flow="row wrap"))
-        super().__init__([self.folder, row, self.saved])
+        super().__init__([HTML("<strong>Save</strong>"), self.folder, row, self.saved])
 
     def save(self, kind: str) -> Path | None:
         """Write a file and say where it is; None where there is nothing to write, which is said too."""

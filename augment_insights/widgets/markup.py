@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import traceback
 from html import escape
-from typing import Literal
-
-import polars as pl
+from typing import TYPE_CHECKING, Literal
 
 from augment_insights.errors import InsightsError
+from augment_insights.reports.content import table_rows
+
+if TYPE_CHECKING:
+    import polars as pl
 
 MOST_ROWS = 40
 """More rows than this are not read on a screen; a file has them all."""
@@ -39,16 +41,24 @@ def told(error: BaseException) -> str:
     return message(_BUG, kind="error") + details
 
 
+def paragraph(words: str) -> str:
+    """Return plain text as a paragraph; no words, no paragraph."""
+    style = "max-width: 56em; line-height: 1.5; margin: 0 0 6px"
+    return f'<p style="{style}">{escape(words)}</p>' if words else ""
+
+
 def table_html(table: pl.DataFrame, *, title: str) -> str:
     """Return the head of a table, with its title and how many rows there are."""
     rows = "row" if table.height == 1 else "rows"
     count = f"{table.height:,} {rows}" + (f", the first {MOST_ROWS} shown" if table.height > MOST_ROWS else "")
-    with pl.Config(
-        tbl_rows=MOST_ROWS,
-        tbl_cols=-1,
-        tbl_hide_dataframe_shape=True,
-        tbl_hide_column_data_types=True,
-        float_precision=4,
-    ):
-        body = table.head(MOST_ROWS)._repr_html_()
-    return f'<p><strong>{escape(title)}</strong> ({count})</p><div style="overflow-x: auto">{body}</div>'
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
+    body = "".join(f"<tr>{_cells(row)}</tr>" for row in table_rows(table.head(MOST_ROWS)))
+    # Jupyter's own class: the table follows the notebook's theme, light or dark.
+    return (
+        f'<p><strong>{escape(title)}</strong> ({count})</p><div class="jp-RenderedHTMLCommon" style="overflow-x: auto">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cells(row: tuple[str, ...]) -> str:
+    return "".join(f"<td>{escape(text)}</td>" for text in row)

@@ -6,6 +6,7 @@ draw: a script gets the same answer from the same two calls.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from augment_insights import analysis, charts
+from augment_insights.errors import DataWarning
 from augment_insights.tables import METRICS
 
 if TYPE_CHECKING:
@@ -115,12 +117,13 @@ class View:
 
 @dataclass(frozen=True)
 class Answer:
-    """A chart and the numbers behind it, and how to read the two."""
+    """A chart and the numbers behind it, how to read the two, and what the analysis warned of."""
 
     title: str
     table: pl.DataFrame | None = None
     chart: Chart | None = None
     how_to_read: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -180,8 +183,11 @@ class Question:
 
     def answer(self, view: View) -> Answer:
         """Put the question to the rows of a view."""
-        table, chart = self.ask(view)
-        return Answer(title=self.title, table=table, chart=chart, how_to_read=self.how_to_read)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", DataWarning)
+            table, chart = self.ask(view)
+        notes = tuple(str(note.message) for note in caught if note.category is DataWarning)
+        return Answer(title=self.title, table=table, chart=chart, how_to_read=self.how_to_read, notes=notes)
 
 
 def _active_users(view: View) -> tuple[pl.DataFrame, Chart]:

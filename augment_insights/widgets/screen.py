@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ipywidgets import HTML, Checkbox, Layout, Output, VBox
 
 from augment_insights.charts import theme
-from augment_insights.widgets.markup import table_html, told
+from augment_insights.widgets.markup import message, paragraph, table_html, told
 
 if TYPE_CHECKING:
     from augment_insights.widgets.questions import Answer
@@ -36,19 +35,17 @@ class Screen(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.clear()
 
     def show(self, answer: Answer) -> None:
-        """Show an answer in place of the last one."""
+        """Show an answer in place of the last one, and above it what the reader should know."""
         outputs: tuple[dict[str, Any], ...] = ()
         if answer.chart is not None:
             data, metadata = theme.mime_bundle(theme.to_vegalite(answer.chart), png=False)
             outputs = ({"output_type": "display_data", "data": data, "metadata": metadata},)
         self.answer = answer
-        self.words.value = ""
+        self.words.value = "".join(message(f"Note: {note}") for note in answer.notes)
         self.chart.layout.min_height = _CHART_HEIGHT if outputs else None
         self.chart.layout.display = None if outputs else "none"
         self.chart.outputs = outputs
-        self.reading.value = (
-            f'<p style="max-width: 56em">{escape(answer.how_to_read)}</p>' if answer.how_to_read else ""
-        )
+        self.reading.value = paragraph(answer.how_to_read)
         self.with_numbers.layout.display = None if outputs and answer.table is not None else "none"
         self._show_numbers()
 

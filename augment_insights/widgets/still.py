@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from augment_insights.charts import theme
-from augment_insights.widgets.markup import table_html
+from augment_insights.widgets.markup import message, table_html
 
 if TYPE_CHECKING:
     from augment_insights.widgets.questions import Answer
@@ -24,7 +24,7 @@ class Still:
         self.answer = answer
 
     def __repr__(self) -> str:
-        parts = [self.answer.title, self.answer.how_to_read]
+        parts = [self.answer.title, self.answer.how_to_read, *self.answer.notes]
         if self.answer.table is not None:
             parts.append(str(self.answer.table))
         return "\n".join(part for part in parts if part)
@@ -36,6 +36,8 @@ class Still:
         if self.answer.chart is not None:
             data, metadata = theme.mime_bundle(theme.to_vegalite(self.answer.chart), png=True)
             display.display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]  # it has no types
+        for note in self.answer.notes:
+            display.display(display.HTML(message(f"Note: {note}")))  # type: ignore[no-untyped-call]  # as above
         if self.answer.table is not None:
             html = display.HTML(table_html(self.answer.table, title=self.answer.title))  # type: ignore[no-untyped-call]
             display.display(html)  # type: ignore[no-untyped-call]  # as above

@@ -6,17 +6,17 @@ from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from ipywidgets import BoundedIntText, Box, Checkbox, Dropdown, FloatText, IntText, Layout, Text, VBox, Widget
 
-from augment_insights.errors import ConfigurationError
 from augment_insights.widgets.controls import DayPicker
+from augment_insights.widgets.drawing import to_answer
 from augment_insights.widgets.exports import Exports
-from augment_insights.widgets.questions import Answer
 from augment_insights.widgets.screen import Screen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from augment_insights.widgets.questions import Answer
 
 _LOOK = {"style": {"description_width": "7em"}, "layout": Layout(width="24em", max_width="98%")}
 
@@ -73,53 +73,14 @@ class Panel(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
 
 def as_control(name: str, value: Any) -> Any:
-    """Return the widget that a value stands for.
-
-    Raises
-    ------
-    ConfigurationError
-        It stands for none.
-    """
+    """Return the widget that a value stands for."""
     label = name.replace("_", " ").capitalize()
     words = {"description": label, "tooltip": label, **_LOOK}
     if isinstance(value, Widget):
         return value
-    if isinstance(value, range) and len(value) and value.step == 1:
+    if isinstance(value, range):
         return BoundedIntText(value=value[0], min=value[0], max=value[-1], **words)
-    if isinstance(value, (list, tuple, dict)) and value:
+    if isinstance(value, (list, tuple, dict)):
         return Dropdown(options=list(value.items()) if isinstance(value, dict) else list(value), **words)
-    for kind, make in _MAKERS.items():
-        if isinstance(value, kind):
-            return make(value=value, **words)
-    raise ConfigurationError(
-        f"The control {name!r} cannot be made of {value!r}. Hint: a list of choices, a bool, a day, a number, text, "
-        "or a widget.",
-        setting=name,
-    )
-
-
-def first_values(controls: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the value that each control begins with."""
-    return {name: as_control(name, value).value for name, value in controls.items()}
-
-
-def to_answer(drawn: Any) -> Answer:
-    """Return what a function drew as something to show.
-
-    Raises
-    ------
-    ConfigurationError
-        It returned neither a chart nor a frame.
-    """
-    if isinstance(drawn, Answer):
-        return drawn
-    parts = drawn if isinstance(drawn, tuple) else (drawn,)
-    tables = [part for part in parts if isinstance(part, pl.DataFrame)]
-    charts = [part for part in parts if hasattr(part, "to_dict") and not isinstance(part, pl.DataFrame)]
-    if not parts or len(tables) + len(charts) != len(parts) or len(tables) > 1 or len(charts) > 1:
-        kinds = ", ".join(type(part).__name__ for part in parts) or "nothing"
-        raise ConfigurationError(
-            f"The function returned {kinds}. Hint: return a chart, a Polars DataFrame, or both as a tuple.",
-            setting="draw",
-        )
-    return Answer("The numbers", tables[0] if tables else None, charts[0] if charts else None)
+    make = next(make for kind, make in _MAKERS.items() if isinstance(value, kind))
+    return make(value=value, **words)
