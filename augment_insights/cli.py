@@ -15,7 +15,7 @@ from augment_insights import __version__
 from augment_insights.errors import ConfigurationError, InsightsError, InsightsWarning, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import polars as pl
 
@@ -89,26 +89,89 @@ def _options(
 
 
 @app.command()
-def report(
-    template: Annotated[str, typer.Argument(help="Which report, such as overview.")],
+def report(  # noqa: PLR0913 (the options of a command)
+    template: Annotated[str, typer.Argument(help="Which report, such as overview; or a notebook of your own.")],
     *,
     start_date: StartDate = None,
     end_date: EndDate = None,
     sample: Sample = False,
     output_dir: Annotated[Path, typer.Option(help="Folder for the finished files.")] = Path("reports"),
+    formats: Annotated[
+        list[str] | None,
+        typer.Option("--format", help="html (if none is named), pdf, xlsx, csv, parquet, png or svg; may be repeated."),
+    ] = None,
+    every: Annotated[Every | None, typer.Option(help="The period of the figures.")] = None,
+    user_type: Annotated[str | None, typer.Option(help="Who counts: person, service_account or all.")] = None,
+    team: Annotated[str | None, typer.Option(help="Only the people of this team; needs a roster.")] = None,
+    roster: Annotated[Path | None, typer.Option(metavar="FILE", help="Who has a licence, in which team.")] = None,
+    names: Annotated[
+        str | None, typer.Option(help="Users by name (show), by pseudonyms, or not at all (hide).")
+    ] = None,
+    min_group_size: Annotated[int | None, typer.Option(help="Hide groups of fewer people.")] = None,
+    archive: Annotated[Path | None, typer.Option(metavar="FOLDER", help="An archive of settled days.")] = None,
+    per: Annotated[str | None, typer.Option(help="A report for each team, or for each month.")] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--param", "-p", metavar="NAME=VALUE", help="Any other parameter of the template; may be repeated."
+        ),
+    ] = None,
 ) -> None:
-    """Write a finished report: one HTML file to share, and the notebook that made it."""
+    """Write a finished report: one HTML file to share, or what --format names, and the notebook that made it."""
     from augment_insights import reports  # noqa: PLC0415 (a command imports what it needs)
 
-    written = reports.write(
-        template,
-        start_date=start_date,
-        end_date=end_date,
-        source="sample" if sample else "api",
-        output_dir=output_dir,
-    )
-    for path in written.paths:
+    options: dict[str, Any] = {
+        "every": None if every is None else every.value,
+        "user_type": user_type,
+        "team": team,
+        "roster": None if roster is None else str(roster.absolute()),
+        "names": names,
+        "min_group_size": min_group_size,
+        "archive": None if archive is None else str(archive.absolute()),
+    }
+    given = {name: value for name, value in options.items() if value is not None}
+    asked: dict[str, Any] = {
+        "start_date": start_date,
+        "end_date": end_date,
+        "formats": formats or ["html"],
+        "source": "sample" if sample else "api",
+        "output_dir": output_dir,
+        **given,
+        **_parameters(param or []),
+    }
+    if per is None:
+        _print_paths(reports.write(template, **asked).paths)
+        return
+    batch = reports.write_each(template, per=per, **asked)  # type: ignore[arg-type]  # it says itself what it knows
+    _print_paths(batch.paths)
+    for name, error in batch.failures.items():
+        typer.echo(f"Error: {name}: {error}", err=True)
+    if batch.failures:
+        raise typer.Exit(1)
+
+
+def _print_paths(paths: Iterable[Path]) -> None:
+    for path in paths:
         typer.echo(path)
+
+
+def _parameters(given: list[str]) -> dict[str, Any]:
+    """Read NAME=VALUE: numbers, true, false, null and lists as JSON writes them, anything else as text."""
+    import json  # noqa: PLC0415
+
+    found: dict[str, Any] = {}
+    for text in given:
+        name, sign, value = text.partition("=")
+        name = name.strip().replace("-", "_")
+        if not sign or not name.isidentifier():
+            raise ConfigurationError(
+                f"--param {text!r} is not a parameter. Hint: write it as NAME=VALUE.", setting="param"
+            )
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
 
 
 @app.command()

@@ -28,7 +28,7 @@ def build(
 ) -> Page:
     """Which page does a template build?
 
-    Runs the code of the template's cells here, without a kernel and without writing a file. The page shows itself in a notebook,
+    Runs the code of the template's cells here: no kernel, no file. The page shows itself in a notebook,
     has ``tables`` and ``charts`` by name, and saves itself: ``save_html``, ``save_pdf``, ``save_xlsx``,
     ``save_csv``, ``save_parquet``, ``save_png``, ``save_svg``.
 

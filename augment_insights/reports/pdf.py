@@ -66,7 +66,7 @@ def _breakable(value: Any) -> Any:
 
 
 def _image(number: int) -> str:
-    return f"figure-{number}.pdf"
+    return f"{number}.pdf"
 
 
 def _data(content: Content) -> dict[str, Any]:

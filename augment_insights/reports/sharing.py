@@ -33,7 +33,10 @@ SUPPRESSED = "is_suppressed"
 _DIGITS = 12
 """Eight would let two of some ten thousand users share a pseudonym."""
 
-_EMAIL = re.compile(r"[^\s@<>()\[\],;:\"'|·]+@[^\s@<>()\[\],;:\"'|·]+")
+_NAME = r"[^\s@<>()\[\],;:\"'|·]{1,400}"
+"""A part of an e-mail; without a bound, a picture written as a megabyte of letters would be searched for hours."""
+
+_EMAIL = re.compile(f"{_NAME}@{_NAME}")
 
 _NO_GROUPS = ("user", "user_type", "metric", "check")
 """Text columns that say what a row is, and not which people it is about."""
@@ -41,7 +44,7 @@ _NO_GROUPS = ("user", "user_type", "metric", "check")
 _PEOPLE = ("licensed_users", "users", "cohort_users", "eligible_users", "at_risk_users", "active_users")
 
 _STEPS = {"cohort": "cohort_users", "period": "eligible_users", "days": "at_risk_users"}
-"""Tables whose rows are groups by what they did; a report that is passed on hides the small ones too."""
+"""Tables whose rows are groups by what people did: small ones are hidden where not even pseudonyms are shown."""
 
 
 class Sharing:
@@ -141,7 +144,7 @@ class Sharing:
             return text
         if text in self._known:
             return self._shown(text)
-        return _EMAIL.sub(lambda found: self._shown(found[0]), text)
+        return _EMAIL.sub(lambda found: self._shown(found[0]), text) if "@" in text else text
 
     def spec(self, spec: Any) -> Any:
         """Return a chart's specification, or anything made of lists, dictionaries and text, without names."""
@@ -163,7 +166,7 @@ class Sharing:
         if "user" in table.columns:
             return []
         steps = [step for step, people in _STEPS.items() if {step, people} <= set(table.columns)]
-        return text or ([] if self.is_open else steps[:1])
+        return text or (steps[:1] if self.names == "hide" else [])
 
     def _hide_again(self, table: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
         """Hide the numbers of groups that another table of the same groups hid."""
