@@ -1,0 +1,299 @@
+"""The notebooks and the widgets in a real JupyterLab and a real browser, with the network cut off."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from augment_insights.sample import roster_csv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+# Importing it costs half a second, and without a browser there is nothing to import it for.
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[test]'")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine to open JupyterLab with")
+
+SETTINGS = {
+    "notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+}
+"""JupyterLab asks its reader about news, which covers the corner of the notebook, and looks for updates."""
+
+NOT_OURS = re.compile(
+    r"favicon|jupyter-?lab.*translation|ERR_BLOCKED_BY_CLIENT.*listings|sourcemap|ResizeObserver", re.IGNORECASE
+)
+"""What JupyterLab itself grumbles about."""
+
+SECONDS = 120_000
+"""The longest that anything may take, in milliseconds: for a machine with other work to do."""
+
+EXPLORE = """
+from augment_insights import Client, widgets
+client = Client.sample(today="2026-11-22")
+widgets.explore(client, start_date="2026-10-05", end_date="2026-11-01", roster="roster.csv")
+"""
+
+DEAR = """
+from datetime import UTC, datetime
+from augment_insights import Client, widgets
+from augment_insights.sample import AnalyticsApp, SampleOrganisation, serve
+now = datetime.now(UTC)
+served = serve(AnalyticsApp(SampleOrganisation(now.date()), now=lambda: datetime.now(UTC)))
+client = Client("made-up", base_url=served.__enter__(), cache=False, burst=6, plan_above=5)
+widgets.explore(client)
+"""
+"""An API that is not in this process, and a rate limit that holds after six requests."""
+
+
+@dataclass
+class Lab:
+    """One server for all tests."""
+
+    url: str
+    folder: Path
+
+    def add(self, name: str, *cells: str) -> str:
+        """Write a notebook into the server's folder, and return its name."""
+        notebook = new_notebook(cells=[new_code_cell(cell.strip()) for cell in cells])
+        notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(notebook, self.folder / f"{name}.ipynb")
+        return name
+
+    def end_kernels(self) -> None:
+        """Shut all kernels down: two cores carry one at a time."""
+        with urllib.request.urlopen(f"{self.url}/api/kernels") as answer:
+            kernels = json.load(answer)
+        for kernel in kernels:
+            request = urllib.request.Request(f"{self.url}/api/kernels/{kernel['id']}", method="DELETE")
+            with suppress(OSError):
+                urllib.request.urlopen(request).close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """Start JupyterLab on a copy of the templates, with settings, caches and a home of its own."""
+    base = tmp_path_factory.mktemp("lab")
+    folder = base / "work"
+    folder.mkdir()
+    for template in TEMPLATES:
+        shutil.copy(ROOT / "notebooks" / f"{template}.ipynb", folder)
+    (folder / "roster.csv").write_text(roster_csv(date(2026, 11, 22)))
+    settings = base / "settings" / "@jupyterlab" / "apputils-extension"
+    settings.mkdir(parents=True)
+    for name, values in SETTINGS.items():
+        (settings / f"{name}.jupyterlab-settings").write_text(json.dumps(values))
+    tracker = base / "settings" / "@jupyterlab" / "notebook-extension"
+    tracker.mkdir(parents=True)
+    # All cells are in the document, seen or not: nothing waits for being scrolled to.
+    (tracker / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with (base / "log").open("w") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--LabApp.news_url="),
+                *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="),
+                *(f"--ServerApp.root_dir={folder}", "--ServerApp.disable_check_xsrf=True"),
+            ],
+            env=_environment(base),
+            cwd=folder,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield _started(process, Lab(f"http://127.0.0.1:{port}", folder), base / "log")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _environment(base: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AUGMENT", "JUPYTER", "XDG"))}
+    return {
+        **kept,
+        "HOME": str(base),
+        "IPYTHONDIR": str(base / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(base / "config"),
+        "JUPYTER_RUNTIME_DIR": str(base / "runtime"),
+        "JUPYTERLAB_SETTINGS_DIR": str(base / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(base / "workspaces"),
+        "AUGMENT_INSIGHTS_CACHE": str(base / "cache"),
+        "PYTHONPATH": str(ROOT),
+    }
+
+
+def _started(process: subprocess.Popen[bytes], lab: Lab, log: Path) -> Lab:
+    """Wait until the server answers."""
+    for _ in range(600):
+        with suppress(OSError):
+            urllib.request.urlopen(f"{lab.url}/api", timeout=5).close()
+            return lab
+        if process.poll() is not None:
+            break
+        time.sleep(0.1)  # there is nothing to be woken by: the server only listens when it is ready
+    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Start Chromium, for which no name but this machine's exists."""
+    with playwright.sync_playwright() as started:
+        flags = ["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+        chromium = started.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Opened:
+    """A notebook in the browser, and what went wrong or out meanwhile."""
+
+    page: Any
+    outside: list[str] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Run all cells, and wait until the last has ended."""
+        page = self.page
+        page.locator("#jp-main-statusbar").get_by_text(re.compile(r"Python 3.*Idle")).wait_for(timeout=SECONDS)
+        page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Run$")).click()
+        page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Run All Cells$")).click()
+        page.wait_for_function(
+            """() => {
+                const cells = [...document.querySelectorAll('.jp-Notebook .jp-CodeCell')];
+                const prompts = cells.map(cell => cell.querySelector('.jp-InputPrompt')?.textContent ?? '');
+                return prompts.length && prompts.every(prompt => /\\[\\d+\\]/.test(prompt));
+            }""",
+            timeout=SECONDS,
+        )
+
+    def errors(self) -> list[str]:
+        """Return the errors that cells show."""
+        return self.page.locator(
+            '.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]'
+        ).all_inner_texts()
+
+    def select(self, label: str, option: str) -> None:
+        """Choose from a control, as somebody does who knows its label only."""
+        self.page.get_by_label(label, exact=True).select_option(label=option)
+
+    def see(self, words: str | re.Pattern[str]) -> None:
+        """Wait until the words are to be seen."""
+        self.page.locator(".jp-Notebook .jp-OutputArea").get_by_text(words).first.wait_for(timeout=SECONDS)
+
+    def chart_says(self, words: str) -> None:
+        """Wait until the chart has the words: in its title, its subtitle or on its axes."""
+        self.page.locator("svg.marks text", has_text=words).first.wait_for(timeout=SECONDS)
+
+
+@pytest.fixture
+def open_notebook(lab: Lab, browser: Any) -> Iterator[Any]:
+    """Open notebooks; at the end of the test, nothing may have gone out and nothing of ours failed."""
+    context = browser.new_context(viewport={"width": 1500, "height": 2600})
+    opened: list[Opened] = []
+
+    def refuse_outside(route: Any) -> None:
+        if route.request.url.startswith((lab.url, "data:", "blob:")):
+            route.continue_()
+        else:
+            opened[-1].outside.append(route.request.url)
+            route.abort()
+
+    def open_it(name: str) -> Opened:
+        page = context.new_page()
+        notebook = Opened(page)
+        opened.append(notebook)
+        page.on("console", lambda said: notebook.console.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: notebook.console.append(str(error)))
+        page.goto(f"{lab.url}/lab/tree/{name}.ipynb?reset")
+        page.locator(".jp-Notebook .jp-CodeCell").first.wait_for(timeout=SECONDS)
+        return notebook
+
+    context.route("**/*", refuse_outside)
+    yield open_it
+    context.close()
+    lab.end_kernels()
+    assert [url for notebook in opened for url in notebook.outside] == []
+    assert [line for notebook in opened for line in notebook.console if not NOT_OURS.search(line)] == []
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_template_runs_from_top_to_bottom(open_notebook: Any, template: str) -> None:
+    """No cell fails, JupyterLab draws the charts itself, nothing asks the network, and the console stays silent."""
+    notebook = open_notebook(template)
+    notebook.run()
+    assert notebook.errors() == []
+    notebook.page.locator("svg.marks").first.wait_for(timeout=SECONDS)
+
+
+def test_the_explorer_is_driven(open_notebook: Any, lab: Lab) -> None:
+    """Period, team, range and question are changed by their labels, and each redraw is seen; files are saved."""
+    notebook = open_notebook(lab.add("driven", EXPLORE))
+    notebook.run()
+    notebook.chart_says("Weekly active users")
+    notebook.select("Period", "Month")
+    notebook.chart_says("Monthly active users")
+    notebook.select("Period", "Week")
+    notebook.select("Team", "Payments")
+    notebook.chart_says("people, Payments")
+    notebook.page.get_by_label("To", exact=True).fill("2026-10-18")
+    notebook.chart_says("data to 18 Oct 2026")
+    notebook.select("Question", "How much of what is suggested is accepted?")
+    notebook.chart_says("cceptance")
+    notebook.page.get_by_label("Folder", exact=True).fill("saved")
+    notebook.page.get_by_label("Folder", exact=True).press("Enter")
+    for kind in ("PNG", "CSV", "XLSX"):
+        notebook.page.get_by_role("button", name=re.compile(kind)).click()
+        notebook.see(re.compile(rf"Saved: .*\.{kind.lower()}"))
+    saved = sorted(path.suffix for path in (lab.folder / "saved").iterdir())
+    assert saved == [".csv", ".png", ".xlsx"]
+    notebook.page.get_by_label("From", exact=True).fill("2019-01-01")
+    notebook.see(re.compile("over two years back"))
+    assert notebook.errors() == []
+
+
+def test_a_day_can_be_typed(open_notebook: Any, lab: Lab) -> None:
+    """Digit by digit, the year last: what is half typed is not put right under one's fingers."""
+    notebook = open_notebook(lab.add("typed", EXPLORE))
+    notebook.run()
+    notebook.chart_says("Weekly active users")
+    field = notebook.page.get_by_label("To", exact=True)
+    field.focus()
+    notebook.page.keyboard.type("10252026")
+    notebook.chart_says("data to 25 Oct 2026")
+    assert field.input_value() == "2026-10-25"
+
+
+def test_a_dear_fetch_is_priced_begun_and_cancelled(open_notebook: Any, lab: Lab) -> None:
+    """The price is shown before anything is fetched; the bar moves; Cancel ends it, and says that nothing is lost."""
+    notebook = open_notebook(lab.add("dear", DEAR))
+    notebook.run()
+    notebook.see(re.compile(r"not loaded yet: .*requests.* at the API's rate limit"))
+    notebook.page.get_by_role("button", name="Fetch").click()
+    notebook.see(re.compile(r"\d+ of \d+ requests, .* left at the rate limit"))
+    notebook.page.get_by_role("button", name="Cancel").click()
+    notebook.see(re.compile("Cancelled. What came is kept"))
+    assert notebook.page.get_by_role("button", name="Fetch").is_visible()
+    assert notebook.errors() == []
