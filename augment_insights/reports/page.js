@@ -5,11 +5,13 @@ for (const island of document.querySelectorAll("script[data-chart]")) {
   const figure = place.closest("section");
   const image = figure.querySelector(".fallback");
   const tools = figure.querySelector(".tools");
-  tools.querySelector("a").href = image.src;
-  tools.hidden = false;
-  image.remove();
+  if (image) {
+    tools.querySelector("a").href = image.src;
+    tools.hidden = false;
+    image.remove();
+  }
   vegaEmbed(place, JSON.parse(island.textContent), { actions: false, mode: "vega-lite", renderer: "svg" }).catch((error) => {
-    place.textContent = `This chart could not be drawn here (${error.message}); below are its picture and its numbers.`;
-    place.after(image);
+    place.textContent = `This chart could not be drawn here (${error.message}); its numbers are below.`;
+    if (image) place.after(image);
   });
 }

@@ -40,7 +40,7 @@ def render(content: Content) -> str:
     Raises
     ------
     ReportError
-        When the page would pass two megabytes even with short tables.
+        When the page would pass two megabytes even with short tables, and its pictures left to scripts.
     """
     figures = {figure.name: _figure_parts(n, figure) for n, figure in enumerate(content.figures)}
     html = ""
@@ -48,11 +48,25 @@ def render(content: Content) -> str:
         html = _render(content, figures, most_rows=most)
         if len(html.encode()) <= MAX_BYTES:
             return html
+    html = _render(content, _without_pictures(figures, len(html.encode()) - MAX_BYTES), most_rows=most)
+    if len(html.encode()) <= MAX_BYTES:
+        return html
     raise ReportError(
         f"The page {content.title!r} would be {len(html.encode()) / 1e6:.1f} MB, and {MAX_BYTES / 1e6:.0f} MB is the "
         "most. Hint: draw fewer rows; group or filter the table before the chart.",
         template=content.title,
     )
+
+
+def _without_pictures(figures: Mapping[str, dict[str, Any]], excess: int) -> dict[str, dict[str, Any]]:
+    """Leave out the largest pictures, which serve readers without scripts, until so many bytes are saved."""
+    left = dict(figures)
+    for name in sorted(figures, key=lambda name: len(figures[name]["image"]), reverse=True):
+        if excess <= 0:
+            break
+        excess -= len(figures[name]["image"])
+        left[name] = {**figures[name], "image": ""}
+    return left
 
 
 def _render(content: Content, figures: Mapping[str, dict[str, Any]], *, most_rows: int) -> str:
