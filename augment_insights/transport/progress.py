@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
@@ -140,8 +141,8 @@ def spoken(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-class Progress:
-    """Counts the requests of one task at a time.
+class Progress(threading.local):
+    """Counts the requests of one task at a time, in each thread for itself.
 
     Parameters
     ----------

@@ -7,6 +7,7 @@ from there.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Protocol
 
 from augment_insights.transport.clock import Clock
@@ -30,8 +31,10 @@ class Watch(Protocol):
         """Take the requests done, the requests of the task, and the seconds left at the rate limit."""
 
 
-class WatchedClock(Clock):
+class WatchedClock(threading.local, Clock):
     """A clock whose waits are looked in on, while there is somebody to look.
+
+    Who looks in is known to one thread alone: a fetch of another thread with the same client goes its own way.
 
     Parameters
     ----------

@@ -107,7 +107,7 @@ def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen he
         from augment_insights.widgets.explorer import Explorer  # noqa: PLC0415 (imports ipywidgets)
 
         return Explorer(holdings, choice)
-    holdings.fetch(holdings.missing(asked, choice))
+    holdings.fetch(holdings.order(holdings.missing(asked, choice)).parts)
     return Still(asked.answer(holdings.view(asked, choice)))
 
 

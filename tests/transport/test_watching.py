@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -81,6 +82,19 @@ def test_what_came_before_a_cancel_is_kept(lists: Any, connect: Any, clock: Any)
     assert not asked_before & set(after)
     assert fetch.dau(**DAYS, client=client).height == 4
     assert lists.count == 2 + len(after)
+
+
+def test_a_watch_is_told_of_its_own_thread_only(lists: Any, connect: Any) -> None:
+    """Another thread's fetch with the same client is neither told of nor ended."""
+    client = connect(lists.url, cache=False)
+    watch = Told(lambda _: True)
+    found: list[int] = []
+    other = threading.Thread(target=lambda: found.append(fetch.dau(**DAYS, client=client).height))
+    with client.watched(watch):
+        other.start()
+        other.join(30)
+    assert found == [4]
+    assert watch.told == []
 
 
 def test_cancelled_is_no_error_that_code_may_swallow() -> None:
