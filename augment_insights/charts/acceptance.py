@@ -157,7 +157,7 @@ def acceptance_distribution(
     --------
     >>> halves = pl.DataFrame({"acceptance_from": [0.0, 0.5], "acceptance_to": [0.5, 1.0], "users": [30, 12]})
     >>> acceptance_distribution(halves).title.subtitle
-    'people · 42 users with suggestions enough'
+    'people · 42 users with enough suggestions'
     """
     frame = caption.keep(table, _STEPS, name="acceptance_distribution").select(_STEPS)
     frame = frame.drop_nulls().sort("acceptance_from")
@@ -168,7 +168,7 @@ def acceptance_distribution(
         population=population,
         data_to=caption.as_day(as_of),
         sample=sample,
-        note=f"{everyone:,} users with suggestions enough" if everyone else "",
+        note=f"{everyone:,} users with enough suggestions" if everyone else "",
     )
     if not everyone:
         return caption.no_data(heading, line, width=width)
@@ -190,9 +190,10 @@ def _steps(frame: pl.DataFrame) -> alt.LayerChart:
     end = frame.filter(pl.col("users") > 0).select(pl.col("acceptance_to").max()).item()
     rate = alt.X(
         "acceptance_from:Q",
+        bin="binned",
         title="Accepted of suggested, each user's own",
         scale=alt.Scale(domain=[0, end], nice=False),
-        axis=alt.Axis(format="%"),
+        axis=alt.Axis(format="%", tickCount=10, grid=False),
     )
     bars = (
         alt.Chart(frame.filter(pl.col("acceptance_to") <= end))

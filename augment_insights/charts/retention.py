@@ -165,7 +165,7 @@ def _heat_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.Laye
         x=alt.X(
             "period:O",
             title=f"{noun.capitalize()}s since first activity",
-            axis=alt.Axis(labelAngle=0),
+            axis=alt.Axis(labelAngle=0, labelOverlap=True),
             scale=columns_scale,
         ),
         y=alt.Y("row:N", title=f"First {noun} · users", axis=rows, scale=rows_scale),
