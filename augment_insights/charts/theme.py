@@ -8,6 +8,7 @@ untrusted notebook, a code host's preview) show the second, and a terminal print
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ WIDTH = 720
 HEIGHT = 300
 
 _PNG_SCALE = 2
+_IDS = re.compile(r'(?<=id=")(?:gradient_|clip)\d+(?=")|(?<=url\(#)(?:gradient_|clip)\d+(?=\))')
 _FONT = '"Helvetica Neue", Arial, "Liberation Sans", sans-serif'
 
 
@@ -182,7 +184,9 @@ def to_svg(spec: Spec) -> str:
     import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
 
     svg: str = vl_convert.vegalite_to_svg(dict(spec), vl_version=VEGALITE_VERSION, allowed_base_urls=[])
-    return svg
+    # Vega counts gradients and clips through the life of a process: the same chart would differ when drawn again.
+    numbers = {found: f"{found.rstrip('0123456789')}{n}" for n, found in enumerate(dict.fromkeys(_IDS.findall(svg)))}
+    return _IDS.sub(lambda found: numbers[found[0]], svg)
 
 
 def to_png(spec: Spec) -> bytes:
@@ -210,6 +214,18 @@ def describe(spec: Spec) -> str:
     return str(spec.get("description") or named or "Chart")
 
 
+def _with_title_ink(vega: dict[str, Any], spec: Spec) -> dict[str, Any]:
+    """Say a title's colour where JupyterLab's dark theme says white: our paper stays white under it.
+
+    The compiler hands the colour on as a mark's style, and a front end's title colour wins over that.
+    """
+    color = spec.get("config", {}).get("title", {}).get("color")
+    if color is None:
+        return vega
+    config = vega.get("config", {})
+    return {**vega, "config": {**config, "title": {**config.get("title", {}), "color": color}}}
+
+
 def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a chart as the forms a notebook front end may choose from, and how to show each."""
     import base64  # noqa: PLC0415 (with the drawing, which is late too)
@@ -217,7 +233,7 @@ def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[s
     words = describe(spec)
     # The menu of a chart offers the images, and not the public editor, which would be sent the data.
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
-    vega = {**to_vega(spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}
+    vega = {**_with_title_ink(to_vega(spec), spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}
     data: dict[str, Any] = {VEGA_MIME: vega, "text/plain": words}
     metadata: dict[str, Any] = {VEGA_MIME: {"embed_options": {"actions": actions, "renderer": "svg"}}}
     if png:

@@ -54,8 +54,11 @@ def table_html(table: pl.DataFrame, *, title: str) -> str:
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
     body = "".join(f"<tr>{_cells(row)}</tr>" for row in table_rows(table.head(MOST_ROWS)))
     # Jupyter's own class: the table follows the notebook's theme, light or dark.
+    # Its box can be reached with the Tab key, and then scrolled with the arrows.
+    box = f'class="jp-RenderedHTMLCommon" tabindex="0" role="region" aria-label="{escape(title)}"'
     return (
-        f'<p><strong>{escape(title)}</strong> ({count})</p><div class="jp-RenderedHTMLCommon" style="overflow-x: auto">'
+        f"<p><strong>{escape(title)}</strong> ({count})</p>"
+        f'<div {box} style="overflow: auto; max-height: 30em">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 

@@ -274,6 +274,18 @@ def test_the_explorer_is_driven(open_notebook: Any, lab: Lab) -> None:
     assert notebook.errors() == []
 
 
+def test_a_title_can_be_read_in_the_dark(open_notebook: Any, lab: Lab) -> None:
+    """JupyterLab's dark theme wants titles white; on our white paper they stay dark."""
+    notebook = open_notebook(lab.add("dark", EXPLORE))
+    notebook.page.evaluate("document.body.dataset.jpThemeLight = 'false'")  # what JupyterLab asks before it draws
+    notebook.run()
+    notebook.chart_says("Weekly active users")
+    title = notebook.page.locator("svg.marks text", has_text="Weekly active users").first
+    paper = notebook.page.locator("svg.marks").first.evaluate("chart => getComputedStyle(chart).backgroundColor")
+    assert paper == "rgb(255, 255, 255)"
+    assert title.evaluate("text => getComputedStyle(text).fill") == "rgb(27, 31, 36)"
+
+
 def test_a_day_can_be_typed(open_notebook: Any, lab: Lab) -> None:
     """Digit by digit, the year last: what is half typed is not put right under one's fingers."""
     notebook = open_notebook(lab.add("typed", EXPLORE))
