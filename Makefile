@@ -12,7 +12,7 @@ report: $(VENV)/.installed
 	$(BIN)/augment-insights report overview $(SOURCE)
 
 lab: $(VENV)/.installed
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/augment-insights lab
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest

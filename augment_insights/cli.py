@@ -15,6 +15,7 @@ from augment_insights import __version__
 from augment_insights.errors import ConfigurationError, InsightsError, InsightsWarning, did_you_mean
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterable
 
     import polars as pl
@@ -172,6 +173,59 @@ def _parameters(given: list[str]) -> dict[str, Any]:
         except ValueError:
             found[name] = value
     return found
+
+
+@app.command()
+def new(
+    template: Annotated[str, typer.Argument(help="Which template, such as overview.")],
+    path: Annotated[
+        Path | None, typer.Argument(help="A file that ends in .ipynb, or a folder; left out, the working directory.")
+    ] = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Copy a template where you work, to change it as you like."""
+    from augment_insights import reports  # noqa: PLC0415 (a command imports what it needs)
+
+    typer.echo(reports.new(template, path, overwrite=force))
+
+
+@app.command()
+def lab(
+    folder: Annotated[Path, typer.Argument(help="Where the templates are copied to when there is no checkout.")] = Path(
+        "augment-insights"
+    ),
+    *,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Port on this machine; the next free one if taken.")
+    ] = 8888,
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+) -> None:
+    """Open JupyterLab on the templates."""
+    import subprocess  # noqa: PLC0415 (a command imports what it needs)
+
+    from augment_insights import reports  # noqa: PLC0415
+
+    place = reports.workspace(folder)
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        f"--ServerApp.root_dir={place.resolve()}",
+        f"--ServerApp.port={port}",
+    ]
+    command += [] if browser else ["--no-browser"]
+    typer.echo(f"Opening JupyterLab on {place}. Ctrl-C ends it.")
+    raise typer.Exit(_run_until_interrupted(subprocess.Popen(command)))  # noqa: S603 (our own interpreter)
+
+
+def _run_until_interrupted(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a program that answers Ctrl-C itself, and return its exit code."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # it heard it too, and asks whether it is meant
 
 
 @app.command()

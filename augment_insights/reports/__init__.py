@@ -14,7 +14,7 @@ from augment_insights.reports.run import Report, write
 from augment_insights.reports.sharing import Sharing
 from augment_insights.reports.study import Study
 from augment_insights.reports.summary import change_in_words, count_in_words
-from augment_insights.reports.template import templates
+from augment_insights.reports.template import new, templates, workspace
 
 __all__ = [
     "Batch",
@@ -26,8 +26,10 @@ __all__ = [
     "build",
     "change_in_words",
     "count_in_words",
+    "new",
     "report_days",
     "templates",
+    "workspace",
     "write",
     "write_each",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augment_insights.errors import ReportError, did_you_mean
+from augment_insights.export import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,6 +71,106 @@ def templates() -> list[str]:
     return sorted(path.stem for path in _folder().glob("*.ipynb"))
 
 
+def new(template: str, path: Path | str | None = None, *, overwrite: bool = False) -> Path:
+    """How do I get a template of my own, to change as I like?
+
+    Copies a template where you work. The copy is an ordinary notebook: open it in JupyterLab, or run it
+    unattended by its path (:func:`augment_insights.reports.write`).
+
+    Parameters
+    ----------
+    template : str
+        One of :func:`templates`.
+    path : path-like, optional
+        Where to: a file that ends in ``.ipynb``, or a folder, made when it is missing. Left out, the
+        working directory, under the template's name.
+    overwrite : bool
+        Replace a file that is there. Otherwise nothing that you wrote is ever lost.
+
+    Returns
+    -------
+    Path
+        The copy.
+
+    Raises
+    ------
+    ReportError
+        No such template (the nearest names are suggested), a file that is there already, or a place that
+        cannot be written.
+
+    See Also
+    --------
+    templates : what there is.
+    write : runs one.
+
+    Examples
+    --------
+    >>> folder = getfixture("tmp_path")
+    >>> new("overview", folder / "mine.ipynb").name
+    'mine.ipynb'
+    >>> new("overview", folder / "mine.ipynb")
+    Traceback (most recent call last):
+    ...
+    augment_insights.errors.ReportError: ... is there already. Hint: choose another path, or overwrite it (--force).
+    """
+    source = _own(template)
+    place = Path("." if path is None else path).expanduser()
+    target = place if place.suffix == ".ipynb" else place / source.name
+    if target.exists() and not overwrite:
+        raise ReportError(
+            f"{str(target)!r} is there already. Hint: choose another path, or overwrite it (--force).",
+            template=template,
+        )
+    try:
+        with whole_file(target) as unfinished:
+            unfinished.write_bytes(source.read_bytes())
+    except OSError as error:
+        raise ReportError(
+            f"The template {template!r} cannot be copied to {str(target)!r}: {error}. Hint: choose another path.",
+            template=template,
+        ) from error
+    return target
+
+
+def workspace(folder: Path | str = "augment-insights") -> Path:
+    """In which folder can the templates be opened and changed?
+
+    In a checkout that is its own ``notebooks``. An installed package is no place to work in: then the
+    templates are copied to a folder, and those that are there already stay as they are.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the copies go; made when it is missing.
+
+    Returns
+    -------
+    Path
+        The folder to open.
+
+    Raises
+    ------
+    ReportError
+        The folder cannot be written.
+
+    See Also
+    --------
+    new : copies one of them.
+
+    Examples
+    --------
+    >>> (workspace(getfixture("tmp_path")) / "overview.ipynb").is_file()
+    True
+    """
+    if not _is_installed():
+        return _folder()
+    place = Path(folder).expanduser()
+    for name in templates():
+        if not (place / f"{name}.ipynb").exists():
+            new(name, place)
+    return place
+
+
 def find(template: str | Path) -> Template:
     """Return a template by its name, or a notebook of one's own by its path.
 
@@ -81,12 +182,7 @@ def find(template: str | Path) -> Template:
     path = Path(template).expanduser()
     is_path = path.suffix == ".ipynb"
     if not is_path:
-        known = templates()
-        if str(template) not in known:
-            raise ReportError(
-                f"There is no template {str(template)!r}.{did_you_mean(str(template), known)}", template=str(template)
-            )
-        path = _folder() / f"{template}.ipynb"
+        path = _own(str(template))
     elif not path.is_file():
         raise ReportError(
             f"There is no notebook {str(path)!r}. Hint: check the path, or name one of the package's own "
@@ -98,11 +194,25 @@ def find(template: str | Path) -> Template:
     return Template(path.stem, path, tuple(name for name, _ in named), _literals(named))
 
 
+def _own(template: str) -> Path:
+    """Return where one of the package's own templates is."""
+    known = templates()
+    if template not in known:
+        raise ReportError(f"There is no template {template!r}.{did_you_mean(template, known)}", template=template)
+    return _folder() / f"{template}.ipynb"
+
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def _is_installed() -> bool:
+    """Tell whether the templates are within the package, as a wheel has them."""
+    return (_PACKAGE / "templates").is_dir()
+
+
 def _folder() -> Path:
     """Return the folder of the package's own templates: within it once installed, beside it in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    installed = package / "templates"
-    return installed if installed.is_dir() else package.parent / "notebooks"
+    return _PACKAGE / "templates" if _is_installed() else _PACKAGE.parent / "notebooks"
 
 
 def _assignments(path: Path) -> list[ast.stmt]:
