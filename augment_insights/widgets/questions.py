@@ -34,6 +34,9 @@ WHO: Mapping[str, str] = {
 }
 """Whose activity counts: the words of the control, and the ``user_type`` of the analysis."""
 
+MOST_COLUMNS = 60
+"""More periods than this beside one another are too narrow to be read; days of a year would be 365."""
+
 PERIODS: Mapping[str, Every] = {"Day": "1d", "Week": "1w", "Month": "1mo", "Quarter": "1q"}
 
 _POPULATION = {"person": "people", "service_account": "service accounts", "all": "people and service accounts"}
@@ -220,7 +223,9 @@ def _lifecycle(view: View) -> tuple[pl.DataFrame, Chart]:
 
 def _cohort_retention(view: View) -> tuple[pl.DataFrame, Chart]:
     every = view.choice.every
-    table = analysis.cohort_retention(view.known, every=every, lookback=view.lookback, **view.counting)
+    table = analysis.cohort_retention(
+        view.known, every=every, lookback=view.lookback, periods=MOST_COLUMNS, **view.counting
+    )
     return table, charts.cohort_retention(table, every=every, **view.caption)
 
 

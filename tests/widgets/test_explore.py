@@ -97,6 +97,15 @@ def test_acceptance_is_a_ratio_of_sums(explorer: Any) -> None:
     assert vim["acceptance_rate"].to_list() == [0.5] * 4
 
 
+def test_a_year_by_days_can_be_drawn(client: Client) -> None:
+    """The longest range in the shortest periods: no question fails of it."""
+    opened: Any = widgets.explore(client, start_date="2025-03-11", end_date=END, every="1d", interactive=True)
+    opened.wait()
+    for _, name in opened.controls["question"].options:
+        opened.controls["question"].value = name
+        assert 'role="alert"' not in opened.screen.words.value, name
+
+
 def test_who_was_there_before_the_range_is_not_new(explorer: Any) -> None:
     """Cleo was active 35 days before the range: on 2 March she comes back, she does not begin."""
     explorer.controls["question"].value = "lifecycle"
