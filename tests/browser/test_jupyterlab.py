@@ -9,7 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
+import threading
 import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ from augment_insights.sample import roster_csv
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
@@ -110,23 +111,24 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     (tracker / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    with (base / "log").open("w") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--LabApp.news_url="),
-                *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="),
-                *(f"--ServerApp.root_dir={folder}", "--ServerApp.disable_check_xsrf=True"),
-            ],
-            env=_environment(base),
-            cwd=folder,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield _started(process, Lab(f"http://127.0.0.1:{port}", folder), base / "log")
-    finally:
-        process.terminate()
-        process.wait(30)
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--LabApp.news_url="),
+            *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token="),
+            *(f"--ServerApp.root_dir={folder}", "--ServerApp.disable_check_xsrf=True"),
+        ],
+        env=_environment(base),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    with process, (base / "log").open("wb") as log:
+        reading = _started(process, log)
+        try:
+            yield Lab(f"http://127.0.0.1:{port}", folder)
+        finally:
+            process.terminate()
+            reading.join(30)
 
 
 def _environment(base: Path) -> dict[str, str]:
@@ -144,16 +146,17 @@ def _environment(base: Path) -> dict[str, str]:
     }
 
 
-def _started(process: subprocess.Popen[bytes], lab: Lab, log: Path) -> Lab:
-    """Wait until the server answers."""
-    for _ in range(600):
-        with suppress(OSError):
-            urllib.request.urlopen(f"{lab.url}/api", timeout=5).close()
-            return lab
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)  # there is nothing to be woken by: the server only listens when it is ready
-    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()}")
+def _started(process: subprocess.Popen[bytes], log: BinaryIO) -> threading.Thread:
+    """Read what the server says until it is ready, and leave the rest to a thread: a full pipe would stop it."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        log.write(line)
+        if b"Use Control-C to stop this server" in line:
+            reading = threading.Thread(target=shutil.copyfileobj, args=(process.stdout, log), daemon=True)
+            reading.start()
+            return reading
+    log.flush()
+    raise AssertionError(f"JupyterLab did not start:\n{Path(log.name).read_text()}")
 
 
 @pytest.fixture(scope="module")
