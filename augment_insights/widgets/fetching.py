@@ -45,6 +45,7 @@ class Fetching(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._on_failed = on_failed
         self._lock = RLock()
         self._job: Job | None = None
+        self._latest: Job | None = None
         self._wanted: tuple[Missing, ...] = ()
         self._waiting_for: tuple[Missing, ...] = ()
         self._price: Order | None = None
@@ -108,11 +109,13 @@ class Fetching(VBox):  # type: ignore[misc]  # ipywidgets has no types
                 self._job.cancel()
 
     def wait(self, timeout: float = 60.0) -> None:
-        """Wait until no fetch is under way, as a test does."""
-        while (job := self._job) is not None:
-            job.join(timeout)
-            if job is self._job:
+        """Wait until no fetch is under way and the last one's end has been told, as a test does."""
+        waited_for: Job | None = None
+        while (latest := self._latest) is not waited_for and latest is not None:
+            latest.join(timeout)
+            if latest is self._job:
                 raise TimeoutError(f"The fetch is not over after {timeout:g} s.")
+            waited_for = latest
 
     def _start(self, missing: tuple[Missing, ...], *, at_any_price: bool = False, wait: float = 0.0) -> None:
         def work() -> None:
@@ -126,7 +129,7 @@ class Fetching(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.bar.value, self.bar.max, self.state.value = 0, 1, "Asking what it costs …"
         self.stop.disabled = False
         self._show(self._progress)
-        self._job = Job(self._holdings.client, work, on_progress=self._tell, on_end=self._end, wait=wait)
+        self._job = self._latest = Job(self._holdings.client, work, on_progress=self._tell, on_end=self._end, wait=wait)
         self._job.start()
 
     def _end(self, raised: BaseException | None) -> None:
