@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import tempfile
 import time
@@ -33,6 +34,9 @@ _KERNEL = "python3"
 _START_SECONDS = 120
 _CELL_SECONDS = 3600
 """A fetch of two years waits for the API's rate limit: minutes, not hours."""
+
+_CELL_FILE = re.compile(r"[^\s\"']{0,200}ipykernel_\d+[/\\]+\d+\.py")
+"""Where a kernel says that a cell's code stands, in warnings: a temporary place, named after the process."""
 
 _STAGING = ".augment-insights-"
 _UNFINISHED = ".tmp-"
@@ -285,6 +289,15 @@ def _tidy(order: Order, notebook: Path, *, staging: Path, folder: Path) -> None:
         if "injected-parameters" in cell["metadata"].get("tags", []):
             cell["id"] = "injected-parameters"
         if "outputs" in cell:
-            cell["outputs"] = sharing.spec(cell["outputs"])
+            cell["outputs"] = _without_places(sharing.spec(cell["outputs"]))
     text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
     notebook.write_text(f"{text}\n", encoding="utf-8")
+
+
+def _without_places(outputs: Any) -> Any:
+    """Replace the temporary place of a cell's code; only texts that name one are searched, as pictures are long."""
+    if isinstance(outputs, str):
+        return _CELL_FILE.sub("<cell>", outputs) if "ipykernel_" in outputs else outputs
+    if isinstance(outputs, dict):
+        return {name: _without_places(value) for name, value in outputs.items()}
+    return [_without_places(value) for value in outputs] if isinstance(outputs, list) else outputs

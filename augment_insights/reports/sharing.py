@@ -33,10 +33,8 @@ SUPPRESSED = "is_suppressed"
 _DIGITS = 12
 """Eight would let two of some ten thousand users share a pseudonym."""
 
-_NAME = r"[^\s@<>()\[\],;:\"'|·]{1,400}"
-"""A part of an e-mail; without a bound, a picture written as a megabyte of letters would be searched for hours."""
-
-_EMAIL = re.compile(f"{_NAME}@{_NAME}")
+_EMAIL = re.compile(r"[^\s@<>()\[\],;:\"'|·][^\s@<>()\[\],;:\"|·]{0,400}@[\w-]{1,100}(?:\.[\w-]{1,100})*")
+"""An e-mail, with room for O'Brien; without bounds, a picture of a megabyte of letters would be searched for hours."""
 
 _NO_GROUPS = ("user", "user_type", "metric", "check")
 """Text columns that say what a row is, and not which people it is about."""
@@ -45,6 +43,9 @@ _PEOPLE = ("licensed_users", "users", "cohort_users", "eligible_users", "at_risk
 
 _STEPS = {"cohort": "cohort_users", "period": "eligible_users", "days": "at_risk_users"}
 """Tables whose rows are groups by what people did: small ones are hidden where not even pseudonyms are shown."""
+
+_STEPS_AND_LENGTHS = ("window_days", "period", "days")
+"""Numbers that name a row, and are not to be summed."""
 
 
 class Sharing:
@@ -210,12 +211,17 @@ class Sharing:
 
 
 def _over_users(table: pl.DataFrame) -> pl.DataFrame:
-    """Sum a table over its users: counts add up, means and rates do not and are left out."""
-    counts = [name for name, dtype in table.schema.items() if dtype.is_integer() and name != "users"]
-    keys = [name for name, dtype in table.schema.items() if name not in ("user", "users") and not dtype.is_numeric()]
+    """Sum a table over its users: counts add up, means and rates do not and are left out; active days are user-days."""
+    renamed = table.rename({"active_days": "user_days"}, strict=False)
+    keys = [
+        name
+        for name, dtype in renamed.schema.items()
+        if name in _STEPS_AND_LENGTHS or (name not in ("user", "users") and not dtype.is_numeric())
+    ]
+    counts = [name for name, dtype in renamed.schema.items() if dtype.is_integer() and name not in (*keys, "users")]
     known = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in counts]
     summed = [pl.col("user").str.to_lowercase().n_unique().cast(pl.Int64).alias("users"), *known]
-    return table.group_by(keys).agg(summed).sort(keys, nulls_last=True) if keys else table.select(summed)
+    return renamed.group_by(keys).agg(summed).sort(keys, nulls_last=True) if keys else renamed.select(summed)
 
 
 def told(sharing: Sharing) -> Mapping[str, str]:

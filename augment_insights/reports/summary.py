@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import polars.selectors as cs
 
 from augment_insights.charts.caption import NOUN, day_text
 from augment_insights.errors import TableError
@@ -64,7 +65,8 @@ def change_in_words(
     require(columns_of(comparison), (*COMPARISON.columns, *groups), table=COMPARISON.name)
     if comparison.is_empty():
         return [f"{what}: no data to compare with {than}."]
-    return [_change_sentence(row, what=what, than=than, groups=groups) for row in comparison.iter_rows(named=True)]
+    rows = comparison.with_columns(cs.float().fill_nan(None)).iter_rows(named=True)
+    return [_change_sentence(row, what=what, than=than, groups=groups) for row in rows]
 
 
 def _change_sentence(row: dict[str, Any], *, what: str, than: str, groups: list[str]) -> str:

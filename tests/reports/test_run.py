@@ -12,10 +12,12 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import polars as pl
 import pytest
 
 from augment_insights import reports
 from augment_insights.errors import ConfigurationError, DateRangeError, ReportError
+from augment_insights.reports import Page
 
 if TYPE_CHECKING:
     from conftest import MakeNotebook
@@ -178,6 +180,165 @@ def test_a_run_that_is_interrupted_leaves_nothing(make_notebook: MakeNotebook, t
     assert names_in(out) == []
     with pytest.raises(ProcessLookupError):
         os.kill(int(mark.read_text("utf-8")), 0)
+
+
+def test_a_run_that_is_killed_leaves_no_half_report_and_the_next_sweeps_up(
+    make_notebook: MakeNotebook, tmp_path: Path
+) -> None:
+    """SIGKILL for the whole process group: the report of before stands, the rest is hidden, and goes after a day."""
+    mark = tmp_path / "kernel"
+    notebook = make_notebook(
+        PARAMETERS,
+        "import os, time; from pathlib import Path; Path(output_dir, 'mine.html').write_text('half')",
+        f"Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(600)",
+    )
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.html").write_text("before", "utf-8")
+    code = f"from augment_insights import reports; reports.write({str(notebook)!r}, output_dir={str(out)!r})"
+    running = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    give_up = time.monotonic() + 60
+    while not (mark.exists() and mark.read_text("utf-8")) and time.monotonic() < give_up:
+        assert running.poll() is None, running.communicate()
+    os.killpg(running.pid, signal.SIGKILL)
+    os.kill(int(mark.read_text("utf-8")), signal.SIGKILL)
+    running.communicate(timeout=60)
+    assert (out / "mine.html").read_text("utf-8") == "before"
+    shown = [path for path in out.iterdir() if not path.name.startswith(".")]
+    assert shown == [out / "mine.html"]
+    (hidden,) = (path for path in out.iterdir() if path.name.startswith("."))
+    fresh = out / ".augment-insights-of-a-run-under-way"
+    fresh.mkdir()
+    two_days_ago = time.time() - 2 * 24 * 3600
+    for path in (*hidden.iterdir(), hidden):
+        os.utime(path, (two_days_ago, two_days_ago))
+    reports.write(make_notebook(PARAMETERS, name="next"), output_dir=out)
+    assert not hidden.exists()
+    assert fresh.is_dir()
+
+
+def test_a_notebook_is_the_same_bytes_again_and_holds_no_name_where_none_is_to_be_shown(
+    make_notebook: MakeNotebook, tmp_path: Path
+) -> None:
+    """Neither clock nor chance in it; e-mails in what cells print, warn and show are gone."""
+    cell = (
+        "import sys, warnings; print('ada@x.io'); print('bob@x.io', file=sys.stderr)\n"
+        "warnings.warn('cleo@x.io'); {'<b>dan@x.io</b>': 'a' * 100_000}"
+    )
+    notebook = make_notebook('names: str = "show"', cell)
+    hidden = [reports.write(notebook, output_dir=tmp_path / name, names="hide").notebook for name in ("one", "two")]
+    texts = [path.read_text("utf-8") for path in hidden]
+    assert texts[0] == texts[1]
+    outputs = json.dumps([cell["outputs"] for cell in json.loads(texts[0])["cells"]])
+    assert "@x.io" not in outputs
+    assert outputs.count("(name hidden)") >= 4
+    shown = reports.write(notebook, output_dir=tmp_path / "shown").notebook.read_text("utf-8")
+    assert "ada@x.io" in json.dumps([cell["outputs"] for cell in json.loads(shown)["cells"]])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "roster-2026-11-platform-and-web-teams.csv",
+        "/home/ada/rosters/2026/roster-of-platform-and-web.csv",
+        "platform-and-web-2026-all-of-the-people",
+        "Kubernetes.Operators.Platform.2026.North",
+    ],
+)
+def test_names_and_paths_are_no_secrets(name: str, make_notebook: MakeNotebook, tmp_path: Path) -> None:
+    """However long: words and numbers with dots and dashes between them; a web token still is one."""
+    with pytest.raises(ReportError, match="has no parameter 'unknown'"):
+        reports.write(make_notebook(PARAMETERS), colour=name, unknown=1, output_dir=tmp_path)
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+    for secret in (token, "0f8fad5b-d9cb-469f-a165-70867728950e"):
+        with pytest.raises(ReportError, match="looks like a token"):
+            reports.write(make_notebook(PARAMETERS), colour=secret, output_dir=tmp_path)
+
+
+def test_a_report_for_each_team_and_one_that_fails_does_not_stop_the_others(
+    make_notebook: MakeNotebook, tmp_path: Path
+) -> None:
+    """One of two teams is finished, the other is told with its reason; on the command line that is exit code 1."""
+    roster = tmp_path / "roster.csv"
+    roster.write_text("user,team\nb@x.io,R/D\nc@x.io,=Broken\nd@x.io,\n", "utf-8")
+    notebook = make_notebook(
+        'team: str | None = None\nroster: str | None = None\nsource: str = "sample"\noutput_dir: str = "reports"',
+        "from pathlib import Path; from augment_insights.reports.study import slug\n"
+        "assert team != '=Broken', 'no such luck'\n"
+        "Path(output_dir, f'mine-{slug(team)}.html').write_text(team)",
+    )
+    out = tmp_path / "out"
+    batch = reports.write_each(notebook, per="team", roster=roster, output_dir=out)
+    assert list(batch.reports) == ["R/D"]
+    assert [report.html.read_text("utf-8") for report in batch.reports.values() if report.html] == ["R/D"]
+    assert list(batch.failures) == ["=Broken"]
+    assert "no such luck" in str(batch.failures["=Broken"])
+    assert len(batch.paths) == 2
+    assert len([name for name in names_in(out) if name.endswith(".failed.ipynb")]) == 1
+    command = [Path(sys.executable).with_name("augment-insights"), "report", notebook, "--sample", "--per", "team"]
+    roster.write_text("user,team\nc@x.io,=Broken\n", "utf-8")
+    done = subprocess.run(
+        [*command, "--roster", roster, "--output-dir", out], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert [line for line in done.stderr.splitlines() if line.startswith("Error: =Broken: ")]
+    assert done.stdout == ""
+
+
+def test_a_report_for_each_month_has_the_months_days(make_notebook: MakeNotebook, tmp_path: Path) -> None:
+    """The first and the last as far as the days go."""
+    notebook = make_notebook(
+        "start_date: str | None = None\nend_date: str | None = None\n"
+        'source: str = "sample"\noutput_dir: str = "reports"',
+        "from pathlib import Path; Path(output_dir, f'{start_date}.html').write_text(end_date)",
+    )
+    batch = reports.write_each(
+        notebook, per="month", start_date="2026-01-20", end_date="2026-02-28", output_dir=tmp_path / "out"
+    )
+    assert batch.failures == {}
+    told = {name: (report.html.stem, report.html.read_text()) for name, report in batch.reports.items() if report.html}
+    assert told == {"2026-01": ("2026-01-20", "2026-01-31"), "2026-02": ("2026-02-01", "2026-02-28")}
+
+
+def test_files_and_folders_of_formats_land_together_and_are_told_by_format(
+    make_notebook: MakeNotebook, tmp_path: Path
+) -> None:
+    """A folder of an earlier report is replaced whole; the notebook has the name of the rest."""
+    notebook = make_notebook(
+        'formats: list[str] = ["html"]\noutput_dir: str = "reports"\nextra: str = "one"',
+        "import polars as pl; from augment_insights.reports import Page\n"
+        "page = Page('T', population='p', as_of=None, range_asked='', name='mine-1')\n"
+        "page.raw(extra, pl.DataFrame({'n': [1]})).save(output_dir, formats)",
+    )
+    out = tmp_path / "out"
+    older = Page("T", population="p", as_of=None, range_asked="", name="mine-1").raw("one", pl.DataFrame({"n": [1]}))
+    older.save(out, ["csv"])
+    report = reports.write(notebook, formats=("csv", "xlsx", "ipynb"), output_dir=out, extra="two")
+    assert {kind: [path.name for path in paths] for kind, paths in report.by_format.items()} == {
+        "csv": ["two.csv"],
+        "ipynb": ["mine-1.ipynb"],
+        "manifest": ["manifest.json", "mine-1.manifest.json"],
+        "xlsx": ["mine-1.xlsx"],
+    }
+    assert all(path.is_file() for path in report.paths)
+    assert report.html is None
+    assert names_in(out / "mine-1-csv") == ["manifest.json", "two.csv"]
+    assert not [name for name in names_in(out) if name.startswith(".")]
+
+
+def test_a_notebook_that_takes_no_formats_is_not_asked_for_any(make_notebook: MakeNotebook, tmp_path: Path) -> None:
+    """Said before it runs."""
+    with pytest.raises(ReportError, match="no parameter 'formats'"):
+        reports.write(make_notebook(PARAMETERS), formats=("pdf",), output_dir=tmp_path)
+
+
+def test_a_built_notebook_needs_a_page_and_says_where_it_stopped(make_notebook: MakeNotebook) -> None:
+    """No page, and a cell that fails."""
+    with pytest.raises(ReportError, match="builds no page"):
+        reports.build(make_notebook(PARAMETERS, "pages = 1"))
+    with pytest.raises(ReportError, match="stopped in cell 2: ZeroDivisionError") as caught:
+        reports.build(make_notebook(PARAMETERS, "1 / 0"))
+    assert caught.value.cell == 2
 
 
 def test_importing_the_room_loads_no_machinery() -> None:
