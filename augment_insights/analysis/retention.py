@@ -219,11 +219,10 @@ def _check_word(name: str, word: str, known: tuple[str, ...]) -> None:
 
 
 def _visits(order: OrderedDays, calendar: pl.DataFrame) -> pl.LazyFrame:
-    """Return one row a user and active period: ``user``, and the number of the period as ``label``."""
+    """Return one row a user and active period, those of the look-back too: ``user`` and the period's ``label``."""
     begin = pl.lit(calendar["begin"]).gather(pl.col("day"))
     label = pl.lit(calendar["label"]).gather(pl.col("day"))
-    visits = order.days.lazy().filter(first_of_period(begin)).select("user", label=label)
-    return visits.filter(pl.col("label") >= 0)
+    return order.days.lazy().filter(first_of_period(begin)).select("user", label=label)
 
 
 def _period_of_user(order: OrderedDays, calendar: pl.DataFrame, fact: str) -> pl.Series:
@@ -233,9 +232,10 @@ def _period_of_user(order: OrderedDays, calendar: pl.DataFrame, fact: str) -> pl
 
 def _first_pairs(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
     """Count users by the period they began in and each active one."""
-    began = pl.lit(_period_of_user(order, calendar, "first")).gather(pl.col("user"))
+    began = _period_of_user(order, calendar, "first")
+    shown = began.set(began < 0, None)  # who is seen in the look-back is in no cohort, and not counted
     return order.count(
-        _visits(order, calendar).with_columns(cohort=began).filter(pl.col("cohort") >= 0), "cohort", "label"
+        _visits(order, calendar).with_columns(cohort=pl.lit(shown).gather(pl.col("user"))), "cohort", "label"
     )
 
 
@@ -249,7 +249,8 @@ def _first_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFram
 def _recurring_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
     """Count users by each period they were active in and their last one."""
     ended = pl.lit(_period_of_user(order, calendar, "last")).gather(pl.col("user"))
-    return order.count(_visits(order, calendar).select("user", cohort="label", label=ended), "cohort", "label")
+    visits = _visits(order, calendar).filter(pl.col("label") >= 0)
+    return order.count(visits.select("user", cohort="label", label=ended), "cohort", "label")
 
 
 def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | None) -> pl.DataFrame:
@@ -260,6 +261,7 @@ def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | 
     """
     visits = (
         _visits(order, calendar)
+        .filter(pl.col("label") >= 0)
         .with_row_index("row")
         .with_columns(later=pl.col("row").max().over("user") - pl.col("row"))
         .collect()
@@ -276,18 +278,23 @@ def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | 
     return pl.concat(counts).group_by("group", "cohort", "label").agg(pl.col("users").sum())
 
 
-def _cells(order: OrderedDays, shown: pl.DataFrame, pairs: pl.DataFrame, *, unbounded: bool) -> pl.DataFrame:
+def _cells(order: OrderedDays, shown: pl.DataFrame, pairs: pl.DataFrame, *, unbounded: bool) -> pl.LazyFrame:
     """Lay the counts out, one row a group, cohort and period until the end of the data."""
-    begun = shown.select(pl.col("label").alias("cohort_label"), pl.col("period_start").alias("cohort"))
-    reached = shown.select("label", "is_complete")
+    since = shown.select(
+        pl.col("label").alias("cohort_label"),
+        pl.col("period_start").alias("cohort"),
+        label=pl.int_ranges("label", shown.height, dtype=pl.Int32),
+    ).explode("label")
     cells = (
-        order.grid(begun.join(reached, how="cross").filter(pl.col("label") >= pl.col("cohort_label")))
+        order.grid(since)
+        .lazy()
         .join(
-            pairs.rename({"cohort": "cohort_label"}),
+            pairs.lazy().rename({"cohort": "cohort_label"}),
             on=["group", "cohort_label", "label"],
             how="left",
+            maintain_order="left",
         )
-        .sort("group", "cohort_label", "label")
+        .with_columns(is_complete=pl.lit(shown["is_complete"]).gather("label"))
     )
     one_cohort = ["group", "cohort_label"]
     users = pl.col("users").fill_null(0)

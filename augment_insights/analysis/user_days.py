@@ -14,7 +14,7 @@ name of 30 letters is read once and never compared; in each user's days the gap 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from augment_insights.analysis._population import Span
     from augment_insights.periods import Every
-    from augment_insights.tables import Table
+    from augment_insights.tables import Frame, Table
 
 _DAY_SPAN = 1 << 15
 """Days are numbers below this from the frame's first day on: 16 bits each, and two and a group in one integer."""
@@ -181,6 +181,7 @@ class OrderedDays:
     users: pl.DataFrame
     days: pl.DataFrame
     last: date | None
+    _calendars: dict[tuple[Every, int | None], pl.DataFrame] = field(init=False, default_factory=dict)
 
     @property
     def first(self) -> date | None:
@@ -202,29 +203,31 @@ class OrderedDays:
 
         A table of at most groups x days x gaps, whatever the number of users.
         """
-        return self.count(self.days.lazy(), "day", "gap")
+        first = 0  # no other gap is: a day comes once
+        known = self.count(self.days.lazy().with_columns(pl.col("gap").fill_null(first)), "day", "gap")
+        return known.with_columns(pl.when(pl.col("gap") != first).then("gap"))
 
     def count(self, rows: pl.LazyFrame, left: str, right: str) -> pl.DataFrame:
-        """Count rows by their user's group and two columns of days or periods; a null on the right stays null.
+        """Count rows by their user's group and two columns of days or periods; rows with a null are left out.
 
         Counting one packed integer is several times cheaper than grouping by three columns.
         """
-        packed = pl.col(left).cast(pl.Int64) * _DAY_SPAN + pl.col(right).fill_null(-1) + 1
+        packed = pl.col(left).cast(pl.Int32) * _DAY_SPAN + pl.col(right).cast(pl.Int32)
         if self.by:
-            packed += self.of_user("group").cast(pl.Int64) * (_DAY_SPAN * _DAY_SPAN)
-        rest = pl.col("packed") % (_DAY_SPAN * _DAY_SPAN)
-        value = rest % _DAY_SPAN - 1
+            packed = packed.cast(pl.Int64) + self.of_user("group").cast(pl.Int64) * (_DAY_SPAN * _DAY_SPAN)
+        counted = pl.col("packed").cast(pl.Int64)
         return (
             rows.select(packed=packed)
-            .select(pl.col("packed").value_counts(name="users"))
-            .unnest("packed")
+            .group_by("packed")
+            .agg(users=pl.len().cast(pl.Int64))
+            .drop_nulls("packed")
+            .sort("packed")
             .select(
-                group=(pl.col("packed") // (_DAY_SPAN * _DAY_SPAN)).cast(pl.UInt32),
-                **{left: (rest // _DAY_SPAN).cast(pl.Int32)},
-                **{right: pl.when(value >= 0).then(value).cast(pl.Int32)},
-                users=pl.col("users").cast(pl.Int64),
+                group=(counted // (_DAY_SPAN * _DAY_SPAN)).cast(pl.UInt32),
+                **{left: (counted // _DAY_SPAN % _DAY_SPAN).cast(pl.Int32)},
+                **{right: (counted % _DAY_SPAN).cast(pl.Int32)},
+                users="users",
             )
-            .sort("group", left, right)
             .collect()
         )
 
@@ -243,8 +246,13 @@ class OrderedDays:
         A look-back may end within a period. Its days then count to the period before, and the
         period is shown from there on, as it would be if the data began there.
         """
+        if (every, lookback) not in self._calendars:
+            self._calendars[every, lookback] = self._calendar(every, _check_lookback(lookback))
+        return self._calendars[every, lookback]
+
+    def _calendar(self, every: Every, border: int) -> pl.DataFrame:
+        """Make a calendar whose look-back ends before the day numbered ``border``."""
         check_every(every)
-        border = _check_lookback(lookback)
         if self.first is None or self.last is None or self.last < self.first:
             days = pl.DataFrame(schema={"date": pl.Date})
         else:
@@ -308,17 +316,18 @@ class OrderedDays:
 
     def grid(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Repeat rows for each group, so that a group without activity is a zero and not a gap."""
-        count = self.groups.height if self.by else 1
-        return pl.select(group=pl.int_range(count, dtype=pl.UInt32)).join(rows, how="cross")
+        if not self.by:
+            return rows.select(pl.lit(0, dtype=pl.UInt32).alias("group"), pl.all())
+        return pl.select(group=pl.int_range(self.groups.height, dtype=pl.UInt32)).join(rows, how="cross")
 
-    def as_table(self, frame: pl.DataFrame, table: Table, *, before: str) -> pl.DataFrame:
+    def as_table(self, frame: Frame, table: Table, *, before: str) -> pl.DataFrame:
         """Return the columns of a table in order, the groups just before the first count, rows sorted."""
         names = list(table.columns)
         at = names.index(before)
         groups = [pl.lit(self.groups[name]).gather(pl.col("group")).alias(name) for name in self.by]
         columns = [pl.col(name).cast(table.schema[name]) for name in names]
         keys = [*(name for name in table.key if name in names[:at]), "group"]
-        return frame.sort(keys).select(*columns[:at], *groups, *columns[at:])
+        return frame.lazy().sort(keys).select(*columns[:at], *groups, *columns[at:]).collect()
 
 
 def first_of_period(begin: pl.Expr) -> pl.Expr:
@@ -347,51 +356,49 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
         )
     _, end = row_days(source.activity)
     needed = list(dict.fromkeys(["user", "user_type", end.meta.output_name(), *by]))
-    rows = select_users(source.activity.lazy().select(needed), user_type).filter(end <= pl.lit(last, dtype=pl.Date))
-    day = end.to_physical() - (0 if first is None else first.toordinal() - _EPOCH)
-    numbered = rows.with_columns(__day=day.cast(pl.Int16)).collect()
-    names = _days_of_names(numbered, by, mixed=user_type == "all")
+    chosen = select_users(source.activity.lazy().select(needed), user_type).filter(end <= pl.lit(last, dtype=pl.Date))
+    rows = chosen.collect()
+    names = _rows_of_names(rows, by, mixed=user_type == "all")
     users, groups = _numbered_groups(_one_row_a_user(names, by), by)
-    days = pl.col("__days").list
-    facts = users.select("group", "user_key", first=days.first(), last=days.last())
-    return OrderedDays(source, by, groups, facts, _gaps(users), last)
+    day = end.to_physical() - (0 if first is None else first.toordinal() - _EPOCH)
+    days = _gaps(users, rows.select(day.cast(pl.Int16)).to_series())
+    begun = days["gap"].is_null()
+    facts = users.select(
+        "group",
+        "user_key",
+        first=days["day"].filter(begun),
+        last=days["day"].filter(begun.shift(-1, fill_value=True)),
+    )
+    return OrderedDays(source, by, groups, facts, days, last)
 
 
-def _hash_of(name: pl.Expr, seed: int) -> pl.Expr:
-    """Hash names; two names that differ share one hash of 64 bits with a chance of 5e-20."""
-    return name.hash(seed)
+def _rows_of_names(rows: pl.DataFrame, by: list[str], *, mixed: bool) -> pl.DataFrame:
+    """Return one row a spelling of a name in a group: ``user, user_type, __rows``, and ``__by_`` columns.
 
-
-def _days_of_names(rows: pl.DataFrame, by: list[str], *, mixed: bool) -> pl.DataFrame:
-    """Return one row a spelling of a name in a group: ``user, user_type, __days`` in order, and ``__by_`` columns.
-
-    Rows come together by the hash of the name. A second hash, which must be one for each first,
-    guards it: should two names ever share the first, the names themselves are compared.
+    Rows come together by a hash of the name, which is read once and never compared. Its 64 bits
+    are the same for two of a hundred thousand names with a chance of 3e-10, and for two of a
+    million with 3e-8: a second look at every row would cost more than it could ever find. What is
+    kept of a row is its number, a fourth of the room that its name would take.
     """
-    name = pl.col("user").cast(pl.String)
-    days = pl.col("__day") if rows["__day"].is_sorted() else pl.col("__day").sort()
+    name = pl.col("user") if rows.schema["user"].is_integer() else pl.col("user").cast(pl.String)
     groups = list(dict.fromkeys([*by, "user_type"])) if mixed else by
-    spelling = [pl.col(fact).first().alias(f"__{fact}") for fact in ("user", "user_type")]
-    hashed = rows.lazy().with_columns(__hash=_hash_of(name, 1), __guard=_hash_of(name, 2))
     found = (
-        hashed.group_by("__hash", *groups)
-        .agg(*spelling, days.alias("__days"), __guard=pl.col("__guard").sum())
+        rows.lazy()
+        .with_row_index("__rows")
+        .with_columns(__hash=name.hash())
+        .group_by("__hash", *groups)
+        .agg("__rows")
+        .select("__rows", __row=pl.col("__rows").list.first())
         .collect()
     )
-    one_name = _hash_of(pl.col("__user").cast(pl.String), 2) * pl.col("__days").list.len().cast(pl.UInt64)
-    if found.select((pl.col("__guard") != one_name).any()).item():
-        names = rows.lazy().with_columns(__name=name)
-        found = names.group_by("__name", *groups).agg(*spelling, days.alias("__days")).collect()
-    return found.select(
-        pl.col("__user").alias("user"),
-        pl.col("__user_type").alias("user_type"),
-        "__days",
-        *(pl.col(column).alias(f"__by_{column}") for column in by),
-    )
+    return rows.select(
+        pl.col("user", "user_type").gather(found["__row"]),
+        *(pl.col(column).gather(found["__row"]).alias(f"__by_{column}") for column in by),
+    ).with_columns(found["__rows"])
 
 
 def _one_row_a_user(names: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Bring the spellings of one user together: ``user_key``, ``__days`` in order, and ``__by_`` columns.
+    """Bring the spellings of one user together: ``user_key``, ``__rows``, and ``__by_`` columns.
 
     Grouped by ``user``, a user's group is named by the first of the spellings in the alphabet.
     """
@@ -400,8 +407,8 @@ def _one_row_a_user(names: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     if "user" in by:
         keyed = keyed.with_columns(pl.col("__by_user").min().over("user_key"))
     if keyed.select("user_key", *groups).is_duplicated().any():
-        keyed = keyed.group_by("user_key", *groups).agg(pl.col("__days").explode().sort())
-    return keyed.select("user_key", "__days", *groups)
+        keyed = keyed.group_by("user_key", *groups).agg(pl.col("__rows").explode().sort())
+    return keyed.select("user_key", "__rows", *groups)
 
 
 def _numbered_groups(users: pl.DataFrame, by: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -414,16 +421,21 @@ def _numbered_groups(users: pl.DataFrame, by: list[str]) -> tuple[pl.DataFrame, 
     return numbered, groups.rename(dict(zip(columns, by, strict=True)))
 
 
-def _gaps(users: pl.DataFrame) -> pl.DataFrame:
-    """Return ``user, day, gap`` of all users; a day that comes twice counts once."""
+def _gaps(users: pl.DataFrame, day: pl.Series) -> pl.DataFrame:
+    """Return ``user, day, gap`` of all users, given the day of each row; a day that comes twice counts once."""
     user = pl.col("user")
-    return (
+    gap = pl.when(user == user.shift()).then(pl.col("day").diff())
+    days = (
         users.lazy()
-        .select("__days")
+        .select("__rows")
         .with_row_index("user")
-        .select("user", day="__days")
-        .explode("day")
-        .with_columns(gap=pl.when(user == user.shift()).then(pl.col("day").diff()))
-        .filter((pl.col("gap") != 0).fill_null(value=True))
+        .explode("__rows")
+        .select("user", day=pl.lit(day).gather("__rows"))
+        .with_columns(gap=gap)
         .collect()
     )
+    known = pl.col("gap")
+    if days.select((known < 0).any()).item():  # the table is not in the order of days
+        days = days.lazy().sort("user", "day").with_columns(gap=gap).collect()
+    is_twice = days.select((known == 0).any()).item()
+    return days.filter(known.is_null() | (known > 0)) if is_twice else days
