@@ -1,0 +1,264 @@
+"""The templates: what all of them promise, run for real, and over organisations of any size."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import pytest
+
+from augment_insights import reports
+from augment_insights.periods import last_published_day
+from augment_insights.reports import template
+from augment_insights.sample import AnalyticsApp, RecordStore, serve
+
+if TYPE_CHECKING:
+    from datetime import date
+
+TEMPLATES = reports.templates()
+NEW = [name for name in TEMPLATES if name != "overview"]  # which has tests of its own
+COMMAND = str(Path(sys.executable).with_name("augment-insights"))
+SHARED = (
+    *("start_date", "end_date", "source", "archive", "every", "user_type", "team", "roster"),
+    *("min_group_size", "names", "output_dir", "formats"),
+)
+FIGURES = {
+    "acceptance": 7,
+    "adoption": 12,
+    "data_quality": 3,
+    "explore": 3,
+    "retention": 5,
+}
+
+# The made-up organisation's history moves with the clock, and so do the days of these tests.
+LAST_DAY = last_published_day(datetime.now(UTC))
+LAST_SUNDAY = LAST_DAY - timedelta(days=(LAST_DAY.weekday() + 1) % 7)
+
+each = pytest.mark.parametrize("name", TEMPLATES)
+each_new = pytest.mark.parametrize("name", NEW)
+
+
+def cells_of(path: Path) -> list[dict[str, Any]]:
+    cells: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["cells"]
+    return cells
+
+
+def source_of(cell: dict[str, Any]) -> str:
+    return "".join(cell["source"])
+
+
+@each
+def test_every_template_lets_the_same_things_be_chosen(name: str) -> None:
+    """The same parameters first and in the same order, each annotated, with a comment and a value."""
+    found = template.find(name)
+    assert found.parameters[: len(SHARED)] == SHARED
+    (source,) = (source_of(cell) for cell in cells_of(found.path) if "parameters" in cell["metadata"].get("tags", []))
+    assert all(isinstance(statement, ast.AnnAssign) and statement.value for statement in ast.parse(source).body)
+    assert all("  # " in line for line in source.splitlines())
+
+
+@each
+def test_a_template_shows_a_made_up_organisation_unless_told_otherwise(name: str) -> None:
+    """Who opens one and runs all cells needs no token, and shares nothing."""
+    defaults = template.find(name).defaults
+    assert (defaults["source"], defaults["formats"], defaults["min_group_size"]) == ("sample", ["html"], 5)
+
+
+@each
+def test_cells_are_clean_and_keep_their_names(name: str) -> None:
+    """No outputs, no numbers of runs, and ids in plain words, so that a change shows what changed."""
+    cells = cells_of(template.find(name).path)
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells if "outputs" in cell)
+    ids = [cell["id"] for cell in cells]
+    assert len(set(ids)) == len(ids)
+    assert all(re.fullmatch(r"[a-z-]+", one) for one in ids)
+
+
+@each
+def test_text_stands_before_each_figure(name: str) -> None:
+    """Whoever meets a chart has just read how to read it."""
+    cells = cells_of(template.find(name).path)
+    shown = [
+        number
+        for number, cell in enumerate(cells)
+        if cell["cell_type"] == "code" and re.match(r"(\w+_chart|explorer)\b", source_of(cell).splitlines()[-1])
+    ]
+    assert shown
+    for number in shown:
+        assert cells[number - 1]["cell_type"] == "markdown"
+        assert len(source_of(cells[number - 1])) > 150
+
+
+@each
+def test_a_template_uses_what_is_public(name: str) -> None:
+    """It imports rooms, not their inside, and touches no private name: an analyst may copy any cell."""
+    for cell in cells_of(template.find(name).path):
+        if cell["cell_type"] != "code":
+            continue
+        for node in ast.walk(ast.parse(source_of(cell))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.module in ("augment_insights", "datetime")
+            if isinstance(node, ast.Attribute):
+                assert not node.attr.startswith("_")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Run each template as a cron line would, two at a time, without names; return the folders."""
+    root = tmp_path_factory.mktemp("templates")
+    environment = {
+        **os.environ,
+        "AUGMENT_INSIGHTS_CACHE": str(root / "cache"),
+        "AUGMENT_INSIGHTS_PROGRESS": "off",
+    }
+
+    def write(name: str) -> Path:
+        folder = root / name
+        command = [COMMAND, "report", name, "--sample", "--names", "hide", "--output-dir", str(folder)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        assert done.returncode == 0, done.stderr
+        return folder
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        return dict(zip(NEW, pool.map(write, NEW), strict=True))
+
+
+@each_new
+def test_an_unattended_run_leaves_a_page_that_can_be_passed_on(name: str, finished: dict[str, Path]) -> None:
+    """All its figures, at most two megabytes, said to be of a made-up organisation, and nobody's name."""
+    (path,) = finished[name].glob("*.html")
+    html = path.read_text("utf-8")
+    assert path.stat().st_size <= 2_000_000
+    assert html.count('type="application/json"') == FIGURES[name]
+    assert "sample data: a made-up organisation" in html
+    assert "@example.com" not in html
+
+
+@each_new
+def test_the_notebook_that_is_left_is_static(name: str, finished: dict[str, Path]) -> None:
+    """Each chart is there as Vega, as a picture and in words; no widget, no bar, no error, nobody's name."""
+    (path,) = finished[name].glob("*.ipynb")
+    assert "@example.com" not in path.read_text("utf-8")
+    outputs = [output for cell in cells_of(path) for output in cell.get("outputs", [])]
+    shown = [set(output["data"]) for output in outputs if "data" in output]
+    pictures = [kinds for kinds in shown if "image/png" in kinds]
+    assert {frozenset(kinds) for kinds in pictures} == {
+        frozenset({"application/vnd.vega.v5+json", "image/png", "text/plain"})
+    }
+    assert len(pictures) == (1 if name == "explore" else FIGURES[name])
+    assert not any("widget" in kind for kinds in shown for kind in kinds)
+    assert {output["output_type"] for output in outputs} <= {"execute_result", "display_data"}
+
+
+def run_in_process(name: str, **parameters: Any) -> dict[str, Any]:
+    """Run a template's cells one after the other, as a kernel would, and return their names."""
+    names: dict[str, Any] = {}
+    with alt.theme.enable(alt.theme.active), alt.renderers.enable(alt.renderers.active):  # put back what setup() set
+        for cell in cells_of(template.find(name).path):
+            if cell["cell_type"] == "code":
+                exec(source_of(cell), names)  # noqa: S102 (the package's own notebook)
+                if "parameters" in cell["metadata"].get("tags", []):
+                    names.update(parameters)
+    return names
+
+
+def six_people(last_sunday: date) -> list[dict[str, Any]]:
+    """Six people, active every week of the last four: 10 suggestions each, 3 of them accepted; and a bot."""
+    records = []
+    for week in range(4):
+        day = (last_sunday - timedelta(weeks=week)).isoformat()
+        metrics = {"completions_count": 10, "completions_accepted": 3, "completions_lines_of_code": 9}
+        shared = {"date": day, "language": "Python", "editor": "VSCode", "metrics": metrics}
+        records += [{"user_email": f"user{n}@x.io", **shared} for n in range(6)]
+        records.append({"service_account_name": "bot", **shared})
+    return records
+
+
+def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AUGMENT_API_URL", url)
+    monkeypatch.setenv("AUGMENT_API_TOKEN", "made-up")
+
+
+def headlines(folder: Path) -> dict[str, str]:
+    """Return the headline figures of the one page in a folder."""
+    (path,) = folder.glob("*.html")
+    html = path.read_text("utf-8")
+    block = html[html.index('<dl class="headlines">') : html.index("</dl>")] if '"headlines"' in html else ""
+    figures = [re.findall(r"<bdi>(.*?)</bdi>", part) for part in block.split("<div>")[1:]]
+    return {told[0]: told[1] for told in figures}
+
+
+# The API's burst of 20 requests is enough for these: tests do not wait for its limit.
+FEW_REQUESTS: dict[str, dict[str, Any]] = {
+    "acceptance": {"language_days": 5},
+    "data_quality": {
+        "start_date": (LAST_SUNDAY - timedelta(days=3)).isoformat(),
+        "end_date": LAST_SUNDAY.isoformat(),
+    },
+}
+
+SIX = {
+    "acceptance": {},  # the last four weeks need not hold a complete month
+    "adoption": {
+        "Active people, last complete week": "6",
+        "Adoption, last complete week": "75.0%",  # 6 of the 8 on the roster
+        "Licences never used": "2",
+    },
+    "data_quality": {"The API and itself": "agrees", "Days not published yet": "0"},
+    "explore": {},
+    "retention": {
+        "Active people, last complete week": "6",
+        "Of them new, last complete week": "0",
+        "Retention in week 4": "no data",  # nobody has reached it
+    },
+}
+
+
+@pytest.mark.filterwarnings("ignore:The last 12 complete weeks begin on")  # a finding that is shown, and no failure
+@each_new
+def test_six_people_and_four_weeks_are_a_report(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With a roster of eight in two teams, both shown: the figures that can be told by hand, and no failure."""
+    roster = tmp_path / "roster.csv"
+    teams = [f"USER{n}@x.io,{'Search' if n % 2 else 'Payments'},2025-01-01" for n in range(8)]
+    roster.write_text("\n".join(["user,team,licensed_from", *teams]))
+    with serve(AnalyticsApp(RecordStore(six_people(LAST_SUNDAY)), now=lambda: datetime.now(UTC))) as url:
+        point_to(url, monkeypatch)
+        days = {"start_date": str(LAST_SUNDAY - timedelta(days=27)), "end_date": str(LAST_SUNDAY)}
+        shown = {"roster": str(roster), "min_group_size": 1, "output_dir": str(tmp_path / "out")}
+        run_in_process(name, **{"source": "api", **days, **shown, **FEW_REQUESTS.get(name, {})})
+    told = headlines(tmp_path / "out")
+    assert {label: told[label] for label in SIX[name]} == SIX[name]
+
+
+NOBODY = {
+    "acceptance": {
+        "Acceptance by suggestions, last complete month": "no data",
+        "Acceptance by lines, last complete month": "no data",
+    },
+    "adoption": {"Active people, last complete week": "no data"},
+    "data_quality": {"The API and itself": "agrees"},
+    "explore": {},
+    "retention": {"Retention in week 4": "no data"},
+}
+
+
+@each_new
+def test_nobody_at_all_is_a_report_without_data(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No roster, no rows: every rate says that there is no data, and nothing fails."""
+    with serve(AnalyticsApp(RecordStore([]), now=lambda: datetime.now(UTC))) as url:
+        point_to(url, monkeypatch)
+        chosen = {"source": "api", "start_date": str(LAST_SUNDAY - timedelta(days=20)), "output_dir": str(tmp_path)}
+        run_in_process(name, **{**chosen, **FEW_REQUESTS.get(name, {})})
+    told = headlines(tmp_path)
+    assert {label: told[label] for label in NOBODY[name]} == NOBODY[name]
+    (path,) = tmp_path.glob("*.html")
+    assert "NaN" not in path.read_text("utf-8").split("<main>")[1].split("</main>")[0]
