@@ -33,7 +33,7 @@ SUPPRESSED = "is_suppressed"
 _DIGITS = 12
 """Eight would let two of some ten thousand users share a pseudonym."""
 
-_EMAIL = re.compile(r"[^\s@<>()\[\],;:\"'|·][^\s@<>()\[\],;:\"|·]{0,400}@[\w-]{1,100}(?:\.[\w-]{1,100})*")
+_EMAIL = re.compile(r"[^\s@<>()\[\],;:\"|·]{1,400}@[\w-]{1,100}(?:\.[\w-]{1,100})*")
 """An e-mail, with room for O'Brien; without bounds, a picture of a megabyte of letters would be searched for hours."""
 
 _NO_GROUPS = ("user", "user_type", "metric", "check")
@@ -145,7 +145,7 @@ class Sharing:
             return text
         if text in self._known:
             return self._shown(text)
-        return _EMAIL.sub(lambda found: self._shown(found[0]), text) if "@" in text else text
+        return _EMAIL.sub(lambda found: self._unquoted(found[0]), text) if "@" in text else text
 
     def spec(self, spec: Any) -> Any:
         """Return a chart's specification, or anything made of lists, dictionaries and text, without names."""
@@ -200,6 +200,11 @@ class Sharing:
             if changed and name != "user":
                 table = table.with_columns(pl.col(name).replace(changed))
         return table.rename(self.words)
+
+    def _unquoted(self, found: str) -> str:
+        """Return what stands for an e-mail, with the quotation mark before it, if that is one."""
+        name = found.lstrip("'")
+        return self._shown(found) if name.startswith("@") else found[: len(found) - len(name)] + self._shown(name)
 
     def _shown(self, name: str) -> str:
         """Return what stands for a name in running text."""
