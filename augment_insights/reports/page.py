@@ -9,19 +9,19 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from augment_insights.charts import theme
 from augment_insights.errors import ReportError, TableError, did_you_mean
 from augment_insights.export import whole_file, whole_folder, write_table
 from augment_insights.reports import manifest as how_made
 from augment_insights.reports.content import NO_DATA, SAMPLE, Content, Figure, Headline, plain, value_text
 from augment_insights.reports.sharing import SUPPRESSED, Sharing
-from augment_insights.tables import CHECK_STATUS, RECONCILIATION, columns_of, require
+from augment_insights.tables import RECONCILIATION, columns_of, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import date
-
-    import polars as pl
 
     from augment_insights.periods import DayRange
 
@@ -291,9 +291,10 @@ class Page:
             When it is not such a table.
         """
         RECONCILIATION.check(checks)
-        found = dict(checks["status"].value_counts().rows())
-        counts = ", ".join(f"{found[status]:,} {status}" for status in CHECK_STATUS.categories if found.get(status))
-        return replace(self, _manifest={**self._manifest, _RECONCILIATION: counts or _NOT_CHECKED})
+        found = dict(checks["status"].cast(pl.String).value_counts().rows())
+        others = [f"{found[status]:,} {status}" for status in ("differs", "unknown") if found.get(status)]
+        counts = ", ".join([f"{found.get('agrees', 0):,} of {checks.height:,} checks agree", *others])
+        return replace(self, _manifest={**self._manifest, _RECONCILIATION: counts if checks.height else _NOT_CHECKED})
 
     def content(self) -> Content:
         """Return what the page says, for a format to lay out."""

@@ -357,7 +357,7 @@ def test_reconciliation_is_told_at_the_top_and_in_the_manifest(page: Page) -> No
         schema_overrides={"date": pl.Date, "status": pl.Enum(["agrees", "differs", "unknown"])},
     )
     html = page.reconciliation(checks).to_html()
-    assert "API against itself: 2 agrees, 1 differs" in html
+    assert "API against itself: 2 of 3 checks agree, 1 differs" in html
 
 
 def test_a_page_that_hides_keeps_its_charts_usable(teams: pl.DataFrame) -> None:
