@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from augment_insights.charts import theme
 from augment_insights.errors import ReportError
+from augment_insights.export import whole_file
 from augment_insights.reports.content import SAMPLE, Figure, table_rows, value_text
 
 if TYPE_CHECKING:
@@ -120,7 +123,21 @@ def _island(spec: Mapping[str, Any]) -> str:
 
 @cache
 def _bundle() -> str:
-    """Return the drawing library, built once in a process as it takes a second or two."""
+    """Return the drawing library: from the cache folder, as making it takes two seconds or more, or made and kept."""
+    from augment_insights.transport.settings import cache_root  # noqa: PLC0415 (for a page only)
+
+    kept = cache_root() / f"vega-{theme.VEGALITE_VERSION}-{version('vl-convert-python')}.js"
+    with suppress(OSError):
+        digest, _, bundle = kept.read_text("utf-8").partition("\n")
+        if digest == sha256(bundle.encode()).hexdigest():
+            return bundle
+    bundle = _make_bundle()
+    with suppress(OSError), whole_file(kept, private=True) as unfinished:
+        unfinished.write_text(f"{sha256(bundle.encode()).hexdigest()}\n{bundle}", "utf-8", newline="\n")
+    return bundle
+
+
+def _make_bundle() -> str:
     import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
 
     return vl_convert.javascript_bundle(vl_version=theme.VEGALITE_VERSION)  # type: ignore[call-arg]  # its stub is wrong

@@ -320,3 +320,15 @@ def test_a_browser_draws_every_chart_asks_nobody_and_complains_of_nothing(
     asking = path.read_text("utf-8").replace("<main>", '<main><img src="http://127.0.0.1:9/x.png">')
     path.write_text(asking, "utf-8")
     assert "127.0.0.1:9" in "".join(line for line in browse(path).stderr.splitlines() if "CONSOLE" in line)
+
+
+def test_the_drawing_library_is_kept_and_made_anew_where_it_was_changed(tmp_path: Path) -> None:
+    """A script that somebody put into the cache folder does not get into a report."""
+    from augment_insights.reports import web  # noqa: PLC0415 (a private seam: what is kept between runs)
+
+    made = web._bundle.__wrapped__()
+    (kept,) = (tmp_path / "cache").glob("vega-*.js")
+    assert web._bundle.__wrapped__() == made
+    digest = kept.read_text("utf-8").partition("\n")[0]
+    kept.write_text(f"{digest}\nalert(1)", "utf-8")
+    assert web._bundle.__wrapped__() == made
