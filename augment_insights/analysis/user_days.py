@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from augment_insights.analysis._population import Span
     from augment_insights.periods import Every
-    from augment_insights.tables import Frame, Table
+    from augment_insights.tables import Table
 
 _DAY_SPAN = 1 << 15
 """Days are numbers below this from the frame's first day on: 16 bits each, and two and a group in one integer."""
@@ -320,7 +320,7 @@ class OrderedDays:
             return rows.select(pl.lit(0, dtype=pl.UInt32).alias("group"), pl.all())
         return pl.select(group=pl.int_range(self.groups.height, dtype=pl.UInt32)).join(rows, how="cross")
 
-    def as_table(self, frame: Frame, table: Table, *, before: str) -> pl.DataFrame:
+    def as_table(self, frame: pl.DataFrame | pl.LazyFrame, table: Table, *, before: str) -> pl.DataFrame:
         """Return the columns of a table in order, the groups just before the first count, rows sorted."""
         names = list(table.columns)
         at = names.index(before)
@@ -358,47 +358,41 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
     needed = list(dict.fromkeys(["user", "user_type", end.meta.output_name(), *by]))
     chosen = select_users(source.activity.lazy().select(needed), user_type).filter(end <= pl.lit(last, dtype=pl.Date))
     rows = chosen.collect()
-    names = _rows_of_names(rows, by, mixed=user_type == "all")
+    day = (end.to_physical() - (0 if first is None else first.toordinal() - _EPOCH)).cast(pl.Int16)
+    names = _days_of_names(rows, day, by, mixed=user_type == "all")
     users, groups = _numbered_groups(_one_row_a_user(names, by), by)
-    day = end.to_physical() - (0 if first is None else first.toordinal() - _EPOCH)
-    days = _gaps(users, rows.select(day.cast(pl.Int16)).to_series())
-    begun = days["gap"].is_null()
-    facts = users.select(
-        "group",
-        "user_key",
-        first=days["day"].filter(begun),
-        last=days["day"].filter(begun.shift(-1, fill_value=True)),
-    )
-    return OrderedDays(source, by, groups, facts, days, last)
+    days = pl.col("__days").list
+    facts = users.select("group", "user_key", first=days.first(), last=days.last())
+    return OrderedDays(source, by, groups, facts, _gaps(users), last)
 
 
-def _rows_of_names(rows: pl.DataFrame, by: list[str], *, mixed: bool) -> pl.DataFrame:
-    """Return one row a spelling of a name in a group: ``user, user_type, __rows``, and ``__by_`` columns.
+def _days_of_names(rows: pl.DataFrame, day: pl.Expr, by: list[str], *, mixed: bool) -> pl.DataFrame:
+    """Return one row a spelling of a name in a group: ``user, user_type, __days`` in order, and ``__by_`` columns.
 
     Rows come together by a hash of the name, which is read once and never compared. Its 64 bits
     are the same for two of a hundred thousand names with a chance of 3e-10, and for two of a
-    million with 3e-8: a second look at every row would cost more than it could ever find. What is
-    kept of a row is its number, a fourth of the room that its name would take.
+    million with 3e-8: a second look at every row would cost more than it could ever find. A group
+    remembers its first row by number: to ask for the name itself would copy every name.
     """
     name = pl.col("user") if rows.schema["user"].is_integer() else pl.col("user").cast(pl.String)
     groups = list(dict.fromkeys([*by, "user_type"])) if mixed else by
+    is_in_order = rows[day.meta.root_names()[0]].is_sorted()
     found = (
         rows.lazy()
-        .with_row_index("__rows")
-        .with_columns(__hash=name.hash())
+        .with_row_index("__row")
+        .with_columns(__days=day, __hash=name.hash())
         .group_by("__hash", *groups)
-        .agg("__rows")
-        .select("__rows", __row=pl.col("__rows").list.first())
+        .agg(pl.col("__days") if is_in_order else pl.col("__days").sort(), pl.col("__row").first())
         .collect()
     )
     return rows.select(
         pl.col("user", "user_type").gather(found["__row"]),
         *(pl.col(column).gather(found["__row"]).alias(f"__by_{column}") for column in by),
-    ).with_columns(found["__rows"])
+    ).with_columns(found["__days"])
 
 
 def _one_row_a_user(names: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Bring the spellings of one user together: ``user_key``, ``__rows``, and ``__by_`` columns.
+    """Bring the spellings of one user together: ``user_key``, ``__days`` in order, and ``__by_`` columns.
 
     Grouped by ``user``, a user's group is named by the first of the spellings in the alphabet.
     """
@@ -407,8 +401,8 @@ def _one_row_a_user(names: pl.DataFrame, by: list[str]) -> pl.DataFrame:
     if "user" in by:
         keyed = keyed.with_columns(pl.col("__by_user").min().over("user_key"))
     if keyed.select("user_key", *groups).is_duplicated().any():
-        keyed = keyed.group_by("user_key", *groups).agg(pl.col("__rows").explode().sort())
-    return keyed.select("user_key", "__rows", *groups)
+        keyed = keyed.group_by("user_key", *groups).agg(pl.col("__days").explode().sort())
+    return keyed.select("user_key", "__days", *groups)
 
 
 def _numbered_groups(users: pl.DataFrame, by: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -421,21 +415,16 @@ def _numbered_groups(users: pl.DataFrame, by: list[str]) -> tuple[pl.DataFrame, 
     return numbered, groups.rename(dict(zip(columns, by, strict=True)))
 
 
-def _gaps(users: pl.DataFrame, day: pl.Series) -> pl.DataFrame:
-    """Return ``user, day, gap`` of all users, given the day of each row; a day that comes twice counts once."""
+def _gaps(users: pl.DataFrame) -> pl.DataFrame:
+    """Return ``user, day, gap`` of all users; a day that comes twice counts once."""
     user = pl.col("user")
-    gap = pl.when(user == user.shift()).then(pl.col("day").diff())
-    days = (
+    return (
         users.lazy()
-        .select("__rows")
+        .select("__days")
         .with_row_index("user")
-        .explode("__rows")
-        .select("user", day=pl.lit(day).gather("__rows"))
-        .with_columns(gap=gap)
+        .select("user", day="__days")
+        .explode("day")
+        .with_columns(gap=pl.when(user == user.shift()).then(pl.col("day").diff()))
+        .filter((pl.col("gap") != 0).fill_null(value=True))
         .collect()
     )
-    known = pl.col("gap")
-    if days.select((known < 0).any()).item():  # the table is not in the order of days
-        days = days.lazy().sort("user", "day").with_columns(gap=gap).collect()
-    is_twice = days.select((known == 0).any()).item()
-    return days.filter(known.is_null() | (known > 0)) if is_twice else days
