@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # With a token in AUGMENT_API_TOKEN the report is of the real organisation, without one of the sample.
 SOURCE := $(if $(AUGMENT_API_TOKEN),,--sample)
 
-.PHONY: report test lab check bench lock clean
+.PHONY: report test test-browser lab check bench lock clean
 
 report: $(VENV)/.installed
 	$(BIN)/augment-insights report overview $(SOURCE)
@@ -15,7 +15,11 @@ lab: $(VENV)/.installed
 	$(BIN)/augment-insights lab
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/browser
+
+# In a real JupyterLab, in Debian's Chromium; skipped where there is none.
+test-browser: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/browser
 
 check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
