@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -46,7 +48,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def main() -> None:
-    """Measure in turns, so that a busy moment meets both sides."""
+    """Measure all of it."""
     os.environ["AUGMENT_INSIGHTS_PROGRESS"] = "off"
     with tempfile.TemporaryDirectory() as folder:
         os.environ["AUGMENT_INSIGHTS_CACHE"] = f"{folder}/cache"
@@ -54,15 +56,29 @@ def main() -> None:
         empty.write_text(json.dumps(EMPTY), "utf-8")
         out = Path(folder, "out")
         reports.write("overview", output_dir=out)
-        runs: dict[str, list[float]] = {"empty": [], "overview": []}
-        for _ in range(ROUNDS):
-            runs["empty"].append(seconds(lambda: reports.write(empty, output_dir=out)))
-            runs["overview"].append(seconds(lambda: reports.write("overview", output_dir=out)))
-        middle = {name: statistics.median(times) for name, times in runs.items()}
-        ratio = middle["overview"] / middle["empty"]
-        print(f"empty run {middle['empty']:.2f} s, warm overview {middle['overview']:.2f} s: {ratio:.2f} times")
+        _compare(
+            "commands, from a cold process",
+            lambda: _command("papermill", str(empty), f"{folder}/empty-out.ipynb"),
+            lambda: _command("augment-insights", "report", "overview", "--sample", "--output-dir", str(out)),
+        )
+        _compare(
+            "in one process, all imported",
+            lambda: reports.write(empty, output_dir=out),
+            lambda: reports.write("overview", output_dir=out),
+        )
         _templates(out)
         _formats(Path(folder, "formats"))
+
+
+def _command(name: str, *arguments: str) -> None:
+    subprocess.run([Path(sys.executable).with_name(name), *arguments], check=True, capture_output=True)
+
+
+def _compare(what: str, empty: Callable[[], object], overview: Callable[[], object]) -> None:
+    """Measure in turns, so that a busy moment meets both sides."""
+    times = [(seconds(empty), seconds(overview)) for _ in range(ROUNDS)]
+    first, second = (statistics.median(side) for side in zip(*times, strict=True))
+    print(f"{what}: empty run {first:.2f} s, warm overview {second:.2f} s: {second / first:.2f} times")
 
 
 def _templates(out: Path) -> None:
