@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from augment_insights.fetch.stock import Stock
 
+
 @dataclass(frozen=True)
 class DailyCounts:
     """How many users were active on each day, as far as it is known.
