@@ -44,7 +44,7 @@ $(VENV)/.installed-dev: $(VENV)/bin/python pyproject.toml requirements.lock
 # Versions only: no hashes, and no host name of any index.
 lock: pyproject.toml
 	uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --upgrade --quiet \
-		--no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+		--no-header --no-annotate --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -575,9 +575,7 @@ def test_over_the_limit_is_429_and_says_how_long(serving: Mount, ask: Ask):
 
 
 def get(url: str) -> tuple[int, Any]:
-    request = urllib.request.Request(
-        url, headers={"Authorization": "Bearer t"}
-    )
+    request = urllib.request.Request(url, headers={"Authorization": "Bearer t"})
     with urllib.request.urlopen(request, timeout=10) as response:
         return response.status, json.load(response)
 
