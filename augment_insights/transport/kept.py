@@ -56,7 +56,7 @@ def look(
     walked = Walk(endpoint)
     answer = find(endpoint, sized)
     try:
-        while answer is not None and not _is_outdated(answer, walked):
+        while answer is not None and not walked.is_outdated(answer):
             cursor = walked.add(answer)
             if cursor is None:
                 return CachedPages(walked.pages, is_whole=True)
@@ -65,8 +65,3 @@ def look(
         return _NOTHING
     goes_on = walked.answers and same_snapshot(walked.answers[0].created_at, now)
     return CachedPages(walked.pages, is_whole=False) if goes_on else _NOTHING
-
-
-def _is_outdated(answer: Answer, walked: Walk) -> bool:
-    """Tell whether a page is left of an earlier walk: a fetch asks for it again."""
-    return bool(walked.answers) and answer.created_at < walked.answers[0].created_at

@@ -88,7 +88,7 @@ class Walk:
 
     def is_outdated(self, answer: Answer) -> bool:
         """Tell whether a page was kept from an earlier walk than the one that its first page began."""
-        return answer.created_at < self.answers[0].created_at
+        return bool(self.answers) and answer.created_at < self.answers[0].created_at
 
     @property
     def pages(self) -> list[Page]:

@@ -166,13 +166,6 @@ def test_without_counts_at_hand_each_day_is_asked_for() -> None:
     assert frame.height == 3
 
 
-def test_a_week_of_lists_is_fetched_without_counts() -> None:
-    """Seven days are seven requests: counts would cost more than they are sure to save."""
-    client = Client.serving(organisation(dict.fromkeys(range(7), 1)), today=TODAY)
-    fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=6), client=client)
-    assert client.requests_sent == 7
-
-
 def test_an_unpublished_day_is_asked_for_and_not_called_idle() -> None:
     """A day that is not out yet is no day without activity: its list is asked for, and the plan is an estimate."""
 
