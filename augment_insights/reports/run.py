@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from augment_insights import errors
 from augment_insights.charts import theme
@@ -25,6 +25,8 @@ from augment_insights.reports.sharing import Sharing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import date
+
+    from jupyter_client.manager import AsyncKernelManager
 
     from augment_insights.reports.template import Template
 
@@ -151,13 +153,14 @@ def carry_out(order: Order, folder: Path) -> Report:
     """Run what was ordered, and move what it leaves into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
-    with _staging(folder, order.label) as staging:
+    with _staging(folder, order.label) as staging, tempfile.TemporaryFile() as console:
         place = {"output_dir": staging.as_posix()} if "output_dir" in order.template.parameters else {}
         notebook = staging / f"{order.template.name}.ipynb"
         try:
-            _run(order.template, {**order.parameters, **place}, notebook)
+            _run(order.template, {**order.parameters, **place}, notebook, console=console)
         except Exception as error:
-            raise _failure(order, error, notebook, staging=staging, folder=folder) from error
+            words = _words(error, console)
+            raise _failure(order, error, words, notebook, staging=staging, folder=folder) from error
         return _publish(order, notebook, staging=staging, folder=folder)
 
 
@@ -185,8 +188,11 @@ def _staging(folder: Path, name: str) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)
 
 
-def _run(template: Template, parameters: Mapping[str, Any], notebook: Path) -> None:
-    """Run a template's notebook with its parameters, saving it cell by cell."""
+def _run(template: Template, parameters: Mapping[str, Any], notebook: Path, *, console: IO[bytes]) -> None:
+    """Run a template's notebook with its parameters, saving it cell by cell.
+
+    What a cell prints stands in the notebook; what the kernel's process says beside that goes to ``console``.
+    """
     with theme.without_iri_grammar():
         import nbformat  # noqa: PLC0415 (starts slowly, and only a run needs it)
         import papermill  # noqa: PLC0415 (starts slowly, and only a run needs it)
@@ -202,23 +208,38 @@ def _run(template: Template, parameters: Mapping[str, Any], notebook: Path) -> N
             progress_bar=False,
             start_timeout=_START_SECONDS,
             execution_timeout=_CELL_SECONDS,
-            extra_arguments=["--log-level=ERROR"],  # a kernel's warnings about its own sockets are not ours to print
+            kernel_manager_class=_kernels_heard_by(console),
         )
+
+
+def _kernels_heard_by(console: IO[bytes]) -> type[AsyncKernelManager]:
+    """Return a manager of kernels that write to a file where they would write to this process's terminal.
+
+    A kernel that is told to stop may still complain about sockets and interrupts, in a run that has gone well:
+    not for the eyes of whoever reads cron's mail. Of one that died, it may be the only word on why.
+    """
+    from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415 (starts slowly, and only a run needs it)
+
+    class KernelsHeard(AsyncKernelManager):
+        def start_kernel(self, *arguments: Any, **options: Any) -> Any:
+            return super().start_kernel(*arguments, **options, stdout=console, stderr=console)
+
+    return KernelsHeard
 
 
 @contextmanager
 def _silent(name: str) -> Iterator[None]:
-    """Keep a logger's warnings to itself: papermill knows no ``str | None``, and calls such parameters unknown."""
+    """Keep a logger's words to itself: what fails is raised, and warned of are sound parameters (``str | None``)."""
     logger = logging.getLogger(name)
     before = logger.level
-    logger.setLevel(logging.ERROR)
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
         logger.setLevel(before)
 
 
-def _failure(order: Order, error: Exception, notebook: Path, *, staging: Path, folder: Path) -> ReportError:
+def _failure(order: Order, error: Exception, words: str, notebook: Path, *, staging: Path, folder: Path) -> ReportError:
     """Keep the notebook as far as it got, and say which cell failed and with what words."""
     saved_to = folder / f"{order.label}.failed.ipynb"
     if notebook.is_file():
@@ -227,16 +248,22 @@ def _failure(order: Order, error: Exception, notebook: Path, *, staging: Path, f
     kept = f" The notebook as far as it got: {saved_to}." if saved_to.is_file() else ""
     cell = getattr(error, "exec_count", None)
     where = f"in cell {cell}" if cell is not None else "before its end"
-    message = f"The report {order.label!r} stopped {where}: {_words(error).removesuffix('.')}.{kept}"
+    message = f"The report {order.label!r} stopped {where}: {words.removesuffix('.')}.{kept}"
     return ReportError(message, template=order.template.name, cell=cell, saved_to=saved_to if kept else None)
 
 
-def _words(error: Exception) -> str:
-    """Return the words of the error that stopped a run: just the sentence, if it is one of ours."""
+def _words(error: Exception, console: IO[bytes]) -> str:
+    """Return the words of the error that stopped a run: just the sentence, if it is one of ours.
+
+    Where no cell has failed but the kernel itself, its own last line is added.
+    """
     kind, words = getattr(error, "ename", None), getattr(error, "evalue", None)
     if kind is None:
         first_line = str(error).strip().split("\n", 1)[0]
-        return f"{type(error).__name__}: {first_line}"
+        console.seek(0)
+        lines = console.read().decode("utf-8", "replace").strip().splitlines()
+        last_words = f" The kernel's last words: {lines[-1]}" if lines else ""
+        return f"{type(error).__name__}: {first_line}{last_words}"
     ours = getattr(errors, kind, None)
     is_ours = isinstance(ours, type) and issubclass(ours, errors.InsightsError)
     return str(words) if is_ours else f"{kind}: {words}"

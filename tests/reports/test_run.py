@@ -158,6 +158,27 @@ def test_an_error_of_ours_in_a_cell_is_told_in_its_own_sentence(make_notebook: M
     assert "ConfigurationError" not in message
 
 
+def test_a_kernel_that_complains_at_its_end_is_not_heard(
+    make_notebook: MakeNotebook, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What the process itself writes while it stops, past the notebook, is not for whoever reads cron's mail."""
+    complain = "import atexit, os; atexit.register(os.system, 'echo socket is gone; echo on non-socket >&2')"
+    reports.write(make_notebook(PARAMETERS, complain), output_dir=tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_kernel_that_dies_is_told_with_its_last_words(
+    make_notebook: MakeNotebook, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No cell has an error then: only the process can have said why."""
+    die = "import os, sys; os.write(sys.__stderr__.fileno(), b'one\\nout of memory\\n'); os._exit(3)"
+    with pytest.raises(ReportError, match="stopped before its end: DeadKernelError: Kernel died") as caught:
+        reports.write(make_notebook(PARAMETERS, die), output_dir=tmp_path)
+    assert "The kernel's last words: out of memory. The notebook as far as it got: " in str(caught.value)
+    assert caught.value.cell is None
+    assert capfd.readouterr() == ("", "")
+
+
 def test_a_run_that_is_interrupted_leaves_nothing(make_notebook: MakeNotebook, tmp_path: Path) -> None:
     """Ctrl-C in the middle of a cell: no report, no hidden folder, no kernel left."""
     mark = tmp_path / "kernel"
