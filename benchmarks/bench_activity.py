@@ -6,16 +6,19 @@ DuckDB on its own native table, pandas on its own frame; what loading costs is i
 pair is asked in turn, the answers are compared, and the figures are ratios in one run: of the
 medians, of the best rounds, and of the processor time of the best rounds, which other work on the
 machine disturbs least. DuckDB and pandas compare names as they are; ours in lower case, and that is
-part of its cost. The row-by-row peer is a plain loop over each user's days that writes a row a day,
-as the package retentioneering does (to_daily_states: until 30 days after the last). The package is
-not installed here; 5.2.4, telemetry off, took 20 s on the same 1.1 million rows.
+part of its cost. The row-by-row peer of the lifecycle is retentioneering's ``to_daily_states``, a row
+for each user and day until 30 days after the last; it is timed where that package is installed
+(``pip install retentioneering``; the benchmark turns its telemetry off). A plain Python loop that
+writes the same rows is timed in any case.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 from collections import Counter
 from datetime import date
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -172,6 +175,30 @@ class Times(NamedTuple):
     processor: float
 
 
+def daily_states_of_retentioneering(frame: pl.DataFrame) -> Callable[[], pd.DataFrame] | None:
+    """Return the peer's own way to a row for each user and day with the user's state; None where it is missing."""
+    if find_spec("retentioneering") is None:
+        return None
+    os.environ["RETENTIONEERING_NO_TRACK"] = "1"
+    from retentioneering.eventstream.eventstream import Eventstream  # noqa: PLC0415 (a peer that need not be there)
+
+    events = pd.DataFrame(
+        {"user_id": frame["user"].to_list(), "event": "active", "timestamp": frame["date"].to_numpy()}
+    )
+    stream = Eventstream(events)
+    return lambda: stream.to_daily_states(max_dormant_days=30).to_dataframe()
+
+
+def check_daily_states(activity: pl.DataFrame, states: pd.DataFrame) -> None:
+    """Compare who is new and who is active with the peer's rows; its other states split these by other gaps."""
+    active = states[states["event"].isin(["new", "current", "reactivated", "resurrected"])]
+    days = pd.to_datetime(active["timestamp"]).dt.date
+    theirs_active, theirs_new = Counter(days), Counter(days[active["event"] == "new"])
+    for row in analysis.lifecycle(activity, every="1d").iter_rows(named=True):
+        day = row["period_start"]
+        assert (row["active_users"], row["new_users"]) == (theirs_active[day], theirs_new[day]), row
+
+
 def in_turn(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, Times]:
     """Time each way in turn after one round to warm up.
 
@@ -268,6 +295,21 @@ def compare_engines(engines: Engines, *, slow: bool) -> None:
             "row by row, until the end of the data": lambda: states_row_by_row(activity, silent_days=DAYS),
         }
         show("daily lifecycle", in_turn(ways, SLOW_ROUNDS), "ours")
+        compare_with_retentioneering(activity)
+
+
+def compare_with_retentioneering(activity: pl.DataFrame) -> None:
+    """Time the lifecycle against the package that writes a row a user and day."""
+    states = daily_states_of_retentioneering(activity)
+    if states is None:
+        print("  daily lifecycle beside retentioneering: not installed, not timed")
+        return
+    check_daily_states(activity, states())
+    ways: dict[str, Callable[[], Any]] = {
+        "ours": lambda: analysis.lifecycle(activity, every="1d"),
+        "retentioneering, to_daily_states": states,
+    }
+    show("daily lifecycle", in_turn(ways, SLOW_ROUNDS), "ours")
 
 
 def compare_together(activity: pl.DataFrame) -> None:

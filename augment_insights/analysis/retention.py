@@ -278,28 +278,26 @@ def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | 
     return pl.concat(counts).group_by("group", "cohort", "label").agg(pl.col("users").sum())
 
 
-def _cells(order: OrderedDays, shown: pl.DataFrame, pairs: pl.DataFrame, *, unbounded: bool) -> pl.LazyFrame:
+def _cells(order: OrderedDays, shown: pl.DataFrame, pairs: pl.DataFrame, *, unbounded: bool) -> pl.DataFrame:
     """Lay the counts out, one row a group, cohort and period until the end of the data."""
     since = shown.select(
         pl.col("label").alias("cohort_label"),
         pl.col("period_start").alias("cohort"),
         label=pl.int_ranges("label", shown.height, dtype=pl.Int32),
     ).explode("label")
-    cells = (
-        order.grid(since)
-        .lazy()
-        .join(
-            pairs.lazy().rename({"cohort": "cohort_label"}),
-            on=["group", "cohort_label", "label"],
-            how="left",
-            maintain_order="left",
-        )
-        .with_columns(is_complete=pl.lit(shown["is_complete"]).gather("label"))
+    cells = order.grid(since).join(
+        pairs.rename({"cohort": "cohort_label"}),
+        on=["group", "cohort_label", "label"],
+        how="left",
+        maintain_order="left",
     )
     one_cohort = ["group", "cohort_label"]
     users = pl.col("users").fill_null(0)
-    retained = users.cum_sum(reverse=True).over(one_cohort) if unbounded else users
-    counted = cells.with_columns(period=pl.col("label") - pl.col("cohort_label"), retained_users=retained).with_columns(
+    counted = cells.with_columns(
+        period=pl.col("label") - pl.col("cohort_label"),
+        is_complete=pl.lit(shown["is_complete"]).gather("label"),
+        retained_users=users.cum_sum(reverse=True).over(one_cohort) if unbounded else users,
+    ).with_columns(
         cohort_users=pl.col("retained_users").first().over(one_cohort),
         retained_users=pl.when("is_complete").then("retained_users"),
     )
