@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from augment_insights.charts import caption, marks
-from augment_insights.charts.theme import ACCENT, HEIGHT, LIGHT, WIDTH, load_altair
+from augment_insights.charts.theme import ACCENT, HEIGHT, WIDTH, load_altair
 
 if TYPE_CHECKING:
     from datetime import date
@@ -26,7 +26,6 @@ _COLUMNS = (
 )
 _STEPS = ("acceptance_from", "acceptance_to", "users")
 _HEADING = "acceptance rate of inline completions"
-_ROW_HEIGHT = 24
 _MAX_GROUPS = 40
 
 
@@ -92,12 +91,13 @@ def acceptance_rate(
     """
     frame = caption.keep(table, _COLUMNS, name="acceptance_rate")
     over_time = "period_start" in frame.columns
+    by = "" if over_time else caption.by_words(frame, _COLUMNS)
     frame = caption.with_group(frame, ("period_start", *_COLUMNS))
     most = caption.MAX_LINES if over_time else _MAX_GROUPS
     frame, note = caption.largest_groups(frame, size="suggested_count", most=most)
     intervals = "95% intervals" if frame["acceptance_rate_low"].count() else ""
     period = caption.infer_every(frame["period_start"], every) if over_time else None
-    heading = f"{caption.ADJECTIVE.get(period or '', '')} {_HEADING}".strip().capitalize()
+    heading = f"{caption.ADJECTIVE.get(period or '', '')} {_HEADING}{by}".strip().capitalize()
     line = caption.subtitle(
         population=population,
         data_to=caption.as_day(as_of),
@@ -214,15 +214,12 @@ def _steps(frame: pl.DataFrame) -> alt.LayerChart:
 
 def _counts() -> list[alt.Tooltip]:
     """Return the numbers behind a rate, which never travels without them."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
     return [
-        alt.Tooltip("acceptance_rate:Q", title="Acceptance rate", format=".1%"),
-        alt.Tooltip("accepted_count:Q", title="Accepted", format=",d"),
-        alt.Tooltip("suggested_count:Q", title="Suggested", format=",d"),
-        alt.Tooltip("acceptance_rate_low:Q", title="Interval from", format=".1%"),
-        alt.Tooltip("acceptance_rate_high:Q", title="Interval to", format=".1%"),
-        alt.Tooltip("users:Q", title="Users", format=",d"),
+        marks.percent("acceptance_rate", "Acceptance rate"),
+        marks.count("accepted_count", "Accepted"),
+        marks.count("suggested_count", "Suggested"),
+        *marks.interval("acceptance_rate"),
+        marks.count("users", "Users"),
     ]
 
 
@@ -251,57 +248,36 @@ def _lines(drawn: pl.DataFrame, *, every: Every | None) -> alt.LayerChart:
 
     color = caption.group_color(drawn)
     tooltip = [
-        alt.Tooltip("period_start:T", title="From", format="%-d %b %Y"),
+        marks.day("period_start", "From"),
         *_counts(),
-        alt.Tooltip("state:N", title=caption.NOUN.get(every or "", "period").capitalize()),
-        *([alt.Tooltip("group:N", title="Group")] if color else []),
+        marks.words("state", caption.NOUN.get(every or "", "period").capitalize()),
+        *([marks.words("group", "Group")] if color else []),
     ]
     base = alt.Chart(drawn if color else drawn.drop("group")).encode(
         x=caption.time_axis(drawn["period_start"], every), **color
     )
-
-    def y(column: str) -> alt.Y:
-        scale = alt.Scale(domainMin=0, nice=True)
-        return alt.Y(f"{column}:Q", title="Accepted of suggested", scale=scale, axis=alt.Axis(format="%"))
-
-    # A band needs two points to be seen; a single period gets a whisker.
-    single = drawn["period_start"].n_unique() == 1
-    interval = base.mark_rule(color=ACCENT, strokeWidth=2) if single else base.mark_area(color=ACCENT, opacity=0.18)
-    return alt.LayerChart(
-        layer=[
-            interval.encode(y=y("acceptance_rate_low"), y2="acceptance_rate_high:Q"),
-            base.mark_line(color=ACCENT, strokeWidth=2.5).encode(y=y("solid")),
-            base.mark_line(color=ACCENT, strokeWidth=2, strokeDash=[5, 4]).encode(y=y("dashed")),
-            base.mark_point(color=ACCENT, filled=True, opacity=1, size=55).encode(y=y("solid"), tooltip=tooltip),
-            base.mark_point(color=ACCENT, fill=LIGHT.surface, opacity=1, size=60, strokeWidth=2).encode(
-                y=y("open"), tooltip=tooltip
-            ),
-        ]
+    layers = marks.lines(
+        base,
+        marks.share_axis("Accepted of suggested"),
+        value="acceptance_rate",
+        tooltip=tooltip,
+        band="acceptance_rate",
+        points=drawn["period_start"].n_unique(),
     )
+    return alt.LayerChart(layer=layers)
 
 
 def _by_group(frame: pl.DataFrame) -> alt.LayerChart:
     load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
     drawn = (
         frame.with_columns(pl.col("group").fill_null("all"))
         .sort("acceptance_rate", "group", descending=[True, False], nulls_last=True)
         .select("group", *_COLUMNS)
     )
-    names = drawn["group"].to_list()
-    rate = alt.Axis(format="%", title="Accepted of suggested", grid=True)
-    base = alt.Chart(drawn).encode(
-        y=alt.Y("group:N", sort=names, title=None), tooltip=[alt.Tooltip("group:N", title="Group"), *_counts()]
+    return marks.whiskers(
+        drawn,
+        row="group",
+        rate="acceptance_rate",
+        title="Accepted of suggested",
+        tooltip=[marks.words("group", "Group"), *_counts()],
     )
-    scale = alt.Scale(domainMin=0, nice=True)
-    return alt.LayerChart(
-        layer=[
-            base.mark_rule(color=ACCENT, strokeWidth=2, opacity=0.55).encode(
-                x=alt.X("acceptance_rate_low:Q", axis=rate, scale=scale), x2="acceptance_rate_high:Q"
-            ),
-            base.mark_point(color=ACCENT, filled=True, opacity=1, size=90).encode(
-                x=alt.X("acceptance_rate:Q", axis=rate, scale=scale)
-            ),
-        ]
-    ).properties(height=_ROW_HEIGHT * len(names))

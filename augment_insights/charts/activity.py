@@ -321,7 +321,11 @@ def _color(drawn: pl.DataFrame) -> dict[str, Any]:
     names = drawn["window"].unique(maintain_order=True).to_list()
     if len(names) == 1:
         return {}
-    return {"color": marks.series_color(names, column="window", title="Window")}
+    color = marks.series_color(names, column="window", title="Window")
+    # Its points are seen under the pointer only: the legend shows the lines.
+    return {
+        "color": color.legend(orient="top", titleOrient="left", offset=10, symbolType="stroke", symbolStrokeWidth=3)
+    }
 
 
 def _window_lines(drawn: pl.DataFrame, *, value: str, color: dict[str, Any]) -> alt.LayerChart:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from augment_insights.charts import caption, marks
-from augment_insights.charts.theme import ACCENT, HEIGHT, LIGHT, WIDTH, load_altair
+from augment_insights.charts.theme import HEIGHT, WIDTH, load_altair
 from augment_insights.periods import check_every
 
 if TYPE_CHECKING:
@@ -119,24 +119,17 @@ def _lines(drawn: pl.DataFrame, *, every: Every | None) -> alt.LayerChart:
         alt.Tooltip("state:N", title=caption.NOUN.get(every or "", "period").capitalize()),
         *([alt.Tooltip("group:N", title="Group")] if color else []),
     ]
-    data = drawn if color else drawn.drop("group")
-    scale = alt.Scale(domainMin=0, nice=True)
-    axis = marks.whole_axis()
-    base = alt.Chart(data).encode(x=caption.time_axis(drawn["period_start"], every), **color)
-
-    def y(column: str) -> alt.Y:
-        return alt.Y(f"{column}:Q", title="Active users", scale=scale, axis=axis)
-
-    return alt.LayerChart(
-        layer=[
-            base.mark_line(color=ACCENT, strokeWidth=2.5).encode(y=y("solid")),
-            base.mark_line(color=ACCENT, strokeWidth=2, strokeDash=[5, 4]).encode(y=y("dashed")),
-            base.mark_point(color=ACCENT, filled=True, opacity=1, size=55).encode(y=y("solid"), tooltip=tooltip),
-            base.mark_point(color=ACCENT, fill=LIGHT.surface, opacity=1, size=60, strokeWidth=2).encode(
-                y=y("open"), tooltip=tooltip
-            ),
-        ]
+    base = alt.Chart(drawn if color else drawn.drop("group")).encode(
+        x=caption.time_axis(drawn["period_start"], every), **color
     )
+    layers = marks.lines(
+        base,
+        marks.count_axis("Active users"),
+        value="active_users",
+        tooltip=tooltip,
+        points=drawn["period_start"].n_unique(),
+    )
+    return alt.LayerChart(layer=layers)
 
 
 def _describe(drawn: pl.DataFrame, *, heading: str, line: str) -> str:

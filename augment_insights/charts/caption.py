@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from augment_insights.charts import marks
 from augment_insights.charts.theme import CATEGORIES, HEIGHT, load_altair
 from augment_insights.errors import TableError
 from augment_insights.periods import Every, calendar_period, check_every, parse_day
@@ -32,6 +33,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _TICKS = 9
 _HALF_PERCENT = 0.005
 _WEEK = 7
+_MOST_DAYS = 3 * _WEEK
 
 
 def day_text(day: date) -> str:
@@ -112,12 +114,28 @@ def with_group(frame: pl.DataFrame, known: Sequence[str]) -> pl.DataFrame:
 
     A table's own columns are known; text columns beside them are what it was grouped by.
     """
-    text = (pl.String, pl.Categorical, pl.Enum)
-    by = [name for name, dtype in frame.schema.items() if name not in known and isinstance(dtype, text)]
+    by = _grouped_by(frame, known)
     if not by:
         return frame.with_columns(pl.lit(None, dtype=pl.String).alias("group"))
     words = [pl.col(name).cast(pl.String).fill_null("(none)") for name in by]
     return frame.with_columns(pl.concat_str(words, separator=" · ").alias("group"))
+
+
+def by_words(frame: pl.DataFrame, known: Sequence[str]) -> str:
+    """Return what a table was grouped by, as the end of a title.
+
+    Examples
+    --------
+    >>> by_words(pl.DataFrame({"team": ["Payments"], "user_type": ["person"], "users": [3]}), ("users",))
+    ' by team and user type'
+    """
+    by = " and ".join(name.replace("_", " ") for name in _grouped_by(frame, known))
+    return f" by {by}" if by else ""
+
+
+def _grouped_by(frame: pl.DataFrame, known: Sequence[str]) -> list[str]:
+    text = (pl.String, pl.Categorical, pl.Enum)
+    return [name for name, dtype in frame.schema.items() if name not in known and isinstance(dtype, text)]
 
 
 def distinct(column: str) -> pl.Expr:
@@ -216,7 +234,10 @@ def time_axis(starts: pl.Series, every: Every | None, *, time: str = "period_sta
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
     days = starts.drop_nulls().unique().sort()
-    ticks = days.gather_every(-(-days.len() // _TICKS)).to_list()
+    # Days of a month or more are read by their weeks: a tick stands on a Monday, as a week's point does.
+    by_week = every == "1d" and days.len() > _MOST_DAYS
+    named = days.filter(days.dt.weekday() == 1) if by_week else days
+    ticks = named.gather_every(-(-named.len() // _TICKS)).to_list()
     year = days.dt.year().n_unique() > 1 or every in ("1mo", "1q")
     form = "%b %Y" if every in ("1mo", "1q") else ("%-d %b %Y" if year else "%-d %b")
     # Dates travel without a zone and are read back in the reader's: they stay the same day everywhere.
@@ -228,13 +249,9 @@ def time_axis(starts: pl.Series, every: Every | None, *, time: str = "period_sta
 
 def group_color(frame: pl.DataFrame) -> dict[str, Any]:
     """Return the colour encoding of groups, or none for a table without them."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
     if frame["group"].null_count() == frame.height:
         return {}
-    names = frame["group"].unique().sort().to_list()
-    scale = alt.Scale(domain=names, range=list(CATEGORIES[: len(names)]))
-    return {"color": alt.Color("group:N", title=None, scale=scale)}
+    return {"color": marks.series_color(frame["group"].unique().sort().to_list(), column="group")}
 
 
 def no_data(heading: str, line: str, *, width: int) -> alt.LayerChart:

@@ -43,7 +43,6 @@ _TRANSITIONS = ("from_mode", "to_mode", "users", "share")
 _ROW_HEIGHT = 28
 _CELL = 44
 _WIDEST_CELL = 110
-_DARK_BELOW = 0.45
 _MAX_PIECES = 2000
 _MOST_MODES = len(_MODES) - 1
 """Chat has no lines and completions no messages."""
@@ -464,7 +463,6 @@ def _transition_map(drawn: pl.DataFrame) -> alt.LayerChart:
         scale=alt.Scale(domain=[0, 1], scheme="cividis"),
         legend=alt.Legend(format="%", gradientLength=120),
     )
-    ink = alt.when(alt.datum.share < _DARK_BELOW).then(alt.value("white")).otherwise(alt.value("#111111"))
     known = "isValid(datum.share)"
     share = "(datum.share > 0 && datum.share < 0.005 ? '<1%' : format(datum.share, '.0%'))"
     number = f"{share} + ' · ' + format(datum.users, ',d')"
@@ -475,6 +473,6 @@ def _transition_map(drawn: pl.DataFrame) -> alt.LayerChart:
             base.mark_text(fontSize=12)
             .transform_filter(known)
             .transform_calculate(number=number)
-            .encode(text="number:N", color=ink),
+            .encode(text="number:N", color=marks.ramp_ink("share")),
         ]
     )

@@ -297,7 +297,7 @@ def _two_panels(ranked: pl.DataFrame, *, width: int) -> alt.FacetChart:
     chart = alt.LayerChart(
         layer=[
             base.mark_bar(color=ACCENT, cornerRadiusEnd=2).encode(
-                x=alt.X("value:Q", title="From 0 to 1", scale=scale, axis=alt.Axis(grid=True, tickCount=5))
+                x=alt.X("value:Q", title="From 0 to 1", scale=scale, axis=alt.Axis(grid=True, tickCount=5, format="~g"))
             ),
             base.mark_text(align="left", dx=6)
             .transform_filter(known)

@@ -26,6 +26,7 @@ _COLUMNS = (
     "is_complete",
 )
 _STATES = {
+    "earlier_users": ("Seen before, when is not known", "#8b949e"),
     "returning_users": ("Returning", "#0072B2"),
     "resurrected_users": ("Resurrected", "#56B4E9"),
     "new_users": ("New", "#009E73"),
@@ -34,6 +35,7 @@ _STATES = {
 """What a bar is made of, from the axis upwards; dormant users hang below it."""
 
 _MAX_PIECES = 1500
+_PIECES_OF_A_BAR = 4
 
 
 def lifecycle(
@@ -51,7 +53,8 @@ def lifecycle(
     were active in the period before and are not now. Growth is what new and resurrected
     users add over what dormant ones take away. A period that is not over is veiled: its dormant
     users may still come. A table by groups has a panel a group, at most eight: the largest, and
-    the subtitle says so. A count that is not known (null) is not drawn.
+    the subtitle says so. A count that is not known (null) is not drawn; where neither returning nor
+    resurrected users are known, those who were seen before are one grey piece.
 
     Parameters
     ----------
@@ -102,7 +105,7 @@ def lifecycle(
     frame, fewer = caption.largest_groups(frame, size="active_users", most=marks.MAX_PANELS)
     period = caption.infer_every(frame["period_start"], every)
     groups = max(1, frame["group"].n_unique())
-    frame, cut = caption.latest(frame, most=_MAX_PIECES // (groups * len(_STATES)))
+    frame, cut = caption.latest(frame, most=_MAX_PIECES // (groups * _PIECES_OF_A_BAR))
     heading = f"{caption.ADJECTIVE.get(period or '', '')} user lifecycle".strip().capitalize()
     line = caption.subtitle(
         population=population,
@@ -137,8 +140,12 @@ def _bars(frame: pl.DataFrame, *, every: Every | None, grouped: bool) -> pl.Data
     changed between the versions that front ends bring along.
     """
     state = pl.col("state")
+    # Of the first period it may be known who is new, and not when the others were there before.
+    seen_before = pl.col("active_users") - pl.col("new_users").fill_null(0)
+    untold = pl.col("returning_users").is_null() & pl.col("resurrected_users").is_null() & (seen_before > 0)
+    known = frame.with_columns(pl.when(untold).then(seen_before).alias("earlier_users"))
     ends = caption.period_ends(frame["period_start"], every)
-    long = frame.unpivot(
+    long = known.unpivot(
         list(_STATES),
         index=["group", "period_start", "active_users", "is_complete"],
         variable_name="state",
@@ -169,7 +176,8 @@ def _stacked(drawn: pl.DataFrame, *, every: Every | None, grouped: bool) -> alt.
     load_altair()
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
-    labels, colors = zip(*_STATES.values(), strict=True)
+    present = set(drawn["state"])
+    labels, colors = zip(*(named for named in _STATES.values() if named[0] in present), strict=True)
     tooltip = [
         marks.day("period_start", "From"),
         marks.words("state", "Users"),
@@ -207,5 +215,6 @@ def _describe(frame: pl.DataFrame, *, heading: str, line: str, grouped: bool) ->
     parts = [
         f"{last[column] if last[column] is not None else 'an unknown number of'} {label.lower()}"
         for column, (label, _) in _STATES.items()
+        if column in last
     ]
     return f"{told}; in the last complete one, of {caption.day_text(last['period_start'])}: {', '.join(parts)} users."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, load_altair
+from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, WIDTH, load_altair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +28,14 @@ _PANEL_HEIGHT = 150
 _MAX_DOTS = 60
 """A line with more points than this shows them only under the pointer."""
 
+_LETTER = 7
+_LEGEND_LABEL = 260
+_LEGEND_GAP = 32
+"""What a letter of a legend takes in pixels, the most that a label may take, and what stands between two."""
+
+_TICKS = 8
+_DARK_BELOW = 0.465
+"""Where cividis, from dark to light, is as far from white as from black."""
 _ROW_HEIGHT = 24
 _THICK, _THIN = 2.5, 1.8
 
@@ -106,8 +114,18 @@ def series_color(
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
     scale = alt.Scale(domain=list(names), range=list(colors[: len(names)]))
-    legend = alt.Legend(orient="top", title=title, titleOrient="left", offset=10)
+    longest = min(_LEGEND_LABEL, max((len(name) for name in names), default=0) * _LETTER)
+    # Long names stand in rows under one another: side by side they would push the plot together.
+    columns = min(len(names), max(1, WIDTH // (longest + _LEGEND_GAP)))
+    legend = alt.Legend(orient="top", title=title, titleOrient="left", offset=10, columns=columns)
     return alt.Color(f"{column}:N", title=title, scale=scale, legend=legend, sort=list(names))
+
+
+def ramp_ink(share: str) -> Any:
+    """Return the colour of a number that stands on the ramp's colour of a share: 4.5 to 1 or more on all of it."""
+    import altair as alt  # noqa: PLC0415 (see load_altair)
+
+    return alt.when(alt.datum[share] < _DARK_BELOW).then(alt.value("#ffffff")).otherwise(alt.value("#000000"))
 
 
 def veil(state: str) -> dict[str, Any]:
@@ -139,20 +157,20 @@ def lines(
             base.mark_rule(color=ACCENT, strokeWidth=2) if points == 1 else base.mark_area(color=ACCENT, opacity=BAND)
         )
         layers.append(shade.encode(y=y(f"{band}_low"), y2=f"{band}_high:Q"))
-    layers += [
-        base.mark_line(color=ACCENT, strokeWidth=thick, strokeJoin="round").encode(y=y("solid")),
-        base.mark_line(color=ACCENT, strokeWidth=2, strokeDash=[5, 4], strokeJoin="round").encode(y=y("dashed")),
-    ]
+    layers.append(base.mark_line(color=ACCENT, strokeWidth=thick, strokeJoin="round").encode(y=y("solid")))
+    # A layer without a single point to draw makes Vega complain, so it is left out.
+    has_open = base.data["open"].count() > 0
+    if has_open:
+        dashed = base.mark_line(color=ACCENT, strokeWidth=2, strokeDash=[5, 4], strokeJoin="round")
+        layers.append(dashed.encode(y=y("dashed")))
     tips = list(tooltip)
     if points > _MAX_DOTS:
         return [*layers, base.mark_point(opacity=0, size=90, aria=False).encode(y=y(value), tooltip=tips)]
-    return [
-        *layers,
-        base.mark_point(color=ACCENT, filled=True, opacity=1, size=55).encode(y=y("solid"), tooltip=tips),
-        base.mark_point(color=ACCENT, fill=LIGHT.surface, opacity=1, size=60, strokeWidth=2).encode(
-            y=y("open"), tooltip=tips
-        ),
-    ]
+    layers.append(base.mark_point(color=ACCENT, filled=True, opacity=1, size=55).encode(y=y("solid"), tooltip=tips))
+    if has_open:
+        hollow = base.mark_point(color=ACCENT, fill=LIGHT.surface, opacity=1, size=60, strokeWidth=2)
+        layers.append(hollow.encode(y=y("open"), tooltip=tips))
+    return layers
 
 
 def steps(
@@ -196,7 +214,7 @@ def whiskers(
     apart: dict[str, Any] = {"yOffset": alt.YOffset("group:N")} if color else {}
     rows = alt.Y(f"{row}:N", sort=names, title=None, axis=alt.Axis(grid=dots > 1, tickBand="extent"))
     base = alt.Chart(drawn).encode(y=rows, tooltip=list(tooltip), **(color or {}), **apart)
-    axis = alt.Axis(format="%", title=title, grid=True)
+    axis = alt.Axis(format="%", title=title, grid=True, tickCount=_TICKS)
     scale = alt.Scale(domainMin=0, nice=True)
     return alt.LayerChart(
         layer=[

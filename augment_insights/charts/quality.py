@@ -83,10 +83,14 @@ def data_quality(
     )
     if frame.is_empty():
         return caption.no_data(heading, line, width=width)
-    counts = pl.format("{} of {}", "affected_count", "checked_count")
-    told = pl.when(pl.col("checked_count") > 0).then(counts).otherwise(pl.lit("nothing to check"))
+    pairs = frame.select("affected_count", "checked_count").iter_rows()
+    told = [f"{affected:,} of {checked:,}" if checked else "nothing to check" for affected, checked in pairs]  # few
     named = ", ".join(found["check"].head(5))
-    return _bars(frame.with_columns(told=told, affected_share=pl.col("affected_share").fill_null(0))).properties(
+    return _bars(
+        frame.with_columns(
+            pl.Series("told", told, dtype=pl.String), affected_share=pl.col("affected_share").fill_null(0)
+        )
+    ).properties(
         title=caption.title(heading, line),
         width=width,
         height=_ROW_HEIGHT * frame.height,
@@ -105,7 +109,7 @@ def _bars(drawn: pl.DataFrame) -> alt.LayerChart:
             "affected_share:Q",
             title="Share of what was looked at",
             scale=alt.Scale(domain=[0, end], nice=False),
-            axis=alt.Axis(format="%"),
+            axis=alt.Axis(format=".0%", tickCount=5),
         ),
         tooltip=[
             marks.words("check", "Check"),

@@ -166,8 +166,9 @@ def _bars(drawn: pl.DataFrame, *, names: list[str], width: int) -> alt.LayerChar
     named = [marks.words("check", "Check"), marks.words("status", "Status")]
     dated = "isValid(datum.date)"
     whole = base.transform_filter(f"!{dated}").mark_square(size=110, opacity=1)
-    layers = [whole.encode(x=alt.value(width + _BESIDE), tooltip=[*named, *residual])]
+    layers = []
     if drawn["date"].null_count():
+        layers.append(whole.encode(x=alt.value(width + _BESIDE), tooltip=[*named, *residual]))
         above = alt.Chart(drawn).transform_aggregate(checks="count()").mark_text(baseline="bottom", text="Range")
         layers.append(above.encode(x=alt.value(width + _BESIDE), y=alt.value(-4)))
     if drawn["date"].null_count() == drawn.height:
@@ -183,7 +184,10 @@ def _bars(drawn: pl.DataFrame, *, names: list[str], width: int) -> alt.LayerChar
     loud = timed.transform_filter("datum.status == 'differs'").mark_bar(
         height=alt.RelativeBandSize(_THICK), aria=few, stroke=_STATUS["differs"], strokeWidth=2
     )
-    return alt.LayerChart(layer=[quiet, loud, *layers])
+    # A layer without a single bar to draw makes Vega complain, so it is left out.
+    differing = drawn.drop_nulls("date")["status"] == "differs"
+    bars = [*([] if differing.all() else [quiet]), *([loud] if differing.any() else [])]
+    return alt.LayerChart(layer=[*bars, *layers])
 
 
 def _days(drawn: pl.DataFrame) -> pl.Series:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.charts import caption
+from augment_insights.charts import caption, marks
 from augment_insights.charts.theme import LIGHT, WIDTH, load_altair
 from augment_insights.errors import TableError
 
@@ -26,9 +26,6 @@ _COLUMNS = (
     "is_complete",
 )
 _ROW_HEIGHT = 28
-_DARK_BELOW = 0.45
-"""Where the ramp turns from dark to light, so that the number in a cell can be read on it."""
-
 _WIDEST_CELL = 90
 _NARROWEST_CELL = 34
 """A cell narrower than this has no room for its number; it is in the tooltip."""
@@ -47,8 +44,9 @@ def cohort_retention(
 
     A heat map: a row a cohort with its size, a column a period since the start, in each cell the
     share of the cohort. A cell whose period is not over yet is light grey and without a number:
-    it is unknown, never zero. A cohort that nobody joined is an empty row. Rates of small cohorts
-    jump; their intervals are in the tooltips. The chart computes no rate.
+    it is unknown, never zero. A period in which nobody began has no row, and the subtitle says how
+    many such there are. Rates of small cohorts jump; their intervals are in the tooltips. The
+    chart computes no rate.
 
     Parameters
     ----------
@@ -105,7 +103,14 @@ def cohort_retention(
     period = caption.infer_every(frame["cohort"], every)
     noun = caption.NOUN.get(period or "", "period")
     heading = f"{caption.ADJECTIVE.get(period or '', '')} cohort retention".strip().capitalize()
-    line = caption.subtitle(population=population, data_to=caption.as_day(as_of), sample=sample)
+    empty = frame.filter(pl.col("cohort_users") == 0)["cohort"].n_unique()
+    line = caption.subtitle(
+        population=population,
+        data_to=caption.as_day(as_of),
+        sample=sample,
+        note=f"{empty} {noun}{'' if empty == 1 else 's'} in which nobody began left out" if empty else "",
+    )
+    frame = frame.filter(pl.col("cohort_users").fill_null(1) > 0)  # a hidden size (null) is no empty cohort
     if frame.is_empty():
         return caption.no_data(heading, line, width=width)
     drawn = _cells(frame)
@@ -174,12 +179,13 @@ def _heat_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.Laye
         "retention_rate:Q",
         title="Still active",
         scale=alt.Scale(domain=[0, 1], scheme="cividis"),
-        legend=alt.Legend(format="%", orient="bottom", gradientLength=200, values=[0, 0.25, 0.5, 0.75, 1]),
+        legend=alt.Legend(format="%", orient="bottom", gradientLength=200, values=[0, 0.5, 1]),
     )
     known = base.mark_rect(cornerRadius=2).encode(color=color, tooltip=_tooltip(noun))
     unknown = base.mark_rect(cornerRadius=2, color=LIGHT.ghost).encode(tooltip=_tooltip(noun))
-    ink = alt.when(alt.datum.retention_rate < _DARK_BELOW).then(alt.value("white")).otherwise(alt.value("#111111"))
-    rates = base.mark_text(fontSize=12).encode(text=alt.Text("retention_rate:Q", format=".0%"), color=ink)
+    rates = base.mark_text(fontSize=12).encode(
+        text=alt.Text("retention_rate:Q", format=".0%"), color=marks.ramp_ink("retention_rate")
+    )
     has_rate = "isValid(datum.retention_rate)"
     layers = [unknown.transform_filter("datum.state != 'complete'"), known.transform_filter(has_rate)]
     if with_numbers:

@@ -57,6 +57,15 @@ def test_an_unknown_number_is_not_drawn_and_not_called_zero() -> None:
     assert "an unknown number of dormant" in chart.description
 
 
+def test_who_was_seen_before_nobody_knows_when_is_a_grey_piece() -> None:
+    """Of five active users one is new; whether the four were there the week before is not known."""
+    table = weeks([(1, None, None, None)]).with_columns(active_users=pl.lit(5))
+    chart = charts.lifecycle(table)
+    assert pieces(chart) == {"Seen before, when is not known": (0, 4), "New": (4, 5)}
+    scale = theme.to_vegalite(chart)["layer"][0]["encoding"]["color"]["scale"]
+    assert dict(zip(scale["domain"], scale["range"], strict=True))["Seen before, when is not known"] == "#8b949e"
+
+
 def test_a_week_that_is_not_over_is_veiled() -> None:
     """Its bars are paler than the others."""
     spec = theme.to_vegalite(charts.lifecycle(weeks([(4, 0, 0, 0), (0, 1, 0, 3)], over=False)))

@@ -80,7 +80,7 @@ def test_the_whole_range_stands_beside_the_days() -> None:
 
 def test_what_differs_is_thick_and_not_only_red() -> None:
     """Thicker than agreement, and with an outline that a single day of a year is seen by."""
-    quiet, loud, _ = theme.to_vegalite(charts.reconcile(check("a", [0, 1])))["layer"]
+    quiet, loud = theme.to_vegalite(charts.reconcile(check("a", [0, 1])))["layer"]
     assert loud["mark"]["height"]["band"] > 2 * quiet["mark"]["height"]["band"]
     assert loud["mark"]["strokeWidth"]
     assert "!= 'differs'" in quiet["transform"][-1]["filter"]
