@@ -26,7 +26,7 @@ _COLUMNS = (
     "is_complete",
 )
 _STATES = {
-    "earlier_users": ("Seen before, when is not known", "#8b949e"),
+    "earlier_users": ("Seen before", "#8b949e"),
     "returning_users": ("Returning", "#0072B2"),
     "resurrected_users": ("Resurrected", "#56B4E9"),
     "new_users": ("New", "#009E73"),

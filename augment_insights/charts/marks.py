@@ -114,9 +114,9 @@ def series_color(
     import altair as alt  # noqa: PLC0415 (see load_altair)
 
     scale = alt.Scale(domain=list(names), range=list(colors[: len(names)]))
-    longest = min(_LEGEND_LABEL, max((len(name) for name in names), default=0) * _LETTER)
+    wide = [min(_LEGEND_LABEL, len(name) * _LETTER) + _LEGEND_GAP for name in names]
     # Long names stand in rows under one another: side by side they would push the plot together.
-    columns = min(len(names), max(1, WIDTH // (longest + _LEGEND_GAP)))
+    columns = len(names) if sum(wide) <= WIDTH else max(1, WIDTH // max(wide))
     legend = alt.Legend(orient="top", title=title, titleOrient="left", offset=10, columns=columns)
     return alt.Color(f"{column}:N", title=title, scale=scale, legend=legend, sort=list(names))
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MAX_TABLE_ROWS = 40
 """More rows than this are not read on paper."""
 
+_FOOTER_LENGTH = 70
+
 _LONG_WORD = re.compile(r"\S{14,}")
 _PIECE = re.compile(r".{10}|_")
 _BREAK = "\u200b"
@@ -65,6 +67,12 @@ def _breakable(value: Any) -> Any:
     return [_breakable(item) for item in value] if isinstance(value, list) else value
 
 
+def _cut(title: str) -> str:
+    """Return as much of a title as fits into one line."""
+    line = " ".join(title.split())
+    return line if len(line) <= _FOOTER_LENGTH else f"{line[:_FOOTER_LENGTH]}…"
+
+
 def _image(number: int) -> str:
     return f"{number}.pdf"
 
@@ -74,6 +82,7 @@ def _data(content: Content) -> dict[str, Any]:
     numbers = {figure.name: number for number, figure in enumerate(content.figures)}
     return {
         "title": content.title,
+        "footer": _cut(content.title) + (f" · {SAMPLE}" if content.sample else ""),
         "badges": [*content.badges, *([SAMPLE] if content.sample else [])],
         "summary": list(content.summary),
         "headlines": [[line.label, line.value, line.detail] for line in content.headlines],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -255,8 +256,22 @@ def _span(moments: tuple[str, str] | None) -> str:
     """Say when the answers were made."""
     if moments is None:
         return "not told: from the archive, or by an API that does not say"
-    oldest, newest = moments
+    oldest, newest = (_to_the_second(moment) for moment in moments)
     return oldest if oldest == newest else f"{oldest} to {newest}"
+
+
+def _to_the_second(moment: str) -> str:
+    """Write a moment as the API tells it for readers; one that is none stays as it came.
+
+    Examples
+    --------
+    >>> _to_the_second("2026-11-22T19:51:52.465372Z"), _to_the_second("just now")
+    ('2026-11-22 19:51:52 UTC', 'just now')
+    """
+    try:
+        return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return moment
 
 
 def slug(text: str) -> str:

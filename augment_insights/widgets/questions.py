@@ -341,7 +341,7 @@ QUESTIONS: tuple[Question, ...] = (
         "Who is new, who returns, who went quiet?",
         _lifecycle,
         "New, returning and resurrected users add up to the active ones; below the line are those who were active in "
-        "the period before, and not in this one.",
+        "the period before, and not in this one. Grey: seen before, and whether in the period before is not known.",
         has_period=True,
         looks_back=True,
         splits=("team",),

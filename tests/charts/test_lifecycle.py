@@ -61,9 +61,9 @@ def test_who_was_seen_before_nobody_knows_when_is_a_grey_piece() -> None:
     """Of five active users one is new; whether the four were there the week before is not known."""
     table = weeks([(1, None, None, None)]).with_columns(active_users=pl.lit(5))
     chart = charts.lifecycle(table)
-    assert pieces(chart) == {"Seen before, when is not known": (0, 4), "New": (4, 5)}
+    assert pieces(chart) == {"Seen before": (0, 4), "New": (4, 5)}
     scale = theme.to_vegalite(chart)["layer"][0]["encoding"]["color"]["scale"]
-    assert dict(zip(scale["domain"], scale["range"], strict=True))["Seen before, when is not known"] == "#8b949e"
+    assert dict(zip(scale["domain"], scale["range"], strict=True))["Seen before"] == "#8b949e"
 
 
 def test_a_week_that_is_not_over_is_veiled() -> None:
