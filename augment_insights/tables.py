@@ -146,10 +146,17 @@ def columns_of(frame: pl.DataFrame | pl.LazyFrame) -> pl.Schema:
     if isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
         return frame.collect_schema()
     raise TableError(
-        f"A Polars DataFrame or LazyFrame is needed, and a {type(frame).__name__} came.",
+        f"A Polars DataFrame or LazyFrame is needed, and a {_kind_of(frame)} came.",
         table="frame",
         hint="convert it with pl.DataFrame(...) or pl.from_pandas(...).",
     )
+
+
+def _kind_of(thing: object) -> str:
+    """Name what came, and whose it is: other libraries have a DataFrame too."""
+    library = type(thing).__module__.partition(".")[0]
+    whose = "" if library in ("builtins", __package__) else f"{library} "
+    return f"{whose}{type(thing).__name__}"
 
 
 def require(schema: pl.Schema, names: tuple[str, ...], *, table: str) -> None:

@@ -8,6 +8,7 @@ laid beside each other.
 from __future__ import annotations
 
 import warnings
+from os import PathLike
 from typing import TYPE_CHECKING, Literal, NamedTuple, get_args
 
 import polars as pl
@@ -50,20 +51,31 @@ def select_users(
 ) -> pl.LazyFrame:
     """Keep the rows of the users that are asked for, lazily.
 
-    A row without a user is nobody's and is left out, with a DataWarning that counts such rows
-    (of a LazyFrame that is one read of its ``user`` column).
+    A row without a user, or of whom the type is not known, is nobody's and is left out, with a
+    DataWarning that counts such rows (of a LazyFrame that is one read of the two columns).
 
     Raises
     ------
     TableError
-        No ``user`` or ``user_type`` column.
+        No ``user`` or ``user_type`` column; a ``user_type`` that is none of the two.
     ValueError
         An unknown ``user_type``.
     """
     check_user_type(user_type)
     schema = columns_of(frame)
     require(schema, ("user", "user_type"), table=table)
-    nameless = frame.lazy().select(pl.col("user").is_null().sum()).collect().item()
+    # As it is, an Enum is compared by its numbers; as text it is several times dearer.
+    is_typed = schema["user_type"] == USER_TYPE
+    kind = pl.col("user_type") if is_typed else pl.col("user_type").cast(pl.String)
+    is_nameless = pl.col("user").is_null() | kind.is_null()
+    stranger = pl.lit(None, pl.String) if is_typed else kind.filter(~kind.is_in(list(USER_TYPE.categories))).first()
+    nameless, strange = frame.lazy().select(is_nameless.sum(), stranger=stranger).collect().row(0)
+    if strange is not None:
+        raise TableError(
+            f"The table {table} has {strange!r} as user_type, and it is one of {', '.join(USER_TYPE.categories)}.",
+            table=table,
+            hint="name people and automation by these two words.",
+        )
     if nameless:
         warnings.warn(
             f"{nameless} row{'s' if nameless > 1 else ''} of {table} without a user {'are' if nameless > 1 else 'is'} "
@@ -73,10 +85,8 @@ def select_users(
         )
     kept = frame.lazy()
     if nameless:
-        kept = kept.filter(pl.col("user").is_not_null())
+        kept = kept.filter(~is_nameless)
     if user_type != "all":
-        # As it is, an Enum is compared by its numbers; as text it is several times dearer.
-        kind = pl.col("user_type") if schema["user_type"] == USER_TYPE else pl.col("user_type").cast(pl.String)
         kept = kept.filter(kind == user_type)
     return kept
 
@@ -234,51 +244,50 @@ def is_complete(start: pl.Expr, every: Every, end: date | None) -> pl.Expr:
     return period_end(start, every) <= pl.lit(end, dtype=pl.Date)
 
 
+def check_seats(licences: object) -> int:
+    """Return a number of seats, or say what licences are. None at all (0) is a number: there is no rate then.
+
+    Raises
+    ------
+    TableError
+        A frame of another library. Its contents are not repeated: they are names.
+    ValueError
+        Anything else that is not a whole number from 0 on.
+    """
+    if isinstance(licences, int) and not isinstance(licences, bool) and licences >= 0:
+        return licences
+    if not isinstance(licences, (int, float, str, PathLike)):
+        columns_of(licences)  # type: ignore[arg-type]  # it is none, and the error says what it is
+    raise ValueError(
+        f"licences={licences!r} is not a number of seats. Hint: a whole number from 0 on, "
+        "or a roster, such as read_roster(path)."
+    )
+
+
 def licences_of(
     roster: pl.DataFrame | pl.LazyFrame, user_type: str = "person", *, table: str = "roster"
 ) -> pl.DataFrame:
     """Return one row a licensed user: ``user_key``, ``licensed_from``, ``licensed_to`` (null: open).
 
-    A roster without ``user_type`` is one of people. Of a user who stands in it twice, the licence
-    runs from the earliest known start to the latest end, or on where one of them is open.
-
-    Raises
-    ------
-    TableError
-        No ``user``; a date column of another dtype; a licence that ends before it begins.
+    The roster has been read or tidied (see :mod:`.roster`). Without ``user_type`` it is one of people.
+    Of a user who stands in it twice, the licence runs from the earliest known start to the latest
+    end, or on where one of them is open.
     """
     schema = columns_of(roster)
-    require(schema, ("user",), table=table)
     rows = roster.lazy()
     if "user_type" not in schema:
         rows = rows.with_columns(user_type=pl.lit("person"))
     for name in ("licensed_from", "licensed_to"):
         if name not in schema:
             rows = rows.with_columns(pl.lit(None, dtype=pl.Date).alias(name))
-        elif schema[name] not in (pl.Date(), pl.Null()):
-            raise TableError(
-                f"The table {table} has {name!r} as {schema[name]}, and it should be Date.",
-                table=table,
-                hint=f"cast it, such as roster.with_columns(pl.col({name!r}).str.to_date()).",
-            )
-    named = select_users(rows, user_type, table=table).select(
-        user_key(), pl.col("licensed_from", "licensed_to").cast(pl.Date)
-    )
+    named = select_users(rows, user_type, table=table).select(user_key(), "licensed_from", "licensed_to")
     ends = pl.col("licensed_to")
-    found = (
+    return (
         named.group_by("user_key")
         .agg(pl.col("licensed_from").min(), licensed_to=pl.when(ends.is_not_null().all()).then(ends.max()))
         .sort("user_key")
         .collect()
     )
-    backward = found.filter(ends < pl.col("licensed_from")).height
-    if backward:
-        raise TableError(
-            f"The table {table} has {backward} licences that end before they begin.",
-            table=table,
-            hint="licensed_from and licensed_to may be swapped.",
-        )
-    return found
 
 
 def on_roster(seen: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import as_columns, licences_of, user_key
+from augment_insights.analysis._population import ACTIVITY, as_columns, check_seats, licences_of, user_key
 from augment_insights.analysis._usage import usage_rows
 from augment_insights.analysis.activity import active_users
 from augment_insights.analysis.intervals import wilson
 from augment_insights.analysis.roster import read_roster, with_user_key
 from augment_insights.analysis.user_days import prepare
 from augment_insights.errors import DataWarning, TableError
-from augment_insights.tables import ADOPTION_RATE
+from augment_insights.tables import ADOPTION_RATE, columns_of, require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ def adoption_rate(
     Active users / licensed users, both counted as distinct users of the period. With a roster, a
     user is licensed in a period if the licence covers any day of it, and only licensed users count as
     active; a DataWarning says how many active users have no licence. With a number of seats, all
-    active users count. No licence, no rate: null. Periods without activity are there, with 0; one
+    active users count. No licence (or 0 seats), no rate: null. Periods without activity are there, with 0; one
     that is not over is flagged.
 
     Parameters
@@ -83,7 +83,7 @@ def adoption_rate(
     TableError
         A column is missing, groups are asked for without a roster, or rows are too coarse for ``every``.
     ValueError
-        An unknown ``every`` or ``user_type``; a number of seats below 1.
+        An unknown ``every`` or ``user_type``; a number of seats below 0.
 
     See Also
     --------
@@ -122,7 +122,7 @@ def adoption_rate(
         group_types = {name: roster.schema[name] for name in groups}
     else:
         _refuse_groups(by)
-        counts = periods.with_columns(licensed_users=pl.lit(_seats(licences), pl.Int64))
+        counts = periods.with_columns(licensed_users=pl.lit(check_seats(licences), pl.Int64))
         group_types = {}
     active, licensed = pl.col("active_users"), pl.col("licensed_users")
     low, high = wilson(active, licensed)
@@ -139,15 +139,6 @@ def adoption_rate(
 def _first(columns: int) -> dict[str, pl.DataType]:
     """Return the columns that stand before the groups."""
     return dict(list(ADOPTION_RATE.schema.items())[:columns])
-
-
-def _seats(licences: object) -> int:
-    """Return a number of seats, or say what licences are."""
-    if isinstance(licences, bool) or not isinstance(licences, int) or licences < 1:
-        raise ValueError(
-            f"licences={licences!r} is not a number of seats. Hint: a whole number from 1 on, or a roster."
-        )
-    return licences
 
 
 def _refuse_groups(by: str | Sequence[str] | None) -> None:
@@ -259,6 +250,7 @@ def unused_licences(
     [('bob@x.io', 'B')]
     """
     frame = activity if isinstance(activity, (pl.DataFrame, pl.LazyFrame)) else prepare(activity).activity
+    require(columns_of(frame), ("user", "user_type"), table=ACTIVITY)
     rows, _ = usage_rows(frame, (), user_type=user_type, as_of=as_of)
     listed = read_roster(roster)
     asked = with_user_key(listed).join(licences_of(listed, user_type).select(_KEY), on=_KEY, how="semi")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import licences_of, on_roster
+from augment_insights.analysis._population import check_seats, licences_of, on_roster
+from augment_insights.analysis.roster import tidy_roster
 from augment_insights.analysis.user_days import prepare
 from augment_insights.tables import ADOPTION_CURVE, LICENSED_ADOPTION_CURVE
 
@@ -42,9 +43,9 @@ def adoption_curve(
     every : {"1d", "1w", "1mo", "1q"}
         The calendar period.
     licences : int, DataFrame or LazyFrame, optional
-        The number of seats, the same in all periods; or a roster: ``user`` and any of
-        ``licensed_from``, ``licensed_to`` (Date). A user is licensed from the period that holds
-        ``licensed_from`` on, and always where it is null or the column is missing.
+        The number of seats, the same in all periods; or a roster, as for :func:`read_roster`:
+        ``user`` and any of ``licensed_from``, ``licensed_to``. A user is licensed from the period
+        that holds ``licensed_from`` on, and always where it is null or the column is missing.
     lookback : int, optional
         Days at the head of the data that only tell who is not new; their users are in
         ``cumulative_users`` from the start.
@@ -67,7 +68,7 @@ def adoption_curve(
     TableError
         A column is missing or of another dtype; rows too coarse for ``every``.
     ValueError
-        An unknown ``every`` or ``user_type``; a number of seats below 1.
+        An unknown ``every`` or ``user_type``; a number of seats below 0.
 
     See Also
     --------
@@ -91,7 +92,9 @@ def adoption_curve(
     order = prepare(activity).ordered(user_type=user_type, as_of=as_of, table=ADOPTION_CURVE)
     order.check_fits(every, lookback)
     calendar = order.calendar(every, lookback)
-    roster = licences_of(licences, user_type) if isinstance(licences, (pl.DataFrame, pl.LazyFrame)) else None
+    roster = None
+    if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
+        roster = licences_of(tidy_roster(licences), user_type)
     if roster is None:
         firsts = order.gaps.filter(pl.col("gap").is_null()).select("day", "users").join(calendar, on="day")
     else:
@@ -115,9 +118,7 @@ def adoption_curve(
 
 def _with_seats(curve: pl.DataFrame, seats: object) -> pl.DataFrame:
     """Add the same number of seats to each period."""
-    if isinstance(seats, bool) or not isinstance(seats, int) or seats < 1:
-        raise ValueError(f"licences={seats!r} is not a number of seats. Hint: a whole number from 1 on, or a roster.")
-    return curve.with_columns(licensed_users=pl.lit(seats))
+    return curve.with_columns(licensed_users=pl.lit(check_seats(seats)))
 
 
 def _with_licensed(curve: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:

@@ -74,11 +74,24 @@ def read_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame) -> pl.D
     └──────────┴──────────┴───────────────┘
     """
     frame = _read_file(Path(path_or_frame)) if isinstance(path_or_frame, (str, Path)) else path_or_frame
+    return _one_row_a_user(tidy_roster(frame))
+
+
+def tidy_roster(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+    """Return a roster with names trimmed and licence dates as dates; a user may stand in it twice.
+
+    For questions that ask only from when to when somebody is licensed: two rows of one user, whatever
+    else they say, are one licence there (see ``licences_of``).
+
+    Raises
+    ------
+    TableError
+        ``user`` is missing, a date is no date, or a licence ends before it begins.
+    """
     require(columns_of(frame), tuple(ROSTER.columns), table=ROSTER.name)
     rows = frame.lazy().collect().with_columns(pl.col("user").cast(pl.String).str.strip_chars())
     rows = rows.with_columns(pl.when(pl.col("user") != "").then("user").alias("user"))
-    rows = _with_dates(_without_nameless(rows))
-    return _one_row_a_user(rows)
+    return _with_dates(_without_nameless(rows))
 
 
 def _read_file(path: Path) -> pl.DataFrame:

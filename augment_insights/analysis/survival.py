@@ -9,6 +9,7 @@ import polars as pl
 
 from augment_insights.analysis._population import licences_of, on_roster
 from augment_insights.analysis.intervals import Z95
+from augment_insights.analysis.roster import tidy_roster
 from augment_insights.analysis.user_days import check_days, prepare
 from augment_insights.errors import DataWarning
 from augment_insights.tables import SURVIVAL, TIME_TO_FIRST_USE, columns_of, require
@@ -32,7 +33,9 @@ def survival(
     A Kaplan-Meier estimate. A user lapses on the first day of the first silence of at least
     ``inactive_days`` whole days, also if the user comes back later; a user who has not lapsed is
     followed until the last day of the data (censored there), not dropped. Users count alike.
-    Who began before the data did is followed from the first day that is known.
+    Who began before the data did is followed from the first day that is known. A silence that began
+    in the last ``inactive_days`` days is not one yet, and its user still counts as with us: the end
+    of the curve is an upper bound.
 
     Parameters
     ----------
@@ -119,8 +122,8 @@ def time_to_first_use(
         active day.
         A LazyFrame is collected, because its last day must be known first.
     roster : DataFrame or LazyFrame
-        One row a licensed user: ``user``, ``licensed_from`` (Date), and ``licensed_to`` (Date,
-        the last licensed day; null: open) if there is one. Users without a start, and active
+        One row a licensed user: ``user``, ``licensed_from`` (a day, as for :func:`read_roster`), and
+        ``licensed_to`` (the last licensed day; null: open) if there is one. Users without a start, and active
         users who are not on the roster, are left out with a DataWarning that counts them; who
         is licensed only after the last day of the data is left out.
     user_type : {"person", "service_account", "all"}
@@ -165,7 +168,7 @@ def time_to_first_use(
     days.require_daily("time_to_first_use")
     require(columns_of(roster), ("user", "licensed_from"), table="roster")
     order = days.ordered(user_type=user_type, as_of=as_of, table=TIME_TO_FIRST_USE)
-    curve = _kaplan_meier(_starts(order, licences_of(roster, user_type)))
+    curve = _kaplan_meier(_starts(order, licences_of(tidy_roster(roster), user_type)))
     return curve.select(
         "days",
         "at_risk_users",

@@ -91,11 +91,32 @@ def test_seats_cannot_be_split(make_activity: MakeActivity) -> None:
         analysis.adoption_rate(make_activity({"ada@x.io": [0]}), licences=roster, by="teams")
 
 
-@pytest.mark.parametrize("seats", [0, -1, True, 2.5, "9"])
+@pytest.mark.parametrize("seats", [-1, True, 2.5, "9"])
 def test_a_wrong_number_of_seats_is_refused(make_activity: MakeActivity, seats: object) -> None:
-    """Seats are a whole number from 1 on."""
-    with pytest.raises(ValueError, match="not a number of seats"):
+    """Seats are a whole number; the error names the other way, a roster."""
+    with pytest.raises(ValueError, match=r"not a number of seats.*read_roster"):
         analysis.adoption_rate(make_activity({"ada@x.io": [0]}), licences=seats)  # type: ignore[arg-type]
+
+
+def test_no_seats_no_rate(make_activity: MakeActivity) -> None:
+    """0 of 0 is null, neither 0 nor an error; one user on no seat is null too, and said."""
+    bots = make_activity({"ci": [0]}, user_type="service_account")
+    row = (
+        analysis.adoption_rate(bots, licences=0).select("licensed_users", "adoption_rate", "adoption_rate_high").row(0)
+    )
+    assert row == (0, None, None)
+    with pytest.warns(DataWarning, match="more active users than licences"):
+        table = analysis.adoption_rate(make_activity({"ada@x.io": [0]}), licences=0)
+    assert table["adoption_rate"].to_list() == [None]
+
+
+def test_a_roster_of_pandas_is_refused_without_its_names(make_activity: MakeActivity) -> None:
+    """The error says how to convert it, and repeats nobody's e-mail."""
+    roster = pl.DataFrame({"user": ["ada@x.io"]}).to_pandas()
+    for question in (analysis.adoption_rate, analysis.adoption_curve):
+        with pytest.raises(TableError, match=r"a pandas DataFrame came.*from_pandas") as refused:
+            question(make_activity({"ada@x.io": [0]}), licences=roster)
+        assert "ada" not in str(refused.value)
 
 
 def test_more_users_than_seats_is_said(make_activity: MakeActivity) -> None:
@@ -164,6 +185,13 @@ def test_unused_licences_are_listed(make_activity: MakeActivity) -> None:
         ("bob@x.io", "B"),
         ("cyd@x.io", "C"),
     ]
+
+
+def test_activity_without_users_uses_no_licence() -> None:
+    """Days alone cannot say who was active: the error names the column, for a frame of days or of nothing."""
+    roster = pl.DataFrame({"user": ["ada@x.io"]})
+    with pytest.raises(TableError, match="activity needs the columns 'user', 'user_type'"):
+        analysis.unused_licences(pl.DataFrame({"date": [date(2026, 1, 5)]}), roster)
 
 
 def test_automation_of_the_same_name_uses_no_licence(make_activity: MakeActivity) -> None:

@@ -56,13 +56,14 @@ def test_a_lookback_counts_as_seen_and_not_as_new(make_activity: Callable[..., p
 
 
 def test_seats_are_a_number_or_refused(make_activity: Callable[..., pl.DataFrame]) -> None:
-    """A number of seats stands in every period; none, or half a seat, is refused."""
+    """A number of seats stands in every period; no seats, no rate; half a seat is refused."""
     activity = make_activity({"ada@x.io": [0], "bob@x.io": [7]})
     assert analysis.adoption_curve(activity, licences=8).rows() == [
         (date(2026, 1, 5), 1, 1, 8, 0.125),
         (date(2026, 1, 12), 1, 2, 8, 0.25),
     ]
-    for seats in (0, -1, 2.5, True, "8"):
+    assert analysis.adoption_curve(activity, licences=0).row(1) == (date(2026, 1, 12), 1, 2, 0, None)
+    for seats in (-1, 2.5, True, "8"):
         with pytest.raises(ValueError, match="is not a number of seats"):
             analysis.adoption_curve(activity, licences=seats)
 
@@ -92,6 +93,16 @@ def test_a_roster_without_dates_is_always_licensed(make_activity: Callable[..., 
     assert table["licensed_users"].to_list() == [2, 2]
     assert table["adoption_rate"].to_list() == [0.5, 0.5]
     assert analysis.adoption_curve(make_activity({"Ada@x.io": [0, 7]}), licences=roster.lazy()).equals(table)
+
+
+def test_a_roster_counts_alike_in_every_question(make_activity: Callable[..., pl.DataFrame]) -> None:
+    """Spaces around a name and days as text: the curve and the rate find the same licensed and active users."""
+    roster = pl.DataFrame({"user": [" ADA@x.io ", "bob@x.io"], "licensed_from": ["2026-01-05", "2026-01-12"]})
+    activity = make_activity({"Ada@x.io": [0, 8], "bob@x.io": [9]})
+    curve = analysis.adoption_curve(activity, licences=roster)
+    assert curve.rows() == [(date(2026, 1, 5), 1, 1, 1, 1.0), (date(2026, 1, 12), 1, 2, 2, 1.0)]
+    rate = analysis.adoption_rate(activity, licences=roster, every="1w")
+    assert rate.select("active_users", "licensed_users").rows() == [(1, 1), (2, 2)]
 
 
 def test_strangers_to_the_roster_are_warned_of(make_activity: Callable[..., pl.DataFrame]) -> None:

@@ -197,6 +197,20 @@ def test_two_rows_of_one_user_are_one_licence(make_activity: Callable[..., pl.Da
     assert table.filter(pl.col("started_users") > 0).select("days", "at_risk_users").rows() == [(8, 1)]
 
 
+def test_the_roster_may_be_as_the_analyst_keeps_it(make_activity: Callable[..., pl.DataFrame]) -> None:
+    """Names with spaces around them and days as text are read as by read_roster: the answer is that of the tidy one."""
+    roster = roster_of(ada=(0, None), bob=(1, 4), cyd=(2, None))
+    untidy = roster.select(
+        user=" " + pl.col("user").str.to_uppercase() + " ",
+        licensed_from=pl.col("licensed_from").cast(pl.String),
+        licensed_to=pl.col("licensed_to").cast(pl.String).fill_null(""),
+    )
+    activity = make_activity({"ada@x.io": [2], "bob@x.io": [1], "cyd@x.io": [9]})
+    table = analysis.time_to_first_use(activity, untidy)
+    assert table.equals(analysis.time_to_first_use(activity, roster))
+    assert table.filter(pl.col("started_users") > 0).select("days", "at_risk_users").rows() == [(0, 3), (2, 2), (7, 1)]
+
+
 def test_a_start_before_the_licence_counts_on_its_first_day(make_activity: Callable[..., pl.DataFrame]) -> None:
     """A trial user who is licensed later has started after 0 days."""
     table = analysis.time_to_first_use(make_activity({"ada@x.io": [0, 9]}), roster_of(ada=(5, None)))
@@ -230,13 +244,13 @@ def test_a_licence_without_a_beginning_is_warned_of(make_activity: Callable[...,
     [
         (lambda roster: roster.drop("licensed_from"), "roster needs the column 'licensed_from'"),
         (lambda roster: roster.rename({"user": "e-mail"}), "roster needs the column 'user'"),
-        (lambda roster: roster.with_columns(pl.col("licensed_from").cast(pl.String)), "'licensed_from' as String"),
-        (lambda roster: roster.with_columns(licensed_to=date(2025, 1, 1)), "1 licences that end before they begin"),
+        (lambda roster: roster.with_columns(licensed_from=pl.lit("5.1.2026")), "5.1.2026 as licensed_from"),
+        (lambda roster: roster.with_columns(licensed_to=date(2025, 1, 1)), "1 licences end before they begin"),
     ],
 )
 def test_a_roster_that_breaks_its_contract_is_told_how(
     make_activity: Callable[..., pl.DataFrame], change: Callable[[pl.DataFrame], pl.DataFrame], message: str
 ) -> None:
-    """A missing column, dates as text, a licence that runs backwards: each says so."""
+    """A missing column, text that is no day, a licence that runs backwards: each says so."""
     with pytest.raises(TableError, match=message):
         analysis.time_to_first_use(make_activity({"ada@x.io": [1]}), change(roster_of(ada=(0, None))))
