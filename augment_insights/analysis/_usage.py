@@ -68,10 +68,11 @@ def usage_rows(
     """
     check_user_type(user_type)
     schema = columns_of(frame)
-    require(schema, tuple(metrics), table=USAGE)
+    kind = ["user_type"] if "user" in schema else []
+    require(schema, (*metrics, *kind), table=USAGE)
     groups = as_columns(by, frame, reserved=[*reserved, *(["period_start"] if every else [])], table=USAGE)
     users = [name for name in ("user", "user_type") if name in schema]
-    if "user" not in schema and user_type == "service_account":
+    if not users and user_type == "service_account":
         raise TableError(
             "This frame has no users, so automation cannot be told apart in it.",
             table=USAGE,
@@ -89,6 +90,8 @@ def usage_rows(
         rows = rows.filter(end <= pl.lit(data_end(rows, as_of), dtype=pl.Date))
     if "user" in schema:
         rows = select_users(rows, user_type, table=USAGE).collect()
+    elif users and user_type != "all":  # summed over users, and still told apart
+        rows = rows.filter(pl.col("user_type").cast(pl.String) == user_type)
     rows = _each_once(rows, identity, [*metrics, *groups])
     if every is not None:
         rows = rows.with_columns(pl.col(_PERIOD).alias("period_start"))

@@ -50,7 +50,8 @@ def acceptance_rate(
 
     The interval is a seeded bootstrap over users (95 %): completions of one user go together. A
     frame without users (``daily_usage``) has no interval, no count of users, and cannot tell people
-    from automation: it counts both.
+    from automation: it counts both. A bootstrap knows only the users it has: of fewer than about ten
+    its interval is too narrow, and of two that accept alike it is a point.
 
     Parameters
     ----------
@@ -208,7 +209,7 @@ def acceptance_distribution(
     [(0.0, 0.25, 1), (0.25, 0.5, 1), (0.5, 0.75, 0), (0.75, 1.0, 1)]
     """
     for name, value in (("steps", steps), ("min_suggested", min_suggested)):
-        if value < 1:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name}={value!r} is not a count. Hint: a whole number from 1 on.")
     rates = acceptance_rate(frame, by="user", of=of, user_type=user_type, as_of=as_of, intervals=False)
     counted = rates.filter(pl.col("suggested_count") >= min_suggested)

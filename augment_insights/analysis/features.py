@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import period_end, row_days
+from augment_insights.analysis._population import period_end, row_days, user_key
 from augment_insights.analysis._usage import GROUP, USER_KEY, usage_rows, user_sums
 from augment_insights.analysis.intervals import wilson
 from augment_insights.periods import check_every
-from augment_insights.tables import FEATURE_ADOPTION, MODE, MODE_MIX, MODE_TRANSITIONS
+from augment_insights.tables import FEATURE_ADOPTION, MODE, MODE_MIX, MODE_TRANSITIONS, columns_of, require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,6 +92,7 @@ def feature_adoption(
     >>> feature_adoption(frame).filter(pl.col("feature") == "chat").select("active_users", "feature_users").row(0)
     (2, 1)
     """
+    require(columns_of(user_activity), ("user", "user_type"), table="user_activity")
     metrics = list(dict.fromkeys(name for names in _USE.values() for name in names))
     rows, groups = usage_rows(
         user_activity, metrics, by=by, user_type=user_type, as_of=as_of, reserved=FEATURE_ADOPTION.columns
@@ -139,7 +140,7 @@ def mode_mix(
     every : {"1d", "1w", "1mo", "1q"}, optional
         A mix a calendar period; the first and last may be parts, as far as the data goes.
     by : str or sequence of str, optional
-        Columns to group by.
+        Columns to group by; ``user`` in one spelling.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
     as_of : date or str, optional
@@ -186,6 +187,8 @@ def mode_mix(
     )
     calendar = ["period_start"] if every else []
     groups = [*calendar, *(name for name in grouped if name not in calendar)]
+    if "user" in groups:
+        rows = rows.with_columns(pl.col("user").min().over(user_key()))
     total = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).cast(pl.Int64).alias(name) for name in metrics]
     sums = rows.group_by(groups).agg(total) if groups else rows.select(total).head(min(1, rows.height))
     parts = [
@@ -279,6 +282,7 @@ def mode_transitions(
     >>> mode_transitions(weeks).rows()
     [('chat', 'ide_agent', 1, 1.0)]
     """
+    require(columns_of(user_activity), ("user", "user_type"), table="user_activity")
     start, end = row_days(user_activity)
     framed = user_activity.lazy().with_columns(start.alias(_START), end.alias(_END))
     rows, grouped = usage_rows(

@@ -128,6 +128,34 @@ def test_a_row_without_a_user_is_nobodys(make_usage: MakeUsage) -> None:
     assert rates["suggested_count"].to_list() == [10]
 
 
+def test_a_user_of_unknown_type_is_nobodys_either(make_usage: MakeUsage) -> None:
+    """People and automation add up to all: a row of neither is in none of the three, and said."""
+    usage = make_usage(row("ada@x.io", 10, 5), row("ci", 20, 1, user_type="service_account"), row("x", 7, 7))
+    untyped = usage.with_columns(user_type=pl.when(pl.col("user") != "x").then("user_type"))
+    for kind, suggested in zip(KINDS, (10, 20, 30), strict=True):
+        with pytest.warns(DataWarning, match="1 row of usage without a user"):
+            rates = analysis.acceptance_rate(untyped, user_type=kind)
+        assert rates["suggested_count"].to_list() == [suggested]
+
+
+def test_another_word_for_a_person_is_refused(make_usage: MakeUsage) -> None:
+    """Rows of a "Person" would be in no count of people, in silence: the error names the word, and the two known."""
+    usage = make_usage(row("ada@x.io", 10, 5)).with_columns(user_type=pl.lit("Person"))
+    with pytest.raises(TableError, match="'Person' as user_type, and it is one of person, service_account"):
+        analysis.acceptance_rate(usage)
+    with pytest.raises(TableError, match="activity has 'Person' as user_type"):
+        analysis.active_users(usage, every="1w")
+
+
+def test_sums_by_user_type_are_told_apart() -> None:
+    """A frame summed over users still says which sums are of automation: they are in no rate of people."""
+    sums = pl.DataFrame(
+        {"user_type": ["person", "service_account"], "completions_count": [10, 30], "completions_accepted": [5, 3]}
+    )
+    counts = {kind: analysis.acceptance_rate(sums, user_type=kind)["suggested_count"].to_list() for kind in KINDS}
+    assert counts == {"person": [10], "service_account": [30], "all": [40]}
+
+
 def test_a_row_that_stands_twice_counts_once(make_usage: MakeUsage) -> None:
     """A page that was read twice does not count twice, and is said."""
     usage = make_usage(row("ada@x.io", 10, 5), row("bob@x.io", 10, 5))
@@ -346,8 +374,8 @@ def test_who_saw_few_suggestions_has_no_rate_of_their_own() -> None:
     assert analysis.acceptance_distribution(rows, min_suggested=101).is_empty()
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"min_suggested": 0}])
-def test_a_distribution_needs_a_step_and_a_suggestion(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 2.5}, {"min_suggested": 0}])
+def test_a_distribution_needs_a_step_and_a_suggestion(wrong: dict[str, Any]) -> None:
     """The parameter is named."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         analysis.acceptance_distribution(own_rates([(100, 1)]), **wrong)

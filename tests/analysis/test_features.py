@@ -192,6 +192,25 @@ def test_a_row_that_stands_twice_counts_once(make_usage: MakeUsage) -> None:
     assert table["messages_count"].sum() == 3
 
 
+def test_users_are_needed_where_users_are_counted() -> None:
+    """Days without users have no active users: an error, and not one user who used everything."""
+    days = pl.DataFrame({"date": [date(2026, 1, 5)], **{name: [3] for name in METRICS}})
+    for question in (analysis.feature_adoption, analysis.mode_transitions):
+        with pytest.raises(TableError, match="needs the columns 'user', 'user_type'"):
+            question(days)
+
+
+def test_a_users_mix_is_one_whatever_the_spelling(make_usage: MakeUsage) -> None:
+    """3 and 1 chat messages in two spellings are 4 of one person, in the first spelling of the alphabet."""
+    usage = make_usage(
+        {"user": "ada@x.io", "chat_messages": 3},
+        {"user": "Ada@x.io", "chat_messages": 1, "week": 1},
+        {"user": "bob@x.io", "chat_messages": 5},
+    )
+    chat = analysis.mode_mix(usage, by="user").filter(pl.col("mode") == "chat")
+    assert chat.select("user", "messages_count").rows() == [("Ada@x.io", 4), ("bob@x.io", 5)]
+
+
 def test_a_missing_metric_is_named(make_usage: MakeUsage) -> None:
     """A frame without a mode's columns cannot answer, and the error says which."""
     with pytest.raises(TableError, match="'chat_messages'"):
