@@ -136,10 +136,10 @@ _ACTIONS = ["total_messages", "completions_accepted"]
 
 def _check_thresholds(weeks: int, habitual_weeks: int) -> None:
     """Refuse thresholds that no user, or every user, could reach."""
-    if weeks < 1:
+    if isinstance(weeks, bool) or not isinstance(weeks, int) or weeks < 1:
         raise ValueError(f"weeks={weeks!r} is not a number of weeks. Hint: a whole number such as 12.")
-    if not 1 <= habitual_weeks <= weeks:
-        raise ValueError(f"habitual_weeks={habitual_weeks!r} is not within 1 to weeks={weeks!r}.")
+    if isinstance(habitual_weeks, bool) or not isinstance(habitual_weeks, int) or not 1 <= habitual_weeks <= weeks:
+        raise ValueError(f"habitual_weeks={habitual_weeks!r} is not a whole number within 1 to weeks={weeks!r}.")
 
 
 def _weekly_actions(rows: pl.DataFrame) -> pl.DataFrame:

@@ -162,7 +162,7 @@ def suppress_small_groups(
     >>> suppress_small_groups(teams, by="team").rows()
     [('A', 40, 0.3, False), ('B', None, None, True), ('C', None, None, True)]
     """
-    if min_group_size < 1:
+    if isinstance(min_group_size, bool) or not isinstance(min_group_size, int) or min_group_size < 1:
         raise ValueError(f"min_group_size={min_group_size!r} is not a number of people. Hint: 5, or another from 1 on.")
     groups = as_columns(by, frame, table="groups")
     if not groups:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from augment_insights.analysis._population import user_key
+from augment_insights.errors import DateRangeError
 from augment_insights.periods import DayRange, parse_day
 from augment_insights.tables import DATA_QUALITY, ENDPOINT_TABLES, METRICS, columns_of, require
 
@@ -69,7 +70,7 @@ def data_quality(
     TableError
         A frame without the columns that name its rows.
     DateRangeError
-        A date that is none.
+        A date that is none, or an end before the start.
 
     See Also
     --------
@@ -101,7 +102,14 @@ def data_quality(
 def _range(start_date: date | str | None, end_date: date | str | None) -> DayRange | None:
     if start_date is None or end_date is None:
         return None
-    return DayRange(parse_day(start_date, name="start_date"), parse_day(end_date, name="end_date"))
+    days = DayRange(parse_day(start_date, name="start_date"), parse_day(end_date, name="end_date"))
+    if days.end < days.start:
+        raise DateRangeError(
+            f"The range ends before it starts: {days}. Hint: swap start_date and end_date.",
+            start=days.start,
+            end=days.end,
+        )
+    return days
 
 
 def _checks(frame: pl.DataFrame | pl.LazyFrame, table: Table, days: DayRange | None) -> pl.DataFrame:

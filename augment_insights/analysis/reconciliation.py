@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import select_users
+from augment_insights.analysis._population import row_days, select_users
 from augment_insights.tables import (
     CHECK_STATUS,
     DAILY_USAGE,
@@ -92,7 +92,7 @@ def reconcile(
     Raises
     ------
     TableError
-        A frame without the columns that name its rows.
+        A frame without the columns that name its rows, or whose days are not dates.
 
     See Also
     --------
@@ -143,6 +143,7 @@ def _collect(frame: AnyFrame | None, table: Table) -> pl.DataFrame | None:
         return None
     needed = [*table.key, *(["period_end"] if "period_start" in table.key else [])]
     require(columns_of(frame), (*needed, *(["user_count"] if table is DAU_COUNT else [])), table=table.name)
+    row_days(frame, table=table.name)
     return frame.lazy().collect()
 
 
@@ -201,8 +202,10 @@ def _user_days(users: pl.DataFrame, counts: pl.DataFrame, *, both: bool) -> list
     readings = {}
     for name, user_type in _READINGS.items():
         kept = select_users(users, user_type, table=USER_ACTIVITY.name)
-        left = kept.group_by(_PERIOD).agg(_known_sum("active_days").alias("left")).collect()
-        sides = right.join(left, on=_PERIOD, how="left").with_columns(pl.col("left").fill_null(0))
+        left = kept.group_by(_PERIOD).agg(_known_sum("active_days").alias("left"), users=pl.len()).collect()
+        # A period without a row of theirs is 0 user-days; one with an unknown part stays unknown.
+        user_days = pl.when(pl.col("users") > 0).then("left").otherwise(0)
+        sides = right.join(left, on=_PERIOD, how="left").with_columns(left=user_days)
         readings[name] = sides.select("left", "right", date="period_start")
     return _readings("user_activity active_days = dau_count", readings, days=right.height > 1, both=both)
 

@@ -142,7 +142,7 @@ def test_the_ladder_is_that_of_plain_python(make_usage: MakeUsage, actions: dict
 def test_thresholds_that_cannot_be_are_refused(make_usage: MakeUsage) -> None:
     """No weeks, more habitual weeks than weeks, and rows of a month are errors that say so."""
     usage = make_usage(*weeks_of("ada@x.io", range(2), 1))
-    for wrong in ({"weeks": 0}, {"weeks": 4}, {"habitual_weeks": 0}):
+    for wrong in ({"weeks": 0}, {"weeks": 4}, {"habitual_weeks": 0}, {"weeks": "12"}, {"weeks": 12.0}, {"weeks": True}):
         with pytest.raises(ValueError, match="weeks="):
             analysis.habit_ladder(usage, **wrong)
     month = usage.with_columns(period_end=pl.col("period_start").dt.offset_by("1mo"))

@@ -188,5 +188,6 @@ def test_a_table_without_people_is_refused() -> None:
         analysis.suppress_small_groups(frame, by="team", people="seat")
     with pytest.raises(ValueError, match="names no column"):
         analysis.suppress_small_groups(teams([9]), by=[])
-    with pytest.raises(ValueError, match="min_group_size"):
-        analysis.suppress_small_groups(teams([9]), by="team", min_group_size=0)
+    for wrong in (0, 2.5, "5", True):
+        with pytest.raises(ValueError, match="min_group_size"):
+            analysis.suppress_small_groups(teams([9]), by="team", min_group_size=wrong)  # type: ignore[arg-type]

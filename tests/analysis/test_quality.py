@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from augment_insights import analysis
-from augment_insights.errors import TableError
+from augment_insights.errors import DateRangeError, TableError
 from augment_insights.tables import DATA_QUALITY, EDITOR_LANGUAGE, ENDPOINT_TABLES
 
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
@@ -85,6 +85,12 @@ def test_nothing_to_look_at_is_no_share() -> None:
     assert table["checked_count"].unique().to_list() == [0]
     assert table["affected_share"].null_count() == table.height > 10
     assert analysis.data_quality().equals(DATA_QUALITY.empty())
+
+
+def test_a_range_that_runs_backwards_is_refused() -> None:
+    """A negative number of missing days would be nonsense: the error names both days."""
+    with pytest.raises(DateRangeError, match="ends before it starts: 2026-01-06 to 2026-01-05"):
+        analysis.data_quality(dau=ENDPOINT_TABLES["dau"].empty(), start_date="2026-01-06", end_date="2026-01-05")
 
 
 def test_a_frame_that_does_not_name_its_rows_is_refused() -> None:

@@ -230,6 +230,22 @@ def test_nothing_given_nothing_checked() -> None:
     assert set(empty["status"]) == {"unknown"}
 
 
+def test_unknown_active_days_are_not_zero(make_usage: Callable[..., pl.DataFrame]) -> None:
+    """A user without active_days makes the period's user-days unknown: no residual of -7 is made up."""
+    counts = pl.DataFrame({"date": [day(n) for n in range(7)], "user_count": [1] * 7})
+    users = make_usage({"user": "ada@x.io", "active_days": None}, {"user": "bob@x.io", "active_days": 7})
+    table = analysis.reconcile(dau_count=counts, user_activity=users)
+    rows = table.filter(pl.col("check").str.starts_with("user_activity active_days"))
+    assert rows.select("left", "residual", "status").unique().rows() == [(None, None, "unknown")]
+
+
+def test_days_must_be_days() -> None:
+    """Text in place of dates is refused by name, with the cast that mends it."""
+    counts = pl.DataFrame({"date": ["2026-01-05"], "user_count": [1]})
+    with pytest.raises(TableError, match=r"dau_count has 'date' as String.*cast"):
+        analysis.reconcile(dau_count=counts, dau=DAU.empty())
+
+
 def test_a_frame_that_is_no_table_is_refused() -> None:
     """The error names the table and the column."""
     with pytest.raises(TableError, match="dau_count needs the column 'user_count'"):
