@@ -31,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they show the values of variables
     rich_markup_mode=None,  # rich costs more to import than everything else here
 )
-cache_app = typer.Typer(help="Look at the cache of answers, or empty it.", no_args_is_help=True)
+cache_app = typer.Typer(help="Look at the cache of answers, or empty it.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(cache_app, name="cache")
 
 StartDate = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First day (UTC), included.")]
@@ -118,7 +118,10 @@ def report(  # noqa: PLR0913 (the options of a command)
         ),
     ] = None,
 ) -> None:
-    """Write a finished report: one HTML file to share, or what --format names, and the notebook that made it."""
+    """Write a finished report.
+
+    One HTML file to share, or what --format names, and the notebook that made it.
+    """
     from augment_insights import reports  # noqa: PLC0415 (a command imports what it needs)
 
     options: dict[str, Any] = {
@@ -184,7 +187,7 @@ def new(
     *,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
-    """Copy a template where you work, to change it as you like."""
+    """Copy a template, to change it as you like."""
     from augment_insights import reports  # noqa: PLC0415 (a command imports what it needs)
 
     typer.echo(reports.new(template, path, overwrite=force))
@@ -252,7 +255,10 @@ def fetch(  # noqa: PLR0913 (the options of a command)
     ] = False,
     sample: Sample = False,
 ) -> None:
-    """Fetch one table from the API, or from the cache, into a file."""
+    """Fetch one table into a file.
+
+    From the archive or the cache where it is there already, else from the API.
+    """
     from augment_insights.export import format_of, write_table  # noqa: PLC0415 (a command imports what it needs)
 
     name = table.replace("-", "_")
@@ -333,7 +339,10 @@ def sync(
     ] = None,
     sample: Sample = False,
 ) -> None:
-    """Fetch the settled days that the archive lacks, most useful first, from where the last sync stopped."""
+    """Fetch the settled days that the archive lacks.
+
+    The most useful first, from where the last sync stopped.
+    """
     from augment_insights import fetch as functions  # noqa: PLC0415 (a command imports what it needs)
 
     with _client(sample=sample, archive=archive) as client:
@@ -385,7 +394,10 @@ def serve(
         bool, typer.Option("--enforce-limits", help="Answer 429 beyond 20 at once and 10 a minute.")
     ] = False,
 ) -> None:
-    """Serve the Analytics API on this machine, over made-up or given records, to try clients against."""
+    """Serve the Analytics API on this machine.
+
+    Over made-up or given records, to try clients against.
+    """
     from augment_insights import sample  # noqa: PLC0415 (a command imports what it needs)
 
     now = _utc_now
@@ -433,7 +445,10 @@ def _read_records(path: Path) -> list[dict[str, Any]]:
 def sample_roster(
     out: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the CSV.")] = Path("roster.csv"),
 ) -> None:
-    """Write the sample organisation's roster (who has a licence, in which team) as CSV."""
+    """Write the sample organisation's roster as CSV.
+
+    Who has a licence, and in which team.
+    """
     from augment_insights import sample  # noqa: PLC0415 (a command imports what it needs)
 
     typer.echo(sample.write_roster(out, _utc_now().date()))
