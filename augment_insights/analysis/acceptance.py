@@ -245,8 +245,10 @@ def acceptance_change(
     * mix effect: (w1 - w0) * ((r0 + r1) / 2 - M), if it suggested on both sides;
     * entry and exit effect: w1 * (r1 - M) if it is new, -w0 * (r0 - M) if it is gone.
 
-    All parts of all groups add up to R1 - R0. A group that grows counts for the better when it accepts
-    more than the middle, and for the worse when it accepts less (Griliches and Regev's decomposition).
+    All parts of all groups add up to R1 - R0. What a group accepted on a side without a suggestion of
+    its own (the API should not say so) is in R, and so in its entry and exit effect. A group that
+    grows counts for the better when it accepts more than the middle, and for the worse when it
+    accepts less (Griliches and Regev's decomposition).
     Rates are ratios of sums. When a side has no suggestions there is no change to take apart: null.
 
     Parameters
@@ -344,13 +346,14 @@ def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
         w0=_ratio(s0, s0.sum()), w1=_ratio(s1, s1.sum()), r0=_ratio(a0, s0), r1=_ratio(a1, s1), middle=middle
     )
     w0, r0, w1, r1, level = (pl.col(name) for name in ("w0", "r0", "w1", "r1", "middle"))
-    stays, enters, leaves = (s0 > 0) & (s1 > 0), (s0 == 0) & (s1 > 0), (s0 > 0) & (s1 == 0)
-    comes_or_goes = pl.when(enters).then(w1 * (r1 - level)).when(leaves).then(-w0 * (r0 - level)).otherwise(0.0)
+    stays = (s0 > 0) & (s1 > 0)
+    # w1 * r1 is a1 over all suggestions, and that also has a value where a group accepted without a suggestion.
+    comes_or_goes = _ratio(a1, s1.sum()) - w1 * level - (_ratio(a0, s0.sum()) - w0 * level)
     nothing = pl.when(level.is_not_null()).then(0.0)
     parts = rated.with_columns(
         rate_effect=pl.when(stays).then((w0 + w1) / 2 * (r1 - r0)).otherwise(nothing),
         mix_effect=pl.when(stays).then((w1 - w0) * ((r0 + r1) / 2 - level)).otherwise(nothing),
-        entry_exit_effect=pl.when(level.is_not_null()).then(comes_or_goes),
+        entry_exit_effect=pl.when(stays).then(nothing).otherwise(comes_or_goes),
     )
     whole = pl.col("rate_effect") + pl.col("mix_effect") + pl.col("entry_exit_effect")
     return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)

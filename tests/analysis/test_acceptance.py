@@ -374,6 +374,18 @@ def test_who_saw_few_suggestions_has_no_rate_of_their_own() -> None:
     assert analysis.acceptance_distribution(rows, min_suggested=101).is_empty()
 
 
+def test_the_parts_add_up_also_where_nothing_was_suggested() -> None:
+    """5 of 10, then 7 of 10, 2 of these in a language without a suggestion: that is its entry, the whole 0.2."""
+    before = languages([("ada@x.io", "Go", (10, 5))])
+    after = languages([("ada@x.io", "Go", (10, 5)), ("ada@x.io", "C", (0, 2))])
+    with pytest.warns(DataWarning, match="1 row has more"):
+        change = analysis.acceptance_change(before, after, by="language")
+    expected = [("C", 0.0, 0.0, 0.2, 0.2), ("Go", 0.0, 0.0, 0.0, 0.0), (None, 0.0, 0.0, 0.2, 0.2)]
+    assert change["language"].to_list() == [part[0] for part in expected]
+    for found, part in zip(change.rows(), expected, strict=True):
+        assert found[1:] == pytest.approx(part[1:])
+
+
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 2.5}, {"min_suggested": 0}])
 def test_a_distribution_needs_a_step_and_a_suggestion(wrong: dict[str, Any]) -> None:
     """The parameter is named."""
