@@ -220,7 +220,9 @@ def with_user_key(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(people.to_series().alias(_KEY))
 
 
-def join_roster(frame: pl.DataFrame | pl.LazyFrame, roster: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+def join_roster(
+    frame: pl.DataFrame | pl.LazyFrame, roster: pl.DataFrame | pl.LazyFrame, *, warn: bool = True
+) -> pl.DataFrame:
     """Which team does each row belong to?
 
     A left join on the user: people are matched whatever the case of their e-mails. No row is
@@ -234,6 +236,9 @@ def join_roster(frame: pl.DataFrame | pl.LazyFrame, roster: pl.DataFrame | pl.La
         Anything with ``user`` (and ``user_type``; without it all users are people).
     roster : DataFrame or LazyFrame
         As for :func:`read_roster`.
+    warn : bool
+        Report users without a match. The warning names the first of them: pass False where names are not to be
+        shown, or where the nulls are told otherwise.
 
     Returns
     -------
@@ -274,7 +279,8 @@ def join_roster(frame: pl.DataFrame | pl.LazyFrame, roster: pl.DataFrame | pl.La
         )
     keyed = with_user_key(frame.lazy().collect())
     known = with_user_key(listed)
-    _warn_of_strangers(keyed, known)
+    if warn:
+        _warn_of_strangers(keyed, known)
     joined = keyed.join(known.select(_KEY, *added), on=_KEY, how="left", maintain_order="left")
     return joined.drop(_KEY)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -13,7 +12,7 @@ import polars as pl
 
 from augment_insights.analysis import join_roster, read_roster
 from augment_insights.charts.caption import NOUN
-from augment_insights.errors import ConfigurationError, DataWarning, did_you_mean
+from augment_insights.errors import ConfigurationError, did_you_mean
 from augment_insights.periods import Every, check_every
 from augment_insights.reports.days import report_days
 from augment_insights.reports.page import Page
@@ -174,9 +173,8 @@ class Study:
         """
         on_roster = self.roster if self.roster is not None else pl.DataFrame(schema={"user": pl.String})
         taken = [name for name in ("team", "licensed_from", "licensed_to") if name in on_roster.columns]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)  # who is missing is in that team, or an unused licence
-            joined = join_roster(frame, on_roster.select("user", *taken))
+        # Who is missing is in that team, or an unused licence.
+        joined = join_roster(frame, on_roster.select("user", *taken), warn=False)
         team = pl.col("team").cast(pl.String) if "team" in taken else pl.lit(None, dtype=pl.String)
         return joined.with_columns(team=team.fill_null(NOT_ON_ROSTER))
 

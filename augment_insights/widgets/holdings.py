@@ -7,18 +7,16 @@ the one that is needed: then the next question finds its rows there.
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from augment_insights import analysis, fetch, tables
-from augment_insights.errors import DataWarning
 from augment_insights.periods import MAX_RANGE_DAYS, DayRange, last_published_day, oldest_day, parse_day
 from augment_insights.transport.progress import spoken
-from augment_insights.widgets.questions import OFF_ROSTER, Choice, Grain, Question, View
+from augment_insights.widgets.questions import FILTERS, OFF_ROSTER, Choice, Grain, Question, View
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -169,17 +167,22 @@ class Holdings:
     def view(self, question: Question, choice: Choice) -> View:
         """Return the rows that a choice leaves; nothing may be missing for it."""
         grain = question.needed_grain(choice)
-        rows = self._of(grain, choice.days)
-        for column, wanted in (("language", choice.language), ("editor", choice.editor)):
-            if wanted is not None:
-                rows = rows.filter(pl.col(column) == wanted)
-        known = self._known(choice.days)
-        return View(
+        everybody = View(
             choice=choice,
-            rows=self._of_team(rows, choice.team),
-            known=self._of_team(known, choice.team),
-            roster=self._licences(choice.team),
+            rows=self._of(grain, choice.days),
+            known=self._known(choice.days),
+            roster=self.roster,
             is_sample=self.client.is_sample,
+        )
+        filters = [pl.col(name) == value for name in FILTERS if (value := getattr(choice, name)) is not None]
+        if not filters:
+            return everybody
+        return replace(
+            everybody,
+            rows=everybody.rows.filter(filters),
+            known=self._of_team(everybody.known, choice.team),
+            roster=self._licences(choice.team),
+            everybody=everybody,
         )
 
     def _held(self, grain: Grain) -> set[date]:
@@ -234,10 +237,8 @@ class Holdings:
     def _with_team(self, rows: pl.DataFrame) -> pl.DataFrame:
         if self.roster is None or not self.has_teams:
             return rows
-        with warnings.catch_warnings():
-            # Who is not on the roster is a team of its own here, and unused licences are no rows of activity.
-            warnings.simplefilter("ignore", DataWarning)
-            placed = analysis.join_roster(rows, self.roster.select("user", "team"))
+        # Who is not on the roster is a team of its own here, and unused licences are no rows of activity.
+        placed = analysis.join_roster(rows, self.roster.select("user", "team"), warn=False)
         return placed.with_columns(pl.col("team").fill_null(OFF_ROSTER))
 
     def _of(self, grain: Grain, days: DayRange) -> pl.DataFrame:

@@ -7,9 +7,11 @@ draw: a script gets the same answer from the same two calls.
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -19,7 +21,7 @@ from augment_insights.errors import DataWarning
 from augment_insights.tables import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from augment_insights.charts.theme import Chart
     from augment_insights.periods import DayRange, Every
@@ -40,6 +42,10 @@ MOST_COLUMNS = 60
 PERIODS: Mapping[str, Every] = {"Day": "1d", "Week": "1w", "Month": "1mo", "Quarter": "1q"}
 
 _POPULATION = {"person": "people", "service_account": "service accounts", "all": "people and service accounts"}
+
+
+FILTERS = ("team", "language", "editor")
+"""The columns that a choice may hold to one value."""
 
 
 class Grain(IntEnum):
@@ -90,6 +96,8 @@ class View:
         ``user``, ``user_type``.
     roster : pl.DataFrame or None
         The licences of the chosen team.
+    everybody : View or None
+        The same without the filters by team, language and editor, where there are any.
     is_sample : bool
         Whether the organisation is made up.
     """
@@ -99,6 +107,7 @@ class View:
     known: pl.DataFrame
     roster: pl.DataFrame | None = None
     is_sample: bool = False
+    everybody: View | None = None
 
     @property
     def lookback(self) -> int | None:
@@ -106,6 +115,23 @@ class View:
         first: Any = self.known["period_start"].min()
         days = (self.choice.days.start - first).days if first is not None else 0
         return days if days > 0 else None
+
+    def of_chosen(
+        self, ask: Callable[[View, list[str]], pl.DataFrame], *, columns: Sequence[str] = FILTERS
+    ) -> pl.DataFrame:
+        """Put a question that goes by groups to everybody, and keep the rows of the group that is chosen.
+
+        The days of a table are those that everybody's rows cover: asked of a group alone, it would begin on
+        the group's own first active day, and the zeros before it would be missing.
+        """
+        choice = self.choice
+        chosen = {name: value for name in FILTERS if (value := getattr(choice, name)) is not None}
+        split = [choice.split] if choice.split else []
+        if self.everybody is None or not set(chosen) <= set(columns):
+            return ask(self, split)
+        table = ask(self.everybody, [*chosen, *(name for name in split if name not in chosen)])
+        kept = table.filter([pl.col(name) == value for name, value in chosen.items()])
+        return kept.drop(name for name in chosen if name not in split)
 
     @property
     def counting(self) -> dict[str, Any]:
@@ -186,22 +212,43 @@ class Question:
 
     def answer(self, view: View) -> Answer:
         """Put the question to the rows of a view."""
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", DataWarning)
+        notes: list[str] = []
+        with _taking_notes(notes):
             table, chart = self.ask(view)
-        notes = tuple(str(note.message) for note in caught if note.category is DataWarning)
-        return Answer(title=self.title, table=table, chart=chart, how_to_read=self.how_to_read, notes=notes)
+        return Answer(title=self.title, table=table, chart=chart, how_to_read=self.how_to_read, notes=tuple(notes))
+
+
+@contextmanager
+def _taking_notes(notes: list[str]) -> Iterator[None]:
+    """Take what an analysis warns of; what another thread warns of meanwhile is none of this answer's."""
+    here = get_ident()
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        show = warnings.showwarning
+
+        def take(message: Warning | str, category: type[Warning], *where: Any) -> None:
+            if category is DataWarning and get_ident() == here:
+                notes.append(str(message))
+            else:
+                show(message, category, *where)
+
+        warnings.showwarning = take  # type: ignore[assignment]  # where it was raised is passed on as it came
+        yield
 
 
 def _active_users(view: View) -> tuple[pl.DataFrame, Chart]:
     choice = view.choice
-    table = analysis.active_users(view.rows, every=choice.every, by=choice.split, **view.counting)
+    table = view.of_chosen(
+        lambda of, by: analysis.active_users(of.rows, every=choice.every, by=by or None, **view.counting)
+    )
     return table, charts.active_users(table, **view.caption)
 
 
 def _rolling_active_users(view: View) -> tuple[pl.DataFrame, Chart]:
     windows = 28 if view.choice.split else (1, 7, 28)
-    table = analysis.rolling_active_users(view.rows, windows=windows, by=view.choice.split, **view.counting)
+    table = view.of_chosen(
+        lambda of, by: analysis.rolling_active_users(of.rows, windows=windows, by=by or None, **view.counting)
+    )
     return table, charts.rolling_active_users(table, **view.caption)
 
 
@@ -217,7 +264,9 @@ def _active_day_distribution(view: View) -> tuple[pl.DataFrame, Chart]:
 
 def _lifecycle(view: View) -> tuple[pl.DataFrame, Chart]:
     every = view.choice.every
-    table = analysis.lifecycle(view.known, every=every, lookback=view.lookback, by=view.choice.split, **view.counting)
+    table = view.of_chosen(
+        lambda of, by: analysis.lifecycle(of.known, every=every, lookback=of.lookback, by=by or None, **view.counting)
+    )
     return table, charts.lifecycle(table, every=every, **view.caption)
 
 
@@ -250,7 +299,12 @@ def _adoption_curve(view: View) -> tuple[pl.DataFrame, Chart]:
 
 
 def _adoption_rate(view: View) -> tuple[pl.DataFrame, Chart]:
-    table = analysis.adoption_rate(view.rows, licences=_licences(view), every=view.choice.every, **view.counting)
+    table = view.of_chosen(
+        lambda of, by: analysis.adoption_rate(
+            of.rows, licences=_licences(of), every=view.choice.every, by=by or None, **view.counting
+        ),
+        columns=("team",),
+    )
     return table, charts.adoption_rate(table, **view.caption)
 
 

@@ -139,6 +139,12 @@ def test_every_row_keeps_its_place(make_usage: Callable[..., pl.DataFrame]) -> N
     )
 
 
+def test_strangers_need_not_be_named(make_usage: Callable[..., pl.DataFrame]) -> None:
+    """The same rows, and no warning: warnings are errors here."""
+    usage = make_usage({"user": "cyd@x.io"}, {"user": "ADA@x.io"})
+    assert analysis.join_roster(usage, ROSTER_ROWS, warn=False)["team"].to_list() == [None, "Payments"]
+
+
 def test_a_full_match_says_nothing(make_usage: Callable[..., pl.DataFrame]) -> None:
     """When both sides know each other there is no warning (warnings are errors here), and lazy frames do."""
     usage = make_usage({"user": "ada@x.io"}, {"user": "bob@x.io"})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from datetime import date, timedelta
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -10,10 +12,13 @@ import pytest
 
 from augment_insights import Client, widgets
 from augment_insights.charts.theme import VEGA_MIME
-from augment_insights.errors import ConfigurationError, DateRangeError
+from augment_insights.errors import ConfigurationError, DataWarning, DateRangeError
+from augment_insights.widgets.questions import BY_NAME, Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from augment_insights.widgets.questions import View
 
 START, END = date(2026, 2, 9), date(2026, 3, 8)
 WEEKS = [START + timedelta(weeks=n) for n in range(4)]
@@ -55,7 +60,7 @@ def test_it_opens_with_the_active_people_of_each_week(explorer: Any) -> None:
         ({"language": "Go"}, [1, 1, 1, 1]),
         ({"language": "Python"}, [1, 1, 1, 2]),
         ({"editor": "Vim"}, [1, 1, 1, 2]),
-        ({"language": "Python", "editor": "Vim"}, [1]),
+        ({"language": "Python", "editor": "Vim"}, [0, 0, 0, 1]),
         ({"start_date": date(2026, 2, 23)}, [2, 3]),
         ({"end_date": date(2026, 2, 22)}, [2, 2]),
     ],
@@ -184,6 +189,64 @@ def test_what_an_analysis_warns_of_is_told(explorer: Any) -> None:
     assert explorer.answer is not None
     explorer.controls["question"].value = "stickiness"
     assert explorer.screen.words.value == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "column", "expected"),
+    [
+        ("active_users", "active_users", [0] * 5 + [1] * 4),
+        ("lifecycle", "active_users", [0] * 5 + [1] * 4),
+        ("adoption_rate", "active_users", [0] * 5 + [1] * 4),
+        ("rolling_active_users", "active_users", [0] * 105),
+    ],
+)
+def test_a_team_has_zeros_before_its_first_day(
+    client: Client, roster: pl.DataFrame, question: str, column: str, expected: list[int]
+) -> None:
+    """Search is Bob, from 9 February on; the range begins on 5 January, when somebody else was there."""
+    opened: Any = widgets.explore(
+        client,
+        start_date="2026-01-05",
+        end_date=END,
+        roster=roster,
+        question=question,
+        team="Search",
+        interactive=True,
+    )
+    opened.wait()
+    table = opened.answer.table
+    first = table.columns[0]
+    assert table[first].min() == date(2026, 1, 5)
+    assert table[column].to_list()[: len(expected)] == expected
+    assert "team" not in table.columns
+
+
+def test_a_language_has_zeros_before_its_first_day(client: Client) -> None:
+    """Go is Bob's, from 9 February on."""
+    opened: Any = widgets.explore(client, start_date="2026-01-05", end_date=END, interactive=True)
+    opened.wait()
+    opened.controls["language"].value = "Go"
+    opened.wait()
+    assert active(opened) == [0] * 5 + [1] * 4
+    opened.controls["split"].value = "editor"
+    by_editor = dict(opened.answer.table.group_by("editor").agg(pl.col("active_users").sum()).rows())
+    assert by_editor == {"Vim": 4}
+
+
+def test_what_another_thread_warns_of_is_not_told_here(explorer: Any) -> None:
+    """A warning of a cell that runs meanwhile may name people, and is none of this figure's."""
+
+    def ask(view: View) -> tuple[pl.DataFrame, Any]:
+        warnings.warn("of this figure", DataWarning, stacklevel=2)
+        other = Thread(target=warnings.warn, args=("ada@x.io has no row", DataWarning))
+        other.start()
+        other.join()
+        return view.rows, None
+
+    view = explorer._holdings.view(BY_NAME["active_users"], explorer._controls.choice())
+    with pytest.warns(DataWarning, match="ada@x.io has no row"):
+        answer = Question("mine", "Mine?", ask, "").answer(view)
+    assert answer.notes == ("of this figure",)
 
 
 def test_a_bug_is_told_with_what_to_report(explorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
