@@ -162,7 +162,7 @@ def rolling_active_users(
      (datetime.date(2026, 1, 6), 2, 1, True),
      (datetime.date(2026, 1, 7), 2, 1, True)]
     """
-    lengths = [windows] if isinstance(windows, int) else list(windows)
+    lengths = [windows] if isinstance(windows, (int, float, str)) else list(windows)
     for length in lengths:
         check_days("windows", length)
     order = _daily_order(activity, "rolling_active_users", table=ROLLING_ACTIVE_USERS, by=by, users=(user_type, as_of))

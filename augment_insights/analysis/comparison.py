@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TABLE = "comparison"
-_DEFINING = ("window_days", "period", "feature", "mode")
+_DEFINING = ("window_days", "period", "days", "feature", "mode")
 _LENGTHS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "quarter": (90, 92)}
 
 
@@ -65,8 +65,8 @@ def compare(
     ------
     TableError
         Two different tables; a metric that is missing or has no interval; a period that is not complete;
-        periods or windows of different length, another feature or another age of the cohort on the two
-        sides; more than one row a group.
+        periods or windows of different length, another feature, another age of the cohort or of the
+        users on the two sides; more than one row a group.
 
     Notes
     -----

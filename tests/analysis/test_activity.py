@@ -445,7 +445,7 @@ def test_rolling_users_of_groups_are_those_of_each_group_alone(make_activity: Ca
     assert numbers(table.filter(pl.col("window_days") == 2, pl.col("team") == "blue")) == [0, 0, 0, 1, 1, 1, 1, 0, 0, 0]
 
 
-@pytest.mark.parametrize("windows", [0, -7, [7, 0], [1.5], True])
+@pytest.mark.parametrize("windows", [0, -7, 7.0, "7", [7, 0], [1.5], True])
 def test_a_window_is_a_positive_number_of_days(make_activity: Callable[..., pl.DataFrame], windows: Any) -> None:
     """Zero, negative, broken or boolean lengths are refused."""
     with pytest.raises(ValueError, match=r"windows=.* is not a whole number from 1 on"):

@@ -124,6 +124,9 @@ def test_different_definitions_are_refused() -> None:
     chat, agent = (month.with_columns(feature=pl.lit(name)) for name in ("chat", "ide_agent"))
     with pytest.raises(TableError, match="feature is chat before and ide_agent after"):
         analysis.compare(chat, agent, metric="adoption_rate")
+    after_week, after_month = (month.with_columns(days=pl.lit(days)) for days in (7, 28))
+    with pytest.raises(TableError, match="days is 7 before and 28 after"):
+        analysis.compare(after_week, after_month, metric="adoption_rate")
     with pytest.raises(TableError, match=r"'active_users' has no interval.*'adoption_rate'"):
         analysis.compare(month, month, metric="active_users")
     with pytest.raises(TableError, match="did you mean 'adoption_rate'"):
