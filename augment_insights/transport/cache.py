@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 EXPIRE_AFTER = timedelta(hours=24)
 
 _LOCK_TIMEOUT = 5.0
+_LOCK_RETRY = 0.01
 _MEMORY = ":memory:"
 _FILES = f"*-{'[0-9a-f]' * 16}.sqlite"
 _CLOCK_STEP = timedelta(minutes=1)
@@ -296,6 +297,7 @@ def _problem_with(path: Path) -> sqlite3.Error | None:
     connection = None
     try:
         connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None)
+        _begin_log(connection)
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("PRAGMA user_version=1")  # a lock can be had on a file that cannot be written to
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
@@ -306,6 +308,20 @@ def _problem_with(path: Path) -> sqlite3.Error | None:
         if connection is not None:
             connection.close()
     return None if verdict == "ok" else sqlite3.DatabaseError(verdict)
+
+
+def _begin_log(connection: sqlite3.Connection) -> None:
+    """Switch a new file to a write-ahead log; while another process does the same, SQLite refuses and does not wait."""
+    give_up_at = time.monotonic() + _LOCK_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up_at:
+                raise
+            time.sleep(_LOCK_RETRY)
+        else:
+            return
 
 
 def _set_aside(path: Path, problem: sqlite3.Error) -> bool:

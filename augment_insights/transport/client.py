@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from datetime import UTC, datetime, time
 from http import HTTPStatus
 from pathlib import Path
 from random import Random
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
 
@@ -64,6 +66,7 @@ if TYPE_CHECKING:
 _SAMPLE_URL = "https://sample.invalid"
 _RECORDS_URL = "https://records.invalid"
 _NO_TOKEN = "in-process-there-is-no-token"  # noqa: S105 (nobody checks it; no answer holds it by chance)
+_LONGEST_TIMEOUT = 86_400.0
 _RATE_LIMIT_FILE = "rate-limit.sqlite"
 
 _CURSOR_PATH = "$.pagination.next_cursor"
@@ -161,6 +164,10 @@ class Client:
         app: WsgiApp | None = None,
     ) -> None:
         _check_positive(requests_per_minute=requests_per_minute, burst=burst, timeout=timeout)
+        if timeout > _LONGEST_TIMEOUT:  # a socket takes no endless one
+            raise ConfigurationError(
+                f"timeout={timeout!r} is over a day. Hint: seconds, such as timeout=30.", setting="timeout"
+            )
         self._token = read_token(token)
         self.base_url = read_base_url(base_url)
         self._cache_folder = _cache_folder(cache)
@@ -174,6 +181,9 @@ class Client:
         self._random = random or Random()  # noqa: S311 (jitter, not a secret)
         self._retry = retry or RetryPolicy()
         self._app = app
+        self._opening = Lock()
+        self._opened_by = os.getpid()
+        self._left_to_parent: list[object] = []
         self._session: ApiSession | None = None
         self._cache: AnswerCache | None = None
         self._limit: RateLimit | Unlimited | None = None
@@ -360,9 +370,20 @@ class Client:
         return self._progress
 
     def _open(self) -> ApiSession:
-        """Open the cache and the way to the API; late, since importing them costs most of a second."""
-        if self._session is not None:
+        """Open the cache and the way to the API, once however many threads ask."""
+        with self._opening:
+            if self._session is not None and self._opened_by != os.getpid():
+                # A forked process that spoke on its parent's connection would read the parent's answers, and files
+                # that SQLite opened there are neither used nor closed here.
+                self._left_to_parent += [self._session, self._cache, self._limit]
+                self._session = None
+            if self._session is None:
+                self._opened_by = os.getpid()
+                self._session = self._make_session()
             return self._session
+
+    def _make_session(self) -> ApiSession:
+        """Put the session together; late, since importing its parts costs most of a second."""
         from augment_insights.transport.cache import open_cache  # noqa: PLC0415
         from augment_insights.transport.session import (  # noqa: PLC0415
             ApiSession,
@@ -382,8 +403,7 @@ class Client:
             on_wait=self._progress.waiting,
         )
         self._cache = open_cache(self.cache_path, is_valid=self._is_worth_keeping, now=self._clock.now)
-        self._session = ApiSession(cache=self._cache, base_url=self.base_url, adapter=adapter)
-        return self._session
+        return ApiSession(cache=self._cache, base_url=self.base_url, adapter=adapter)
 
     def _make_limit(self) -> RateLimit | Unlimited:
         if self._app is not None:

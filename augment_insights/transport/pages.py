@@ -165,6 +165,9 @@ def walk(
             last_try = restart == MOST_RESTARTS
             if last_try:
                 raise WrongShapeError("data was published during each of three tries", "$.metadata") from None
+        except WrongShapeError:
+            forget(walked.cache_keys)  # each page may be whole, and the walk is not: next time it is asked for anew
+            raise
         except InvalidRequestError:
             cursor_expired = bool(walked.answers)
             if not cursor_expired or restart == MOST_RESTARTS:

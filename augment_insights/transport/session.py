@@ -245,10 +245,12 @@ class _TimelyMessage(HttpMessage):
 
 class _Connection(HTTPConnection):
     response_class = _TimelyMessage
+    debuglevel = 0  # whoever sets that of all connections would have each header printed, the token's too
 
 
 class _SecureConnection(HTTPSConnection):
     response_class = _TimelyMessage
+    debuglevel = 0
 
 
 class Pool(HTTPConnectionPool):

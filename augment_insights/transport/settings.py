@@ -28,6 +28,7 @@ DEFAULT_BASE_URL = "https://api.augmentcode.com"
 _PLAIN_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:]+")
 _PLAIN_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/*")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_DEFAULT_PORTS = {"https": 443, "http": 80}
 _REDACTED = "[token]"
 _TELLING_LENGTH = 8
 _PLAN_ABOVE = 60
@@ -64,8 +65,8 @@ class Token:
         return text.replace(self._text, _REDACTED)
 
     def is_in(self, data: bytes) -> bool:
-        """Tell whether the token stands in these bytes."""
-        return self._text.encode() in data
+        """Tell whether the token stands in these bytes; one of a few letters does by chance."""
+        return len(self._text) >= _TELLING_LENGTH and self._text.encode() in data
 
     def is_told_by(self, text: str) -> bool:
         """Tell whether a text gives the token away; one of a few letters stands in any text by chance."""
@@ -106,7 +107,7 @@ def read_base_url(base_url: str | None) -> str:
     allowed = parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK)
     if host and bare and plain and allowed:
         shown_host = f"[{host}]" if ":" in host else host
-        shown_port = "" if port is None else f":{port}"
+        shown_port = "" if port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{port}"
         return f"{parts.scheme}://{shown_host}{shown_port}{parts.path.rstrip('/')}"
     raise ConfigurationError(
         "The API's base URL cannot be used: it must be https://HOST, or http:// to this machine, in plain letters "

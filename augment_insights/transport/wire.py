@@ -269,7 +269,8 @@ def unknown_fields(endpoint: Endpoint, body: bytes) -> set[str]:
     """Name the fields of an answer that this package does not know, such as ``users.metrics.new_metric``."""
     try:
         value = msgspec.json.decode(body)
-    except RecursionError:  # a caller lower in the stack could read it, and has
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        # What is known was read; what is not can be nested too deeply, or hold a number or text that nothing can.
         return set()
     return _unknown(value, endpoint.page, prefix="")
 

@@ -459,6 +459,104 @@ def test_a_lock_taken_in_mid_work_costs_one_warning(
     assert api.count <= 7
 
 
+BEGINS = """
+import sys, warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from augment_insights.transport.cache import open_cache
+warnings.simplefilter("error")
+print("ready", flush=True)
+for line in sys.stdin:
+    open_cache(Path(line.strip()), is_valid=bool, now=lambda: datetime.now(UTC)).close()
+    print("open", flush=True)
+"""
+
+
+def test_a_cache_that_others_begin_too_is_waited_for(tmp_path: Path) -> None:
+    """Three processes that begin one file at the same moment, ten times over: each has it, and none a warning."""
+    command = [sys.executable, "-c", BEGINS]
+    started = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) for _ in range(3)
+    ]
+    try:
+        heard = [process.stdout.readline() for process in started if process.stdout]
+        for number in range(10):
+            for process in started:
+                assert process.stdin is not None
+                process.stdin.write(f"{tmp_path / str(number) / 'cache.sqlite'}\n")
+            heard += [process.stdout.readline() for process in started if process.stdout]
+    finally:
+        for process in started:
+            process.communicate(timeout=60)
+    assert heard == ["ready\n"] * 3 + ["open\n"] * 30
+
+
+def test_a_file_that_is_being_begun_is_tried_again(
+    filled: tuple[Any, Path], connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite refuses at once where another process switches the file to a log: that is no reason to do without it."""
+    api, _ = filled
+    refused = []
+
+    class Busy(sqlite3.Connection):
+        def execute(self, statement: str, *values: Any) -> sqlite3.Cursor:
+            if "journal_mode" in statement and len(refused) < 3:
+                refused.append(statement)
+                raise sqlite3.OperationalError("database is locked")
+            return super().execute(statement, *values)
+
+    real = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *where, **how: real(*where, **how, factory=Busy))
+    monkeypatch.setattr("augment_insights.transport.cache._LOCK_RETRY", 0)
+    client = connect(api.url)
+    assert read(client) == [7, 0]
+    assert len(refused) == 3
+    assert api.count == 1
+
+
+def test_threads_open_one_client_once(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """Eight threads that ask first at the same moment open one cache and one bucket, and no other is left open."""
+    api = serve(wire.counting)
+    client = connect(api.url)
+    together = threading.Barrier(8)
+    sessions: list[Any] = []
+
+    def work() -> None:
+        together.wait(30)
+        sessions.append(client._open())
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(sessions) == 8
+    assert len(set(map(id, sessions))) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 on: of forking beside threads
+def test_a_forked_process_does_not_speak_on_its_parents_connection(
+    serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """A child opens a connection and files of its own: on the parent's it would read the parent's answers."""
+    api = serve(wire.counting)
+    client = connect(api.url)
+    read(client)
+    before = client._session
+    child = os.fork()
+    if child == 0:
+        own = False
+        try:
+            own = client._open() is not before and client._opened_by == os.getpid()
+        finally:
+            os._exit(0 if own else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert client._open() is before
+    assert read(client) == [7, 0]
+    assert api.count == 1
+
+
 def test_a_file_where_the_folder_should_be_is_an_error(
     serve: Any, connect: Any, wire: SimpleNamespace, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import socket
 import threading
 import time
@@ -467,3 +468,43 @@ def test_unknown_things_are_named_once(serve: Any, connect: Any, wire: SimpleNam
         fetch.dau_count(*DAYS, client=client)
     fetch.dau_count("2026-02-01", "2026-02-02", client=client)  # a second warning would be an error here
     fetch.dau_count(*DAYS, client=client)
+
+
+@pytest.mark.parametrize("value", [b'"\xe9"', b"1e999", b"-1e999"])
+def test_an_unknown_field_that_nothing_can_read_is_ignored_too(
+    value: bytes, serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """Text that is not UTF-8, or a number beyond all numbers, in a field that nobody asked for costs no row."""
+
+    def answer(asked: Any) -> bytes:
+        body = json.dumps(wire.dau_count(asked.params["start_date"], asked.params["end_date"])).encode()
+        return wire.respond(body[:-1] + b', "new": ' + value + b"}")
+
+    api = serve(answer)
+    assert fetch.dau_count(*DAYS, client=connect(api.url))["user_count"].to_list() == [7, 0]
+    assert api.count == 1
+
+
+@pytest.mark.parametrize(
+    "setting", [{"timeout": 0}, {"timeout": math.nan}, {"timeout": math.inf}, {"timeout": 1e12}, {"burst": -1}]
+)
+def test_a_setting_that_no_socket_or_bucket_takes_is_refused_at_once(
+    setting: dict[str, float], wire: SimpleNamespace
+) -> None:
+    """A wait without end, or none at all, is a ConfigurationError that names it, before anything is sent."""
+    from augment_insights import Client  # noqa: PLC0415 (beside its fixture `connect`, as above)
+
+    with pytest.raises(ConfigurationError) as caught:
+        Client(wire.TOKEN, **setting)
+    assert caught.value.setting in setting
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [("https://api.example", "https://API.example:443/"), ("http://127.0.0.1", "http://127.0.0.1:80")],
+)
+def test_a_port_that_goes_without_saying_is_no_other_api(one: str, same: str, wire: SimpleNamespace) -> None:
+    """The same API with its port written out has the same cache file, and so the same rate limit."""
+    from augment_insights import Client  # noqa: PLC0415 (beside its fixture `connect`, as above)
+
+    assert Client(wire.TOKEN, base_url=one).cache_path == Client(wire.TOKEN, base_url=same).cache_path

@@ -124,6 +124,18 @@ def test_pages_that_break_the_rules_are_an_error(  # the parts so far are thrown
     assert "date=2026-03-01" in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["the same cursor", "a circle of two", "empty for ever", "no cursor", "another day"])
+def test_nothing_is_kept_of_a_walk_that_broke_the_rules(
+    kind: str, serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """Once the API has mended its pages, the next run gets them: the broken ones are not dug out of the cache."""
+    api = serve(unending(kind, wire))
+    with pytest.raises(UnexpectedResponseError, match="nothing of it was kept"):
+        fetch.dau(DAY, client=connect(api.url))
+    api.answer = paged(wire, [names(1, 3), names(4, 6)])
+    assert fetch.dau(DAY, client=connect(api.url))["user"].to_list() == names(1, 6)
+
+
 def test_a_row_that_comes_twice_is_kept_once(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
     """A user who moved to the next page while we turned it is in the table once, with a warning that counts."""
     api = serve(paged(wire, [names(1, 3), names(3, 5)]))

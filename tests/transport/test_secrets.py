@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import http.client
 import logging
 import pickle
 import traceback
@@ -238,6 +239,29 @@ def test_an_https_proxy_hears_a_host_and_no_token(
     assert proxy.count == 1
     assert proxy.asked[0].raw.startswith(b"CONNECT api.example.invalid:443")
     assert wire.TOKEN.encode() not in proxy.asked[0].raw
+
+
+def test_a_switch_that_prints_headers_does_not_print_ours(
+    serve: Any,
+    connect: Any,
+    wire: SimpleNamespace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """``HTTPConnection.debuglevel``, set to look into some other library's requests, leaves the token unprinted."""
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    api = serve(wire.counting)
+    fetch.dau_count(*DAYS, client=connect(api.url))
+    assert api.asked[0].headers["authorization"] == f"Bearer {wire.TOKEN}"
+    assert wire.TOKEN not in "".join(capsys.readouterr())
+
+
+def test_a_short_token_does_not_keep_answers_from_the_cache(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """The token of a server to try against may be a word such as "any", which stands in many an answer by chance."""
+    api = serve(lambda _asked: wire.respond(wire.dau_page("2026-03-01", ["anya@example.com"])))
+    for _ in range(2):
+        fetch.dau("2026-03-01", client=connect(api.url, token="any"))
+    assert api.count == 1
 
 
 def test_only_the_base_url_is_ever_spoken_to(connect: Any) -> None:
