@@ -60,6 +60,7 @@ class Order:
     def with_parameters(self, label: str, **parameters: Any) -> Order:
         """Return the same order with other parameters, checked again."""
         self.template.check(list(parameters))
+        self.template.check_values(parameters)
         return replace(self, parameters={**self.parameters, **_plain(self.template, parameters)}, label=label)
 
 
@@ -91,6 +92,7 @@ def prepare(
     if "formats" in found.parameters or kept not in ((), ("html",)):
         chosen["formats"] = list(kept)
     found.check(list(chosen))
+    found.check_values(chosen)
     if source == "api":
         _require_token()
     return Order(found, chosen, found.name)

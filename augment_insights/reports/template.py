@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,12 +32,15 @@ class Template:
         What its tagged cell assigns, in order.
     defaults : Mapping of str to object
         The values that it assigns, of those that are written out as literals.
+    choices : Mapping of str to tuple
+        The only values that a parameter may have, of those that are annotated with ``Literal``.
     """
 
     name: str
     path: Path
     parameters: tuple[str, ...]
     defaults: Mapping[str, Any]
+    choices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
     def cells(self) -> list[tuple[str, bool]]:
         """Return the source of each code cell, and whether it is the one with the parameters."""
@@ -53,6 +57,19 @@ class Template:
             if name not in self.parameters:
                 known = did_you_mean(name, self.parameters) if self.parameters else " It has none."
                 raise ReportError(f"The template {self.name!r} has no parameter {name!r}.{known}", template=self.name)
+
+    def check_values(self, parameters: Mapping[str, Any]) -> None:
+        """Refuse a value that is none of its parameter's choices."""
+        for name, value in parameters.items():
+            allowed = self.choices.get(name)
+            if allowed is not None and value not in allowed:
+                words = ", ".join(map(repr, allowed))
+                nearest = get_close_matches(str(value), [str(one) for one in allowed], n=1)
+                hint = f" Hint: did you mean {nearest[0]!r}?" if nearest else ""
+                raise ReportError(
+                    f"{name}={value!r} is none of what the template {self.name!r} takes: {words}.{hint}",
+                    template=self.name,
+                )
 
 
 def templates() -> list[str]:
@@ -191,7 +208,7 @@ def find(template: str | Path) -> Template:
         )
     body = _assignments(path)
     named = [(name, value) for statement in body for name, value in _assigned(statement)]
-    return Template(path.stem, path, tuple(name for name, _ in named), _literals(named))
+    return Template(path.stem, path, tuple(name for name, _ in named), _literals(named), _choices(body))
 
 
 def _own(template: str) -> Path:
@@ -248,3 +265,29 @@ def _literals(named: list[tuple[str, ast.expr | None]]) -> dict[str, Any]:
         except ValueError:
             continue  # computed: known only when it runs
     return found
+
+
+def _choices(body: list[ast.stmt]) -> dict[str, tuple[Any, ...]]:
+    """Return what each name may be, of those whose annotation lists it."""
+    annotated = [one for one in body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
+    found = {one.target.id: _listed(one.annotation) for one in annotated if isinstance(one.target, ast.Name)}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+def _listed(annotation: ast.expr) -> tuple[Any, ...] | None:
+    """Return the values that an annotation lists (``Literal["a", "b"] | None``); None where it names a type.
+
+    Examples
+    --------
+    >>> [_listed(ast.parse(text).body[0].value) for text in ('Literal["1d", "1w"]', 'Literal["a"] | None', "str")]
+    [('1d', '1w'), ('a', None), None]
+    """
+    if isinstance(annotation, ast.Constant) and annotation.value is None:
+        return (None,)
+    if isinstance(annotation, ast.BinOp):
+        sides = (_listed(annotation.left), _listed(annotation.right))
+        return None if sides[0] is None or sides[1] is None else (*sides[0], *sides[1])
+    if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value).split(".")[-1] == "Literal":
+        values = ast.literal_eval(annotation.slice)
+        return values if isinstance(values, tuple) else (values,)
+    return None

@@ -62,8 +62,18 @@ def test_every_template_lets_the_same_things_be_chosen(name: str) -> None:
     found = template.find(name)
     assert found.parameters[: len(SHARED)] == SHARED
     (source,) = (source_of(cell) for cell in cells_of(found.path) if "parameters" in cell["metadata"].get("tags", []))
-    assert all(isinstance(statement, ast.AnnAssign) and statement.value for statement in ast.parse(source).body)
-    assert all("  # " in line for line in source.splitlines())
+    _, *statements = ast.parse(source).body  # after the import of Literal
+    assert all(isinstance(statement, ast.AnnAssign) and statement.value for statement in statements)
+    assert all("  # " in line for line in source.splitlines() if line)
+
+
+@each
+def test_what_can_be_chosen_is_listed_and_the_template_begins_with_one_of_it(name: str) -> None:
+    """A wrong word is refused before a kernel starts; see tests/reports."""
+    found = template.find(name)
+    assert found.choices["names"] == ("show", "pseudonyms", "hide")
+    assert {"source", "every", "user_type", "names"} <= set(found.choices)
+    found.check_values(found.defaults)
 
 
 @each
@@ -106,7 +116,7 @@ def test_a_template_uses_what_is_public(name: str) -> None:
             continue
         for node in ast.walk(ast.parse(source_of(cell))):
             if isinstance(node, ast.ImportFrom):
-                assert node.module in ("augment_insights", "datetime")
+                assert node.module in ("augment_insights", "datetime", "typing")
             if isinstance(node, ast.Attribute):
                 assert not node.attr.startswith("_")
 

@@ -77,6 +77,34 @@ def test_parameters_are_checked_before_anything_runs(make_notebook: MakeNotebook
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("names", "shwo", r"names='shwo' is none of .*: 'show', 'pseudonyms', 'hide'\. Hint: did you mean 'show'"),
+        ("user_type", "people", r"user_type='people' is none of .*: 'person', 'service_account', 'all'\."),
+        ("every", "week", r"every='week' is none of .*: '1d', '1w', '1mo', '1q'\."),
+        ("every", 7, r"every=7 is none of"),
+        ("compared", "1w", r"compared='1w' is none of .*: '1mo', '1q'\."),
+    ],
+)
+def test_a_value_that_a_parameter_cannot_have_is_refused_before_anything_runs(
+    name: str, value: object, words: str, tmp_path: Path
+) -> None:
+    """The annotation in the template lists what it can: no kernel, no folder, and all of it is told."""
+    with pytest.raises(ReportError, match=words):
+        reports.write("acceptance", output_dir=tmp_path / "out", **{name: value})
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_own_template_lists_what_it_likes(make_notebook: MakeNotebook, tmp_path: Path) -> None:
+    """None among it; what is not annotated takes anything."""
+    cell = 'from typing import Literal\ncolour: Literal["red", "blue"] | None = None\nsize: int = 1'
+    notebook = make_notebook(cell, "mark = 1")
+    with pytest.raises(ReportError, match=r"colour='green' is none of .*: 'red', 'blue', None"):
+        reports.write(notebook, output_dir=tmp_path, colour="green")
+    assert reports.write(notebook, output_dir=tmp_path, colour=None, size=3).paths
+
+
+@pytest.mark.parametrize(
     "parameters",
     [
         {"api_token": "x"},
