@@ -49,12 +49,18 @@ class Every(StrEnum):
 
 
 def main() -> None:
-    """Run the command line: one line and exit code 1 for an error of ours, a traceback for a bug."""
+    """Run the command line: one line and exit code 1 for an error of ours or a file's, a traceback for a bug."""
     warnings.showwarning = _print_warning
     try:
         app()
     except InsightsError as error:
         typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        place = error.filename2 or error.filename  # of a file that is put in its place, the place
+        typer.echo(f"Error: {place}: {error.strerror}. Hint: check the path and who may write there.", err=True)
         sys.exit(1)
 
 

@@ -44,12 +44,13 @@ def test_help_names_every_command() -> None:
 def test_fetch_writes_the_table(tmp_path: Path, ending: str) -> None:
     """``fetch`` leaves the rows that the function of the same name returns."""
     out = tmp_path / f"days.{ending}"
+    before = fetch.dau_count(client=Client.sample())
     done = run("fetch", "dau-count", "--sample", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{out}: 7 rows\n"
     read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "ndjson": pl.read_ndjson}[ending](out)
-    expected = fetch.dau_count(client=Client.sample())
-    assert read["user_count"].to_list() == expected["user_count"].to_list()
+    after = fetch.dau_count(client=Client.sample())  # another week than before, if a day has ended meanwhile
+    assert read["user_count"].to_list() in (before["user_count"].to_list(), after["user_count"].to_list())
 
 
 def test_fetch_takes_periods(tmp_path: Path) -> None:
@@ -74,10 +75,13 @@ def test_fetch_takes_periods(tmp_path: Path) -> None:
         (("fetch", "dau", "--sample", "--date", "yesterday", "--out", "x.csv"), "write it as YYYY-MM-DD"),
         (("fetch", "dau", "--out", "x.csv"), "There is no API token"),
         (("report", "overveiw", "--sample"), "did you mean 'overview'"),
+        (("fetch", "dau", "--sample", "--out", "a file/x.csv"), "a file: "),
+        (("sample-roster", "a file/x.csv"), "a file/x.csv: "),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_1(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
     """What went wrong is said in one line, with what to do, and no traceback; nothing is written."""
+    (tmp_path / "a file").write_text("")
     done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
     assert done.returncode == 1
     assert said in done.stderr
@@ -86,7 +90,7 @@ def test_an_error_is_one_line_and_exit_code_1(arguments: tuple[str, ...], said: 
 
 
 def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path: Path) -> None:
-    """``serve`` puts given records on loopback, asks for a token, and refuses the 21st request at once."""
+    """``serve`` puts given records on loopback, asks for a token, and refuses once twenty have gone at once."""
     records = tmp_path / "records.json"
     metrics = {"completions_count": 4, "completions_accepted": 1}
     one = {"date": "2026-03-02", "user_email": "ada@example.com", "language": "Go", "editor": "VSCode"}
@@ -96,10 +100,11 @@ def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path: Path) -> 
         assert server.stdout is not None
         url = server.stdout.readline().split()[2]
         request = urllib.request.Request(f"{url}/analytics/v0/dau", headers={"Authorization": "Bearer any"})
-        codes = [status_of(request) for _ in range(21)]
+        codes = [status_of(request) for _ in range(40)]  # on a slow machine a token comes back among them
         server.send_signal(signal.SIGINT)
         said = server.communicate(timeout=20)[0]
-    assert codes == [200] * 20 + [429]
+    assert codes[:20] == [200] * 20
+    assert set(codes[20:]) in ({429}, {200, 429})
     assert "Stopped." in said
     assert server.returncode == 0
 

@@ -40,6 +40,8 @@ EXPIRE_AFTER = timedelta(hours=24)
 
 _LOCK_TIMEOUT = 5.0
 _LOCK_RETRY = 0.01
+_PRIMARY_CODE = 0xFF
+"""The part of an SQLite error code that says what, without the how."""
 _MEMORY = ":memory:"
 _FILES = f"*-{'[0-9a-f]' * 16}.sqlite"
 _CLOCK_STEP = timedelta(minutes=1)
@@ -316,8 +318,9 @@ def _begin_log(connection: sqlite3.Connection) -> None:
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up_at:
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > give_up_at:
                 raise
             time.sleep(_LOCK_RETRY)
         else:

@@ -222,7 +222,7 @@ def connect(clock: TestClock) -> Iterator[Callable[..., Client]]:
     made: list[Client] = []
 
     def make(url: str, **settings: Any) -> Client:
-        known: dict[str, Any] = {"token": TOKEN, "base_url": url, "clock": clock, "timeout": 2}
+        known: dict[str, Any] = {"token": TOKEN, "base_url": url, "clock": clock, "timeout": 20}
         made.append(Client(**(known | settings)))
         return made[-1]
 
