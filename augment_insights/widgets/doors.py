@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from augment_insights.errors import ConfigurationError, did_you_mean
 from augment_insights.periods import check_every
 from augment_insights.transport import Client
-from augment_insights.transport.progress import in_notebook
 from augment_insights.widgets.drawing import first_values, to_answer
 from augment_insights.widgets.holdings import Holdings
+from augment_insights.widgets.host import has_controls
 from augment_insights.widgets.questions import BY_NAME, WHO, Choice
 from augment_insights.widgets.still import Still
 
@@ -64,7 +64,7 @@ def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen he
     team : str, optional
         The team to begin with.
     interactive : bool, optional
-        Controls or a still figure. Left out, controls where somebody works in the notebook.
+        Controls or a still figure. Left out, controls where somebody works in the notebook, or opens it in voila.
 
     Returns
     -------
@@ -103,7 +103,7 @@ def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen he
     asked = BY_NAME[question]
     choice = Choice(question, days, every=check_every(every), user_type=user_type, team=team)
     choice = asked.fit(choice, has_teams=holdings.has_teams)
-    if _is_interactive(interactive):
+    if has_controls(interactive):
         from augment_insights.widgets.explorer import Explorer  # noqa: PLC0415 (imports ipywidgets)
 
         return Explorer(holdings, choice)
@@ -152,15 +152,11 @@ def panel(draw: Callable[..., Any], *, interactive: bool | None = None, **contro
     [7]
     """
     first = first_values(controls)
-    if _is_interactive(interactive):
+    if has_controls(interactive):
         from augment_insights.widgets.panels import Panel  # noqa: PLC0415 (imports ipywidgets)
 
         return Panel(draw, controls)
     return Still(to_answer(draw(**first)))
-
-
-def _is_interactive(wanted: bool | None) -> bool:  # noqa: FBT001 (the setting itself, not a switch)
-    return in_notebook() if wanted is None else wanted
 
 
 def _check(name: str, value: str, known: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ipywidgets import HTML, Checkbox, Layout, Output, VBox
 
 from augment_insights.charts import theme
+from augment_insights.widgets.host import under_voila
 from augment_insights.widgets.markup import message, paragraph, table_html, told
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ class Screen(VBox):  # type: ignore[misc]  # ipywidgets has no types
         """Show an answer in place of the last one, and above it what the reader should know."""
         outputs: tuple[dict[str, Any], ...] = ()
         if answer.chart is not None:
-            data, metadata = theme.mime_bundle(theme.to_vegalite(answer.chart), png=False)
+            # Voila draws the chart, and complains under it where there is no image beside it.
+            data, metadata = theme.mime_bundle(theme.to_vegalite(answer.chart), png=under_voila())
             outputs = ({"output_type": "display_data", "data": data, "metadata": metadata},)
         self.answer = answer
         self.words.value = "".join(message(f"Note: {note}") for note in answer.notes)

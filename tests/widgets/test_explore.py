@@ -342,3 +342,13 @@ def test_what_cannot_be_chosen_is_refused_with_the_nearest_word(client: Client, 
         widgets.explore(client, user_type="robots")
     with pytest.raises(DateRangeError, match="YYYY-MM-DD"):
         widgets.explore(client, start_date="9 Feb")
+
+
+def test_voila_gets_controls_and_images(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its kernels look unattended, but somebody sees the page; an unattended run has neither controls nor widgets."""
+    assert type(widgets.explore(client, start_date=START, end_date=END)).__name__ == "Still"
+    monkeypatch.setenv("VOILA_BASE_URL", "/")
+    opened: Any = widgets.explore(client, start_date=START, end_date=END)
+    opened.wait()
+    assert active(opened) == [2, 2, 2, 3]
+    assert "image/png" in opened.screen.chart.outputs[0]["data"]
