@@ -218,11 +218,11 @@ def _check_word(name: str, word: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"{name}={word!r} is not known.{did_you_mean(str(word), known)}")
 
 
-def _visits(order: OrderedDays, calendar: pl.DataFrame) -> pl.LazyFrame:
+def _visits(days: pl.LazyFrame, calendar: pl.DataFrame) -> pl.LazyFrame:
     """Return one row a user and active period, those of the look-back too: ``user`` and the period's ``label``."""
     begin = pl.lit(calendar["begin"]).gather(pl.col("day"))
     label = pl.lit(calendar["label"]).gather(pl.col("day"))
-    return order.days.lazy().filter(first_of_period(begin)).select("user", label=label)
+    return days.filter(first_of_period(begin)).select("user", label=label)
 
 
 def _period_of_user(order: OrderedDays, calendar: pl.DataFrame, fact: str) -> pl.Series:
@@ -233,10 +233,9 @@ def _period_of_user(order: OrderedDays, calendar: pl.DataFrame, fact: str) -> pl
 def _first_pairs(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
     """Count users by the period they began in and each active one."""
     began = _period_of_user(order, calendar, "first")
-    shown = began.set(began < 0, None)  # who is seen in the look-back is in no cohort, and not counted
-    return order.count(
-        _visits(order, calendar).with_columns(cohort=pl.lit(shown).gather(pl.col("user"))), "cohort", "label"
-    )
+    shown = pl.lit(began.set(began < 0, None))  # who is seen in the look-back is in no cohort, and not counted
+    cohort = shown.gather(pl.col("user"))
+    return order.count_days(lambda days: _visits(days, calendar).with_columns(cohort=cohort), "cohort", "label")
 
 
 def _first_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
@@ -249,8 +248,12 @@ def _first_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFram
 def _recurring_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
     """Count users by each period they were active in and their last one."""
     ended = pl.lit(_period_of_user(order, calendar, "last")).gather(pl.col("user"))
-    visits = _visits(order, calendar).filter(pl.col("label") >= 0)
-    return order.count(visits.select("user", cohort="label", label=ended), "cohort", "label")
+
+    def ends(days: pl.LazyFrame) -> pl.LazyFrame:
+        visits = _visits(days, calendar).filter(pl.col("label") >= 0)
+        return visits.select("user", cohort="label", label=ended)
+
+    return order.count_days(ends, "cohort", "label")
 
 
 def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | None) -> pl.DataFrame:
@@ -260,7 +263,7 @@ def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | 
     n = 0, 1, 2, ... until no user has so many: the work is one step a pair, and no join is needed.
     """
     visits = (
-        _visits(order, calendar)
+        _visits(order.days.lazy(), calendar)
         .filter(pl.col("label") >= 0)
         .with_row_index("row")
         .with_columns(later=pl.col("row").max().over("user") - pl.col("row"))

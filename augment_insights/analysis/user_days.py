@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from augment_insights.analysis._parts import DayParts
 from augment_insights.analysis._population import (
     ACTIVITY,
     as_columns,
@@ -38,7 +39,7 @@ from augment_insights.periods import check_every, parse_day
 from augment_insights.tables import columns_of, require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from augment_insights.analysis._population import Span
     from augment_insights.periods import Every
@@ -48,6 +49,9 @@ _DAY_SPAN = 1 << 15
 """Days are numbers below this from the frame's first day on: 16 bits each, and two and a group in one integer."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
+
+ROWS_AT_ONCE = 1 << 20
+"""A LazyFrame of more rows than this is read in parts."""
 
 
 class UserDays:
@@ -65,9 +69,10 @@ class UserDays:
         Whether each row is one day (and not a week or another period).
     """
 
-    def __init__(self, activity: pl.DataFrame | pl.LazyFrame) -> None:
+    def __init__(self, activity: pl.DataFrame | pl.LazyFrame, *, rows_at_once: int = ROWS_AT_ONCE) -> None:
         require(columns_of(activity), ("user", "user_type"), table=ACTIVITY)
         self.activity = activity
+        self.rows_at_once = check_days("rows_at_once", rows_at_once)
         self.span: Span | None = data_span(activity)
         start, end = row_days(activity)
         self.is_daily: bool = (
@@ -107,7 +112,7 @@ class UserDays:
         return self._orders[key]
 
 
-def prepare(activity: pl.DataFrame | pl.LazyFrame | UserDays) -> UserDays:
+def prepare(activity: pl.DataFrame | pl.LazyFrame | UserDays, *, rows_at_once: int = ROWS_AT_ONCE) -> UserDays:
     """Ask several questions of one table: which days was each user active, and after what gap?
 
     Retention, lifecycle and trailing windows all read the same order of users and days. Prepared
@@ -118,7 +123,13 @@ def prepare(activity: pl.DataFrame | pl.LazyFrame | UserDays) -> UserDays:
     activity : DataFrame or LazyFrame
         ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``. The frame
         is not copied: leave it as it is while the answer is in use. A LazyFrame is collected
-        once for each choice of users and groups, the columns that are needed only.
+        once for each choice of users and groups, the columns that are needed only; a large one is
+        read in parts instead.
+    rows_at_once : int
+        A LazyFrame of more rows is read some days at a time, about so many rows, again for each
+        question. Active users, trailing windows, stickiness, lifecycles and first cohorts then
+        take memory for a part and the users, whatever the number of rows; other questions take a
+        few bytes a row.
 
     Returns
     -------
@@ -148,7 +159,7 @@ def prepare(activity: pl.DataFrame | pl.LazyFrame | UserDays) -> UserDays:
     >>> analysis.active_users(days)["active_users"].to_list()
     [1, 1]
     """
-    return activity if isinstance(activity, UserDays) else UserDays(activity)
+    return activity if isinstance(activity, UserDays) else UserDays(activity, rows_at_once=rows_at_once)
 
 
 @dataclass(eq=False)
@@ -165,12 +176,14 @@ class OrderedDays:
         The ``by`` columns, one row a group in order; a group's number is its row. Without ``by``
         it has no columns, and everybody is in group 0.
     users : DataFrame
-        One row a user of a group: ``group``, ``user_key``, ``first`` and ``last`` (the user's
-        first and last active day, in days since the frame's first).
-    days : DataFrame
+        One row a user of a group: ``group``, ``user_key`` (``user`` and ``user_type`` where users
+        are numbers and read in parts), ``first`` and ``last`` (the user's first and last active
+        day, in days since the frame's first).
+    parts : iterable of DataFrame
         One row a user and active day: ``user`` (row number in ``users``), ``day`` (days since the
         frame's first) and ``gap`` (days since the user's last active day; null on the first).
-        Users stand together and their days in order.
+        In a part users stand together and their days in order; parts are in order of days. What
+        is in memory is a single part.
     last : date or None
         The last day of the data.
     """
@@ -179,7 +192,7 @@ class OrderedDays:
     by: list[str]
     groups: pl.DataFrame
     users: pl.DataFrame
-    days: pl.DataFrame
+    parts: Iterable[pl.DataFrame]
     last: date | None
     _calendars: dict[tuple[Every, int | None], pl.DataFrame] = field(init=False, default_factory=dict)
 
@@ -188,6 +201,12 @@ class OrderedDays:
         """The frame's first day."""
         return None if self.source.span is None else self.source.span.first
 
+    @cached_property
+    def days(self) -> pl.DataFrame:
+        """All parts as one: users stand together and their days in order."""
+        parts = list(self.parts)
+        return parts[0] if len(parts) == 1 else pl.concat(parts).sort("user", "day")
+
     def of_user(self, fact: str) -> pl.Expr:
         """Return a fact of each day's user: a column of ``users``, by number."""
         return pl.lit(self.users[fact]).gather(pl.col("user"))
@@ -195,7 +214,8 @@ class OrderedDays:
     def first_days(self) -> pl.DataFrame:
         """Return ``user_key`` and ``first_day`` (Date) of each user, for questions that need the names."""
         first_day = pl.lit(self.first, dtype=pl.Date) + pl.duration(days="first")
-        return self.users.select("user_key", first_day=first_day.cast(pl.Date)).sort("user_key")
+        key = "user_key" if "user_key" in self.users.columns else user_key()
+        return self.users.select(key, first_day=first_day.cast(pl.Date)).sort("user_key")
 
     @cached_property
     def gaps(self) -> pl.DataFrame:
@@ -204,8 +224,16 @@ class OrderedDays:
         A table of at most groups x days x gaps, whatever the number of users.
         """
         first = 0  # no other gap is: a day comes once
-        known = self.count(self.days.lazy().with_columns(pl.col("gap").fill_null(first)), "day", "gap")
+        known = self.count_days(lambda days: days.with_columns(pl.col("gap").fill_null(first)), "day", "gap")
         return known.with_columns(pl.when(pl.col("gap") != first).then("gap"))
+
+    def count_days(self, rows: Callable[[pl.LazyFrame], pl.LazyFrame], left: str, right: str) -> pl.DataFrame:
+        """Count rows as :meth:`count`, made of ``days`` part by part: each of one row of them alone."""
+        counted = [self.count(rows(part.lazy()), left, right) for part in self.parts]
+        if len(counted) == 1:
+            return counted[0]
+        keys = ["group", left, right]
+        return pl.concat(counted).group_by(keys).agg(pl.col("users").sum()).sort(keys)
 
     def count(self, rows: pl.LazyFrame, left: str, right: str) -> pl.DataFrame:
         """Count rows by their user's group and two columns of days or periods; rows with a null are left out.
@@ -357,13 +385,19 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
     _, end = row_days(source.activity)
     needed = list(dict.fromkeys(["user", "user_type", end.meta.output_name(), *by]))
     chosen = select_users(source.activity.lazy().select(needed), user_type).filter(end <= pl.lit(last, dtype=pl.Date))
+    if isinstance(source.activity, pl.LazyFrame) and first is not None and "user" not in by:
+        height = chosen.select(pl.len()).collect().item()
+        if height > source.rows_at_once:
+            parts = DayParts(chosen, day=end.meta.output_name(), by=by, first=first, rows_at_once=source.rows_at_once)
+            users, groups = _numbered_groups(parts.users, by)
+            return OrderedDays(source, by, groups, users.drop(f"__by_{name}" for name in by), parts, last)
     rows = chosen.collect()
     day = (end.to_physical() - (0 if first is None else first.toordinal() - _EPOCH)).cast(pl.Int16)
     names = _days_of_names(rows, day, by, mixed=user_type == "all")
     users, groups = _numbered_groups(_one_row_a_user(names, by), by)
     days = pl.col("__days").list
     facts = users.select("group", "user_key", first=days.first(), last=days.last())
-    return OrderedDays(source, by, groups, facts, _gaps(users), last)
+    return OrderedDays(source, by, groups, facts, [_gaps(users)], last)
 
 
 def _days_of_names(rows: pl.DataFrame, day: pl.Expr, by: list[str], *, mixed: bool) -> pl.DataFrame:
@@ -411,7 +445,9 @@ def _numbered_groups(users: pl.DataFrame, by: list[str]) -> tuple[pl.DataFrame, 
         return users.with_columns(group=pl.lit(0, dtype=pl.UInt32)), pl.DataFrame()
     columns = [f"__by_{column}" for column in by]
     groups = users.select(columns).unique().sort(columns, nulls_last=True)
-    numbered = users.join(groups.with_row_index("group"), on=columns, how="left", nulls_equal=True)
+    numbered = users.join(
+        groups.with_row_index("group"), on=columns, how="left", nulls_equal=True, maintain_order="left"
+    )
     return numbered, groups.rename(dict(zip(columns, by, strict=True)))
 
 
