@@ -37,6 +37,11 @@ _MOST_ROWS = 1_048_575
 _MOST_LETTERS = 32_767
 _SHEET_NAME_LENGTH = 31
 _WIDTHS = (9, 60)
+_RAGGED = 6
+_LINE_HEIGHT = 15
+_MOST_LINES = 25
+"""In letters, in points, and what a row may take: a spreadsheet allows 409 points."""
+
 _MEASURED_ROWS = 200
 _MADE = datetime(2000, 1, 1)  # noqa: DTZ001 (a workbook's dates have no zone; this one says nothing on purpose)
 
@@ -303,18 +308,41 @@ def sheet_names(names: list[str]) -> list[str]:
 
 def _fill(sheet: Any, table: pl.DataFrame, formats: Mapping[str, Any]) -> None:
     """Write a table into a sheet, column by column, each with the writer of its dtype."""
+    lines: dict[int, int] = {}
     for at, name in enumerate(table.columns):
         values = table.get_column(name)
         kind = _kind(values)
         sheet.write_string(0, at, name[:_MOST_LETTERS], formats["header"])
         write = _writer(sheet, kind)
+        width = _width(name, values, kind)
         for row, value in enumerate(_cells(values, kind), start=1):
-            if value is not None:
-                write(row, at, value, formats[kind])
-        sheet.set_column(at, at, _width(name, values, kind))
+            if value is None:
+                continue
+            write(row, at, value, formats[kind])
+            if kind == "text" and (len(value) > width or "\n" in value):
+                lines[row] = max(lines.get(row, 1), _lines_of(value, width))
+        sheet.set_column(at, at, width)
+    # Not every program makes room for a text that goes on in the next line.
+    for row, count in lines.items():
+        sheet.set_row(row, _LINE_HEIGHT * min(count, _MOST_LINES))
     sheet.freeze_panes(1, 0)
+    sheet.repeat_rows(0)
+    sheet.set_landscape()
+    sheet.fit_to_pages(1, 0)  # on paper as wide as a page, and as long as it takes
     if table.width and table.height:
         sheet.autofilter(0, 0, table.height, table.width - 1)
+
+
+def _lines_of(text: str, width: int) -> int:
+    r"""Return how many lines a text takes in a column of so many letters, most lines ending before the edge.
+
+    Examples
+    --------
+    >>> _lines_of("a" * 60, 60), _lines_of("a" * 100, 60), _lines_of("one\ntwo", 10)
+    (1, 2, 2)
+    """
+    room = max(1, width - _RAGGED)
+    return sum(1 if len(line) <= width else -(-len(line) // room) for line in text.splitlines() or [""])
 
 
 def _kind(values: pl.Series) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import openpyxl
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from augment_insights.errors import ConfigurationError
-from augment_insights.export import whole_file, without_formulas, write_table
+from augment_insights.export import whole_file, without_formulas, write_table, write_workbook
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,3 +55,13 @@ def test_an_unknown_ending_is_refused_with_the_nearest(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="did you mean 'parquet'"):
         write_table(TABLE, tmp_path / "t.parqet")
     assert list(tmp_path.iterdir()) == [tmp_path / "home"]
+
+
+def test_a_long_text_has_room_in_its_row_and_a_sheet_is_as_wide_as_a_page(tmp_path: Path) -> None:
+    """A spreadsheet that does not measure by itself would write the second line over the next row."""
+    table = pl.DataFrame({"meaning": ["short", "long words " * 15, "one\ntwo\nthree", None]})
+    sheet = openpyxl.load_workbook(write_workbook({"t": table}, tmp_path / "t.xlsx"))["t"]
+    heights = [sheet.row_dimensions[row].height for row in range(2, 6)]
+    assert heights == [None, 60, 45, None]  # 165 letters at 54 a line are four lines of 15 points
+    assert (sheet.page_setup.orientation, sheet.page_setup.fitToHeight) == ("landscape", 0)
+    assert sheet.print_title_rows == "$1:$1"
