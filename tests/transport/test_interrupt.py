@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from augment_insights import Client, fetch
+from augment_insights import fetch
 
 if TYPE_CHECKING:
     from types import SimpleNamespace
@@ -21,9 +22,11 @@ PROGRAM = """
 import sys
 from augment_insights import Client, fetch
 with Client(sys.argv[2], base_url=sys.argv[1], requests_per_minute=60000) as client:
-    print(fetch.dau(start_date="2026-03-01", end_date="2026-03-07", client=client).height, client.requests_sent)
+    print(fetch.dau(start_date=sys.argv[3], end_date=sys.argv[4], client=client).height, client.requests_sent)
 """
-"""Seven days of two pages each: fourteen requests."""
+TODAY = datetime.now(UTC).date()
+WEEK = tuple((TODAY - timedelta(days=days)).isoformat() for days in (16, 10))
+"""Seven days of two pages each, fourteen requests; out for long, and what runs by the real clock may ask for them."""
 
 
 def two_pages(wire: SimpleNamespace, asked: Any) -> bytes:
@@ -34,7 +37,8 @@ def two_pages(wire: SimpleNamespace, asked: Any) -> bytes:
 
 
 def run(url: str, token: str) -> list[str]:
-    done = subprocess.run([sys.executable, "-c", PROGRAM, url, token], capture_output=True, check=True, timeout=60)
+    command = [sys.executable, "-c", PROGRAM, url, token, *WEEK]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     return done.stdout.decode().split()
 
 
@@ -49,7 +53,8 @@ def test_a_killed_fetch_loses_nothing(serve: Any, wire: SimpleNamespace) -> None
         return two_pages(wire, asked)
 
     api = serve(answer)
-    process = subprocess.Popen([sys.executable, "-c", PROGRAM, api.url, wire.TOKEN], stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-c", PROGRAM, api.url, wire.TOKEN, *WEEK]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     assert reached.wait(30)
     os.kill(process.pid, signal.SIGKILL)
     process.wait(30)
@@ -128,7 +133,6 @@ def test_a_client_from_the_environment_serves_one_call(
     api = serve(lambda asked: two_pages(wire, asked))
     monkeypatch.setenv("AUGMENT_API_TOKEN", f"  {wire.TOKEN}\n")
     monkeypatch.setenv("AUGMENT_API_URL", api.url + "/")
-    monkeypatch.setattr("augment_insights.fetch.endpoints.Client", lambda: Client(clock=wire.Clock()))
-    assert fetch.dau("2026-03-01").height == 2
-    assert fetch.dau("2026-03-01").height == 2
+    assert fetch.dau(WEEK[0]).height == 2
+    assert fetch.dau(WEEK[0]).height == 2
     assert [asked.headers["authorization"] for asked in api.asked] == [f"Bearer {wire.TOKEN}"] * 2
