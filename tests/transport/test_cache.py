@@ -569,12 +569,14 @@ def test_a_file_where_the_folder_should_be_is_an_error(
 
 IN_ANOTHER_PROCESS = """
 import json, os, resource, signal, sys, warnings
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from augment_insights import Client, fetch
 url, folder, trouble = sys.argv[1:4]
+today = datetime.now(UTC).date()
+days = [today - timedelta(days=back) for back in range(10, 38)]
 with Client("token-of-a-test", base_url=url, cache=False) as warm:  # every late import, while the disk is still ours
-    fetch.dau_count("2026-02-01", "2026-02-01", client=warm)
+    fetch.dau_count(today - timedelta(days=50), today - timedelta(days=50), client=warm)
     warm.cache_path
 if trouble == "full":
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -589,12 +591,10 @@ with warnings.catch_warnings(record=True) as heard:
     warnings.simplefilter("always")
     with Client("token-of-a-test", base_url=url, cache=folder) as client:
         counts = []
-        for day in range(1, 29):
-            date = f"2026-01-{day:02}"
+        for date in days:
             counts += fetch.dau_count(date, date, client=client)["user_count"].to_list()
         sent = client.requests_sent
-        for day in range(1, 29):
-            date = f"2026-01-{day:02}"
+        for date in days:
             fetch.dau_count(date, date, client=client)
         again = client.requests_sent - sent
 print(json.dumps({"counts": counts, "again": again, "heard": [[w.category.__name__, str(w.message)] for w in heard]}))
