@@ -43,8 +43,8 @@ def acceptance_rate(
     A table by period gives a line with its 95% interval as a band; a period that ends after
     ``as_of`` is an open point on a dashed line. A table by groups without periods gives a dot with
     whiskers a group, highest rate first: at most the 40 with most suggestions, and the subtitle says so. By
-    both: a line a group, at most six. A rate that is null (nothing was suggested) leaves a gap, never a zero. The
-    chart computes no rate.
+    both: a line a group, at most six, and bands with up to three groups. A rate that is null (nothing
+    was suggested) leaves a gap, never a zero. The chart computes no rate.
 
     Parameters
     ----------
@@ -95,7 +95,8 @@ def acceptance_rate(
     frame = caption.with_group(frame, ("period_start", *_COLUMNS))
     most = caption.MAX_LINES if over_time else _MAX_GROUPS
     frame, note = caption.largest_groups(frame, size="suggested_count", most=most)
-    intervals = "95% intervals" if frame["acceptance_rate_low"].count() else ""
+    has_bands = not over_time or frame["group"].n_unique() <= marks.MOST_BANDS
+    intervals = "95% intervals" if has_bands and frame["acceptance_rate_low"].count() else ""
     period = caption.infer_every(frame["period_start"], every) if over_time else None
     heading = f"{caption.ADJECTIVE.get(period or '', '')} {_HEADING}{by}".strip().capitalize()
     line = caption.subtitle(
@@ -261,7 +262,7 @@ def _lines(drawn: pl.DataFrame, *, every: Every | None) -> alt.LayerChart:
         marks.share_axis("Accepted of suggested"),
         value="acceptance_rate",
         tooltip=tooltip,
-        band="acceptance_rate",
+        band="acceptance_rate" if drawn["group"].n_unique() <= marks.MOST_BANDS else None,
         points=drawn["period_start"].n_unique(),
     )
     return alt.LayerChart(layer=layers)

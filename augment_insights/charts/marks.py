@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 MAX_PANELS = 8
 """More small multiples than this are not compared by eye."""
 
+MOST_BANDS = 3
+"""More bands than this on one another cannot be told apart; the ends are in the tooltips."""
+
 BAND = 0.18
 VEILED = 0.4
 """How opaque a band is, and a bar whose period is not over."""

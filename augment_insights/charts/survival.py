@@ -68,8 +68,6 @@ _CURVE = (
     "retention_rate_low",
     "retention_rate_high",
 )
-_MOST_BANDS = 3
-"""More bands than this cover one another."""
 
 
 def time_to_first_use(
@@ -296,7 +294,7 @@ def _grouped(frame: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame,
     """Return the drawn columns, the colours of groups if there are any, and whether bands are told apart."""
     color = caption.group_color(frame)
     drawn = frame.select(*columns, *(["group"] if color else []))
-    return drawn, color, frame["group"].n_unique() <= _MOST_BANDS
+    return drawn, color, frame["group"].n_unique() <= marks.MOST_BANDS
 
 
 def _steps(frame: pl.DataFrame, curve: _KaplanMeier) -> alt.LayerChart:

@@ -99,6 +99,22 @@ def test_intervals_are_a_band_over_time_and_whiskers_for_one_week_or_groups(
         assert interval["encoding"][f"{axis}2"]["field"] == "acceptance_rate_high"
 
 
+def test_bands_that_would_cover_one_another_are_left_out(weekly_acceptance: pl.DataFrame) -> None:
+    """Three are told apart; of four the ends are in the tooltips, and the subtitle does not promise them."""
+
+    def drawn(groups: int) -> tuple[int, bool, set[str]]:
+        named = [weekly_acceptance.with_columns(team=pl.lit(f"team {n}")) for n in range(groups)]
+        chart = charts.acceptance_rate(pl.concat(named))
+        spec = theme.to_vegalite(chart)
+        tips = {tip["field"] for tip in layers_of(spec, "point")[0]["encoding"]["tooltip"]}
+        return len(layers_of(spec, "area")), "95%" in chart.title.subtitle, tips
+
+    assert drawn(3)[:2] == (1, True)
+    bands, promised, tips = drawn(4)
+    assert (bands, promised) == (0, False)
+    assert {"acceptance_rate_low", "acceptance_rate_high"} <= tips
+
+
 def test_groups_without_periods_are_dots_sorted_by_rate_and_unrated_ones_last(team_acceptance: pl.DataFrame) -> None:
     """A group without suggestions keeps its row and gets no dot."""
     spec = theme.to_vegalite(charts.acceptance_rate(team_acceptance))
