@@ -4,8 +4,9 @@ A strict server on loopback answers 429 to anything beyond its token bucket, whi
 the clock run 60 times as fast: 20 at once, then 10 a second. Each run fetches 90 days of user lists
 with a cache folder of its own, but for the warm one. The bound is what the bucket allows for the
 requests sent, beside the second of the last one; what is done after it (a table made, days put into
-the archive) is not on the API's clock, which alone runs fast. Then the weekly retention report over 400 days on a full archive, at the API's real
-rate: what it sends beside what the days that are not settled need, and how long it takes.
+the archive) is not on the API's clock, which alone runs fast. Then the weekly retention report over
+400 days on a full archive, at the API's real rate: what it sends beside what the days that are not
+settled need by themselves, and how long it takes.
 """
 
 from __future__ import annotations
@@ -119,9 +120,9 @@ def report(bucket: Bucket, url: str, folder: Path, *, archive: Path, last: date)
     done = perf_counter() - started
     fetched = max(bucket.arrivals, default=started) - started
     print(
-        f"  weekly retention report over {REPORT_DAYS} days and {LOOKBACK_DAYS} before, all but {(last - settled).days} "
-        f"days archived: {len(bucket.arrivals)} requests (these days alone: {alone}), all answered and drawing after "
-        f"{fetched:.1f} s, done after {done:.1f} s, {bucket.answers_429} answers 429"
+        f"  weekly retention report over {REPORT_DAYS} days and {LOOKBACK_DAYS} before, all but "
+        f"{(last - settled).days} days archived: {len(bucket.arrivals)} requests (these days alone: {alone}),\n"
+        f"    drawing after {fetched:.1f} s, done after {done:.1f} s, {bucket.answers_429} answers 429"
     )
 
 

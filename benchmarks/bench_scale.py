@@ -202,7 +202,9 @@ def questions(path: Path) -> dict[str, Callable[[Any], Any]]:
         "editor_language: suppress_small_groups": lambda frame: analysis.suppress_small_groups(
             analysis.acceptance_rate(frame, by="language"), by="language"
         ),
-        "editor_language: pseudonymise": lambda frame: analysis.pseudonymise(frame, "key").collect(engine="streaming"),
+        "editor_language: pseudonymise": lambda frame: analysis.pseudonymise(frame, "key").sink_parquet(
+            path.parent / "pseudonyms.parquet"
+        ),
         "editor_language: reconcile": lambda frame: analysis.reconcile(
             dau_count=archive.scan("dau_count"),
             dau=archive.scan("dau"),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
-from augment_insights.errors import DataWarning
+from augment_insights.errors import DataWarning, TableError
 from augment_insights.periods import DayRange, last_published_day
 from augment_insights.tables import METRICS, USER_TYPE, Table
 from augment_insights.transport import wire
@@ -19,6 +19,8 @@ from augment_insights.transport import wire
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+_INT64_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def daily_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
 def user_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
     """Read rows of users on one day: dau and editor-language."""
     rows = [row for window in fetched for row in window.rows]
+    if not rows:  # all of it is archived
+        return table.empty()
     columns: dict[str, Any] = {"date": _answered_day_of_each_row(fetched), **_user_columns(rows)}
     if "language" in table.columns:
         columns["language"] = list(map(attrgetter("language"), rows))
@@ -72,6 +76,8 @@ def user_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
 def window_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
     """Read rows of users over windows, one row a user and window."""
     rows = [row for window in fetched for row in window.rows]
+    if not rows:
+        return table.empty()
     asked = pl.DataFrame(
         {
             "period_start": [window.asked.start for window in fetched],
@@ -109,6 +115,11 @@ def sum_windows(
         Disjoint windows, each within one period.
     periods : sequence of DayRange
         The period of each window, in the same order.
+
+    Raises
+    ------
+    TableError
+        A sum above what 64 bits hold: it would come out as another number.
     """
     mapped = pl.DataFrame(
         {
@@ -120,13 +131,26 @@ def sum_windows(
         schema=dict.fromkeys(("period_start", "period_end", "whole_start", "whole_end"), pl.Date),
     )
     placed = table.sort(frame).join(mapped, on=["period_start", "period_end"], how="inner", maintain_order="left")
-    metrics = [pl.when(pl.col(name).is_not_null().all()).then(pl.col(name).sum()).alias(name) for name in METRICS]
+    wide = {name: pl.col(name).cast(pl.Int128).sum() for name in METRICS}
+    metrics = [pl.when(pl.col(name).is_not_null().all()).then(total).alias(name) for name, total in wide.items()]
     summed = (
         placed.with_columns(period_start="whole_start", period_end="whole_end")
         .group_by("period_start", "period_end", "user_type", user_key().alias("key"), maintain_order=True)
         .agg(pl.col("user").first(), pl.col("active_days").sum(), *metrics)
     )
-    return table.sort(summed.select(table.schema.names()))
+    _check_fits(table, summed)
+    return table.sort(summed.select(table.schema.names()).cast(table.schema))
+
+
+def _check_fits(table: Table, summed: pl.DataFrame) -> None:
+    exceeds = summed.select((pl.col(METRICS) > _INT64_MAX).any()).row(0, named=True) if summed.height else {}
+    too_large = [name for name, is_larger in exceeds.items() if is_larger]
+    if too_large:
+        raise TableError(
+            f"The windows of {table.name} add up to more than 64 bits hold in {', '.join(too_large)}.",
+            table=table.name,
+            hint="the API's numbers cannot be true; look at single periods with every='1w'.",
+        )
 
 
 def user_key() -> pl.Expr:

@@ -14,7 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment_insights import Client, fetch, tables
-from augment_insights.errors import DataWarning, DateRangeError, UnexpectedResponseError
+from augment_insights.errors import DataWarning, DateRangeError, TableError, UnexpectedResponseError
+from augment_insights.fetch.columns import sum_windows
+from augment_insights.periods import DayRange
 from augment_insights.transport.clock import Clock
 
 METRICS = list(tables.METRICS)
@@ -500,3 +502,22 @@ def test_each_day_has_its_row_or_a_reason_not_to(present: Any, hour: int, answer
         if low <= day <= high and (hour >= 3 or day < date(2026, 3, 9) or sent.get(day, 0) > 0)
     ]
     assert found.rows() == expected
+
+
+def test_windows_that_add_up_to_more_than_64_bits_are_refused() -> None:
+    """Two windows of 2**62 each in one period are 2**63: an error says so, and no negative number comes out."""
+    windows = [DayRange(date(2026, 3, 2), date(2026, 3, 8)), DayRange(date(2026, 3, 9), date(2026, 3, 15))]
+    whole = DayRange(windows[0].start, windows[1].end)
+    half = 2**62
+    rows = [
+        {"period_start": w.start, "period_end": w.end, "user": "ada@x.io", "user_type": "person", "active_days": 1}
+        | dict.fromkeys(tables.METRICS, half)
+        for w in windows
+    ]
+    frame = pl.DataFrame(rows, schema=tables.USER_ACTIVITY.schema)
+    with pytest.raises(TableError, match="more than 64 bits hold"):
+        sum_windows(tables.USER_ACTIVITY, frame, windows, [whole, whole])
+    one_less = frame.with_columns(pl.col(METRICS) - (pl.int_range(pl.len()) == 0).cast(pl.Int64))
+    summed = sum_windows(tables.USER_ACTIVITY, one_less, windows, [whole, whole])
+    assert summed.select(METRICS).row(0) == (2**63 - 1,) * len(METRICS)
+    assert summed.schema == tables.USER_ACTIVITY.schema
