@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from augment_insights.periods import Every
+    from augment_insights.tables import Frame
 
 UserType = Literal["person", "service_account", "all"]
 """Whose activity is counted: people (the default everywhere), automation, or both."""
@@ -89,6 +90,16 @@ def select_users(
     if user_type != "all":
         kept = kept.filter(kind == user_type)
     return kept
+
+
+def active_rows(frame: Frame) -> Frame:
+    """Leave out rows that say 0 active days: a name on the API's list, and no activity.
+
+    A row without the column, or with a null in it, is activity.
+    """
+    if "active_days" not in columns_of(frame):
+        return frame
+    return frame.filter(pl.col("active_days").is_null() | (pl.col("active_days") > 0))
 
 
 def user_key() -> pl.Expr:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import period_end, row_days, user_key
+from augment_insights.analysis._population import active_rows, period_end, row_days, user_key
 from augment_insights.analysis._usage import GROUP, USER_KEY, usage_rows, user_sums
 from augment_insights.analysis.intervals import wilson
 from augment_insights.periods import check_every
@@ -95,7 +95,12 @@ def feature_adoption(
     require(columns_of(user_activity), ("user", "user_type"), table="user_activity")
     metrics = list(dict.fromkeys(name for names in _USE.values() for name in names))
     rows, groups = usage_rows(
-        user_activity, metrics, by=by, user_type=user_type, as_of=as_of, reserved=FEATURE_ADOPTION.columns
+        active_rows(user_activity.lazy()),
+        metrics,
+        by=by,
+        user_type=user_type,
+        as_of=as_of,
+        reserved=FEATURE_ADOPTION.columns,
     )
     uses = [pl.any_horizontal(pl.col(names) > 0).sum().alias(f"{mode}_uses") for mode, names in _USE.items()]
     known = [pl.any_horizontal(pl.col(names).is_not_null()).sum().alias(f"{mode}_rows") for mode, names in _USE.items()]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import data_end, data_span, licences_of
+from augment_insights.analysis._population import active_rows, data_end, data_span, licences_of
 from augment_insights.analysis._usage import GROUP, USER_KEY, usage_rows, user_sums
 from augment_insights.analysis.roster import read_roster, with_user_key
 from augment_insights.errors import DataWarning, did_you_mean
@@ -143,10 +143,8 @@ def _check_thresholds(weeks: int, habitual_weeks: int) -> None:
 
 
 def _weekly_actions(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each user's active weeks and actions; a row that says 0 active days is no activity."""
-    if "active_days" in rows.columns:
-        rows = rows.filter((pl.col("active_days") > 0) | pl.col("active_days").is_null())
-    keyed = with_user_key(rows).with_columns(actions=pl.sum_horizontal(_ACTIONS))
+    """Return each user's active weeks and actions."""
+    keyed = with_user_key(active_rows(rows)).with_columns(actions=pl.sum_horizontal(_ACTIONS))
     return keyed.group_by(pl.col("user_key").alias(USER_KEY)).agg(
         pl.col("user").min(),
         pl.col("user_type").first(),

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Kind = Literal["bounded", "unbounded"]
 """Active in the period itself (classic retention), or in it or later (rolling retention)."""
 
-CohortRule = Literal["first", "recurring"]
-"""A user is in the cohort of the first active period, or in one of every active period."""
+CohortRule = Literal["first", "recurring", "existing"]
+"""A user is in the cohort of the first active period, or in one of every active period; or those of the look-back."""
 
 
 def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; none can stand for another)
@@ -56,12 +56,14 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     kind : {"bounded", "unbounded"}
         Retained means active in that period ("bounded", classic), or in it or in any later one
         that is known ("unbounded", rolling).
-    cohort : {"first", "recurring"}
+    cohort : {"first", "recurring", "existing"}
         "first": users by the period of their first activity in all of ``activity``. "recurring":
-        everyone who is active in a period makes its cohort, so a user is in many.
+        everyone who is active in a period makes its cohort, so a user is in many. "existing": whoever
+        is seen in the look-back, as one cohort: its period 0 is all of the look-back, its date
+        the look-back's last period, and period 1 the first after it.
     lookback : int, optional
         Days at the head of the data that only tell who is not new: whoever is seen in them is in
-        no "first" cohort, and no cohort of theirs is shown. Without it the first cohorts also
+        no "first" cohort, and no cohort of theirs is shown but by "existing". Without it the first cohorts also
         hold everyone who began before the data did (left-censoring).
     periods : int, optional
         The last period after the cohort's own to show; left out, as far as the data reaches.
@@ -88,7 +90,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     TableError
         A column is missing or of another dtype; rows too coarse for ``every``.
     ValueError
-        An unknown ``every``, ``kind``, ``cohort`` or ``user_type``.
+        An unknown ``every``, ``kind``, ``cohort`` or ``user_type``; ``cohort="existing"`` without a look-back.
 
     See Also
     --------
@@ -116,16 +118,26 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     _check_word("cohort", cohort, get_args(CohortRule))
     if periods is not None:
         check_days("periods", periods, least=0)
+    if cohort == "existing" and not lookback:
+        raise ValueError(
+            'cohort="existing" needs lookback=, the days that tell who is not new. Hint: lookback=28, for example.'
+        )
     order = prepare(activity).ordered(user_type=user_type, as_of=as_of, by=by, table=COHORT_RETENTION)
     order.check_fits(every, lookback)
     calendar = order.calendar(every, lookback)
-    if cohort == "first":
+    shown = order.periods(every, lookback)
+    if cohort == "existing":
+        shown = _from_lookback(order, every, lookback)
+        pairs = _existing_pairs(order, calendar) if kind == "bounded" else _existing_until_last(order, calendar)
+    elif cohort == "first":
         pairs = _first_pairs(order, calendar) if kind == "bounded" else _first_until_last(order, calendar)
     elif kind == "bounded":
         pairs = _recurring_pairs(order, calendar, periods)
     else:
         pairs = _recurring_until_last(order, calendar)
-    cells = _cells(order, order.periods(every, lookback), pairs, unbounded=kind == "unbounded")
+    cells = _cells(order, shown, pairs, unbounded=kind == "unbounded")
+    if cohort == "existing":
+        cells = cells.filter(pl.col("cohort_label") == 0)
     if periods is not None:
         cells = cells.filter(pl.col("period") <= periods)
     return order.as_table(cells, COHORT_RETENTION, before="cohort_users")
@@ -241,8 +253,38 @@ def _first_pairs(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
 def _first_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
     """Count users by the period they began in and their last one."""
     began, ended = (_period_of_user(order, calendar, fact) for fact in ("first", "last"))
-    users = order.users.select("group", cohort=began, label=ended).filter(pl.col("cohort") >= 0)
-    return users.group_by("group", "cohort", "label").agg(users=pl.len().cast(pl.Int64))
+    return _count_users(order.users.select("group", cohort=began, label=ended).filter(pl.col("cohort") >= 0))
+
+
+def _from_lookback(order: OrderedDays, every: Every, lookback: int | None) -> pl.DataFrame:
+    """Return the periods that are shown after the look-back as one period, which is numbered 0."""
+    return order.periods(every, lookback, first_label=-1).with_columns(pl.col("label") + 1)
+
+
+def _existing_pairs(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
+    """Count the users of the look-back, and those of them who are active in each period after it."""
+    is_existing = _period_of_user(order, calendar, "first") < 0
+
+    def later(days: pl.LazyFrame) -> pl.LazyFrame:
+        of_existing = pl.lit(is_existing).gather(pl.col("user"))
+        visits = _visits(days, calendar).filter(of_existing, pl.col("label") >= 0)
+        return visits.select("user", pl.col("label") + 1, cohort=pl.lit(0, pl.Int32))
+
+    everyone = _count_users(order.users.filter(is_existing).select("group", cohort=0, label=0))
+    return pl.concat([everyone, order.count_days(later, "cohort", "label")])
+
+
+def _existing_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
+    """Count the users of the look-back by their last period."""
+    is_existing = _period_of_user(order, calendar, "first") < 0
+    ended = _period_of_user(order, calendar, "last").clip(-1) + 1
+    return _count_users(order.users.select("group", cohort=0, label=ended).filter(is_existing))
+
+
+def _count_users(cells: pl.DataFrame) -> pl.DataFrame:
+    """Count rows, one a user, by ``group, cohort, label``."""
+    keys = [pl.col("group"), pl.col("cohort", "label").cast(pl.Int32)]
+    return cells.group_by(keys).agg(users=pl.len().cast(pl.Int64))
 
 
 def _recurring_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:

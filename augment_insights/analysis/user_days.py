@@ -24,6 +24,7 @@ import polars as pl
 from augment_insights.analysis._parts import DayParts
 from augment_insights.analysis._population import (
     ACTIVITY,
+    active_rows,
     as_columns,
     check_user_type,
     data_span,
@@ -304,12 +305,12 @@ class OrderedDays:
             pl.col("day").min().over("period_start").alias("begin"),
         )
 
-    def periods(self, every: Every, lookback: int | None = None) -> pl.DataFrame:
-        """Return the periods that are shown: ``label, period_start, period_end, is_complete``."""
+    def periods(self, every: Every, lookback: int | None = None, *, first_label: int = 0) -> pl.DataFrame:
+        """Return the periods that are shown, or from another on: ``label, period_start, period_end, is_complete``."""
         start = pl.col("period_start")
         return (
             self.calendar(every, lookback)
-            .filter(pl.col("label") >= 0)
+            .filter(pl.col("label") >= first_label)
             .select("label", "period_start")
             .unique()
             .sort("label")
@@ -384,7 +385,8 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
         )
     _, end = row_days(source.activity)
     needed = list(dict.fromkeys(["user", "user_type", end.meta.output_name(), *by]))
-    chosen = select_users(source.activity.lazy().select(needed), user_type).filter(end <= pl.lit(last, dtype=pl.Date))
+    rows_of_users = active_rows(source.activity.lazy()).select(needed)
+    chosen = select_users(rows_of_users, user_type).filter(end <= pl.lit(last, dtype=pl.Date))
     if isinstance(source.activity, pl.LazyFrame) and first is not None and "user" not in by:
         height = chosen.select(pl.len()).collect().item()
         if height > source.rows_at_once:

@@ -223,6 +223,20 @@ def test_a_missing_name_is_not_a_user(make_activity: Callable[..., pl.DataFrame]
         assert numbers(analysis.active_users(activity.lazy())) == [1, 0]
 
 
+def test_a_row_of_no_active_days_is_no_activity(make_usage: Callable[..., pl.DataFrame]) -> None:
+    """A name on the list of a week on which the user did nothing: not active, and not new; the week itself is known."""
+    weekly = make_usage(
+        {"user": "ada@x.io", "active_days": 2, "total_messages": 3, "chat_messages": 3},
+        {"user": "bob@x.io", "active_days": 0},
+        {"user": "bob@x.io", "week": 1, "active_days": None, "chat_messages": 1},
+        {"user": "cyd@x.io", "week": 2, "active_days": 0},
+    )
+    assert analysis.active_users(weekly, every="1w")["active_users"].to_list() == [1, 1, 0]
+    assert analysis.lifecycle(weekly, every="1w")["new_users"].to_list() == [1, 1, 0]
+    chat = analysis.feature_adoption(weekly).filter(pl.col("feature") == "chat")
+    assert chat.select("active_users", "feature_users").row(0) == (2, 2)
+
+
 def test_an_unknown_population_or_period_says_what_is_known(make_activity: Callable[..., pl.DataFrame]) -> None:
     """A mistyped user_type or every is refused with what there is."""
     activity = make_activity({"ada@x.io": [0]})

@@ -102,6 +102,37 @@ def test_a_cohort_nobody_joined_has_no_rate(make_activity: Callable[..., pl.Data
     }  # fmt: skip
 
 
+def test_whoever_is_seen_in_the_look_back_is_one_cohort_on_request(make_activity: Callable[..., pl.DataFrame]) -> None:
+    """Period 0 is all of the look-back, also for who was not there in its last week; newcomers are in none of it."""
+    # The look-back is weeks 0 and 1: Ada, Bob and Cyd are there. Week 2: Ada, and Dan begins. Week 3: Ada, Cyd, Dan.
+    activity = make_activity({"ada@x.io": [0, 8, 14, 21], "bob@x.io": [6], "cyd@x.io": [7, 27], "dan@x.io": [15, 22]})
+    expected = {"bounded": [3, 1, 2], "unbounded": [3, 2, 2]}
+    for kind, retained in expected.items():
+        table = analysis.cohort_retention(activity, cohort="existing", kind=kind, lookback=14)
+        assert table["cohort"].unique().to_list() == [date(2026, 1, 12)]
+        assert table.select("period", "cohort_users", "retained_users").rows() == [
+            (period, 3, users) for period, users in enumerate(retained)
+        ]
+        COHORT_RETENTION.check(table)
+    alone = analysis.cohort_retention(activity.head(1), cohort="existing", lookback=14, as_of=date(2026, 1, 18))
+    assert matrix(alone) == [[1]]
+    with pytest.raises(ValueError, match="needs lookback="):
+        analysis.cohort_retention(activity, cohort="existing")
+
+
+@few
+@given(days=days_by_user, kind=KINDS, lookback=st.integers(1, 40), every=st.sampled_from(["1d", "1w", "1mo"]))
+def test_the_existing_and_the_new_are_everybody(
+    make_activity: Callable[..., pl.DataFrame], days: dict[str, list[int]], kind: Any, lookback: int, every: Any
+) -> None:
+    """A user is seen in the look-back, or in one first cohort: together as many as there are, and nobody twice."""
+    activity = make_activity(days)
+    asked = {"kind": kind, "lookback": lookback, "every": every, "as_of": activity["date"].max()}
+    existing = analysis.cohort_retention(activity, cohort="existing", **asked).filter(pl.col("period") == 0)
+    new = analysis.cohort_retention(activity, cohort="first", **asked).filter(pl.col("period") == 0)
+    assert existing["cohort_users"].sum() + new["cohort_users"].sum() == len({name.lower() for name in days})
+
+
 def test_months_are_cohorts_too(make_activity: Callable[..., pl.DataFrame]) -> None:
     """Month cohorts follow the calendar: 29 February 2024 is in the month after 31 January."""
     activity = make_activity({"ada@x.io": [30, 59, 60]}, start=date(2024, 1, 1))
