@@ -93,6 +93,7 @@ def prepare(
         chosen["formats"] = list(kept)
     found.check(list(chosen))
     found.check_values(chosen)
+    _require_file(found, chosen, "roster")
     if source == "api":
         _require_token()
     return Order(found, chosen, found.name)
@@ -109,6 +110,13 @@ def _days(start_date: date | str | None, end_date: date | str | None) -> dict[st
             end=days["end_date"],
         )
     return {name: day.isoformat() for name, day in days.items()}
+
+
+def _require_file(template: Template, parameters: Mapping[str, Any], name: str) -> None:
+    """Say that a file is not there before a kernel starts, which looks for it in the same working directory."""
+    path = parameters.get(name)
+    if isinstance(path, str) and not Path(path).expanduser().is_file():
+        raise ReportError(f"{name}={path!r}: there is no such file. Hint: check the path.", template=template.name)
 
 
 def _plain(template: Template, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -545,9 +545,13 @@ def _checked(spec: theme.Spec, title: str) -> theme.Spec:
 
 
 def check_formats(formats: Iterable[str], *, template: str) -> tuple[str, ...]:
-    """Return the formats, each once, or an error that names the known ones."""
+    """Return the formats, each once, or an error that names the known ones or the extra that one of them needs."""
     chosen = tuple(dict.fromkeys([formats] if isinstance(formats, str) else formats))
     for name in chosen:
         if name not in FORMATS:
             raise ReportError(f"There is no format {name!r}.{did_you_mean(str(name), FORMATS)}", template=template)
+    if "pdf" in chosen:
+        from augment_insights.reports import pdf  # noqa: PLC0415 (a format is loaded when it is asked for)
+
+        pdf.require_extra(template=template)
     return chosen

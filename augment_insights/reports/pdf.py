@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,15 @@ _BREAK = "\u200b"
 """The space of no width, at which a line may break."""
 
 
+def require_extra(*, template: str) -> None:
+    """Say that the extra is missing before anything is fetched or computed for a PDF."""
+    if find_spec("typst") is None:
+        raise ReportError(
+            "A PDF needs the extra 'pdf', which is not installed. Hint: pip install 'augment-insights[pdf]'.",
+            template=template,
+        )
+
+
 def render(content: Content) -> bytes:
     """Return the document.
 
@@ -38,13 +48,9 @@ def render(content: Content) -> bytes:
     ReportError
         The extra is not installed.
     """
-    try:
-        import typst  # noqa: PLC0415 (an extra of 80 MB)
-    except ImportError as error:
-        raise ReportError(
-            "A PDF needs the extra 'pdf', which is not installed. Hint: pip install 'augment-insights[pdf]'.",
-            template=content.name,
-        ) from error
+    require_extra(template=content.name)
+    import typst  # noqa: PLC0415 (an extra of 80 MB)
+
     with TemporaryDirectory(prefix="augment-insights-") as folder:
         root = Path(folder)
         (root / "page.json").write_text(json.dumps(_breakable(_data(content)), allow_nan=False), "utf-8")

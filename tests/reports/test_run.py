@@ -124,6 +124,20 @@ def test_a_token_among_the_parameters_is_refused_and_not_repeated(
     assert TOKEN not in str(caught.value)
 
 
+def test_what_is_not_on_this_machine_is_told_before_a_kernel_starts(
+    make_notebook: MakeNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A roster that is no file, and the extra that a PDF needs: nothing is written, not even a failed notebook."""
+    notebook = make_notebook(f"{PARAMETERS}\nroster: str | None = None\nformats: tuple[str, ...] = ('html',)")
+    out = tmp_path / "out"
+    with pytest.raises(ReportError, match=r"roster='none\.csv': there is no such file"):
+        reports.write(notebook, output_dir=out, roster="none.csv")
+    monkeypatch.setitem(sys.modules, "typst", None)
+    with pytest.raises(ReportError, match="needs the extra 'pdf'"):
+        reports.write(notebook, output_dir=out, formats=("html", "pdf"))
+    assert names_in(out) == []
+
+
 def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(
     make_notebook: MakeNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
