@@ -225,11 +225,24 @@ def fill_days(
     answered = [window.answered for window in fetched]
     is_answered = pl.any_horizontal(*[pl.col("date").is_between(days.start, days.end) for days in answered])
     is_published = pl.col("date") <= last_published_day(now)
+    is_asked = pl.col("date").is_between(days.start, days.end)
+    _warn_of_strays(frame.filter(~(is_asked & is_answered))["date"], table, days)
     joined = every_day.join(frame.with_columns(sent=True), on="date", how="left", maintain_order="left")
     says_something = pl.col("sent").fill_null(value=False) & pl.any_horizontal(pl.col(values) > 0)
     kept = joined.filter(is_answered & (is_published | says_something.fill_null(value=False)))
     filled = kept.with_columns(pl.when(pl.col("sent").is_null()).then(0).otherwise(pl.col(values)).name.keep())
     return filled.select(table.schema.names())
+
+
+def _warn_of_strays(strays: pl.Series, table: Table, days: DayRange) -> None:
+    """Say that there were rows of days that nobody asked for: what they counted is in no other row."""
+    if strays.len():
+        warnings.warn(
+            f"{table.name}: {strays.len()} row{'s' if strays.len() > 1 else ''} of days that were not asked for left "
+            f"out, the first of {strays.min()}; asked for were {days}. Hint: compare with a fetch of another range.",
+            DataWarning,
+            stacklevel=3,
+        )
 
 
 def warn_of_days(table: Table, days: DayRange, fetched: Sequence[Fetched], *, now: datetime) -> None:

@@ -139,6 +139,14 @@ def test_a_published_day_that_is_omitted_is_zero(scripted: Any) -> None:
     assert days_of(found) == [f"2026-03-0{day}" for day in range(2, 7)]
 
 
+def test_rows_of_days_that_nobody_asked_for_are_left_out_and_said(scripted: Any) -> None:
+    """Their counts are in no other row, so silence would turn them into zeros."""
+    client, _ = scripted(counts(("2026-03-03", 9), ("2026-03-07", 4), ("2026-02-28", 2)))
+    with pytest.warns(DataWarning, match="2 rows of days that were not asked for left out, the first of 2026-02-28"):
+        found = fetch.dau_count("2026-03-02", "2026-03-04", client=client)
+    assert found["user_count"].to_list() == [0, 9, 0]
+
+
 @pytest.mark.parametrize(("sent", "rows"), [([], 2), ([("2026-03-09", 0)], 2), ([("2026-03-09", 3)], 3)])
 def test_yesterday_before_it_is_out_is_unknown_not_zero(sent: list[Any], rows: int, scripted: Any) -> None:
     """At 01:00 UTC yesterday has a row only if the API already has something of it; a warning says so either way."""
