@@ -236,10 +236,11 @@ def fill_days(
 
 def _warn_of_strays(strays: pl.Series, table: Table, days: DayRange) -> None:
     """Say that there were rows of days that nobody asked for: what they counted is in no other row."""
-    if strays.len():
+    if not strays.is_empty():
+        first = strays.sort().dt.to_string("iso")[0]
         warnings.warn(
             f"{table.name}: {strays.len()} row{'s' if strays.len() > 1 else ''} of days that were not asked for left "
-            f"out, the first of {strays.min()}; asked for were {days}. Hint: compare with a fetch of another range.",
+            f"out, the first of {first}; asked for were {days}. Hint: compare with a fetch of another range.",
             DataWarning,
             stacklevel=3,
         )
