@@ -153,6 +153,20 @@ def test_an_unattended_run_leaves_a_page_that_can_be_passed_on(name: str, finish
     assert "@example.com" not in html
 
 
+@pytest.mark.parametrize("name", ["acceptance"])
+def test_a_converted_notebook_shows_each_chart_as_a_picture(name: str, finished: dict[str, Path]) -> None:
+    """What nbconvert, and whoever previews a notebook without running scripts, makes of it."""
+    from nbconvert import HTMLExporter  # noqa: PLC0415 (costs seconds, and only here)
+
+    (notebook,) = finished[name].glob("*.ipynb")
+    html, _ = HTMLExporter(template_name="classic").from_filename(str(notebook))
+    pictures = re.findall(
+        r'<img [^>]*alt="([^"]+)"[^>]*\ssrc="data:image/png|<img [^>]*src="data:image/png[^>]*alt="([^"]+)"', html
+    )
+    assert len(pictures) == FIGURES[name]
+    assert all("".join(alt).strip() for alt in pictures)
+
+
 @each_new
 def test_the_notebook_that_is_left_is_static(name: str, finished: dict[str, Path]) -> None:
     """Each chart is there as Vega, as a picture and in words; no widget, no bar, no error, nobody's name."""
