@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import user_key
+from augment_insights.analysis._population import hashed, user_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,7 +68,7 @@ class DayParts:
     def _read(self, names: Sequence[pl.Expr]) -> Iterator[pl.DataFrame]:
         """Yield the rows of each part by ``hash``, that of the names, with the ``day`` and the names asked for."""
         number = (self._day - pl.lit(self._first)).dt.total_days().cast(pl.Int16).alias("day")
-        written = _hashed(list(dict.fromkeys(["user", "user_type", *self._by]))).alias("hash")
+        written = hashed(list(dict.fromkeys(["user", "user_type", *self._by]))).alias("hash")
         for start, end in self._bounds:
             part = self._rows.filter(self._day.is_between(start, end))
             yield part.select(*names, written, number).sort("hash").collect()
@@ -86,7 +86,7 @@ class DayParts:
         for part in self._read([pl.col("user"), pl.col("user_type"), *groups]):
             strangers = part.filter(self._spellings.find(part["hash"]).is_null()).unique("hash")
             named = (
-                strangers.select("hash", names, pl.col("^__by_.*$")).with_columns(_hashed(key).alias("key")).sort("key")
+                strangers.select("hash", names, pl.col("^__by_.*$")).with_columns(hashed(key).alias("key")).sort("key")
             )
             new = named.filter(keys.find(named["key"]).is_null()).unique("key")
             users = pl.concat([users, new.select(key)], rechunk=True)
@@ -133,11 +133,6 @@ def _bounds(rows: pl.LazyFrame, day: pl.Expr, rows_at_once: int) -> list[tuple[d
         .select("start", "end")
         .iter_rows()
     )
-
-
-def _hashed(names: Sequence[str]) -> pl.Expr:
-    """Return one integer a row for the columns named."""
-    return sum((pl.col(name).hash(seed) for seed, name in enumerate(names, start=1)), pl.lit(0, pl.UInt64))
 
 
 def _in_order(users: pl.Series, days: pl.Series, last: pl.Series) -> pl.DataFrame:

@@ -92,6 +92,15 @@ def select_users(
     return kept
 
 
+def hashed(columns: Iterable[str | pl.Expr]) -> pl.Expr:
+    """Return one integer a row for several columns; a sum of hashes is several times faster than a struct's.
+
+    Two of a million different rows share 64 bits with a chance of 3e-8, two of ten million with 3e-6.
+    """
+    each = (pl.col(column) if isinstance(column, str) else column for column in columns)
+    return sum((column.hash(seed) for seed, column in enumerate(each, start=1)), pl.lit(0, pl.UInt64))
+
+
 def active_rows(frame: Frame) -> Frame:
     """Leave out rows that say 0 active days: a name on the API's list, and no activity.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import user_key
+from augment_insights.analysis._population import hashed, user_key
 from augment_insights.errors import DateRangeError
 from augment_insights.periods import DayRange, parse_day
 from augment_insights.tables import DATA_QUALITY, ENDPOINT_TABLES, METRICS, columns_of, require
@@ -119,13 +119,11 @@ def _checks(frame: pl.DataFrame | pl.LazyFrame, table: Table, days: DayRange | N
     key = [user_key().alias("user") if name == "user" else pl.col(name) for name in table.key]
     happened = _happened(table, [name for name in METRICS if name in schema])
     inside = None if days is None or table.name not in _EVERY_DAY else pl.col("date").is_between(days.start, days.end)
-    # All at once, so that a large LazyFrame is read in a stream: two of ten million rows share a hash with 3e-6.
-    hashed = sum((column.hash(seed) for seed, column in enumerate(key, start=1)), pl.lit(0, pl.UInt64))
-    counted = (
+    counted = (  # all at once, so that a large LazyFrame is read in a stream
         frame.lazy()
         .select(
             pl.len().alias("rows"),
-            hashed.n_unique().alias("distinct"),
+            hashed(key).n_unique().alias("distinct"),
             pl.lit(0).alias("days") if inside is None else pl.col("date").filter(inside).n_unique().alias("days"),
             *(expression.sum().alias(what) for what, expression in happened.items()),
         )

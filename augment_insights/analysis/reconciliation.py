@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import row_days, select_users
+from augment_insights.analysis._population import hashed, row_days, select_users
 from augment_insights.tables import (
     CHECK_STATUS,
     DAILY_USAGE,
@@ -109,16 +109,13 @@ def reconcile(
      ('dau_count = dau (all users)', 0, 'agrees'),
      ('dau_count = dau (people)', 1, 'differs')]
     """
-    counts, listed, usage, users, languages = (
-        _collect(frame, table)
-        for frame, table in (
-            (dau_count, DAU_COUNT),
-            (dau, DAU),
-            (daily_usage, DAILY_USAGE),
-            (user_activity, USER_ACTIVITY),
-            (editor_language, EDITOR_LANGUAGE),
-        )
+    counts, usage, users = (
+        None if frame is None else _checked(frame, table).collect()
+        for frame, table in ((dau_count, DAU_COUNT), (daily_usage, DAILY_USAGE), (user_activity, USER_ACTIVITY))
     )
+    # These two have the most rows: what is compared of them is one row a day, made in a stream.
+    listed = None if dau is None else _users_by_day(_checked(dau, DAU))
+    languages = None if editor_language is None else _sums_by_day(_checked(editor_language, EDITOR_LANGUAGE))
     found: list[pl.DataFrame] = []
     if counts is not None and listed is not None:
         found += _count_of_users(counts, listed, both=both_readings)
@@ -137,14 +134,32 @@ def reconcile(
     return checks.with_columns(residual=residual, status=status.otherwise(pl.lit("unknown")).cast(CHECK_STATUS))
 
 
-def _collect(frame: AnyFrame | None, table: Table) -> pl.DataFrame | None:
-    """Return a frame whose rows can be named."""
-    if frame is None:
-        return None
+def _checked(frame: AnyFrame, table: Table) -> pl.LazyFrame:
+    """Return a frame whose rows can be named, lazily."""
     needed = [*table.key, *(["period_end"] if "period_start" in table.key else [])]
     require(columns_of(frame), (*needed, *(["user_count"] if table is DAU_COUNT else [])), table=table.name)
     row_days(frame, table=table.name)
-    return frame.lazy().collect()
+    return frame.lazy()
+
+
+def _users_by_day(listed: pl.LazyFrame) -> pl.DataFrame:
+    """Count the users listed for each day, by each reading: ``date``, and a column a reading; a row twice is one."""
+    users = {
+        name: select_users(listed, user_type, table=DAU.name)
+        .group_by("date")
+        .agg(hashed(DAU.key).n_unique().alias(name))
+        for name, user_type in _READINGS.items()
+    }
+    days = listed.select("date").unique()
+    for counted in users.values():
+        days = days.join(counted, on="date", how="left")
+    return days.with_columns(pl.col(list(users)).fill_null(0).cast(pl.Int64)).collect(engine="streaming")
+
+
+def _sums_by_day(records: pl.LazyFrame) -> pl.DataFrame:
+    """Sum the records of each day, metric by metric; a sum with an unknown part is unknown."""
+    metrics = [name for name in METRICS if name in records.collect_schema()]
+    return records.group_by("date").agg(_known_sum(name) for name in metrics).collect(engine="streaming")
 
 
 def _metrics(*frames: pl.DataFrame) -> list[str]:
@@ -188,10 +203,10 @@ def _count_of_users(counts: pl.DataFrame, listed: pl.DataFrame, *, both: bool) -
     first, last = listed["date"].min(), listed["date"].max()
     covered = pl.col("date").is_between(pl.lit(first, pl.Date), pl.lit(last, pl.Date))
     readings = {}
-    for name, user_type in _READINGS.items():
-        users = select_users(listed, user_type, table=DAU.name).unique(list(DAU.key)).collect()
-        right = users.group_by("date").agg(right=pl.len().cast(pl.Int64))
-        sides = counts.select("date", left="user_count").join(right, on="date", how="full", coalesce=True)
+    for name in _READINGS:
+        sides = counts.select("date", left="user_count").join(
+            listed.select("date", right=name), on="date", how="full", coalesce=True
+        )
         readings[name] = sides.with_columns(pl.when(covered).then(pl.col("right").fill_null(0)).otherwise("right"))
     return _readings("dau_count = dau", readings, days=True, both=both)
 
@@ -236,10 +251,10 @@ def _periods_against_days(users: pl.DataFrame, usage: pl.DataFrame) -> list[pl.D
 
 
 def _records_against_days(languages: pl.DataFrame, usage: pl.DataFrame) -> pl.DataFrame:
-    """Compare the records of each day with the day, metric by metric."""
+    """Compare the summed records of each day with the day, metric by metric."""
     metrics = _metrics(languages, usage)
     first, last = languages["date"].min(), languages["date"].max()
-    summed = languages.group_by("date").agg(pl.lit(value=True).alias("listed"), *(_known_sum(n) for n in metrics))
+    summed = languages.select("date", pl.lit(value=True).alias("listed"), *metrics)
     both = summed.join(usage.select("date", *metrics), on="date", how="full", coalesce=True, suffix="_right")
     idle = pl.col("listed").is_null() & pl.col("date").is_between(pl.lit(first, pl.Date), pl.lit(last, pl.Date))
     rows = [
