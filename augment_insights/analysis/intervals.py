@@ -112,7 +112,8 @@ def bootstrap_ratio(sums: pl.DataFrame, *, group: str, user: str, numerator: str
 
     The users of a group are drawn again with replacement, 500 times, each with all their events; the
     bounds are the 2.5 % and 97.5 % quantiles of the ratios that come out (percentile interval).
-    Users without a denominator say nothing about the ratio and are not drawn. The draws are seeded:
+    Users without either count say nothing about the ratio and are not drawn; one with a numerator alone
+    (the API should not say so) is in the ratio, and so in the draws. The draws are seeded:
     the same table gives the same bounds, whatever the order of its rows and whatever other groups
     it holds.
 
@@ -128,8 +129,8 @@ def bootstrap_ratio(sums: pl.DataFrame, *, group: str, user: str, numerator: str
     Returns
     -------
     DataFrame
-        ``group``, ``low`` and ``high`` (Float64): one row for each group with at least two users
-        who have a denominator. Other groups have no row: one user cannot say how users vary.
+        ``group``, ``low`` and ``high`` (Float64): one row for each group with a ratio and at least
+        two users in it. Other groups have no row: one user cannot say how users vary.
     """
     users = (
         sums.select(
@@ -138,14 +139,14 @@ def bootstrap_ratio(sums: pl.DataFrame, *, group: str, user: str, numerator: str
             pl.col(numerator).alias(_NUMERATOR),
             pl.col(denominator).alias(_DENOMINATOR),
         )
-        .filter(pl.col(_DENOMINATOR) > 0)
+        .filter((pl.col(_DENOMINATOR) > 0) | (pl.col(_NUMERATOR) > 0))
         .filter(pl.len().over(_GROUP) > 1)
         .sort(_GROUP, user)
     )
     drawn = _draw_again(_deal(users))
     ratio = pl.col("ratio")
     bounds = drawn.group_by(_GROUP).agg(low=ratio.quantile(0.025, "linear"), high=ratio.quantile(0.975, "linear"))
-    return bounds.sort(_GROUP).rename({_GROUP: group})
+    return bounds.drop_nulls().sort(_GROUP).rename({_GROUP: group})
 
 
 def _deal(users: pl.DataFrame) -> pl.DataFrame:
@@ -187,7 +188,9 @@ def _draw_again(clusters: pl.DataFrame) -> pl.DataFrame:
         numerator, denominator = (
             _sums_between(clusters[name], drawn, last["last"]) for name in (_NUMERATOR, _DENOMINATOR)
         )
-        passes.append(last.select(_GROUP, ratio=numerator / denominator))
+        drawn_sums = last.select(_GROUP, numerator.alias(_NUMERATOR), denominator.alias(_DENOMINATOR))
+        ratio = pl.when(pl.col(_DENOMINATOR) > 0).then(pl.col(_NUMERATOR) / pl.col(_DENOMINATOR))
+        passes.append(drawn_sums.select(_GROUP, ratio=ratio))
     return pl.concat(passes)
 
 

@@ -130,6 +130,20 @@ def test_one_user_with_a_denominator_has_no_interval() -> None:
     assert found.row(0)[1:] == (0.25, 5 / 9)  # of four possible draws one is all bob, one is all ada
 
 
+def test_a_user_who_accepted_without_a_suggestion_is_drawn_as_well() -> None:
+    """The ratio counts what such a user accepted (here 12 of 8), so an interval without it would not hold the ratio."""
+    low, high = bounds_of([(2, 4), (1, 4), (9, 0)])
+    # Drawn with an equal chance: 27 triples, from all the second user (1/4) to one with two of the third (20 of 4).
+    assert low == pytest.approx(1 / 4)
+    assert high == pytest.approx(20 / 4)
+
+
+def test_no_suggestion_at_all_no_interval() -> None:
+    """Where nobody has a denominator there is no ratio, and nothing around it."""
+    frame = pl.DataFrame([("a", 1, 3, 0), ("a", 2, 4, 0)], schema=["g", "u", "a", "s"], orient="row")
+    assert bootstrap_ratio(frame, group="g", user="u", numerator="a", denominator="s").is_empty()
+
+
 def test_no_user_no_interval() -> None:
     """An empty frame gives an empty table with the same columns."""
     frame = pl.DataFrame(schema={"g": pl.String, "u": pl.String, "a": pl.Int64, "s": pl.Int64})
