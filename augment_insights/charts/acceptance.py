@@ -202,7 +202,7 @@ def _steps(frame: pl.DataFrame) -> alt.LayerChart:
         .encode(
             x=rate,
             x2="acceptance_to:Q",
-            y=alt.Y("users:Q", title="Users", axis=alt.Axis(tickMinStep=1, format="d")),
+            y=marks.count_axis("Users")("users"),
             tooltip=[
                 alt.Tooltip("acceptance_from:Q", title="Accepts from", format=".0%"),
                 alt.Tooltip("acceptance_to:Q", title="to", format=".0%"),

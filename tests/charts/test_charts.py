@@ -324,6 +324,13 @@ def test_nothing_and_little_are_drawn_too(
         assert ("No data" in svg) == (rows == 0)
 
 
+def test_a_few_people_are_counted_in_whole_numbers() -> None:
+    """Between 0 and 2 users stands 1, once: an axis in halves would say 1 twice."""
+    steps = pl.DataFrame({"acceptance_from": [0.0, 0.5], "acceptance_to": [0.5, 1.0], "users": [1, 2]})
+    svg = theme.to_svg(theme.to_vegalite(charts.acceptance_distribution(steps)))
+    assert [svg.count(f">{users}</text>") for users in (0, 1, 2)] == [1, 1, 1]
+
+
 def test_rates_that_are_all_missing_say_no_data(weekly_acceptance: pl.DataFrame) -> None:
     """An organisation that uses agents only has no acceptance rate."""
     nothing = weekly_acceptance.with_columns(pl.lit(None, pl.Float64).alias("acceptance_rate"))
