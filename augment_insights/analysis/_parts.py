@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
-_DAY_SPAN = 1 << 15
-"""Days are numbers below this from the frame's first day on."""
+DAY_SPAN = 1 << 15
+"""Days are numbers below this from the frame's first day on: 16 bits each, and two and a group in one integer."""
 
 
 class DayParts:
@@ -143,8 +143,8 @@ def _in_order(users: pl.Series, days: pl.Series, last: pl.Series) -> pl.DataFram
     packed, user, day = pl.col("packed"), pl.col("user"), pl.col("day")
     before = pl.lit(last).gather(user)
     return (
-        pl.LazyFrame({"packed": (users.cast(pl.UInt64) * _DAY_SPAN + days.cast(pl.UInt64)).sort()})
-        .select(user=(packed // _DAY_SPAN).cast(pl.UInt32), day=(packed % _DAY_SPAN).cast(pl.Int16))
+        pl.LazyFrame({"packed": (users.cast(pl.UInt64) * DAY_SPAN + days.cast(pl.UInt64)).sort()})
+        .select(user=(packed // DAY_SPAN).cast(pl.UInt32), day=(packed % DAY_SPAN).cast(pl.Int16))
         .with_columns(gap=day - pl.when(user == user.shift()).then(day.shift()).otherwise(before))
         .filter((pl.col("gap") != 0).fill_null(value=True))
         .collect()

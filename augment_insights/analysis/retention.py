@@ -125,18 +125,11 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     order = prepare(activity).ordered(user_type=user_type, as_of=as_of, by=by, table=COHORT_RETENTION)
     order.check_fits(every, lookback)
     calendar = order.calendar(every, lookback)
-    shown = order.periods(every, lookback)
-    if cohort == "existing":
-        shown = _from_lookback(order, every, lookback)
-        pairs = _existing_pairs(order, calendar) if kind == "bounded" else _existing_until_last(order, calendar)
-    elif cohort == "first":
-        pairs = _first_pairs(order, calendar) if kind == "bounded" else _first_until_last(order, calendar)
-    elif kind == "bounded":
-        pairs = _recurring_pairs(order, calendar, periods)
-    else:
-        pairs = _recurring_until_last(order, calendar)
+    is_existing = cohort == "existing"
+    shown = _from_lookback(order, every, lookback) if is_existing else order.periods(every, lookback)
+    pairs = _pairs(order, calendar, kind=kind, cohort=cohort, periods=periods)
     cells = _cells(order, shown, pairs, unbounded=kind == "unbounded")
-    if cohort == "existing":
+    if is_existing:
         cells = cells.filter(pl.col("cohort_label") == 0)
     if periods is not None:
         cells = cells.filter(pl.col("period") <= periods)
@@ -240,6 +233,22 @@ def _visits(days: pl.LazyFrame, calendar: pl.DataFrame) -> pl.LazyFrame:
 def _period_of_user(order: OrderedDays, calendar: pl.DataFrame, fact: str) -> pl.Series:
     """Return the number of the period of each user's ``first`` or ``last`` day."""
     return calendar["label"].gather(order.users[fact])
+
+
+def _pairs(
+    order: OrderedDays, calendar: pl.DataFrame, *, kind: Kind, cohort: CohortRule, periods: int | None
+) -> pl.DataFrame:
+    """Count users by cohort and each active period ("bounded"), or by cohort and their last one ("unbounded")."""
+    if kind == "unbounded":
+        until_last = {
+            "first": _first_until_last,
+            "recurring": _recurring_until_last,
+            "existing": _existing_until_last,
+        }
+        return until_last[cohort](order, calendar)
+    if cohort == "recurring":
+        return _recurring_pairs(order, calendar, periods)
+    return _first_pairs(order, calendar) if cohort == "first" else _existing_pairs(order, calendar)
 
 
 def _first_pairs(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:

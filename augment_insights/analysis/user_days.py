@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._parts import DayParts
+from augment_insights.analysis._parts import DAY_SPAN, DayParts
 from augment_insights.analysis._population import (
     ACTIVITY,
     active_rows,
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     from augment_insights.analysis._population import Span
     from augment_insights.periods import Every
     from augment_insights.tables import Table
-
-_DAY_SPAN = 1 << 15
-"""Days are numbers below this from the frame's first day on: 16 bits each, and two and a group in one integer."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -241,9 +238,9 @@ class OrderedDays:
 
         Counting one packed integer is several times cheaper than grouping by three columns.
         """
-        packed = pl.col(left).cast(pl.Int32) * _DAY_SPAN + pl.col(right).cast(pl.Int32)
+        packed = pl.col(left).cast(pl.Int32) * DAY_SPAN + pl.col(right).cast(pl.Int32)
         if self.by:
-            packed = packed.cast(pl.Int64) + self.of_user("group").cast(pl.Int64) * (_DAY_SPAN * _DAY_SPAN)
+            packed = packed.cast(pl.Int64) + self.of_user("group").cast(pl.Int64) * (DAY_SPAN * DAY_SPAN)
         counted = pl.col("packed").cast(pl.Int64)
         return (
             rows.select(packed=packed)
@@ -252,9 +249,9 @@ class OrderedDays:
             .drop_nulls("packed")
             .sort("packed")
             .select(
-                group=(counted // (_DAY_SPAN * _DAY_SPAN)).cast(pl.UInt32),
-                **{left: (counted // _DAY_SPAN % _DAY_SPAN).cast(pl.Int32)},
-                **{right: (counted % _DAY_SPAN).cast(pl.Int32)},
+                group=(counted // (DAY_SPAN * DAY_SPAN)).cast(pl.UInt32),
+                **{left: (counted // DAY_SPAN % DAY_SPAN).cast(pl.Int32)},
+                **{right: (counted % DAY_SPAN).cast(pl.Int32)},
                 users="users",
             )
             .collect()
@@ -379,7 +376,7 @@ def _check_lookback(lookback: int | None) -> int:
 def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]) -> OrderedDays:
     """Put each user's days in order and find the gap before each."""
     first = None if source.span is None else source.span.first
-    if source.span is not None and (source.span.last - source.span.first).days >= _DAY_SPAN:
+    if source.span is not None and (source.span.last - source.span.first).days >= DAY_SPAN:
         raise TableError(
             f"The frame spans {first} to {source.span.last}.", table=ACTIVITY, hint="one of these days is a mistake."
         )
