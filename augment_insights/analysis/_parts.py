@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import hashed, user_key
+from augment_insights.analysis._population import hashed, known_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,7 +43,7 @@ class DayParts:
     Attributes
     ----------
     users : DataFrame
-        One row a user of a group: ``user_key`` (users that are numbers: ``user, user_type``), the
+        One row a user of a group: ``user`` (the name that all spellings share) and ``user_type``, the
         columns of groups as ``__by_...``, and the user's ``first`` and ``last`` active day as numbers.
     """
 
@@ -76,18 +76,15 @@ class DayParts:
     def _find_users(self) -> pl.DataFrame:
         """Give the users their numbers, two spellings one number, and note the first and last day of each."""
         groups = [pl.col(name).alias(f"__by_{name}") for name in self._by]
-        # Numbers are as good as a key, and a tenth of its size.
         is_coded = self._rows.collect_schema()["user"].is_integer()
-        names = pl.col("user", "user_type") if is_coded else user_key()
-        users = self._rows.select(names, *groups).head(0).collect()
+        name = pl.col("user") if is_coded else known_name()  # a number is a tenth of the size of its text
+        users = self._rows.select(name, "user_type", *groups).head(0).collect()
         key = users.columns
         keys = _Numbers()
         first, last = pl.Series(dtype=pl.Int16), pl.Series(dtype=pl.Int16)
         for part in self._read([pl.col("user"), pl.col("user_type"), *groups]):
             strangers = part.filter(self._spellings.find(part["hash"]).is_null()).unique("hash")
-            named = (
-                strangers.select("hash", names, pl.col("^__by_.*$")).with_columns(hashed(key).alias("key")).sort("key")
-            )
+            named = strangers.select("hash", name, "user_type", "^__by_.*$").with_columns(key=hashed(key)).sort("key")
             new = named.filter(keys.find(named["key"]).is_null()).unique("key")
             users = pl.concat([users, new.select(key)], rechunk=True)
             keys.add(new["key"], pl.int_range(len(last), len(last) + new.height, dtype=pl.UInt32, eager=True))

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import polars as pl
 
 from augment_insights.analysis._population import (
+    IN_MEMORY,
     as_columns,
     check_user_type,
     data_end,
+    engine_for,
     hashed,
     period_start,
     row_days,
@@ -85,14 +87,15 @@ def usage_rows(
     days = [name for name in ("date", "period_start", "period_end") if name in schema]
     row = [hashed(identity).alias(_ROW)] if identity else []
     # Read once: what follows looks at the rows several times, and a LazyFrame would be computed each time.
-    rows = frame.lazy().select(*dict.fromkeys([*groups, *users, *metrics, *days]), *row).collect()
+    needed = frame.lazy().select(*dict.fromkeys([*groups, *users, *metrics, *days]), *row)
+    rows = needed.collect(engine=engine_for(frame))
     if every is not None:
         rows = _with_calendar_period(rows, check_every(every))
     if as_of is not None:
         _, end = row_days(rows, table=USAGE)
         rows = rows.filter(end <= pl.lit(data_end(rows, as_of), dtype=pl.Date))
     if "user" in schema:
-        rows = select_users(rows, user_type, table=USAGE).collect()
+        rows = select_users(rows, user_type, table=USAGE).collect(engine=IN_MEMORY)
     elif users and user_type != "all":  # summed over users, and still told apart
         rows = rows.filter(pl.col("user_type").cast(pl.String) == user_type)
     rows = _each_once(rows, [*metrics, *groups])

@@ -85,10 +85,10 @@ def active_users(
     """
     order = prepare(activity).ordered(user_type=user_type, as_of=as_of, by=by, table=ACTIVE_USERS)
     order.check_fits(every)
-    calendar = order.calendar(every).select("day", "label", "begin")
+    calendar = order.calendar(every).select("day", "label", "since")
     counts = (
         order.gaps.join(calendar, on="day")
-        .filter(first_of_period(pl.col("begin")))
+        .filter(first_of_period(pl.col("since")))
         .group_by("group", "label")
         .agg(active_users=pl.col("users").sum())
     )
@@ -321,7 +321,7 @@ def active_day_distribution(
         .agg(users=pl.len())
     )
     numbers = pl.LazyFrame({"active_days": pl.int_range(1, window + 1, eager=True)})
-    table = numbers.join(counts, on="active_days", how="left").with_columns(pl.col("users").fill_null(0)).collect()
+    table = numbers.join(counts, on="active_days", how="left").with_columns(pl.col("users").fill_null(0))
     return order.as_table(table.with_columns(group=pl.lit(0)), ACTIVE_DAY_DISTRIBUTION, before="users")
 
 

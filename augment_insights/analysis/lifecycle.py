@@ -112,11 +112,11 @@ def lifecycle(
 
 def _states(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
     """Count each group's users of each period by the period they were last active in."""
-    names = calendar.select("day", "label", "begin")
+    names = calendar.select("day", "label", "since")
     last_active = calendar.select(last_day="day", last_label="label")
     visits = (
         order.gaps.join(names, on="day")
-        .filter(first_of_period(pl.col("begin")))
+        .filter(first_of_period(pl.col("since")))
         .with_columns(last_day=pl.col("day") - pl.col("gap"))
         .join(last_active, on="last_day", how="left")
     )
@@ -132,9 +132,9 @@ def _states(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
 def _is_period_before_unknown(order: OrderedDays, calendar: pl.DataFrame) -> bool:
     """Tell whether a row of the look-back reaches into the period before the first from outside of it."""
     begins = calendar.filter(pl.col("label") == -1)["date"].min()
-    if order.source.is_daily or begins is None:
+    if order.is_daily or begins is None:
         return False
-    start, end = row_days(order.source.activity)
+    start, end = row_days(order.activity)
     border = calendar.filter(pl.col("label") == -1)["date"].max()
     coarse = (start < pl.lit(begins)) & end.is_between(pl.lit(begins), pl.lit(border))
-    return bool(order.source.activity.lazy().select(coarse.any()).collect().item())
+    return bool(order.activity.lazy().select(coarse.any()).collect().item())

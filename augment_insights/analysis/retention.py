@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis._population import as_columns
+from augment_insights.analysis._population import IN_MEMORY, as_columns
 from augment_insights.analysis.intervals import wilson
 from augment_insights.analysis.user_days import check_days, first_of_period, prepare
 from augment_insights.errors import did_you_mean
@@ -225,9 +225,9 @@ def _check_word(name: str, word: str, known: tuple[str, ...]) -> None:
 
 def _visits(days: pl.LazyFrame, calendar: pl.DataFrame) -> pl.LazyFrame:
     """Return one row a user and active period, those of the look-back too: ``user`` and the period's ``label``."""
-    begin = pl.lit(calendar["begin"]).gather(pl.col("day"))
-    label = pl.lit(calendar["label"]).gather(pl.col("day"))
-    return days.filter(first_of_period(begin)).select("user", label=label)
+    label = calendar["label"].cast(pl.Int16)  # as narrow as a day: there are many rows
+    since, label_of_day = (pl.lit(fact).gather(pl.col("day")) for fact in (calendar["since"], label))
+    return days.filter(first_of_period(since)).select("user", label=label_of_day)
 
 
 def _period_of_user(order: OrderedDays, calendar: pl.DataFrame, fact: str) -> pl.Series:
@@ -318,13 +318,13 @@ def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | 
         .filter(pl.col("label") >= 0)
         .with_row_index("row")
         .with_columns(later=pl.col("row").max().over("user") - pl.col("row"))
-        .collect()
+        .collect(engine=IN_MEMORY)
     )
     label = visits["label"]
     waiting = visits.select("user", "row", "later", cohort="label").lazy()
     counts = []
     for nth in range(len(calendar) + 1 if periods is None else periods + 1):
-        waiting = waiting.filter(pl.col("later") >= nth).collect().lazy()
+        waiting = waiting.filter(pl.col("later") >= nth).collect(engine=IN_MEMORY).lazy()
         pairs = waiting.with_columns(label=pl.lit(label).gather(pl.col("row") + nth))
         counts.append(order.count(pairs, "cohort", "label"))
         if counts[-1].is_empty():
@@ -332,18 +332,22 @@ def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | 
     return pl.concat(counts).group_by("group", "cohort", "label").agg(pl.col("users").sum())
 
 
-def _cells(order: OrderedDays, shown: pl.DataFrame, pairs: pl.DataFrame, *, unbounded: bool) -> pl.DataFrame:
+def _cells(order: OrderedDays, shown: pl.DataFrame, pairs: pl.DataFrame, *, unbounded: bool) -> pl.LazyFrame:
     """Lay the counts out, one row a group, cohort and period until the end of the data."""
     since = shown.select(
         pl.col("label").alias("cohort_label"),
         pl.col("period_start").alias("cohort"),
         label=pl.int_ranges("label", shown.height, dtype=pl.Int32),
     ).explode("label")
-    cells = order.grid(since).join(
-        pairs.rename({"cohort": "cohort_label"}),
-        on=["group", "cohort_label", "label"],
-        how="left",
-        maintain_order="left",
+    cells = (
+        order.grid(since)
+        .lazy()
+        .join(
+            pairs.lazy().rename({"cohort": "cohort_label"}),
+            on=["group", "cohort_label", "label"],
+            how="left",
+            maintain_order="left",
+        )
     )
     one_cohort = ["group", "cohort_label"]
     users = pl.col("users").fill_null(0)

@@ -24,11 +24,15 @@ import polars as pl
 from augment_insights.analysis._parts import DAY_SPAN, DayParts
 from augment_insights.analysis._population import (
     ACTIVITY,
+    IN_MEMORY,
     active_rows,
     as_columns,
     check_user_type,
     data_span,
+    engine_for,
+    hashed,
     is_complete,
+    known_name,
     period_end,
     period_start,
     row_days,
@@ -47,6 +51,9 @@ if TYPE_CHECKING:
     from augment_insights.tables import Table
 
 _EPOCH = date(1970, 1, 1).toordinal()
+
+SLICE_ROWS = 1 << 18
+"""So many days are looked at together: their columns, of 2 to 4 bytes, fit in a processor's cache."""
 
 ROWS_AT_ONCE = 1 << 20
 """A LazyFrame of more rows than this is read in parts."""
@@ -166,38 +173,36 @@ class OrderedDays:
 
     Attributes
     ----------
-    source : UserDays
-        Where they come from.
+    activity : DataFrame or LazyFrame
+        The frame they come from. (Not the UserDays: the two would hold each other, and memory.)
+    is_daily : bool
+        Whether each of its rows is one day.
     by : list of str
         The columns that make the groups; a user is followed in each group apart.
     groups : DataFrame
         The ``by`` columns, one row a group in order; a group's number is its row. Without ``by``
         it has no columns, and everybody is in group 0.
     users : DataFrame
-        One row a user of a group: ``group``, ``user_key`` (``user`` and ``user_type`` where users
-        are numbers and read in parts), ``first`` and ``last`` (the user's first and last active
-        day, in days since the frame's first).
+        One row a user of a group: ``group``, ``user`` (one of the spellings) and ``user_type``,
+        ``first`` and ``last`` (the user's first and last active day, in days since the frame's first).
     parts : iterable of DataFrame
         One row a user and active day: ``user`` (row number in ``users``), ``day`` (days since the
         frame's first) and ``gap`` (days since the user's last active day; null on the first).
         In a part users stand together and their days in order; parts are in order of days. What
         is in memory is a single part.
-    last : date or None
-        The last day of the data.
+    first, last : date or None
+        The frame's first day, and the last day of the data.
     """
 
-    source: UserDays
+    activity: pl.DataFrame | pl.LazyFrame
+    is_daily: bool
     by: list[str]
     groups: pl.DataFrame
     users: pl.DataFrame
     parts: Iterable[pl.DataFrame]
+    first: date | None
     last: date | None
     _calendars: dict[tuple[Every, int | None], pl.DataFrame] = field(init=False, default_factory=dict)
-
-    @property
-    def first(self) -> date | None:
-        """The frame's first day."""
-        return None if self.source.span is None else self.source.span.first
 
     @cached_property
     def days(self) -> pl.DataFrame:
@@ -212,8 +217,7 @@ class OrderedDays:
     def first_days(self) -> pl.DataFrame:
         """Return ``user_key`` and ``first_day`` (Date) of each user, for questions that need the names."""
         first_day = pl.lit(self.first, dtype=pl.Date) + pl.duration(days="first")
-        key = "user_key" if "user_key" in self.users.columns else user_key()
-        return self.users.select(key, first_day=first_day.cast(pl.Date)).sort("user_key")
+        return self.users.select(user_key(), first_day=first_day.cast(pl.Date)).sort("user_key")
 
     @cached_property
     def gaps(self) -> pl.DataFrame:
@@ -227,7 +231,7 @@ class OrderedDays:
 
     def count_days(self, rows: Callable[[pl.LazyFrame], pl.LazyFrame], left: str, right: str) -> pl.DataFrame:
         """Count rows as :meth:`count`, made of ``days`` part by part: each of one row of them alone."""
-        counted = [self.count(rows(part.lazy()), left, right) for part in self.parts]
+        counted = [self.count(_in_slices(part, rows), left, right) for part in self.parts]
         if len(counted) == 1:
             return counted[0]
         keys = ["group", left, right]
@@ -254,7 +258,7 @@ class OrderedDays:
                 **{right: (counted % DAY_SPAN).cast(pl.Int32)},
                 users="users",
             )
-            .collect()
+            .collect(engine=IN_MEMORY)
         )
 
     def calendar(self, every: Every = "1d", lookback: int | None = None) -> pl.DataFrame:
@@ -265,7 +269,7 @@ class OrderedDays:
         DataFrame
             ``day`` (days since the first), ``date``, ``label`` (number of the period: 0 is the
             first that is shown, below 0 are the look-back's), ``period_start`` (the whole
-            calendar period's) and ``begin`` (``day`` on which the label begins).
+            calendar period's) and ``since`` (days since the first day with the label).
 
         Notes
         -----
@@ -280,47 +284,45 @@ class OrderedDays:
         """Make a calendar whose look-back ends before the day numbered ``border``."""
         check_every(every)
         if self.first is None or self.last is None or self.last < self.first:
-            days = pl.DataFrame(schema={"date": pl.Date})
+            days = pl.LazyFrame(schema={"date": pl.Date})
         else:
-            days = pl.DataFrame({"date": pl.date_range(self.first, self.last, "1d", eager=True)})
-        days = days.with_row_index("day").select(
-            pl.col("day").cast(pl.Int32), "date", period_start=period_start(pl.col("date"), every)
-        )
-        shown = pl.col("day") >= border
-        before = period_start(pl.col("date").filter(shown).min(), every).dt.offset_by(f"-{every}")
-        return days.with_columns(
-            pl.when(shown).then("period_start").otherwise(pl.min_horizontal("period_start", before))
-        ).select(
-            "day",
-            "date",
-            (
-                pl.col("period_start").rank("dense").cast(pl.Int32)
-                - pl.col("period_start").filter(~shown).n_unique().cast(pl.Int32)
-                - 1
-            ).alias("label"),
-            "period_start",
-            pl.col("day").min().over("period_start").alias("begin"),
+            days = pl.LazyFrame().select(date=pl.date_range(self.first, self.last, "1d"))
+        day, start, number = pl.col("day"), pl.col("period_start"), pl.col("period_start").rle_id().cast(pl.Int32)
+        shown = day >= border
+        before = start.filter(shown).min().dt.offset_by(f"-{every}")
+        return (
+            days.with_row_index("day")
+            .select(day.cast(pl.Int32), "date", period_start=period_start(pl.col("date"), every))
+            .with_columns(pl.when(shown).then(start).otherwise(pl.min_horizontal(start, before)))
+            .select(
+                "day",
+                "date",
+                (number - number.filter(~shown).n_unique().cast(pl.Int32)).alias("label"),
+                "period_start",
+                (day - day.min().over("period_start")).cast(pl.Int16).alias("since"),
+            )
+            .collect(engine=IN_MEMORY)
         )
 
     def periods(self, every: Every, lookback: int | None = None, *, first_label: int = 0) -> pl.DataFrame:
         """Return the periods that are shown, or from another on: ``label, period_start, period_end, is_complete``."""
-        start = pl.col("period_start")
+        start, label = pl.col("period_start"), pl.col("label")
+        end, is_over = period_end(start, every), is_complete(start, every, self.last)
         return (
             self.calendar(every, lookback)
-            .filter(pl.col("label") >= first_label)
-            .select("label", "period_start")
-            .unique()
-            .sort("label")
-            .with_columns(period_end=period_end(start, every), is_complete=is_complete(start, every, self.last))
+            .lazy()
+            .filter(label >= first_label, label.ne_missing(label.shift()))
+            .select("label", "period_start", period_end=end, is_complete=is_over)
+            .collect(engine=IN_MEMORY)
         )
 
     def check_fits(self, every: Every, lookback: int | None = None) -> None:
         """Refuse rows that span a border of the periods asked for, unless they only look back."""
-        if self.source.is_daily or self.first is None:
+        if self.is_daily or self.first is None:
             return
-        start, end = row_days(self.source.activity)
+        start, end = row_days(self.activity)
         astray = (
-            self.source.activity.lazy()
+            self.activity.lazy()
             .filter(
                 period_start(start, every) != period_start(end, every),
                 end >= pl.lit(self.first).dt.offset_by(f"{_check_lookback(lookback)}d"),
@@ -353,12 +355,18 @@ class OrderedDays:
         groups = [pl.lit(self.groups[name]).gather(pl.col("group")).alias(name) for name in self.by]
         columns = [pl.col(name).cast(table.schema[name]) for name in names]
         keys = [*(name for name in table.key if name in names[:at]), "group"]
-        return frame.lazy().sort(keys).select(*columns[:at], *groups, *columns[at:]).collect()
+        return frame.lazy().sort(keys).select(*columns[:at], *groups, *columns[at:]).collect(engine=IN_MEMORY)
 
 
-def first_of_period(begin: pl.Expr) -> pl.Expr:
-    """Tell of each active day whether it is the user's first since the day on which its period began."""
-    return pl.col("gap").is_null() | (pl.col("gap") > pl.col("day") - begin)
+def _in_slices(days: pl.DataFrame, rows: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.LazyFrame:
+    """Make rows of the days slice by slice, several at once; a user may be cut."""
+    slices = (days.slice(start, SLICE_ROWS) for start in range(0, max(days.height, 1), SLICE_ROWS))
+    return pl.concat([rows(piece.lazy()) for piece in slices])
+
+
+def first_of_period(since: pl.Expr) -> pl.Expr:
+    """Tell of each active day whether it is the user's first of its period, which began so many days before."""
+    return pl.col("gap").is_null() | (pl.col("gap") > since)
 
 
 def check_days(name: str, days: int, *, least: int = 1) -> int:
@@ -382,21 +390,34 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
         )
     _, end = row_days(source.activity)
     needed = list(dict.fromkeys(["user", "user_type", end.meta.output_name(), *by]))
-    rows_of_users = active_rows(source.activity.lazy()).select(needed)
-    chosen = select_users(rows_of_users, user_type).filter(end <= pl.lit(last, dtype=pl.Date))
+    rows_of_users = active_rows(source.activity).select(needed)
+    chosen = select_users(rows_of_users, user_type)
+    if source.span is not None and source.span.last != last:
+        chosen = chosen.filter(end <= pl.lit(last, dtype=pl.Date))
     if isinstance(source.activity, pl.LazyFrame) and first is not None and "user" not in by:
         height = chosen.select(pl.len()).collect().item()
         if height > source.rows_at_once:
             parts = DayParts(chosen, day=end.meta.output_name(), by=by, first=first, rows_at_once=source.rows_at_once)
             users, groups = _numbered_groups(parts.users, by)
-            return OrderedDays(source, by, groups, users.drop(f"__by_{name}" for name in by), parts, last)
-    rows = chosen.collect()
-    day = (end.to_physical() - (0 if first is None else first.toordinal() - _EPOCH)).cast(pl.Int16)
-    names = _days_of_names(rows, day, by, mixed=user_type == "all")
+            facts = users.drop(f"__by_{name}" for name in by)
+            return OrderedDays(source.activity, source.is_daily, by, groups, facts, parts, first, last)
+    rows = chosen.collect(engine=engine_for(source.activity))
+    names = _days_of_names(rows, _day_number(end, first), by, mixed=user_type == "all")
     users, groups = _numbered_groups(_one_row_a_user(names, by), by)
     days = pl.col("__days").list
-    facts = users.select("group", "user_key", first=days.first(), last=days.last())
-    return OrderedDays(source, by, groups, facts, [_gaps(users)], last)
+    facts = users.select("group", "user", "user_type", first=days.first(), last=days.last())
+    return OrderedDays(source.activity, source.is_daily, by, groups, facts, [_gaps(users)], first, last)
+
+
+def _day_number(day: pl.Expr, first: date | None) -> pl.Expr:
+    """Return days since the first in 16 bits.
+
+    Both dates may lie further from 1970 than 16 bits reach. Their difference does not, and is the
+    same modulo 2**16: so each is cut to 16 bits before, and no wider column is made on the way.
+    """
+    epoch = 0 if first is None else first.toordinal() - _EPOCH
+    start = pl.lit(epoch, dtype=pl.Int32).cast(pl.Int16, wrap_numerical=True)
+    return day.to_physical().cast(pl.Int16, wrap_numerical=True) - start
 
 
 def _days_of_names(rows: pl.DataFrame, day: pl.Expr, by: list[str], *, mixed: bool) -> pl.DataFrame:
@@ -404,38 +425,43 @@ def _days_of_names(rows: pl.DataFrame, day: pl.Expr, by: list[str], *, mixed: bo
 
     Rows come together by a hash of the name, which is read once and never compared. Its 64 bits
     are the same for two of a hundred thousand names with a chance of 3e-10, and for two of a
-    million with 3e-8: a second look at every row would cost more than it could ever find. A group
-    remembers its first row by number: to ask for the name itself would copy every name.
+    million with 3e-8: a second look at every row would cost more than it could ever find.
     """
     name = pl.col("user") if rows.schema["user"].is_integer() else pl.col("user").cast(pl.String)
-    groups = list(dict.fromkeys([*by, "user_type"])) if mixed else by
+    groups = [f"__by_{column}" for column in by]
+    kind = ["user_type"] if mixed else []
     is_in_order = rows[day.meta.root_names()[0]].is_sorted()
-    found = (
+    return (
         rows.lazy()
-        .with_row_index("__row")
-        .with_columns(__days=day, __hash=name.hash())
-        .group_by("__hash", *groups)
-        .agg(pl.col("__days") if is_in_order else pl.col("__days").sort(), pl.col("__row").first())
-        .collect()
+        .select(
+            "user",
+            "user_type",
+            *(pl.col(column).alias(group) for column, group in zip(by, groups, strict=True)),
+            __days=day,
+            __hash=name.hash(),
+        )
+        .group_by("__hash", *groups, *kind)
+        .agg(
+            pl.col("__days") if is_in_order else pl.col("__days").sort(),
+            *(pl.col(fact).first() for fact in ("user", "user_type") if fact not in kind),
+        )
+        .collect(engine=IN_MEMORY)
     )
-    return rows.select(
-        pl.col("user", "user_type").gather(found["__row"]),
-        *(pl.col(column).gather(found["__row"]).alias(f"__by_{column}") for column in by),
-    ).with_columns(found["__days"])
 
 
 def _one_row_a_user(names: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Bring the spellings of one user together: ``user_key``, ``__days`` in order, and ``__by_`` columns.
+    """Bring the spellings of one user together: ``user, user_type``, ``__days`` in order, and ``__by_`` columns.
 
     Grouped by ``user``, a user's group is named by the first of the spellings in the alphabet.
     """
     groups = [f"__by_{column}" for column in by]
-    keyed = names.with_columns(user_key())
+    keyed = names.with_columns(__key=hashed([known_name(), "user_type"]))
     if "user" in by:
-        keyed = keyed.with_columns(pl.col("__by_user").min().over("user_key"))
-    if keyed.select("user_key", *groups).is_duplicated().any():
-        keyed = keyed.group_by("user_key", *groups).agg(pl.col("__days").explode().sort())
-    return keyed.select("user_key", "__days", *groups)
+        keyed = keyed.with_columns(pl.col("__by_user").min().over("__key"))
+    if keyed.select("__key", *groups).is_duplicated().any():
+        days = pl.col("__days").explode().sort()
+        keyed = keyed.group_by("__key", *groups).agg(pl.col("user").min(), pl.col("user_type").first(), days)
+    return keyed.select("user", "user_type", "__days", *groups)
 
 
 def _numbered_groups(users: pl.DataFrame, by: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -461,5 +487,5 @@ def _gaps(users: pl.DataFrame) -> pl.DataFrame:
         .explode("day")
         .with_columns(gap=pl.when(user == user.shift()).then(pl.col("day").diff()))
         .filter((pl.col("gap") != 0).fill_null(value=True))
-        .collect()
+        .collect(engine=IN_MEMORY)
     )

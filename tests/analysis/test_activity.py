@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,13 @@ from hypothesis import strategies as st
 
 from augment_insights import analysis
 from augment_insights.errors import DataWarning, TableError
-from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
+from augment_insights.tables import (
+    ACTIVE_DAY_DISTRIBUTION,
+    ACTIVE_USERS,
+    COHORT_RETENTION,
+    ROLLING_ACTIVE_USERS,
+    STICKINESS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -523,6 +531,30 @@ def test_a_prepared_table_answers_every_choice(make_activity: Callable[..., pl.D
             assert analysis.active_users(days, **choice).equals(analysis.active_users(activity, **choice))
             assert analysis.lifecycle(days, **choice).equals(analysis.lifecycle(activity, **choice))
             assert analysis.cohort_retention(days, **choice).equals(analysis.cohort_retention(activity, **choice))
+
+
+def test_an_answer_lets_go_of_the_memory_it_took(make_activity: Callable[..., pl.DataFrame]) -> None:
+    """What was put in order goes when its last user does: many bytes a row do not wait for the collector of cycles."""
+    days = analysis.prepare(make_activity({"ada@x.io": [0, 7]}))
+    analysis.cohort_retention(days)
+    analysis.lifecycle(days, every="1d")
+    order = days.ordered(user_type="person", as_of=None, by=None, table=COHORT_RETENTION)
+    left = weakref.ref(days), weakref.ref(order)
+    gc.disable()
+    try:
+        del days, order
+        assert [thing() for thing in left] == [None, None]
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("start", [date(2059, 9, 17), date(2059, 9, 18), date(1880, 4, 13), date(9990, 1, 1)])
+def test_days_are_told_apart_in_any_century(make_activity: Callable[..., pl.DataFrame], start: date) -> None:
+    """Days of 16 bits from 1970 would end on 17 September 2059, and begin in 1880: none is lost there."""
+    activity = make_activity({"ada@x.io": [0, 1, 3], "bob@x.io": [2, 40]}, start=start)
+    assert numbers(analysis.active_users(activity)) == [1, 1, 1, 1, *[0] * 36, 1]
+    two_days = analysis.rolling_active_users(activity, windows=[2])
+    assert numbers(two_days) == [1, 1, 2, 2, 1, *[0] * 35, 1]
 
 
 def test_names_that_are_nearly_alike_are_as_many_users() -> None:

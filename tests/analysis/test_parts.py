@@ -66,6 +66,18 @@ def test_parts_answer_as_the_whole(rows: list[tuple[int, str, str | None]], at_o
         assert question(in_parts).equals(question(activity)), name
 
 
+@settings(max_examples=8, deadline=None)
+@given(rows=rows_of_activity, slice_rows=st.integers(1, 6))
+def test_slices_answer_as_the_whole(rows: list[tuple[int, str, str | None]], slice_rows: int) -> None:
+    """A slice may end within a user's days, or with them: each question has the same table, row by row."""
+    activity = table(rows)
+    whole = {name: question(activity) for name, question in QUESTIONS.items()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(analysis.user_days, "SLICE_ROWS", slice_rows)
+        for name, question in QUESTIONS.items():
+            assert question(activity).equals(whole[name]), name
+
+
 def test_users_may_be_numbers() -> None:
     """Codes in the place of names, as an archive stores them, are users like any other, in parts as in one piece."""
     rows = [(day, f"u{code}@x.io", None) for code in range(9) for day in range(0, 60, code + 1)]
