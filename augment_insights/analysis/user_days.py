@@ -46,6 +46,8 @@ from augment_insights.tables import columns_of, require
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from polars._typing import EngineType
+
     from augment_insights.analysis._population import Span
     from augment_insights.periods import Every
     from augment_insights.tables import Table
@@ -54,6 +56,9 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 SLICE_ROWS = 1 << 18
 """So many days are looked at together: their columns, of 2 to 4 bytes, fit in a processor's cache."""
+
+FEW_SLICES = 16
+"""More slices than this are streamed: that begins later, and needs no new memory for each."""
 
 ROWS_AT_ONCE = 1 << 20
 """A LazyFrame of more rows than this is read in parts."""
@@ -231,13 +236,16 @@ class OrderedDays:
 
     def count_days(self, rows: Callable[[pl.LazyFrame], pl.LazyFrame], left: str, right: str) -> pl.DataFrame:
         """Count rows as :meth:`count`, made of ``days`` part by part: each of one row of them alone."""
-        counted = [self.count(_in_slices(part, rows), left, right) for part in self.parts]
+        counted = []
+        for part in self.parts:
+            engine: EngineType = IN_MEMORY if part.height <= FEW_SLICES * SLICE_ROWS else "streaming"
+            counted.append(self.count(_in_slices(part, rows), left, right, engine=engine))
         if len(counted) == 1:
             return counted[0]
         keys = ["group", left, right]
         return pl.concat(counted).group_by(keys).agg(pl.col("users").sum()).sort(keys)
 
-    def count(self, rows: pl.LazyFrame, left: str, right: str) -> pl.DataFrame:
+    def count(self, rows: pl.LazyFrame, left: str, right: str, *, engine: EngineType = IN_MEMORY) -> pl.DataFrame:
         """Count rows by their user's group and two columns of days or periods; rows with a null are left out.
 
         Counting one packed integer is several times cheaper than grouping by three columns.
@@ -258,7 +266,7 @@ class OrderedDays:
                 **{right: (counted % DAY_SPAN).cast(pl.Int32)},
                 users="users",
             )
-            .collect(engine=IN_MEMORY)
+            .collect(engine=engine)
         )
 
     def calendar(self, every: Every = "1d", lookback: int | None = None) -> pl.DataFrame:

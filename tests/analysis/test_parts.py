@@ -103,9 +103,9 @@ def test_parts_are_days_and_not_larger_than_said(monkeypatch: pytest.MonkeyPatch
     seen: list[int] = []
     counted = analysis.user_days.OrderedDays.count
 
-    def count(self: Any, rows: pl.LazyFrame, left: str, right: str) -> pl.DataFrame:
+    def count(self: Any, rows: pl.LazyFrame, left: str, right: str, **engine: Any) -> pl.DataFrame:
         seen.append(rows.collect().height)
-        return counted(self, rows, left, right)
+        return counted(self, rows, left, right, **engine)
 
     monkeypatch.setattr(analysis.user_days.OrderedDays, "count", count)
     activity = table([(day, user, None) for day in range(10) for user in ("ada@x.io", "bob@x.io", "cyd@x.io")])
