@@ -15,13 +15,12 @@ name of 30 letters is read once and never compared; in each user's days the gap 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._parts import DAY_SPAN, DayParts
+from augment_insights.analysis._ordering import DAY_SPAN, DayParts, gaps, user_lists
 from augment_insights.analysis._population import (
     ACTIVITY,
     IN_MEMORY,
@@ -30,9 +29,7 @@ from augment_insights.analysis._population import (
     check_user_type,
     data_span,
     engine_for,
-    hashed,
     is_complete,
-    known_name,
     period_end,
     period_start,
     row_days,
@@ -45,14 +42,13 @@ from augment_insights.tables import columns_of, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import date
 
     from polars._typing import EngineType
 
     from augment_insights.analysis._population import Span
     from augment_insights.periods import Every
     from augment_insights.tables import Table
-
-_EPOCH = date(1970, 1, 1).toordinal()
 
 SLICE_ROWS = 1 << 18
 """So many days are looked at together: their columns, of 2 to 4 bytes, fit in a processor's cache."""
@@ -397,7 +393,8 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
             f"The frame spans {first} to {source.span.last}.", table=ACTIVITY, hint="one of these days is a mistake."
         )
     _, end = row_days(source.activity)
-    needed = list(dict.fromkeys(["user", "user_type", end.meta.output_name(), *by]))
+    day, mixed = end.meta.output_name(), user_type == "all"
+    needed = list(dict.fromkeys(["user", "user_type", day, *by]))
     rows_of_users = active_rows(source.activity).select(needed)
     chosen = select_users(rows_of_users, user_type)
     if source.span is not None and source.span.last != last:
@@ -405,75 +402,22 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
     if isinstance(source.activity, pl.LazyFrame) and first is not None and "user" not in by:
         height = chosen.select(pl.len()).collect().item()
         if height > source.rows_at_once:
-            parts = DayParts(chosen, day=end.meta.output_name(), by=by, first=first, rows_at_once=source.rows_at_once)
+            parts = DayParts(chosen, day=day, by=by, first=first, mixed=mixed, rows_at_once=source.rows_at_once)
             users, groups = _numbered_groups(parts.users, by)
-            facts = users.drop(f"__by_{name}" for name in by)
-            return OrderedDays(source.activity, source.is_daily, by, groups, facts, parts, first, last)
+            return OrderedDays(source.activity, source.is_daily, by, groups, users, parts, first, last)
     rows = chosen.collect(engine=engine_for(source.activity))
-    names = _days_of_names(rows, _day_number(end, first), by, mixed=user_type == "all")
-    users, groups = _numbered_groups(_one_row_a_user(names, by), by)
-    days = pl.col("__days").list
-    facts = users.select("group", "user", "user_type", first=days.first(), last=days.last())
-    return OrderedDays(source.activity, source.is_daily, by, groups, facts, [_gaps(users)], first, last)
-
-
-def _day_number(day: pl.Expr, first: date | None) -> pl.Expr:
-    """Return days since the first in 16 bits.
-
-    Both dates may lie further from 1970 than 16 bits reach. Their difference does not, and is the
-    same modulo 2**16: so each is cut to 16 bits before, and no wider column is made on the way.
-    """
-    epoch = 0 if first is None else first.toordinal() - _EPOCH
-    start = pl.lit(epoch, dtype=pl.Int32).cast(pl.Int16, wrap_numerical=True)
-    return day.to_physical().cast(pl.Int16, wrap_numerical=True) - start
-
-
-def _days_of_names(rows: pl.DataFrame, day: pl.Expr, by: list[str], *, mixed: bool) -> pl.DataFrame:
-    """Return one row a spelling of a name in a group: ``user, user_type, __days`` in order, and ``__by_`` columns.
-
-    Rows come together by a hash of the name, which is read once and never compared. Its 64 bits
-    are the same for two of a hundred thousand names with a chance of 3e-10, and for two of a
-    million with 3e-8: a second look at every row would cost more than it could ever find.
-    """
-    name = pl.col("user") if rows.schema["user"].is_integer() else pl.col("user").cast(pl.String)
-    groups = [f"__by_{column}" for column in by]
-    kind = ["user_type"] if mixed else []
-    is_in_order = rows[day.meta.root_names()[0]].is_sorted()
-    return (
-        rows.lazy()
-        .select(
-            "user",
-            "user_type",
-            *(pl.col(column).alias(group) for column, group in zip(by, groups, strict=True)),
-            __days=day,
-            __hash=name.hash(),
-        )
-        .group_by("__hash", *groups, *kind)
-        .agg(
-            pl.col("__days") if is_in_order else pl.col("__days").sort(),
-            *(pl.col(fact).first() for fact in ("user", "user_type") if fact not in kind),
-        )
-        .collect(engine=IN_MEMORY)
-    )
-
-
-def _one_row_a_user(names: pl.DataFrame, by: list[str]) -> pl.DataFrame:
-    """Bring the spellings of one user together: ``user, user_type``, ``__days`` in order, and ``__by_`` columns.
-
-    Grouped by ``user``, a user's group is named by the first of the spellings in the alphabet.
-    """
-    groups = [f"__by_{column}" for column in by]
-    keyed = names.with_columns(__key=hashed([known_name(), "user_type"]))
-    if "user" in by:
-        keyed = keyed.with_columns(pl.col("__by_user").min().over("__key"))
-    if keyed.select("__key", *groups).is_duplicated().any():
-        days = pl.col("__days").explode().sort()
-        keyed = keyed.group_by("__key", *groups).agg(pl.col("user").min(), pl.col("user_type").first(), days)
-    return keyed.select("user", "user_type", "__days", *groups)
+    lists = user_lists(rows, day=day, by=by, first=first, mixed=mixed)
+    days = pl.col("days").list
+    facts = lists.select(pl.exclude("days", "key"), first=days.first(), last=days.last())
+    users, groups = _numbered_groups(facts, by)
+    number = pl.int_range(lists.height, dtype=pl.UInt32, eager=True)
+    never = pl.repeat(None, lists.height, dtype=pl.Int16, eager=True)
+    ordered = gaps(number, lists["days"], never)
+    return OrderedDays(source.activity, source.is_daily, by, groups, users, [ordered], first, last)
 
 
 def _numbered_groups(users: pl.DataFrame, by: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give the groups their numbers, in order: users with ``group``, and the ``by`` columns of each number."""
+    """Give groups their numbers in order: users with ``group`` for ``__by_...``, and the columns of each number."""
     if not by:
         return users.with_columns(group=pl.lit(0, dtype=pl.UInt32)), pl.DataFrame()
     columns = [f"__by_{column}" for column in by]
@@ -481,19 +425,4 @@ def _numbered_groups(users: pl.DataFrame, by: list[str]) -> tuple[pl.DataFrame, 
     numbered = users.join(
         groups.with_row_index("group"), on=columns, how="left", nulls_equal=True, maintain_order="left"
     )
-    return numbered, groups.rename(dict(zip(columns, by, strict=True)))
-
-
-def _gaps(users: pl.DataFrame) -> pl.DataFrame:
-    """Return ``user, day, gap`` of all users; a day that comes twice counts once."""
-    user = pl.col("user")
-    return (
-        users.lazy()
-        .select("__days")
-        .with_row_index("user")
-        .select("user", day="__days")
-        .explode("day")
-        .with_columns(gap=pl.when(user == user.shift()).then(pl.col("day").diff()))
-        .filter((pl.col("gap") != 0).fill_null(value=True))
-        .collect(engine=IN_MEMORY)
-    )
+    return numbered.drop(columns), groups.rename(dict(zip(columns, by, strict=True)))
