@@ -54,7 +54,7 @@ SLICE_ROWS = 1 << 18
 """So many days are looked at together: their columns, of 2 to 4 bytes, fit in a processor's cache."""
 
 FEW_SLICES = 16
-"""More slices than this are streamed: that begins later, and needs no new memory for each."""
+"""More slices than this are streamed, which takes longer to begin, and no new memory for each."""
 
 ROWS_AT_ONCE = 1 << 20
 """A LazyFrame of more rows than this is read in parts."""
