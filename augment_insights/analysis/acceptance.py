@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import polars as pl
 
 from augment_insights.analysis._usage import GROUP, USER_KEY, usage_rows, user_sums
-from augment_insights.analysis.intervals import bootstrap_ratio
+from augment_insights.analysis.intervals import bootstrap_ratio, rate
 from augment_insights.errors import DataWarning, did_you_mean
 from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_DISTRIBUTION, ACCEPTANCE_RATE
 
@@ -138,7 +138,7 @@ def acceptance_rate(
         summed.sums.group_by(GROUP)
         .agg(users.alias("users"), pl.col("suggested_count", "accepted_count", "known_rows").sum())
         .with_columns(pl.when(known).then(suggested), pl.when(known).then(accepted))
-        .with_columns(_ratio(accepted, suggested).alias("acceptance_rate"))
+        .with_columns(rate(accepted, suggested).alias("acceptance_rate"))
         .join(_bounds(summed, draw=intervals and has_users), on=GROUP, how="left")
     )
     columns = (pl.col(name).cast(dtype) for name, dtype in ACCEPTANCE_RATE.schema.items())
@@ -341,14 +341,14 @@ def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
         pl.col("accepted_count").filter(now).sum().alias("a1"),
     )
     s0, a0, s1, a1 = (pl.col(name) for name in ("s0", "a0", "s1", "a1"))
-    middle = (_ratio(a0.sum(), s0.sum()) + _ratio(a1.sum(), s1.sum())) / 2
+    middle = (rate(a0.sum(), s0.sum()) + rate(a1.sum(), s1.sum())) / 2
     rated = sided.with_columns(
-        w0=_ratio(s0, s0.sum()), w1=_ratio(s1, s1.sum()), r0=_ratio(a0, s0), r1=_ratio(a1, s1), middle=middle
+        w0=rate(s0, s0.sum()), w1=rate(s1, s1.sum()), r0=rate(a0, s0), r1=rate(a1, s1), middle=middle
     )
     w0, r0, w1, r1, level = (pl.col(name) for name in ("w0", "r0", "w1", "r1", "middle"))
     stays = (s0 > 0) & (s1 > 0)
     # w1 * r1 is a1 over all suggestions, and that also has a value where a group accepted without a suggestion.
-    comes_or_goes = _ratio(a1, s1.sum()) - w1 * level - (_ratio(a0, s0.sum()) - w0 * level)
+    comes_or_goes = rate(a1, s1.sum()) - w1 * level - (rate(a0, s0.sum()) - w0 * level)
     nothing = pl.when(level.is_not_null()).then(0.0)
     parts = rated.with_columns(
         rate_effect=pl.when(stays).then((w0 + w1) / 2 * (r1 - r0)).otherwise(nothing),
@@ -357,11 +357,6 @@ def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     )
     whole = pl.col("rate_effect") + pl.col("mix_effect") + pl.col("entry_exit_effect")
     return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
-
-
-def _ratio(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """Divide, and leave null what has no denominator."""
-    return pl.when(whole > 0).then(part / whole)
 
 
 def _bounds(summed: UserSums, *, draw: bool) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.user_days import check_days, first_of_period, prepare
 from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
@@ -239,11 +240,7 @@ def stickiness(
         .join(daily, on="date")
         .sort("date")
         .with_columns(mean_daily_users=user_days / known_days)
-        .with_columns(
-            stickiness_rate=pl.when(pl.col("active_users") > 0).then(
-                pl.col("mean_daily_users") / pl.col("active_users")
-            )
-        )
+        .with_columns(stickiness_rate=rate(pl.col("mean_daily_users"), pl.col("active_users")))
     )
     return order.as_table(table, STICKINESS, before="mean_daily_users")
 

@@ -10,7 +10,7 @@ import polars as pl
 from augment_insights.analysis._population import ACTIVITY, as_columns, check_seats, licences_of, user_key
 from augment_insights.analysis._usage import usage_rows
 from augment_insights.analysis.activity import active_users
-from augment_insights.analysis.intervals import wilson
+from augment_insights.analysis.intervals import rate, wilson
 from augment_insights.analysis.roster import read_roster, with_user_key
 from augment_insights.analysis.user_days import prepare
 from augment_insights.errors import DataWarning, TableError
@@ -126,9 +126,7 @@ def adoption_rate(
         group_types = {}
     active, licensed = pl.col("active_users"), pl.col("licensed_users")
     low, high = wilson(active, licensed)
-    rated = counts.with_columns(
-        adoption_rate=pl.when(licensed > 0).then(active / licensed), adoption_rate_low=low, adoption_rate_high=high
-    )
+    rated = counts.with_columns(adoption_rate=rate(active, licensed), adoption_rate_low=low, adoption_rate_high=high)
     _warn_of_too_few_seats(rated)
     schema = {**_first(2), **group_types, **ADOPTION_RATE.schema}
     return rated.sort("period_start", *group_types, nulls_last=True).select(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from augment_insights.analysis._population import check_seats, licences_of, on_roster
+from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.roster import tidy_roster
 from augment_insights.analysis.user_days import prepare
 from augment_insights.tables import ADOPTION_CURVE, LICENSED_ADOPTION_CURVE
@@ -112,8 +113,8 @@ def adoption_curve(
     if licences is None:
         return order.as_table(curve, ADOPTION_CURVE, before="new_users")
     licensed = _with_seats(curve, licences) if roster is None else _with_licensed(curve, roster)
-    rate = pl.when(pl.col("licensed_users") > 0).then(pl.col("cumulative_users") / pl.col("licensed_users"))
-    return order.as_table(licensed.with_columns(adoption_rate=rate), LICENSED_ADOPTION_CURVE, before="new_users")
+    adopted = rate(pl.col("cumulative_users"), pl.col("licensed_users"))
+    return order.as_table(licensed.with_columns(adoption_rate=adopted), LICENSED_ADOPTION_CURVE, before="new_users")
 
 
 def _with_seats(curve: pl.DataFrame, seats: object) -> pl.DataFrame:

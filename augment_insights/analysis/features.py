@@ -8,7 +8,7 @@ import polars as pl
 
 from augment_insights.analysis._population import active_rows, period_end, row_days, user_key
 from augment_insights.analysis._usage import GROUP, USER_KEY, usage_rows, user_sums
-from augment_insights.analysis.intervals import wilson
+from augment_insights.analysis.intervals import rate, wilson
 from augment_insights.periods import check_every
 from augment_insights.tables import FEATURE_ADOPTION, MODE, MODE_MIX, MODE_TRANSITIONS, columns_of, require
 
@@ -117,7 +117,7 @@ def feature_adoption(
     active, used = pl.col("active_users"), pl.col("feature_users")
     low, high = wilson(used, active)
     rated = long.with_columns(
-        pl.col("feature").cast(MODE), feature_rate=used / active, feature_rate_low=low, feature_rate_high=high
+        pl.col("feature").cast(MODE), feature_rate=rate(used, active), feature_rate_low=low, feature_rate_high=high
     )
     schema = {"feature": MODE, **{name: rows.schema[name] for name in groups}, **FEATURE_ADOPTION.schema}
     return _in_order(rated, schema, ["feature", *groups])
@@ -216,7 +216,7 @@ def _share(mode: str, metrics: dict[str, str]) -> pl.Expr:
     if mode not in metrics:
         return pl.lit(None, pl.Float64)
     whole = pl.sum_horizontal(list(metrics.values()))
-    return pl.when(whole > 0).then(pl.col(metrics[mode]) / whole)
+    return rate(pl.col(metrics[mode]), whole)
 
 
 def mode_transitions(
@@ -302,7 +302,7 @@ def mode_transitions(
     nexts = main.select(USER_KEY, pl.col(_START).dt.offset_by("-1d").alias(_END), to_mode="mode")
     steps = main.select(USER_KEY, _END, from_mode="mode").join(nexts, on=[USER_KEY, _END])
     counted = steps.group_by("from_mode", "to_mode").agg(users=pl.col(USER_KEY).n_unique(), steps=pl.len())
-    shared = counted.with_columns(share=pl.col("steps") / pl.col("steps").sum().over("from_mode"))
+    shared = counted.with_columns(share=rate(pl.col("steps"), pl.col("steps").sum().over("from_mode")))
     return _in_order(shared, dict(MODE_TRANSITIONS.schema), ["from_mode", "to_mode"])
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from augment_insights.analysis._population import active_rows, data_end, data_span, licences_of
 from augment_insights.analysis._usage import GROUP, USER_KEY, usage_rows, user_sums
+from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.roster import read_roster, with_user_key
 from augment_insights.errors import DataWarning, did_you_mean
 from augment_insights.periods import calendar_period
@@ -126,7 +127,7 @@ def habit_ladder(
     active = _weekly_actions(rows.filter(pl.col("period_start").is_between(start, end)))
     if roster is not None:
         active = _with_licensed(active, read_roster(roster), start=start, end=end, user_type=user_type)
-    counted = active.with_columns(mean_actions=pl.col("actions") / weeks)
+    counted = active.with_columns(mean_actions=rate(pl.col("actions"), pl.lit(weeks)))
     tiers = counted.with_columns(tier=_tier(habitual_weeks=habitual_weeks, power_actions=power_actions))
     return tiers.sort(USER_KEY).select(pl.col(name).cast(dtype) for name, dtype in HABIT_LADDER.schema.items())
 
@@ -257,7 +258,7 @@ def concentration(
     rank = pl.int_range(1, pl.len() + 1)
     top = amount.reverse().head((count / 10).ceil().cast(pl.Int64)).sum()
     answer = users.group_by(GROUP).agg(
-        top_decile_share=pl.when(whole > 0).then(top / whole),
+        top_decile_share=rate(top, whole),
         gini=pl.when(whole > 0).then(2 * (rank * amount).sum() / (count * whole) - (count + 1) / count),
         users=pl.len(),
     )

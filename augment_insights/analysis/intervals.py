@@ -1,4 +1,4 @@
-"""How sure is a rate? Wilson's interval for shares of people, a bootstrap over users for ratios of events.
+"""What is a rate, and how sure is it? Wilson's interval for shares of people, a bootstrap over users for ratios.
 
 A share of people (adopted, retained, used a mode) is a binomial proportion and gets Wilson's score
 interval. A ratio of events (accepted completions per suggestion) is not: the suggestions of one
@@ -30,6 +30,31 @@ _NUMERATOR, _DENOMINATOR = "__numerator", "__denominator"
 _HALF = 2**32
 
 
+def rate(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
+    """Which share of the whole is the part? Null where there is no whole (0, or null).
+
+    The quotient is the nearest number there is, as in Python: 49 of 49 is 1. A column divided by one
+    number for all rows would be multiplied by its reciprocal instead, and 49 of 49 be
+    0.9999999999999999; so the whole is made a number for each row first.
+
+    Parameters
+    ----------
+    part, whole : pl.Expr
+        Counts or sums, row by row.
+
+    Returns
+    -------
+    pl.Expr
+        Float64.
+
+    Examples
+    --------
+    >>> pl.DataFrame({"active": [49, 0]}).select(rate(pl.col("active"), pl.lit(49))).to_series().to_list()
+    [1.0, 0.0]
+    """
+    return pl.when(whole > 0).then(part / (whole + part * 0))
+
+
 def wilson(successes: pl.Expr, trials: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     """Between which rates does the true share of people lie, with 95 % confidence (Wilson's score interval)?
 
@@ -57,7 +82,7 @@ def wilson(successes: pl.Expr, trials: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     (0.2553, 0.3662)
     """
     hits = successes.cast(pl.Float64)
-    tries = trials.cast(pl.Float64)
+    tries = trials.cast(pl.Float64) + hits * 0  # a number for each row: see rate
     sound = (tries > 0) & (hits >= 0) & (hits <= tries)
     middle = hits + Z95**2 / 2
     reach = Z95 * (hits * (tries - hits) / tries + Z95**2 / 4).sqrt()
@@ -189,8 +214,7 @@ def _draw_again(clusters: pl.DataFrame) -> pl.DataFrame:
             _sums_between(clusters[name], drawn, last["last"]) for name in (_NUMERATOR, _DENOMINATOR)
         )
         drawn_sums = last.select(_GROUP, numerator.alias(_NUMERATOR), denominator.alias(_DENOMINATOR))
-        ratio = pl.when(pl.col(_DENOMINATOR) > 0).then(pl.col(_NUMERATOR) / pl.col(_DENOMINATOR))
-        passes.append(drawn_sums.select(_GROUP, ratio=ratio))
+        passes.append(drawn_sums.select(_GROUP, ratio=rate(pl.col(_NUMERATOR), pl.col(_DENOMINATOR))))
     return pl.concat(passes)
 
 

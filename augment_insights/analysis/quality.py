@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from augment_insights.analysis._population import hashed, user_key
+from augment_insights.analysis.intervals import rate
 from augment_insights.errors import DateRangeError
 from augment_insights.periods import DayRange, parse_day
 from augment_insights.tables import DATA_QUALITY, ENDPOINT_TABLES, METRICS, columns_of, require
@@ -95,8 +96,7 @@ def data_quality(
     days = _range(start_date, end_date)
     found = [_checks(frame, ENDPOINT_TABLES[name], days) for name, frame in given.items() if frame is not None]
     counts = pl.concat([DATA_QUALITY.empty().drop("affected_share"), *found])
-    share = pl.col("affected_count") / pl.col("checked_count")
-    return counts.with_columns(affected_share=pl.when(pl.col("checked_count") > 0).then(share))
+    return counts.with_columns(affected_share=rate(pl.col("affected_count"), pl.col("checked_count")))
 
 
 def _range(start_date: date | str | None, end_date: date | str | None) -> DayRange | None:

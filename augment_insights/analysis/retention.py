@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import polars as pl
 
 from augment_insights.analysis._population import IN_MEMORY, as_columns
-from augment_insights.analysis.intervals import wilson
+from augment_insights.analysis.intervals import rate, wilson
 from augment_insights.analysis.user_days import check_days, first_of_period, prepare
 from augment_insights.errors import did_you_mean
 from augment_insights.tables import COHORT_RETENTION, RETENTION_CURVE, Frame
@@ -367,7 +367,7 @@ def _with_rate(counted: Frame, size: str) -> Frame:
     retained, users = pl.col("retained_users"), pl.col(size)
     low, high = wilson(retained, users)
     return counted.with_columns(
-        retention_rate=pl.when(users > 0).then(retained / users),
+        retention_rate=rate(retained, users),
         retention_rate_low=low,
         retention_rate_high=high,
     )

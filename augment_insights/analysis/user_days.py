@@ -356,10 +356,12 @@ class OrderedDays:
         """Return the columns of a table in order, the groups just before the first count, rows sorted."""
         names = list(table.columns)
         at = names.index(before)
-        groups = [pl.lit(self.groups[name]).gather(pl.col("group")).alias(name) for name in self.by]
         columns = [pl.col(name).cast(table.schema[name]) for name in names]
         keys = [*(name for name in table.key if name in names[:at]), "group"]
-        return frame.lazy().sort(keys).select(*columns[:at], *groups, *columns[at:]).collect(engine=IN_MEMORY)
+        rows = frame.lazy().sort(keys).select(*columns, "group").collect(engine=IN_MEMORY)
+        # Not as literals in the query: two of no rows are one to its optimizer, whatever their dtypes.
+        groups = [self.groups[name].gather(rows["group"]) for name in self.by]
+        return rows.select(*names[:at], *groups, *names[at:])
 
 
 def _in_slices(days: pl.DataFrame, rows: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.LazyFrame:

@@ -287,6 +287,7 @@ def test_no_rows_give_no_rows_and_the_same_columns(make_activity: Callable[..., 
     activity = make_activity({"ada@x.io": [0, 9]}).with_columns(team=pl.lit("red"))
     for question in (
         lambda frame: analysis.active_users(frame, by="team"),
+        lambda frame: analysis.active_users(frame, by=["team", "user_type"]),
         lambda frame: analysis.rolling_active_users(frame, by="team"),
         analysis.stickiness,
         analysis.active_day_distribution,

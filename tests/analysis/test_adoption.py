@@ -37,6 +37,16 @@ def test_seats_are_the_denominator(make_activity: MakeActivity, assert_keeps: Ca
     assert rounded == [0.308, 0.2553, 0.3662]
 
 
+def test_everybody_is_one(make_activity: MakeActivity) -> None:
+    """49 of 49 seats are a rate of 1 and not of a 1 that lacks its last bit; so is the curve's last point."""
+    activity = make_activity({f"user{n}@x.io": [0] for n in range(49)})
+    assert analysis.adoption_rate(activity, licences=49)["adoption_rate"].to_list() == [1.0]
+    several = analysis.adoption_rate(activity, licences=49, every="1d", as_of="2026-01-09")
+    assert several["adoption_rate"].to_list() == [1.0, 0.0, 0.0, 0.0, 0.0]
+    curve = analysis.adoption_curve(activity, licences=49, every="1d", as_of="2026-01-07")
+    assert curve["adoption_rate"].to_list() == [1.0] * 3
+
+
 def test_an_idle_week_is_a_zero_and_the_open_one_is_flagged(make_activity: MakeActivity) -> None:
     """A week without anybody is 0 of 4, not absent; the last week is not over."""
     table = analysis.adoption_rate(make_activity({"ada@x.io": [0, 15], "bob@x.io": [2]}), licences=4, every="1w")

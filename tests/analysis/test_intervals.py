@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from augment_insights.analysis.intervals import MAX_CLUSTERS, bootstrap_ratio, difference, wilson
+from augment_insights.analysis.intervals import MAX_CLUSTERS, bootstrap_ratio, difference, rate, wilson
 
 few = settings(max_examples=60, deadline=None)
 
@@ -27,6 +27,22 @@ def bounds_of(users: list[tuple[int, int]]) -> tuple[float, float]:
     frame = pl.DataFrame(users, schema=["a", "s"], orient="row").with_row_index("u").with_columns(g=pl.lit("all"))
     found = bootstrap_ratio(frame, group="g", user="u", numerator="a", denominator="s")
     return found.row(0)[1:]
+
+
+def test_a_rate_is_the_nearest_number_there_is() -> None:
+    """All shares of up to 60: Python's own quotient to the last bit, whether the whole is a column or one number."""
+    for whole in range(1, 61):
+        parts = list(range(whole + 1))
+        frame = pl.DataFrame({"part": parts, "whole": [whole] * len(parts)})
+        expected = [part / whole for part in parts]
+        for denominator in (pl.col("whole"), pl.lit(whole), pl.col("whole").first(), pl.lit(float(whole))):
+            assert frame.select(rate(pl.col("part"), denominator)).to_series().to_list() == expected
+
+
+def test_no_whole_no_rate() -> None:
+    """0 of 0 is not known, and neither is a share of, or a part that is, nothing known."""
+    frame = pl.DataFrame({"part": [0, 1, None], "whole": [0, None, 2]}, schema={"part": pl.Int64, "whole": pl.Int64})
+    assert frame.select(rate(pl.col("part"), pl.col("whole"))).to_series().to_list() == [None, None, None]
 
 
 @pytest.mark.parametrize(
