@@ -239,11 +239,12 @@ def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> S
         A row without a day, or one whose period ends before it starts.
     """
     start, end = row_days(frame, table=table)
+    is_one_column = start.meta.eq(end)
     facts = frame.lazy().select(
         first=start.min(),
         last=end.max(),
-        dayless=(start.is_null() | end.is_null()).sum(),
-        backward=(end < start).sum() if end.meta.ne(start) else 0,
+        dayless=start.null_count() if is_one_column else (start.is_null() | end.is_null()).sum(),
+        backward=0 if is_one_column else (end < start).sum(),
     )
     first, last, dayless, backward = facts.collect(engine=engine_for(frame)).row(0)
     if dayless:
