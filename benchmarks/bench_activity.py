@@ -221,8 +221,10 @@ def round_of(ways: dict[str, Callable[[], Any]]) -> Iterator[tuple[str, Callable
     """Go through the ways once; garbage is collected before the round, and not while one is timed."""
     gc.collect()
     gc.disable()
-    yield from ways.items()
-    gc.enable()
+    try:
+        yield from ways.items()
+    finally:
+        gc.enable()
 
 
 def taken(way: Callable[[], Any]) -> tuple[float, float]:

@@ -31,7 +31,7 @@ _HALF = 2**32
 
 
 def rate(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
-    """Which share of the whole is the part? Null where there is no whole (0, or null).
+    """Which share of the whole is the part (or the mean, of a sum)? Null where there is no whole (0, or null).
 
     The quotient is the nearest number there is, as in Python: 49 of 49 is 1. A column divided by one
     number for all rows would be multiplied by its reciprocal instead, and 49 of 49 be
@@ -52,7 +52,7 @@ def rate(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
     >>> pl.DataFrame({"active": [49, 0]}).select(rate(pl.col("active"), pl.lit(49))).to_series().to_list()
     [1.0, 0.0]
     """
-    return pl.when(whole > 0).then(part / (whole + part * 0))
+    return pl.when(whole > 0).then(part.cast(pl.Float64) / (whole + part * 0))
 
 
 def wilson(successes: pl.Expr, trials: pl.Expr) -> tuple[pl.Expr, pl.Expr]:

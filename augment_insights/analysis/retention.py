@@ -128,9 +128,10 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     is_existing = cohort == "existing"
     shown = _from_lookback(order, every, lookback) if is_existing else order.periods(every, lookback)
     pairs = _pairs(order, calendar, kind=kind, cohort=cohort, periods=periods)
-    cells = _cells(order, shown, pairs, unbounded=kind == "unbounded")
-    if is_existing:
-        cells = cells.filter(pl.col("cohort_label") == 0)
+    # Later periods count in earlier ones of unbounded retention, and are laid out whatever is shown.
+    width = periods if periods is not None and kind == "bounded" else shown.height
+    since = _since(shown.head(1) if is_existing else shown, width, shown.height)
+    cells = _cells(order, since, shown, pairs, unbounded=kind == "unbounded")
     if periods is not None:
         cells = cells.filter(pl.col("period") <= periods)
     return order.as_table(cells, COHORT_RETENTION, before="cohort_users")
@@ -332,13 +333,20 @@ def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | 
     return pl.concat(counts).group_by("group", "cohort", "label").agg(pl.col("users").sum())
 
 
-def _cells(order: OrderedDays, shown: pl.DataFrame, pairs: pl.DataFrame, *, unbounded: bool) -> pl.LazyFrame:
-    """Lay the counts out, one row a group, cohort and period until the end of the data."""
-    since = shown.select(
-        pl.col("label").alias("cohort_label"),
+def _since(cohorts: pl.DataFrame, width: int, end: int) -> pl.DataFrame:
+    """Return each cohort with its own period and as many later ones, up to the end of the data."""
+    label = pl.col("label")
+    return cohorts.select(
+        label.alias("cohort_label"),
         pl.col("period_start").alias("cohort"),
-        label=pl.int_ranges("label", shown.height, dtype=pl.Int32),
+        label=pl.int_ranges(label, pl.min_horizontal(label + width + 1, pl.lit(end)), dtype=pl.Int32),
     ).explode("label")
+
+
+def _cells(
+    order: OrderedDays, since: pl.DataFrame, shown: pl.DataFrame, pairs: pl.DataFrame, *, unbounded: bool
+) -> pl.LazyFrame:
+    """Lay the counts out, one row a group, cohort and period."""
     cells = (
         order.grid(since)
         .lazy()

@@ -385,6 +385,11 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
         raise TableError(
             f"The frame spans {first} to {source.span.last}.", table=ACTIVITY, hint="one of these days is a mistake."
         )
+    if first is not None and last is not None and (last - first).days >= DAY_SPAN:
+        raise ValueError(
+            f"as_of={str(last)!r} is {(last - first).days // 365} years after {first}, the first day of the "
+            "data. Hint: as_of is the last day of the data; is its year right?"
+        )
     _, end = row_days(source.activity)
     day, mixed = end.meta.output_name(), user_type == "all"
     needed = list(dict.fromkeys(["user", "user_type", day, *by]))

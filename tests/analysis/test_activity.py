@@ -589,6 +589,14 @@ def test_the_order_of_rows_tells_nothing(make_activity: Callable[..., pl.DataFra
     assert analysis.survival(ordered, inactive_days=5).equals(analysis.survival(activity, inactive_days=5))
 
 
+def test_an_as_of_in_another_century_is_a_mistake(make_activity: Callable[..., pl.DataFrame]) -> None:
+    """A slip in the year would lay out millions of empty days: it is said, and nothing is laid out."""
+    activity = make_activity({"ada@x.io": [0, 1]})
+    for question in (analysis.active_users, analysis.cohort_retention, analysis.lifecycle):
+        with pytest.raises(ValueError, match=r"as_of='9999-12-30' is 797\d years after 2026-01-05.*year right"):
+            question(activity, as_of="9999-12-30")
+
+
 def test_days_too_far_apart_are_a_mistake(make_activity: Callable[..., pl.DataFrame]) -> None:
     """A typing error in a year is reported, and does not make two centuries of empty days."""
     activity = make_activity({"ada@x.io": [0, 70_000]})

@@ -39,6 +39,17 @@ def test_a_rate_is_the_nearest_number_there_is() -> None:
             assert frame.select(rate(pl.col("part"), denominator)).to_series().to_list() == expected
 
 
+def test_an_interval_does_not_hang_on_how_the_trials_are_given() -> None:
+    """One number of trials for all rows has the bounds of a column of them, to the last bit."""
+    for trials in range(1, 61):
+        frame = pl.DataFrame({"hits": range(trials + 1)}).with_columns(trials=pl.Series([trials] * (trials + 1)))
+        of_column, of_number = (
+            frame.select(low=low, high=high).rows()
+            for low, high in (wilson(pl.col("hits"), given) for given in (pl.col("trials"), pl.lit(trials)))
+        )
+        assert of_number == of_column
+
+
 def test_no_whole_no_rate() -> None:
     """0 of 0 is not known, and neither is a share of, or a part that is, nothing known."""
     frame = pl.DataFrame({"part": [0, 1, None], "whole": [0, None, 2]}, schema={"part": pl.Int64, "whole": pl.Int64})
