@@ -50,8 +50,11 @@ if TYPE_CHECKING:
     from augment_insights.periods import Every
     from augment_insights.tables import Table
 
-STREAMED_ROWS = 1 << 18
-"""More days than this are counted in a stream: it takes longer to begin, and one slice's memory serves the next."""
+SLICE_ROWS = 1 << 18
+"""So many days are looked at together: their columns, of 2 to 4 bytes, fit in a processor's cache."""
+
+FEW_SLICES = 16
+"""More slices than this are streamed, which takes longer to begin, and no new memory for each."""
 
 ROWS_AT_ONCE = 1 << 20
 """A LazyFrame of more rows than this is read in parts."""
@@ -231,8 +234,8 @@ class OrderedDays:
         """Count rows as :meth:`count`, made of ``days`` part by part: each of one row of them alone."""
         counted = []
         for part in self.parts:
-            engine: EngineType = "streaming" if part.height > STREAMED_ROWS else IN_MEMORY
-            counted.append(self.count(rows(part.lazy()), left, right, engine=engine))
+            engine: EngineType = IN_MEMORY if part.height <= FEW_SLICES * SLICE_ROWS else "streaming"
+            counted.append(self.count(_in_slices(part, rows), left, right, engine=engine))
         if len(counted) == 1:
             return counted[0]
         keys = ["group", left, right]
@@ -359,6 +362,12 @@ class OrderedDays:
         # Not as literals in the query: two of no rows are one to its optimizer, whatever their dtypes.
         groups = [self.groups[name].gather(rows["group"]) for name in self.by]
         return rows.select(*names[:at], *groups, *names[at:])
+
+
+def _in_slices(days: pl.DataFrame, rows: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.LazyFrame:
+    """Make rows of the days slice by slice, several at once; a user may be cut."""
+    slices = (days.slice(start, SLICE_ROWS) for start in range(0, max(days.height, 1), SLICE_ROWS))
+    return pl.concat([rows(piece.lazy()) for piece in slices])
 
 
 def first_of_period(since: pl.Expr) -> pl.Expr:

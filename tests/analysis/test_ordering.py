@@ -67,13 +67,13 @@ def test_parts_answer_as_the_whole(rows: list[tuple[int, str, str | None]], at_o
 
 
 @settings(max_examples=8, deadline=None)
-@given(rows=rows_of_activity)
-def test_a_stream_answers_as_memory(rows: list[tuple[int, str, str | None]]) -> None:
-    """Many days are counted by another engine: each question has the same table, row by row."""
+@given(rows=rows_of_activity, slice_rows=st.integers(1, 6))
+def test_slices_answer_as_the_whole(rows: list[tuple[int, str, str | None]], slice_rows: int) -> None:
+    """A slice may end within a user's days, or with them: each question has the same table, row by row."""
     activity = table(rows)
     whole = {name: question(activity) for name, question in QUESTIONS.items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(analysis.user_days, "STREAMED_ROWS", 0)
+        patch.setattr(analysis.user_days, "SLICE_ROWS", slice_rows)
         for name, question in QUESTIONS.items():
             assert question(activity).equals(whole[name]), name
 
