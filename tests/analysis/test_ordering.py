@@ -67,13 +67,14 @@ def test_parts_answer_as_the_whole(rows: list[tuple[int, str, str | None]], at_o
 
 
 @settings(max_examples=8, deadline=None)
-@given(rows=rows_of_activity, slice_rows=st.integers(1, 6))
-def test_slices_answer_as_the_whole(rows: list[tuple[int, str, str | None]], slice_rows: int) -> None:
-    """A slice may end within a user's days, or with them: each question has the same table, row by row."""
+@given(rows=rows_of_activity, slice_rows=st.integers(1, 6), few=st.sampled_from([0, 1000]))
+def test_slices_answer_as_the_whole(rows: list[tuple[int, str, str | None]], slice_rows: int, few: int) -> None:
+    """A slice may end within a user's days; few are counted in memory, many streamed: each table is the same."""
     activity = table(rows)
     whole = {name: question(activity) for name, question in QUESTIONS.items()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(analysis.user_days, "SLICE_ROWS", slice_rows)
+        patch.setattr(analysis.user_days, "FEW_SLICES", few)
         for name, question in QUESTIONS.items():
             assert question(activity).equals(whole[name]), name
 
