@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
+_INVISIBLE = r"\p{Cf}"
+"""Unicode's format characters: they have no width, and come along when names are copied."""
+
 USER_TYPE = pl.Enum(["person", "service_account"])
 """Who a user is: a person (an e-mail) or automation (a service account's name)."""
 
@@ -128,6 +131,49 @@ class Table:
                 keys.append(pl.col(name).str.to_lowercase())
             keys.append(pl.col(name))
         return frame.sort(*keys, maintain_order=True)
+
+
+def user_key() -> pl.Expr:
+    """Return the key by which two names are the same user: the kind of user, and :func:`folded_user`.
+
+    A person and a service account of one name are two users. Whatever joins, counts or looks up users uses this.
+
+    Examples
+    --------
+    >>> pl.DataFrame({"user": ["Ada@x.io ", "CI"], "user_type": ["person", "service_account"]}).select(user_key())
+    shape: (2, 1)
+    ┌────────────────────┐
+    │ user_key           │
+    │ ---                │
+    │ str                │
+    ╞════════════════════╡
+    │ person:ada@x.io    │
+    │ service_account:CI │
+    └────────────────────┘
+    """
+    kind = pl.when(_is_person()).then(pl.lit("person:")).otherwise(pl.lit("service_account:"))
+    return (kind + folded_user()).alias("user_key")
+
+
+def folded_user() -> pl.Expr:
+    """Return the name that all spellings of one user share.
+
+    A person is an e-mail, compared without case, surrounding blanks or invisible characters (zero-width, BOM,
+    soft hyphen), in Unicode's composed form; a service account is its exact name.
+
+    Examples
+    --------
+    >>> names = pl.DataFrame({"user": ["\ufeffAda@X.io", "ada@x.io\u200b"], "user_type": "person"})
+    >>> names.select(folded_user())["user"].to_list()
+    ['ada@x.io', 'ada@x.io']
+    """
+    name = pl.col("user").cast(pl.String)
+    folded = name.str.replace_all(_INVISIBLE, "").str.strip_chars().str.to_lowercase().str.normalize("NFC")
+    return pl.when(_is_person()).then(folded).otherwise(name).alias("user")
+
+
+def _is_person() -> pl.Expr:
+    return pl.col("user_type").cast(pl.String) == "person"
 
 
 def is_rate(column: str) -> bool:

@@ -18,7 +18,7 @@ import polars as pl
 from augment_insights.fetch.columns import Fetched, user_frame
 from augment_insights.periods import DayRange
 from augment_insights.tables import EDITOR_LANGUAGE, METRICS
-from augment_insights.transport import wire
+from augment_insights.transport import messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,13 +58,13 @@ def _page(number: int, random: Random) -> dict[str, object]:
 
 def ours(pages: list[bytes]) -> pl.DataFrame:
     """Decode and check every field, then build the table, sorted and free of duplicates."""
-    decoded = [wire.decode(wire.EDITOR_LANGUAGE, body) for body in pages]
+    decoded = [messages.decode(messages.EDITOR_LANGUAGE, body) for body in pages]
     return user_frame(EDITOR_LANGUAGE, [Fetched(DayRange(DAY, DAY), decoded)])
 
 
 def ours_decoded_only(pages: list[bytes]) -> int:
     """Decode and check every field, and stop there."""
-    return sum(len(wire.decode(wire.EDITOR_LANGUAGE, body).rows) for body in pages)
+    return sum(len(messages.decode(messages.EDITOR_LANGUAGE, body).rows) for body in pages)
 
 
 def json_normalize(pages: list[bytes]) -> pl.DataFrame:

@@ -6,25 +6,24 @@ Every function takes Polars frames and returns a Polars frame that keeps its tab
 
 from __future__ import annotations
 
-from augment_insights.analysis.acceptance import acceptance_change, acceptance_distribution, acceptance_rate
+from augment_insights.analysis.acceptance import acceptance_change, acceptance_distribution, acceptance_rate, compare
 from augment_insights.analysis.activity import (
     active_day_distribution,
     active_users,
     rolling_active_users,
     stickiness,
 )
-from augment_insights.analysis.adoption import adoption_rate, unused_licences
-from augment_insights.analysis.adoption_curve import adoption_curve
-from augment_insights.analysis.comparison import compare
-from augment_insights.analysis.features import feature_adoption, mode_mix, mode_transitions
-from augment_insights.analysis.habits import concentration, habit_ladder
-from augment_insights.analysis.lifecycle import lifecycle
+from augment_insights.analysis.adoption import adoption_curve, adoption_rate, join_roster, read_roster, unused_licences
+from augment_insights.analysis.features import concentration, feature_adoption, habit_ladder, mode_mix, mode_transitions
 from augment_insights.analysis.privacy import pseudonymise, suppress_small_groups
-from augment_insights.analysis.quality import data_quality
-from augment_insights.analysis.reconciliation import reconcile
-from augment_insights.analysis.retention import cohort_retention, retention_curve
-from augment_insights.analysis.roster import join_roster, read_roster
-from augment_insights.analysis.survival import survival, time_to_first_use
+from augment_insights.analysis.quality import data_quality, reconcile
+from augment_insights.analysis.retention import (
+    cohort_retention,
+    lifecycle,
+    retention_curve,
+    survival,
+    time_to_first_use,
+)
 from augment_insights.analysis.user_days import UserDays, prepare
 
 __all__ = [

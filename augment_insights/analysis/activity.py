@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from augment_insights.analysis._population import UserType
+    from augment_insights.analysis.population import UserType
     from augment_insights.analysis.user_days import OrderedDays, UserDays
     from augment_insights.periods import Every
     from augment_insights.tables import Table

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import warnings
+from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import ACTIVITY, as_columns, check_seats, licences_of, user_key
-from augment_insights.analysis._usage import usage_rows
 from augment_insights.analysis.activity import active_users
 from augment_insights.analysis.intervals import rate, wilson
-from augment_insights.analysis.roster import read_roster, with_user_key
+from augment_insights.analysis.population import (
+    ACTIVITY,
+    as_columns,
+    check_seats,
+    licences_of,
+    on_roster,
+    usage_rows,
+)
 from augment_insights.analysis.user_days import prepare
 from augment_insights.errors import DataWarning, TableError
-from augment_insights.tables import ADOPTION_RATE, columns_of, require
+from augment_insights.tables import (
+    ADOPTION_CURVE,
+    ADOPTION_RATE,
+    LICENSED_ADOPTION_CURVE,
+    ROSTER,
+    columns_of,
+    require,
+    user_key,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import date
+    from collections.abc import Callable, Sequence
 
+    from augment_insights.analysis.population import UserType
     from augment_insights.analysis.user_days import UserDays
     from augment_insights.periods import Every
 
@@ -254,3 +269,414 @@ def unused_licences(
     asked = with_user_key(listed).join(licences_of(listed, user_type).select(_KEY), on=_KEY, how="semi")
     seen = rows.select("user", "user_type").unique().select(user_key()).unique()
     return asked.join(seen, on=_KEY, how="anti").sort(_KEY).select(listed.columns)
+
+
+def adoption_curve(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    *,
+    every: Every = "1w",
+    licences: int | pl.DataFrame | pl.LazyFrame | None = None,
+    lookback: int | None = None,
+    user_type: UserType = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """By each period, how many users have ever been active, and what share of the licences is that?
+
+    Cumulative distinct users. The rate is ``cumulative_users / licensed_users``, and null while
+    there is no licence; without ``licences`` no rate is given. Both counts are cumulative: a user
+    whose licence ended stays in both. With a roster only its users are counted, and a DataWarning
+    says how many active users it lacks.
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``; one row or
+        more a user and day, or a user and period that does not span a border of ``every``.
+        A LazyFrame is collected, because its last day must be known first.
+    every : {"1d", "1w", "1mo", "1q"}
+        The calendar period.
+    licences : int, DataFrame or LazyFrame, optional
+        The number of seats, the same in all periods; or a roster, as for :func:`read_roster`:
+        ``user`` and any of ``licensed_from``, ``licensed_to``. A user is licensed from the period
+        that holds ``licensed_from`` on, and always where it is null or the column is missing.
+    lookback : int, optional
+        Days at the head of the data that only tell who is not new; their users are in
+        ``cumulative_users`` from the start.
+    user_type : {"person", "service_account", "all"}
+        Whose activity counts.
+    as_of : date or str, optional
+        The last day of the data, by which rows must have ended to count; left out, the last day
+        of any row of the frame.
+
+    Returns
+    -------
+    DataFrame
+        The table ADOPTION_CURVE: ``period_start`` (Date), ``new_users`` (Int64),
+        ``cumulative_users`` (Int64); with ``licences`` LICENSED_ADOPTION_CURVE, which adds
+        ``licensed_users`` (Int64) and ``adoption_rate`` (Float64, 0 to 1; above 1 where more
+        people were seen than there are seats).
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype; rows too coarse for ``every``.
+    ValueError
+        An unknown ``every`` or ``user_type``; a number of seats below 0.
+
+    See Also
+    --------
+    time_to_first_use : how long it takes from the licence to the first activity.
+    adoption_rate : the share that is active in each period.
+    augment_insights.charts.adoption_curve : its chart.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> activity = pl.DataFrame(
+    ...     {
+    ...         "date": [date(2026, 1, 5), date(2026, 1, 12), date(2026, 1, 13)],
+    ...         "user": ["ada@x.io", "ada@x.io", "bob@x.io"],
+    ...         "user_type": ["person"] * 3,
+    ...     }
+    ... )
+    >>> adoption_curve(activity, licences=4).rows()
+    [(datetime.date(2026, 1, 5), 1, 1, 4, 0.25), (datetime.date(2026, 1, 12), 1, 2, 4, 0.5)]
+    """
+    order = prepare(activity).ordered(user_type=user_type, as_of=as_of, table=ADOPTION_CURVE)
+    order.check_fits(every, lookback)
+    calendar = order.calendar(every, lookback)
+    roster = None
+    if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
+        roster = licences_of(tidy_roster(licences), user_type)
+    if roster is None:
+        firsts = order.gaps.filter(pl.col("gap").is_null()).select("day", "users").join(calendar, on="day")
+    else:
+        listed = on_roster(order.first_days(), roster)
+        firsts = listed.group_by(date="first_day").agg(users=pl.len().cast(pl.Int64)).join(calendar, on="date")
+    new = firsts.group_by("label").agg(new_users=pl.col("users").sum())
+    existing = new.filter(pl.col("label") < 0)["new_users"].sum()
+    curve = (
+        order.periods(every, lookback)
+        .join(new, on="label", how="left")
+        .sort("label")
+        .with_columns(pl.col("new_users").fill_null(0), group=pl.lit(0))
+        .with_columns(cumulative_users=pl.col("new_users").cum_sum() + existing)
+    )
+    if licences is None:
+        return order.as_table(curve, ADOPTION_CURVE, before="new_users")
+    licensed = _with_seats(curve, licences) if roster is None else _with_licensed(curve, roster)
+    adopted = rate(pl.col("cumulative_users"), pl.col("licensed_users"))
+    return order.as_table(licensed.with_columns(adoption_rate=adopted), LICENSED_ADOPTION_CURVE, before="new_users")
+
+
+def _with_seats(curve: pl.DataFrame, seats: object) -> pl.DataFrame:
+    """Add the same number of seats to each period."""
+    return curve.with_columns(licensed_users=pl.lit(check_seats(seats)))
+
+
+def _with_licensed(curve: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:
+    """Add how many users had got a licence by the end of each period."""
+    begun = roster.select(pl.col("licensed_from").fill_null(date.min)).sort("licensed_from")
+    begun = begun.with_columns(licensed_users=pl.int_range(1, pl.len() + 1))
+    return curve.join_asof(
+        begun, left_on="period_end", right_on="licensed_from", strategy="backward", check_sortedness=False
+    ).with_columns(pl.col("licensed_users").fill_null(0))
+
+
+_DATES = ("licensed_from", "licensed_to")
+_FEW = 3
+
+
+def read_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+    """Who has a licence, from when to when, and in which team?
+
+    Reads the file, or takes the frame, and returns one row a licensed user in a form that every
+    function here accepts: names without spaces around them, licence dates as dates, no empty rows.
+    A user who stands there twice with the same facts (two spellings of an e-mail) counts once, with a
+    DataWarning; with different facts it is an error, because nobody knows which team is right.
+
+    Parameters
+    ----------
+    path_or_frame : str, Path, DataFrame or LazyFrame
+        A CSV, Parquet or Excel file (``.csv``, ``.parquet``, ``.xlsx``), or a frame. A CSV is UTF-8 with
+        commas, and its columns are read as text, so that a cost centre ``0042`` stays what it is.
+
+    Returns
+    -------
+    DataFrame
+        The table ROSTER, sorted by name, with whatever other columns were there:
+
+        ============= ====== ==============================================================
+        user          String the e-mail (as written, spaces around it removed)
+        licensed_from Date   first day of the licence, if the column is there; null: always
+        licensed_to   Date   last day of the licence, if the column is there; null: open
+        ============= ====== ==============================================================
+
+    Raises
+    ------
+    TableError
+        The file cannot be read, ``user`` is missing, a date is no date (write YYYY-MM-DD), a licence
+        ends before it begins, or a user stands there twice with different facts.
+
+    Warns
+    -----
+    DataWarning
+        Rows without a user, and users who stand there twice: left out.
+
+    See Also
+    --------
+    join_roster : a team for every row of activity.
+    adoption_rate : the share of licensed users who are active.
+
+    Examples
+    --------
+    >>> read_roster(pl.DataFrame({"user": [" ada@x.io"], "team": ["Payments"], "licensed_from": ["2026-01-15"]}))
+    shape: (1, 3)
+    ┌──────────┬──────────┬───────────────┐
+    │ user     ┆ team     ┆ licensed_from │
+    │ ---      ┆ ---      ┆ ---           │
+    │ str      ┆ str      ┆ date          │
+    ╞══════════╪══════════╪═══════════════╡
+    │ ada@x.io ┆ Payments ┆ 2026-01-15    │
+    └──────────┴──────────┴───────────────┘
+    """
+    frame = _read_file(Path(path_or_frame)) if isinstance(path_or_frame, (str, Path)) else path_or_frame
+    return _one_row_a_user(tidy_roster(frame))
+
+
+def tidy_roster(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+    """Return a roster with names trimmed and licence dates as dates; a user may stand in it twice.
+
+    For questions that ask only from when to when somebody is licensed: two rows of one user, whatever
+    else they say, are one licence there (see ``licences_of``).
+
+    Raises
+    ------
+    TableError
+        ``user`` is missing, a date is no date, or a licence ends before it begins.
+    """
+    require(columns_of(frame), tuple(ROSTER.columns), table=ROSTER.name)
+    rows = frame.lazy().collect().with_columns(pl.col("user").cast(pl.String).str.strip_chars())
+    rows = rows.with_columns(pl.when(pl.col("user") != "").then("user").alias("user"))
+    return _with_dates(_without_nameless(rows))
+
+
+def _read_file(path: Path) -> pl.DataFrame:
+    """Read a roster from disk, by the ending of its name."""
+    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
+        ".csv": _read_csv,
+        ".parquet": pl.read_parquet,
+        ".xlsx": _read_excel,
+        ".xls": _read_excel,
+    }
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise TableError(
+            f"A roster is a file that ends in {', '.join(readers)}, and {path.name!r} does not.",
+            table=ROSTER.name,
+            hint="save it as CSV (UTF-8), or pass a DataFrame.",
+        )
+    try:
+        return reader(path)
+    except FileNotFoundError as error:
+        raise TableError(f"There is no roster at {path}.", table=ROSTER.name, hint="check the path.") from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise TableError(
+            f"The roster {path} cannot be read: {error}", table=ROSTER.name, hint="save it again as CSV (UTF-8)."
+        ) from error
+
+
+def _read_csv(path: Path) -> pl.DataFrame:
+    """Read a CSV with all columns as text: a leading zero is part of a name."""
+    return pl.read_csv(path, infer_schema=False)
+
+
+def _read_excel(path: Path) -> pl.DataFrame:
+    """Read the first sheet of a workbook, if the engine for it is installed."""
+    try:
+        return pl.read_excel(path)
+    except ImportError as error:
+        raise TableError(
+            f"Reading {path.name} needs the package fastexcel, which is not installed.",
+            table=ROSTER.name,
+            hint="run pip install fastexcel, or save the roster as CSV (UTF-8).",
+        ) from error
+
+
+def _without_nameless(rows: pl.DataFrame) -> pl.DataFrame:
+    """Leave out rows without a user; say so of those that hold something else."""
+    others = pl.any_horizontal(pl.exclude("user").is_not_null()) if rows.width > 1 else pl.lit(value=False)
+    nameless = rows.select((pl.col("user").is_null() & others).sum()).item()
+    if nameless:
+        warnings.warn(
+            f"{nameless} row{'s' if nameless > 1 else ''} of the roster without a user "
+            f"{'are' if nameless > 1 else 'is'} left out.",
+            DataWarning,
+            stacklevel=3,
+        )
+    return rows.filter(pl.col("user").is_not_null())
+
+
+def _with_dates(rows: pl.DataFrame) -> pl.DataFrame:
+    """Read licence dates as dates, and refuse a licence that ends before it begins."""
+    dates = [name for name in _DATES if name in rows.columns]
+    dated = rows.with_columns(_as_dates(rows[name]) for name in dates)
+    if len(dates) == len(_DATES):
+        backward = dated.filter(pl.col("licensed_to") < pl.col("licensed_from"))["user"].to_list()
+        if backward:
+            raise TableError(
+                f"{len(backward)} licences end before they begin: {name_a_few(backward)}.",
+                table=ROSTER.name,
+                hint="licensed_from and licensed_to may be swapped.",
+            )
+    return dated
+
+
+def _as_dates(values: pl.Series) -> pl.Series:
+    """Turn text, moments and empty columns into days."""
+    if values.dtype == pl.Date:
+        return values
+    if values.dtype == pl.String:
+        trimmed = values.str.strip_chars()
+        trimmed = trimmed.set(trimmed == "", None)
+        days = trimmed.str.to_date("%Y-%m-%d", strict=False)
+        wrong = trimmed.filter(days.is_null() & trimmed.is_not_null())
+        if wrong.is_empty():
+            return days
+        found = f"{name_a_few(wrong.unique().sort().to_list())}"
+    elif isinstance(values.dtype, pl.Datetime) or values.dtype == pl.Null:
+        return values.cast(pl.Date)
+    else:
+        found = f"values of type {values.dtype}"
+    raise TableError(
+        f"The roster has {found} as {values.name}, and that is not a day.",
+        table=ROSTER.name,
+        hint="write days as YYYY-MM-DD, such as 2026-01-31.",
+    )
+
+
+def _one_row_a_user(rows: pl.DataFrame) -> pl.DataFrame:
+    """Keep one row of a user who stands there twice; refuse two that say different things."""
+    facts = [name for name in rows.columns if name != "user"]
+    keyed = with_user_key(rows)
+    distinct = keyed.sort(_KEY, "user").unique(subset=[_KEY, *facts], keep="first", maintain_order=True)
+    clashing = distinct.filter(pl.len().over(_KEY) > 1)
+    if clashing.height:
+        names = clashing["user"].unique().sort().to_list()
+        raise TableError(
+            f"The roster says different things about one user: {name_a_few(names)}.",
+            table=ROSTER.name,
+            hint="keep one row a user; e-mails that differ in upper and lower case are one user.",
+        )
+    left_out = keyed.height - distinct.height
+    if left_out:
+        warnings.warn(
+            f"{left_out} row{'s' if left_out > 1 else ''} of the roster name{'' if left_out > 1 else 's'} a user who "
+            "stands there already, and count once.",
+            DataWarning,
+            stacklevel=3,
+        )
+    return distinct.sort(_KEY).select(rows.columns)
+
+
+def with_user_key(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add ``user_key``, by which users of two frames are compared; a frame without ``user_type`` is one of people."""
+    if "user_type" in frame.columns:
+        return frame.with_columns(user_key().alias(_KEY))
+    people = frame.select("user", user_type=pl.lit("person")).select(user_key())
+    return frame.with_columns(people.to_series().alias(_KEY))
+
+
+def join_roster(
+    frame: pl.DataFrame | pl.LazyFrame, roster: pl.DataFrame | pl.LazyFrame, *, warn: bool = True
+) -> pl.DataFrame:
+    """Which team does each row belong to?
+
+    A left join on the user: people are matched whatever the case of their e-mails. No row is
+    dropped and none is added: a user who is not on the roster gets nulls. Users without a match on
+    either side are reported by a DataWarning, with how many there are and the first few names;
+    service accounts have no licence and are not missed.
+
+    Parameters
+    ----------
+    frame : DataFrame or LazyFrame
+        Anything with ``user`` (and ``user_type``; without it all users are people).
+    roster : DataFrame or LazyFrame
+        As for :func:`read_roster`.
+    warn : bool
+        Report users without a match. The warning names the first of them: pass False where names are not to be
+        shown, or where the nulls are told otherwise.
+
+    Returns
+    -------
+    DataFrame
+        The rows of ``frame`` in their order, with the roster's other columns added.
+
+    Raises
+    ------
+    TableError
+        ``user`` is missing, both have a column of one name, or the roster cannot be read.
+
+    Warns
+    -----
+    DataWarning
+        Users of the frame that the roster does not have, users of the roster without a row.
+
+    See Also
+    --------
+    read_roster : the roster from a file.
+    unused_licences : licensed users without any activity.
+
+    Examples
+    --------
+    >>> activity = pl.DataFrame({"user": ["Ada@x.io"], "total_messages": [7]})
+    >>> join_roster(activity, pl.DataFrame({"user": ["ada@x.io"], "team": ["Payments"]})).rows()
+    [('Ada@x.io', 7, 'Payments')]
+    """
+    schema = columns_of(frame)
+    require(schema, ("user",), table="activity")
+    listed = read_roster(roster)
+    added = [name for name in listed.columns if name not in ("user", "user_type")]
+    twice = [name for name in added if name in schema]
+    if twice:
+        raise TableError(
+            f"The frame and the roster both have {', '.join(map(repr, twice))}.",
+            table=ROSTER.name,
+            hint=f"drop one: frame.drop({twice!r}).",
+        )
+    keyed = with_user_key(frame.lazy().collect())
+    known = with_user_key(listed)
+    if warn:
+        _warn_of_strangers(keyed, known)
+    joined = keyed.join(known.select(_KEY, *added), on=_KEY, how="left", maintain_order="left")
+    return joined.drop(_KEY)
+
+
+def _warn_of_strangers(rows: pl.DataFrame, known: pl.DataFrame) -> None:
+    """Report who is on one side only."""
+    people = rows.filter(pl.col(_KEY).str.starts_with("person:"))
+    sides = {
+        "of the frame {are} not on the roster": people.join(known, on=_KEY, how="anti"),
+        "on the roster {have} no row in the frame": known.join(rows, on=_KEY, how="anti"),
+    }
+    said = []
+    for words, found in sides.items():
+        names = found.unique(_KEY).sort(_KEY)["user"].to_list()
+        if names:
+            many = len(names) > 1
+            verb = words.format(are="are" if many else "is", have="have" if many else "has")
+            said.append(f"{len(names)} user{'s' if many else ''} {verb} ({name_a_few(names)})")
+    if said:
+        warnings.warn(f"{'; '.join(said)}.", DataWarning, stacklevel=3)
+
+
+def name_a_few(names: Sequence[str]) -> str:
+    """List the first names, and how many more there are.
+
+    Examples
+    --------
+    >>> name_a_few(["ada", "bob", "cleo", "dan"])
+    'ada, bob, cleo and 1 more'
+    """
+    more = len(names) - _FEW
+    return ", ".join(names[:_FEW]) + (f" and {more} more" if more > 0 else "")

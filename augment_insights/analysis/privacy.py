@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from augment_insights.analysis._population import as_columns
-from augment_insights.analysis.roster import with_user_key
+from augment_insights.analysis.adoption import with_user_key
+from augment_insights.analysis.population import as_columns
 from augment_insights.errors import ConfigurationError, TableError
 from augment_insights.tables import Frame, columns_of, require
 

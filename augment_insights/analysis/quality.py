@@ -6,13 +6,29 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis._population import hashed, user_key
 from augment_insights.analysis.intervals import rate
+from augment_insights.analysis.population import hashed, row_days, select_users
 from augment_insights.errors import DateRangeError
 from augment_insights.periods import DayRange, parse_day
-from augment_insights.tables import DATA_QUALITY, ENDPOINT_TABLES, METRICS, columns_of, require
+from augment_insights.tables import (
+    CHECK_STATUS,
+    DAILY_USAGE,
+    DATA_QUALITY,
+    DAU,
+    DAU_COUNT,
+    EDITOR_LANGUAGE,
+    ENDPOINT_TABLES,
+    METRICS,
+    MODE,
+    RECONCILIATION,
+    USER_ACTIVITY,
+    columns_of,
+    require,
+    user_key,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import date
 
     from augment_insights.tables import Table
@@ -164,3 +180,270 @@ def _spellings(frame: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
     written = frame.lazy().select("user_type", "user").unique().collect(engine="streaming")
     users = written.group_by("user_type", user_key().alias("key")).agg(spellings=pl.len())
     return users.filter(pl.col("spellings") > 1).height, users.height
+
+
+_READINGS = {"all users": "all", "people": "person"}
+_PERIOD = ["period_start", "period_end"]
+_TOTALS = {
+    "total_modified_lines_of_code": [f"{mode}_lines_of_code" for mode in MODE.categories if mode != "chat"],
+    "total_messages": [f"{mode}_messages" for mode in MODE.categories if mode != "completions"],
+}
+
+AnyFrame = pl.DataFrame | pl.LazyFrame
+
+
+def reconcile(
+    *,
+    dau_count: AnyFrame | None = None,
+    dau: AnyFrame | None = None,
+    daily_usage: AnyFrame | None = None,
+    user_activity: AnyFrame | None = None,
+    editor_language: AnyFrame | None = None,
+    both_readings: bool = True,
+) -> pl.DataFrame:
+    """How far does the API agree with itself, table by table, metric by metric, day by day?
+
+    Over whatever tables are given, of these checks those that can be made:
+
+    * ``dau_count = dau``: the count of a day, and the users listed for it;
+    * ``user_activity active_days = dau_count``: user-days, counted in two ways;
+    * ``user_activity = daily_usage: METRIC`` and ``editor_language = daily_usage: METRIC``: sums over users;
+    * ``total_modified_lines_of_code = modes (TABLE)`` and ``total_messages = modes (TABLE)``: the API's
+      own total, and the sum of its parts (lines: completions and agents; messages: chat and agents).
+
+    People and automation are both in the sums. Whether dau-count holds service accounts is not
+    documented: its two checks are read in both ways, ``(all users)`` and ``(people)``. Both readings
+    have a row for the whole range; the days are those of the reading that fits better (of two that
+    fit alike, all users).
+
+    A difference is a finding, not an error: a published example of the API breaks its own sum of
+    messages. A row that is missing, or a metric that is null, makes a day unknown; a day without
+    users in ``dau`` or ``editor_language``, between their first and last days, is a day with 0.
+
+    Parameters
+    ----------
+    dau_count, dau, daily_usage, user_activity, editor_language : DataFrame or LazyFrame, optional
+        The API's tables, as fetched. Metrics that a frame does not have are not checked.
+    both_readings : bool
+        False leaves out the reading that fits worse: what is left can be summed up.
+
+    Returns
+    -------
+    DataFrame
+        The table RECONCILIATION, in the order of the checks above, then by date:
+
+        ======== ====== =====================================================================
+        check    String what is compared
+        date     Date   the UTC day, or the first of the period of ``user_activity``; null for the
+                        whole range: the sum over all the days that both sides know
+        left     Int64  the number left of ``=``
+        right    Int64  the number right of it
+        residual Int64  left - right; null when one is not known
+        status   Enum   agrees, differs or unknown
+        ======== ====== =====================================================================
+
+        Sums of users over periods have a row for each period where there are several, and one for
+        the whole range; checks of days have days only.
+
+    Raises
+    ------
+    TableError
+        A frame without the columns that name its rows, or whose days are not dates.
+
+    See Also
+    --------
+    augment_insights.charts.reconcile : its chart.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> counts = pl.DataFrame({"date": [date(2026, 1, 5)], "user_count": [2]})
+    >>> listed = pl.DataFrame({"date": [date(2026, 1, 5)] * 2, "user": ["ada@x.io", "ci"],
+    ...     "user_type": ["person", "service_account"]})
+    >>> reconcile(dau_count=counts, dau=listed).select("check", "residual", "status").rows()
+    [('dau_count = dau (all users)', 0, 'agrees'),
+     ('dau_count = dau (all users)', 0, 'agrees'),
+     ('dau_count = dau (people)', 1, 'differs')]
+    """
+    counts, usage, users = (
+        None if frame is None else _checked(frame, table).collect()
+        for frame, table in ((dau_count, DAU_COUNT), (daily_usage, DAILY_USAGE), (user_activity, USER_ACTIVITY))
+    )
+    # These two have the most rows: what is compared of them is one row a day, made in a stream.
+    listed = None if dau is None else _users_by_day(_checked(dau, DAU))
+    languages = None if editor_language is None else _sums_by_day(_checked(editor_language, EDITOR_LANGUAGE))
+    found: list[pl.DataFrame] = []
+    if counts is not None and listed is not None:
+        found += _count_of_users(counts, listed, both=both_readings)
+    if counts is not None and users is not None and "active_days" in users.columns:
+        found += _user_days(users, counts, both=both_readings)
+    if users is not None and usage is not None:
+        found += _periods_against_days(users, usage)
+    if languages is not None and usage is not None:
+        found.append(_records_against_days(languages, usage))
+    for table, frame in (("daily_usage", usage), ("user_activity", users), ("editor_language", languages)):
+        if frame is not None:
+            found += _totals(frame, table)
+    checks = pl.concat([RECONCILIATION.empty().select("check", "date", "left", "right"), *found])
+    residual = pl.col("left") - pl.col("right")
+    status = pl.when(residual == 0).then(pl.lit("agrees")).when(residual != 0).then(pl.lit("differs"))
+    return checks.with_columns(residual=residual, status=status.otherwise(pl.lit("unknown")).cast(CHECK_STATUS))
+
+
+def _checked(frame: AnyFrame, table: Table) -> pl.LazyFrame:
+    """Return a frame whose rows can be named, lazily."""
+    needed = [*table.key, *(["period_end"] if "period_start" in table.key else [])]
+    require(columns_of(frame), (*needed, *(["user_count"] if table is DAU_COUNT else [])), table=table.name)
+    row_days(frame, table=table.name)
+    return frame.lazy()
+
+
+def _users_by_day(listed: pl.LazyFrame) -> pl.DataFrame:
+    """Count the users listed for each day, by each reading: ``date``, and a column a reading; a row twice is one."""
+    users = {
+        name: select_users(listed, user_type, table=DAU.name)
+        .group_by("date")
+        .agg(hashed(DAU.key).n_unique().alias(name))
+        for name, user_type in _READINGS.items()
+    }
+    days = listed.select("date").unique()
+    for counted in users.values():
+        days = days.join(counted, on="date", how="left")
+    return days.with_columns(pl.col(list(users)).fill_null(0).cast(pl.Int64)).collect(engine="streaming")
+
+
+def _sums_by_day(records: pl.LazyFrame) -> pl.DataFrame:
+    """Sum the records of each day, metric by metric; a sum with an unknown part is unknown."""
+    metrics = [name for name in METRICS if name in records.collect_schema()]
+    return records.group_by("date").agg(_known_sum(name) for name in metrics).collect(engine="streaming")
+
+
+def _metrics(*frames: pl.DataFrame) -> list[str]:
+    """Return the metrics that all the frames have."""
+    return [name for name in METRICS if all(name in frame.columns for frame in frames)]
+
+
+def _known_sum(name: str) -> pl.Expr:
+    """Sum a column; a sum with an unknown part is unknown."""
+    return pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()).cast(pl.Int64).alias(name)
+
+
+def _rows(check: str, sides: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows of one check from ``date, left, right``."""
+    return sides.sort("date").select(
+        pl.lit(check).alias("check"),
+        pl.col("date").cast(pl.Date),
+        pl.col("left").cast(pl.Int64),
+        pl.col("right").cast(pl.Int64),
+    )
+
+
+def _whole(sides: pl.DataFrame) -> pl.DataFrame:
+    """Sum over the days that both sides know; null when there is none."""
+    known = sides.drop_nulls(["left", "right"])
+    total = [pl.when(pl.len() > 0).then(pl.col(name).sum()).alias(name) for name in ("left", "right")]
+    return known.select(pl.lit(None, pl.Date).alias("date"), *total)
+
+
+def _readings(check: str, readings: dict[str, pl.DataFrame], *, days: bool, both: bool) -> list[pl.DataFrame]:
+    """Report the days of the reading that fits better, and the whole range of each, or of that one alone."""
+    misfit = {name: (sides["left"] - sides["right"]).abs().sum() for name, sides in readings.items()}
+    best = min(readings, key=lambda name: misfit[name])  # the first of two that fit alike
+    shown = [_rows(f"{check} ({best})", readings[best])] if days else []
+    told = readings if both else {best: readings[best]}
+    return [*shown, *(_rows(f"{check} ({name})", _whole(sides)) for name, sides in told.items())]
+
+
+def _count_of_users(counts: pl.DataFrame, listed: pl.DataFrame, *, both: bool) -> list[pl.DataFrame]:
+    """Compare the count of each day with the users listed for it."""
+    first, last = listed["date"].min(), listed["date"].max()
+    covered = pl.col("date").is_between(pl.lit(first, pl.Date), pl.lit(last, pl.Date))
+    readings = {}
+    for name in _READINGS:
+        sides = counts.select("date", left="user_count").join(
+            listed.select("date", right=name), on="date", how="full", coalesce=True
+        )
+        readings[name] = sides.with_columns(pl.when(covered).then(pl.col("right").fill_null(0)).otherwise("right"))
+    return _readings("dau_count = dau", readings, days=True, both=both)
+
+
+def _user_days(users: pl.DataFrame, counts: pl.DataFrame, *, both: bool) -> list[pl.DataFrame]:
+    """Compare active days by user with users by day."""
+    right = _over_periods(users, counts.rename({"user_count": "right"}), ["right"])
+    readings = {}
+    for name, user_type in _READINGS.items():
+        kept = select_users(users, user_type, table=USER_ACTIVITY.name)
+        left = kept.group_by(_PERIOD).agg(_known_sum("active_days").alias("left"), users=pl.len()).collect()
+        # A period without a row of theirs is 0 user-days; one with an unknown part stays unknown.
+        user_days = pl.when(pl.col("users") > 0).then("left").otherwise(0)
+        sides = right.join(left, on=_PERIOD, how="left").with_columns(left=user_days)
+        readings[name] = sides.select("left", "right", date="period_start")
+    return _readings("user_activity active_days = dau_count", readings, days=right.height > 1, both=both)
+
+
+def _over_periods(users: pl.DataFrame, days: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Sum days over the periods of ``user_activity``; a period with a day missing is unknown."""
+    periods = users.select(_PERIOD).unique()
+    inside = periods.join(days, how="cross").filter(pl.col("date").is_between("period_start", "period_end"))
+    length = (pl.col("period_end") - pl.col("period_start")).dt.total_days() + 1
+    summed = inside.group_by(_PERIOD).agg(pl.col("date").n_unique().alias("days"), *(_known_sum(n) for n in names))
+    full = summed.with_columns(pl.when(pl.col("days") == length).then(pl.col(name)).alias(name) for name in names)
+    return periods.join(full.drop("days"), on=_PERIOD, how="left").sort(_PERIOD)
+
+
+def _periods_against_days(users: pl.DataFrame, usage: pl.DataFrame) -> list[pl.DataFrame]:
+    """Compare sums over users with sums over days, metric by metric."""
+    metrics = _metrics(users, usage)
+    left = users.group_by(_PERIOD).agg(_known_sum(name) for name in metrics)
+    right = _over_periods(users, usage, metrics)
+    both = left.join(right, on=_PERIOD, how="left", suffix="_right").sort(_PERIOD)
+    found = []
+    for name in metrics:
+        sides = both.select(date="period_start", left=name, right=f"{name}_right")
+        check = f"user_activity = daily_usage: {name}"
+        found += [_rows(check, sides)] if sides.height > 1 else []
+        found.append(_rows(check, _whole(sides)))
+    return found
+
+
+def _records_against_days(languages: pl.DataFrame, usage: pl.DataFrame) -> pl.DataFrame:
+    """Compare the summed records of each day with the day, metric by metric."""
+    metrics = _metrics(languages, usage)
+    first, last = languages["date"].min(), languages["date"].max()
+    summed = languages.select("date", pl.lit(value=True).alias("listed"), *metrics)
+    both = summed.join(usage.select("date", *metrics), on="date", how="full", coalesce=True, suffix="_right")
+    idle = pl.col("listed").is_null() & pl.col("date").is_between(pl.lit(first, pl.Date), pl.lit(last, pl.Date))
+    rows = [
+        _rows(
+            f"editor_language = daily_usage: {name}",
+            both.select("date", left=pl.when(idle).then(0).otherwise(name), right=f"{name}_right"),
+        )
+        for name in metrics
+    ]
+    return pl.concat([RECONCILIATION.empty().select("check", "date", "left", "right"), *rows])
+
+
+def _totals(frame: pl.DataFrame, table: str) -> list[pl.DataFrame]:
+    """Compare the API's own totals with the sum of their parts, summed over users."""
+    over = "date" if "date" in frame.columns else "period_start"
+    found = []
+    for total, parts in _TOTALS.items():
+        if not {total, *parts}.issubset(frame.columns):
+            continue
+        summed = frame.group_by(date=over).agg(
+            _known_sum(total).alias("left"),
+            pl.sum_horizontal(_known_sum(n) for n in parts).alias("right"),
+            *_unknown(parts),
+        )
+        sides = summed.with_columns(pl.when(pl.col("unknown") == 0).then("right").alias("right"))
+        whole = table == USER_ACTIVITY.name
+        days = not whole or sides.height > 1
+        check = f"{total} = modes ({table})"
+        found += [_rows(check, sides)] if days else []
+        found += [_rows(check, _whole(sides))] if whole else []
+    return found
+
+
+def _unknown(parts: Sequence[str]) -> list[pl.Expr]:
+    """Count the nulls in the parts of a total."""
+    return [pl.sum_horizontal(pl.col(name).null_count() for name in parts).alias("unknown")]

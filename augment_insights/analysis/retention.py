@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis._population import IN_MEMORY, as_columns
-from augment_insights.analysis.intervals import rate, wilson
+from augment_insights.analysis.adoption import tidy_roster
+from augment_insights.analysis.intervals import Z95, rate, wilson
+from augment_insights.analysis.population import IN_MEMORY, as_columns, licences_of, on_roster, row_days
 from augment_insights.analysis.user_days import check_days, first_of_period, prepare
-from augment_insights.errors import did_you_mean
-from augment_insights.tables import COHORT_RETENTION, RETENTION_CURVE, Frame
+from augment_insights.errors import DataWarning, did_you_mean
+from augment_insights.tables import (
+    COHORT_RETENTION,
+    LIFECYCLE,
+    RETENTION_CURVE,
+    SURVIVAL,
+    TIME_TO_FIRST_USE,
+    Frame,
+    columns_of,
+    require,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from augment_insights.analysis._population import UserType
+    from augment_insights.analysis.population import UserType
     from augment_insights.analysis.user_days import OrderedDays, UserDays
     from augment_insights.periods import Every
 
@@ -378,4 +389,348 @@ def _with_rate(counted: Frame, size: str) -> Frame:
         retention_rate=rate(retained, users),
         retention_rate_low=low,
         retention_rate_high=high,
+    )
+
+
+def lifecycle(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    *,
+    every: Every = "1w",
+    lookback: int | None = None,
+    by: str | Sequence[str] | None = None,
+    user_type: UserType = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """How many active users of each period are new, returning or back, and how many fell silent?
+
+    New users have their first activity ever in the period; returning ones were active in the
+    period before too; resurrected ones were seen before that, and not in the period before;
+    dormant ones were active in the period before and are not in this one. So ``active_users =
+    new + returning + resurrected``, and it changes by ``new + resurrected - dormant``. Every
+    period from the frame's first (or the look-back's end) to that of ``as_of`` has a row.
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``; one row or
+        more a user and day, or a user and period that does not span a border of ``every``. Rows
+        that lie in the look-back may span any length.
+        A LazyFrame is collected, because its last day must be known first.
+    every : {"1d", "1w", "1mo", "1q"}
+        The calendar period.
+    lookback : int, optional
+        Days at the head of the data that only tell who is not new; their periods are not shown.
+        Without it everybody in the first period is new: nothing is known of before
+        (left-censoring).
+    by : str or sequence of str, optional
+        Columns of ``activity`` to group by; a user is followed in each group apart, and is new
+        there with the first activity in that group.
+    user_type : {"person", "service_account", "all"}
+        Whose activity counts.
+    as_of : date or str, optional
+        The last day of the data, by which rows must have ended to count; left out, the last day
+        of any row of the frame.
+
+    Returns
+    -------
+    DataFrame
+        The table LIFECYCLE: ``period_start`` (Date), the ``by`` columns, ``new_users``,
+        ``returning_users``, ``resurrected_users``, ``dormant_users``, ``active_users`` (Int64,
+        users), ``is_complete`` (Boolean). In a period that is not over, users still may return:
+        its dormant users are an upper bound. In the first period, ``returning_users``,
+        ``resurrected_users`` and ``dormant_users`` are null where a row of the look-back is too
+        coarse to tell who was active in the period before.
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype; rows too coarse for ``every``.
+    ValueError
+        An unknown ``every`` or ``user_type``.
+
+    See Also
+    --------
+    cohort_retention : the same users, by when they began.
+    augment_insights.charts.lifecycle : its chart.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> activity = pl.DataFrame(
+    ...     {"date": [date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 8)], "user": ["ada@x.io"] * 3,
+    ...      "user_type": ["person"] * 3}
+    ... )
+    >>> table = lifecycle(activity, every="1d")
+    >>> table.select("new_users", "returning_users", "resurrected_users", "dormant_users").rows()
+    [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)]
+    """
+    order = prepare(activity).ordered(user_type=user_type, as_of=as_of, by=by, table=LIFECYCLE)
+    order.check_fits(every, lookback)
+    calendar = order.calendar(every, lookback)
+    states = _states(order, calendar)
+    before = states.select("group", pl.col("label") + 1, before_users="active_users")
+    counts = ["new_users", "returning_users", "resurrected_users", "before_users", "active_users"]
+    table = (
+        order.grid(order.periods(every, lookback))
+        .join(states, on=["group", "label"], how="left")
+        .join(before, on=["group", "label"], how="left")
+        .with_columns(pl.col(counts).fill_null(0))
+        .with_columns(dormant_users=pl.col("before_users") - pl.col("returning_users"))
+    )
+    if _is_period_before_unknown(order, calendar):
+        unknown = ["returning_users", "resurrected_users", "dormant_users"]
+        table = table.with_columns(pl.when(pl.col("label") > 0).then(pl.col(unknown)))
+    return order.as_table(table, LIFECYCLE, before="new_users")
+
+
+def _states(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
+    """Count each group's users of each period by the period they were last active in."""
+    names = calendar.select("day", "label", "since")
+    last_active = calendar.select(last_day="day", last_label="label")
+    visits = (
+        order.gaps.join(names, on="day")
+        .filter(first_of_period(pl.col("since")))
+        .with_columns(last_day=pl.col("day") - pl.col("gap"))
+        .join(last_active, on="last_day", how="left")
+    )
+    users, last, label = pl.col("users"), pl.col("last_label"), pl.col("label")
+    return visits.group_by("group", "label").agg(
+        new_users=users.filter(last.is_null()).sum(),
+        returning_users=users.filter(last == label - 1).sum(),
+        resurrected_users=users.filter(last < label - 1).sum(),
+        active_users=users.sum(),
+    )
+
+
+def _is_period_before_unknown(order: OrderedDays, calendar: pl.DataFrame) -> bool:
+    """Tell whether a row of the look-back reaches into the period before the first from outside of it."""
+    begins = calendar.filter(pl.col("label") == -1)["date"].min()
+    if order.is_daily or begins is None:
+        return False
+    start, end = row_days(order.activity)
+    border = calendar.filter(pl.col("label") == -1)["date"].max()
+    coarse = (start < pl.lit(begins)) & end.is_between(pl.lit(begins), pl.lit(border))
+    return bool(order.activity.lazy().select(coarse.any()).collect().item())
+
+
+def survival(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    *,
+    inactive_days: int = 28,
+    user_type: UserType = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """How many days after their first activity are users still with us?
+
+    A Kaplan-Meier estimate. A user lapses on the first day of the first silence of at least
+    ``inactive_days`` whole days, also if the user comes back later; a user who has not lapsed is
+    followed until the last day of the data (censored there), not dropped. Users count alike.
+    Who began before the data did is followed from the first day that is known. A silence that began
+    in the last ``inactive_days`` days is not one yet, and its user still counts as with us: the end
+    of the curve is an upper bound.
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
+        active day.
+        A LazyFrame is collected, because its last day must be known first.
+    inactive_days : int
+        How many whole days without activity make a silence.
+    user_type : {"person", "service_account", "all"}
+        Whose activity counts.
+    as_of : date or str, optional
+        The last day of the data; left out, the last day of any row of the frame.
+
+    Returns
+    -------
+    DataFrame
+        The table SURVIVAL, one row for each day from 0 to the longest time anyone was followed:
+        ``days`` (Int64, since the first activity), ``at_risk_users`` (Int64), ``lapsed_users``
+        (Int64), ``survival_rate`` (Float64, 0 to 1), and its 95 % interval ``survival_rate_low``
+        and ``survival_rate_high`` (Greenwood's variance on the log-log scale; 1 while nobody has
+        lapsed, null once everybody has: it is not defined there).
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype; rows that span several days.
+    ValueError
+        ``inactive_days`` is not a positive whole number; an unknown ``user_type``.
+
+    See Also
+    --------
+    cohort_retention : who is active in each calendar period after the first.
+    augment_insights.charts.survival : its chart.
+
+    Examples
+    --------
+    Ada comes on days 0 and 1 and lapses on day 2, Bob comes on day 0 and on the last one.
+
+    >>> from datetime import date
+    >>> activity = pl.DataFrame(
+    ...     {
+    ...         "date": [date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 5), date(2026, 1, 8)],
+    ...         "user": ["ada@x.io", "ada@x.io", "bob@x.io", "bob@x.io"],
+    ...         "user_type": ["person"] * 4,
+    ...     }
+    ... )
+    >>> survival(activity, inactive_days=2).select("days", "at_risk_users", "lapsed_users", "survival_rate").rows()
+    [(0, 2, 0, 1.0), (1, 2, 1, 0.5), (2, 1, 1, 0.0)]
+    """
+    check_days("inactive_days", inactive_days)
+    days = prepare(activity)
+    days.require_daily("survival")
+    order = days.ordered(user_type=user_type, as_of=as_of, table=SURVIVAL)
+    curve = _kaplan_meier(_lapses(order, inactive_days))
+    return curve.select(
+        "days",
+        "at_risk_users",
+        lapsed_users="event_users",
+        survival_rate="rate",
+        survival_rate_low="low",
+        survival_rate_high="high",
+    )
+
+
+def time_to_first_use(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    roster: pl.DataFrame | pl.LazyFrame,
+    *,
+    user_type: UserType = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """How many days after the licence began have users started?
+
+    A Kaplan-Meier estimate over the users on the roster, each counted once: who has not started
+    is followed until the licence ends or the data does (censored there), not dropped. Activity
+    before the licence began counts as a start on its first day. The data should reach back to
+    the first licence: a start before the data cannot be seen.
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
+        active day.
+        A LazyFrame is collected, because its last day must be known first.
+    roster : DataFrame or LazyFrame
+        One row a licensed user: ``user``, ``licensed_from`` (a day, as for :func:`read_roster`), and
+        ``licensed_to`` (the last licensed day; null: open) if there is one. Users without a start, and active
+        users who are not on the roster, are left out with a DataWarning that counts them; who
+        is licensed only after the last day of the data is left out.
+    user_type : {"person", "service_account", "all"}
+        Whose activity counts.
+    as_of : date or str, optional
+        The last day of the data; left out, the last day of any row of the frame.
+
+    Returns
+    -------
+    DataFrame
+        The table TIME_TO_FIRST_USE, one row for each day from 0 to the longest time anyone was
+        followed: ``days`` (Int64, since the licence began), ``at_risk_users`` (Int64),
+        ``started_users`` (Int64), ``started_rate`` (Float64, 0 to 1, one minus the Kaplan-Meier
+        estimate), and its 95 % interval ``started_rate_low`` and ``started_rate_high``
+        (Greenwood's variance on the log-log scale; 0 while nobody has started, null once
+        everybody has: it is not defined there).
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype; rows that span several days.
+    ValueError
+        An unknown ``user_type``.
+
+    See Also
+    --------
+    unused_licences : the users who never started, by name.
+    augment_insights.charts.time_to_first_use : its chart.
+
+    Examples
+    --------
+    Ada starts on the second day of her licence; Bob has not started after two.
+
+    >>> from datetime import date
+    >>> activity = pl.DataFrame({"date": [date(2026, 1, 6)], "user": ["ada@x.io"], "user_type": ["person"]})
+    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "licensed_from": [date(2026, 1, 5)] * 2})
+    >>> table = time_to_first_use(activity, roster)
+    >>> table.select("days", "at_risk_users", "started_users", "started_rate").rows()
+    [(0, 2, 0, 0.0), (1, 2, 1, 0.5)]
+    """
+    days = prepare(activity)
+    days.require_daily("time_to_first_use")
+    require(columns_of(roster), ("user", "licensed_from"), table="roster")
+    order = days.ordered(user_type=user_type, as_of=as_of, table=TIME_TO_FIRST_USE)
+    curve = _kaplan_meier(_starts(order, licences_of(tidy_roster(roster), user_type)))
+    return curve.select(
+        "days",
+        "at_risk_users",
+        started_users="event_users",
+        started_rate=1 - pl.col("rate"),
+        started_rate_low=1 - pl.col("high"),
+        started_rate_high=1 - pl.col("low"),
+    )
+
+
+def _lapses(order: OrderedDays, inactive_days: int) -> pl.DataFrame:
+    """Return for each user the ``days`` followed and whether they ended in a lapse (``event``)."""
+    last = order.calendar().height - 1
+    is_users_last = pl.col("gap").is_null().shift(-1, fill_value=True)
+    silent_days = pl.when(is_users_last).then(last - pl.col("day")).otherwise(pl.col("gap").shift(-1) - 1)
+    return (
+        order.days.lazy()
+        .with_columns(pl.col("day", "gap").cast(pl.Int32))
+        .with_columns(lapse=pl.when(silent_days >= inactive_days).then(pl.col("day") + 1))
+        .group_by("user")
+        .agg(pl.col("lapse").min())
+        .select(days=pl.col("lapse").fill_null(last) - order.of_user("first"), event=pl.col("lapse").is_not_null())
+        .collect()
+    )
+
+
+def _starts(order: OrderedDays, licensed: pl.DataFrame) -> pl.DataFrame:
+    """Return for each licensed user the ``days`` followed and whether they ended in a start (``event``)."""
+    undated = licensed["licensed_from"].null_count()
+    if undated:
+        warnings.warn(
+            f"{undated} users of the roster without licensed_from are left out: their time has no beginning.",
+            DataWarning,
+            stacklevel=3,
+        )
+    seen = on_roster(order.first_days(), licensed)
+    last = pl.lit(order.last, dtype=pl.Date)
+    until = pl.min_horizontal("licensed_to", last)
+    began = pl.col("licensed_from")
+    event = (pl.col("first_day") <= until).fill_null(value=False)
+    ended = pl.when(event).then(pl.max_horizontal("first_day", began)).otherwise(until)
+    return (
+        licensed.filter(began <= last)
+        .join(seen.select("user_key", "first_day"), on="user_key", how="left")
+        .select(days=(ended - began).dt.total_days(), event=event)
+    )
+
+
+def _kaplan_meier(followed: pl.DataFrame) -> pl.DataFrame:
+    """Estimate the share without an event by day, with Greenwood's log-log interval.
+
+    A user who is followed for n days is at risk up to and on day n, and leaves after it. So an
+    event on a day comes before the users whose time ends on that day leave.
+    """
+    by_day = followed.group_by(pl.col("days").cast(pl.Int64)).agg(leaving=pl.len(), event_users=pl.col("event").sum())
+    grid = followed.select(days=pl.int_range(0, pl.col("days").max().fill_null(-1) + 1, dtype=pl.Int64))
+    left = pl.col("leaving")
+    events, at_risk, rate = pl.col("event_users"), pl.col("at_risk_users"), pl.col("rate")
+    # Greenwood: the variance of log S is the sum of d / (n (n - d)); it is infinite once S is 0.
+    spread = (events / (at_risk * (at_risk - events))).cum_sum().sqrt() / rate.log()
+    reach = Z95 * spread
+    open_ended = pl.when(rate == 1).then(1.0)
+    return (
+        grid.join(by_day, on="days", how="left")
+        .sort("days")
+        .with_columns(pl.col("leaving", "event_users").fill_null(0).cast(pl.Int64))
+        .with_columns(at_risk_users=left.cum_sum(reverse=True))
+        .with_columns(rate=(1 - events / at_risk).cum_prod())
+        .with_columns(
+            low=open_ended.when(rate > 0).then(rate.pow((-reach).exp())),
+            high=open_ended.when(rate > 0).then(rate.pow(reach.exp())),
+        )
     )

@@ -156,7 +156,7 @@ def adoption_curve(
 
     See Also
     --------
-    augment_insights.analysis.adoption_curve : the table.
+    augment_insights.analysis.adoption : the table.
     adoption_rate : the share that is active in each period.
 
     Examples

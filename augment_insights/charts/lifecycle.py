@@ -83,7 +83,7 @@ def lifecycle(
 
     See Also
     --------
-    augment_insights.analysis.lifecycle : the table.
+    augment_insights.analysis.retention : the table.
     active_users : the same users, in one line.
 
     Examples

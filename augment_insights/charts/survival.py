@@ -168,7 +168,7 @@ def survival(
 
     See Also
     --------
-    augment_insights.analysis.survival : the table.
+    augment_insights.analysis.retention : the table.
     retention_curve : the share that is active in each period after the first.
 
     Examples

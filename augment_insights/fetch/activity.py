@@ -16,7 +16,7 @@ from augment_insights.fetch.plan import announce, plan_pieces
 from augment_insights.fetch.prices import Turnover, cheapest
 from augment_insights.fetch.stock import Stock, lend, question
 from augment_insights.periods import DayRange, Every, check_every, resolve_range
-from augment_insights.transport import wire
+from augment_insights.transport import messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -181,10 +181,10 @@ class _Gathering:
     def _in_lists(self, days: Iterable[date]) -> pl.DataFrame:
         """Return who is on the lists of some days, and on how many of them."""
         spans = [DayRange(day, day) for day in days]
-        kept = [span for span in spans if self._stock.archived_rows(wire.DAU, span) is not None]
-        asked = [self._ask(wire.DAU, span, self._kept_lists) for span in spans if span not in kept]
+        kept = [span for span in spans if self._stock.archived_rows(messages.DAU, span) is not None]
+        asked = [self._ask(messages.DAU, span, self._kept_lists) for span in spans if span not in kept]
         self.lists += asked
-        listed = pl.concat([user_frame(tables.DAU, asked), self._stock.archived_days(wire.DAU, kept)])
+        listed = pl.concat([user_frame(tables.DAU, asked), self._stock.archived_days(messages.DAU, kept)])
         return (
             listed.group_by("user_type", user_key().alias("key"))
             .agg(pl.col("user").min(), active_days=pl.col("date").n_unique().cast(pl.Int64))
@@ -193,13 +193,13 @@ class _Gathering:
 
     def _in_window(self, window: DayRange) -> pl.DataFrame:
         """Return who was active in a window, and on how many days of it."""
-        if self._stock.archived_rows(wire.USER_ACTIVITY, window) is not None:
-            return self._stock.archived(wire.USER_ACTIVITY, window).select(_IN_PIECE)
-        answer = self._ask(wire.USER_ACTIVITY, window, self._kept_totals)
+        if self._stock.archived_rows(messages.USER_ACTIVITY, window) is not None:
+            return self._stock.archived(messages.USER_ACTIVITY, window).select(_IN_PIECE)
+        answer = self._ask(messages.USER_ACTIVITY, window, self._kept_totals)
         self.totals.append(answer)
         return window_frame(tables.USER_ACTIVITY, [answer]).select(_IN_PIECE)
 
-    def _ask(self, endpoint: wire.Endpoint, days: DayRange, archived: Archived) -> Fetched:
+    def _ask(self, endpoint: messages.Endpoint, days: DayRange, archived: Archived) -> Fetched:
         return archived.keep(Fetched(days, self._stock.client.pages(endpoint, **question(endpoint, days))))
 
     def _counts_fall_short(self) -> bool:

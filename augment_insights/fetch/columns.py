@@ -14,7 +14,7 @@ import polars as pl
 from augment_insights.errors import DataWarning, TableError
 from augment_insights.periods import DayRange, last_published_day
 from augment_insights.tables import METRICS, USER_TYPE, Table
-from augment_insights.transport import wire
+from augment_insights.transport import messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,12 +31,12 @@ class Fetched:
     ----------
     asked : DayRange
         The days that were asked for.
-    pages : list of wire.Page
+    pages : list of messages.Page
         The API's answer, whole.
     """
 
     asked: DayRange
-    pages: list[wire.Page]
+    pages: list[messages.Page]
 
     @property
     def answered(self) -> DayRange:
@@ -190,7 +190,7 @@ def _user_columns(rows: list[Any]) -> dict[str, pl.Series]:
 
 def _metric_columns(rows: list[Any]) -> dict[str, pl.Series]:
     """Lay the metrics of all rows end to end, and take every sixteenth: four times as fast as one by one."""
-    names = wire.Metrics.__struct_fields__
+    names = messages.Metrics.__struct_fields__
     end_to_end = chain.from_iterable(map(msgspec.structs.astuple, map(attrgetter("metrics"), rows)))
     values = pl.Series(list(end_to_end), dtype=pl.Int64)
     return {name: values.gather_every(len(names), place) for place, name in enumerate(names)}

@@ -15,7 +15,7 @@ from augment_insights.fetch.columns import Fetched
 from augment_insights.fetch.stock import question
 from augment_insights.periods import DayRange, last_published_day
 from augment_insights.tables import DAU_COUNT
-from augment_insights.transport import wire
+from augment_insights.transport import messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,9 +73,9 @@ def ask_counts(stock: Stock, days: DayRange) -> DailyCounts:
     """Return the counts of these days: at hand, or one request for each 90 days."""
     ranges = stock.count_windows(days)
     client = stock.client
-    with client.task(wire.DAU_COUNT.name, len(ranges)), Archived(client, DAU_COUNT) as archived:
+    with client.task(messages.DAU_COUNT.name, len(ranges)), Archived(client, DAU_COUNT) as archived:
         answers = [
-            archived.keep(Fetched(window, client.pages(wire.DAU_COUNT, **question(wire.DAU_COUNT, window))))
+            archived.keep(Fetched(window, client.pages(messages.DAU_COUNT, **question(messages.DAU_COUNT, window))))
             for window in ranges
         ]
     return _read(stock, [page for answer in answers for page in answer.pages], days)
@@ -84,18 +84,18 @@ def ask_counts(stock: Stock, days: DayRange) -> DailyCounts:
 def counts_at_hand(stock: Stock, days: DayRange) -> DailyCounts | None:
     """Return the counts of these days if all are at hand: as :func:`ask_counts` or ``fetch.dau_count`` left them."""
     ranges = stock.count_windows(days)
-    answers = [stock.cached_pages(wire.DAU_COUNT, window) for window in ranges]
+    answers = [stock.cached_pages(messages.DAU_COUNT, window) for window in ranges]
     if not all(answer.is_whole for answer in answers):
         return None
     return _read(stock, [page for answer in answers for page in answer.pages], days)
 
 
-def _read(stock: Stock, pages: list[wire.Page], days: DayRange) -> DailyCounts:
+def _read(stock: Stock, pages: list[messages.Page], days: DayRange) -> DailyCounts:
     """Take from each answer the days that it is of, up to the last published, and add the archived ones."""
     published = last_published_day(stock.client.now())
     users: dict[date, int] = {}
     for page in pages:
-        told = {row.date: row.user_count for row in page.rows if isinstance(row, wire.DayCount)}
+        told = {row.date: row.user_count for row in page.rows if isinstance(row, messages.DayCount)}
         for day in DayRange(*page.metadata.answered):
             if day in days and day <= published:
                 users[day] = max(users.get(day, 0), told.get(day, 0))

@@ -30,7 +30,7 @@ from augment_insights.periods import (
     resolve_range,
     windows,
 )
-from augment_insights.transport import Client, wire
+from augment_insights.transport import Client, messages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ def dau_count(
         days = resolve_range(start_date, end_date, now=asking.now())
         with Archived(asking, tables.DAU_COUNT) as archived:
             gaps = archived.gaps(days)
-            fetched = _fetch_ranges(asking, wire.DAU_COUNT, archived.ranges(days), archived)
+            fetched = _fetch_ranges(asking, messages.DAU_COUNT, archived.ranges(days), archived)
         warn_of_days(tables.DAU_COUNT, days, fetched, now=asking.now())
         frame = daily_frame(tables.DAU_COUNT, fetched)
         filled = fill_days(frame, tables.DAU_COUNT, days, fetched, now=asking.now())
@@ -173,7 +173,7 @@ def dau(
         days = resolve_days(date, start_date, end_date, now=asking.now())
         with Archived(asking, tables.DAU) as archived:
             gaps = archived.gaps(days)
-            fetched = _fetch_days(asking, wire.DAU, days, archived)
+            fetched = _fetch_days(asking, messages.DAU, days, archived)
         warn_of_days(tables.DAU, days, fetched, now=asking.now())
         return archived.with_archived(user_frame(tables.DAU, fetched), days, gaps)
 
@@ -220,7 +220,7 @@ def daily_usage(
         days = resolve_range(start_date, end_date, now=asking.now())
         with Archived(asking, tables.DAILY_USAGE) as archived:
             gaps = archived.gaps(days)
-            fetched = _fetch_ranges(asking, wire.DAILY_USAGE, archived.ranges(days), archived)
+            fetched = _fetch_ranges(asking, messages.DAILY_USAGE, archived.ranges(days), archived)
         warn_of_days(tables.DAILY_USAGE, days, fetched, now=asking.now())
         frame = daily_frame(tables.DAILY_USAGE, fetched)
         filled = fill_days(frame, tables.DAILY_USAGE, days, fetched, now=asking.now())
@@ -292,7 +292,7 @@ def user_activity(
             announce(asking, plan_windows(stock, days, counts_at_hand(stock, days) or NOTHING_KNOWN, every=every))
         with Archived(asking, tables.USER_ACTIVITY) as archived:
             gaps = [window for _, window in pieces if archived.gaps(window)]
-            fetched = _fetch_ranges(asking, wire.USER_ACTIVITY, gaps, archived)
+            fetched = _fetch_ranges(asking, messages.USER_ACTIVITY, gaps, archived)
         warn_of_days(tables.USER_ACTIVITY, days, fetched, now=asking.now())
         kept = [archived.window(window) for _, window in pieces if window not in gaps]
         by_window = pl.concat([*kept, window_frame(tables.USER_ACTIVITY, fetched)])
@@ -343,23 +343,23 @@ def editor_language(
         days = resolve_days(date, start_date, end_date, now=asking.now())
         with Archived(asking, tables.EDITOR_LANGUAGE) as archived:
             gaps = archived.gaps(days)
-            fetched = _fetch_days(asking, wire.EDITOR_LANGUAGE, days, archived)
+            fetched = _fetch_days(asking, messages.EDITOR_LANGUAGE, days, archived)
         warn_of_days(tables.EDITOR_LANGUAGE, days, fetched, now=asking.now())
         return archived.with_archived(user_frame(tables.EDITOR_LANGUAGE, fetched), days, gaps)
 
 
 def _fetch_ranges(
-    client: Client, endpoint: wire.Endpoint, ranges: Sequence[DayRange], archived: Archived
+    client: Client, endpoint: messages.Endpoint, ranges: Sequence[DayRange], archived: Archived
 ) -> list[Fetched]:
     with client.task(endpoint.name, len(ranges)):
         return [archived.keep(_fetch_range(client, endpoint, window)) for window in ranges]
 
 
-def _fetch_range(client: Client, endpoint: wire.Endpoint, window: DayRange) -> Fetched:
+def _fetch_range(client: Client, endpoint: messages.Endpoint, window: DayRange) -> Fetched:
     return Fetched(window, client.pages(endpoint, start_date=window.start.isoformat(), end_date=window.end.isoformat()))
 
 
-def _fetch_days(client: Client, endpoint: wire.Endpoint, days: DayRange, archived: Archived) -> list[Fetched]:
+def _fetch_days(client: Client, endpoint: messages.Endpoint, days: DayRange, archived: Archived) -> list[Fetched]:
     """Fetch the answer of each day that is not archived, but for those on which nobody was active."""
     gaps = [day for gap in archived.gaps(days) for day in gap]
     if not gaps:
@@ -379,5 +379,5 @@ def _fetch_days(client: Client, endpoint: wire.Endpoint, days: DayRange, archive
     return sorted(fetched, key=lambda answer: answer.asked)
 
 
-def _fetch_day(client: Client, endpoint: wire.Endpoint, day: date) -> Fetched:
+def _fetch_day(client: Client, endpoint: messages.Endpoint, day: date) -> Fetched:
     return Fetched(DayRange(day, day), client.pages(endpoint, date=day.isoformat()))

@@ -13,7 +13,7 @@ from augment_insights.fetch.prices import RECORDS_PER_USER, Estimate, Turnover, 
 from augment_insights.fetch.stock import Stock, question
 from augment_insights.periods import MAX_RANGE_DAYS, DayRange
 from augment_insights.tables import DAILY_USAGE, DAU, DAU_COUNT, EDITOR_LANGUAGE, USER_ACTIVITY
-from augment_insights.transport import Client, wire
+from augment_insights.transport import Client, messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +95,7 @@ class Jobs:
         return sorted(jobs, key=lambda job: job.days.start, reverse=True)
 
     def _counting_job(self, name: str, days: DayRange) -> Job:
-        endpoint = wire.ENDPOINTS[name]
+        endpoint = messages.ENDPOINTS[name]
         again = self._recheck is not None and self._recheck.start <= days.end
         at_hand = not again and self._client.cached_pages(endpoint, **question(endpoint, days)).is_whole
         return Job(name, days, 0 if at_hand else 1, again=again)
@@ -157,7 +157,7 @@ class Jobs:
             if self._archive.has(USER_ACTIVITY.name, window) or (is_cut and window.end in ends):
                 continue
             users = turnover.users([counts.get(day) for day in window], list(counts.values()))
-            price = price_answer(stock, wire.USER_ACTIVITY, window, users)
+            price = price_answer(stock, messages.USER_ACTIVITY, window, users)
             yield Job(USER_ACTIVITY.name, window, price.to_send.likely)
 
     def _windows(self) -> list[DayRange]:
@@ -171,12 +171,14 @@ class Jobs:
         return found
 
     def _list_jobs(self, name: str, days: Sequence[date], stock: Stock, counts: dict[date, int]) -> Iterator[Job]:
-        endpoint = wire.ENDPOINTS[name]
+        endpoint = messages.ENDPOINTS[name]
         per_user = self._records_per_user()
         nearby = list(counts.values())
         for day in days:
             users = counts.get(day)
-            rows = list_rows(users, nearby) if endpoint is wire.DAU else record_rows(users, nearby, per_user=per_user)
+            rows = (
+                list_rows(users, nearby) if endpoint is messages.DAU else record_rows(users, nearby, per_user=per_user)
+            )
             price = price_answer(stock, endpoint, DayRange(day, day), rows)
             yield Job(name, DayRange(day, day), price.to_send.likely)
 
@@ -230,4 +232,4 @@ _NAMED = ("table", "start", "end", "rows")
 
 
 def _again(name: str, span: DayRange, rows: int) -> Job:
-    return Job(name, span, Estimate.exactly(rows).pages(wire.ENDPOINTS[name]).likely, again=True)
+    return Job(name, span, Estimate.exactly(rows).pages(messages.ENDPOINTS[name]).likely, again=True)

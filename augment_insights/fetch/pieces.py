@@ -22,7 +22,7 @@ from augment_insights.periods import (
     utc_day,
     windows,
 )
-from augment_insights.transport import wire
+from augment_insights.transport import messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -103,9 +103,9 @@ def _back_from(days: DayRange) -> Iterator[DayRange]:
 def _piece(stock: Stock, period: DayRange, days: DayRange, counts: DailyCounts) -> Piece:
     nearby = counts.known
     lists = {
-        day: price_answer(stock, wire.DAU, DayRange(day, day), list_rows(users, nearby))
+        day: price_answer(stock, messages.DAU, DayRange(day, day), list_rows(users, nearby))
         for day, users in zip(days, counts.of(days), strict=True)
-        if users != 0 or stock.known_rows(wire.DAU, DayRange(day, day))
+        if users != 0 or stock.known_rows(messages.DAU, DayRange(day, day))
     }
     return Piece(period, days, tuple(counts.of(days)), lists)
 
@@ -139,7 +139,7 @@ def _by_window(stock: Stock, piece: Piece, window: DayRange, turnover: Turnover,
     counts = [count for day, count in zip(piece.days, piece.counts, strict=True) if day in window]
     users = turnover.users(counts, nearby)
     lists = tuple(day for day in piece.lists if day not in window)
-    price = price_answer(stock, wire.USER_ACTIVITY, window, users)
+    price = price_answer(stock, messages.USER_ACTIVITY, window, users)
     return Way(lists, window, price + _total(piece.lists[day] for day in lists))
 
 
@@ -153,6 +153,6 @@ def _total(prices: Iterable[Price]) -> Price:
 def learn_from_stock(stock: Stock, pieces: Sequence[Piece], turnover: Turnover) -> None:
     """Take in the windows that are at hand: how many users they have is known."""
     for piece in pieces:
-        users = stock.known_rows(wire.USER_ACTIVITY, piece.days)
+        users = stock.known_rows(messages.USER_ACTIVITY, piece.days)
         if users is not None:
             turnover.learn(piece.counts, users)

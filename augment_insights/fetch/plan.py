@@ -30,7 +30,7 @@ from augment_insights.periods import (
     resolve_range,
     windows,
 )
-from augment_insights.transport import wire
+from augment_insights.transport import messages
 from augment_insights.transport.progress import spoken
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from augment_insights.fetch.pieces import Piece
     from augment_insights.transport import Client
 
-TABLES = (*wire.ENDPOINTS, "activity")
+TABLES = (*messages.ENDPOINTS, "activity")
 """What can be planned: the nouns of the endpoints, and activity."""
 
 _UNCOUNTED = "days that are not published or not counted yet"
@@ -205,16 +205,16 @@ def plan(
     _check_parameters(table, every=every, lookback_days=lookback_days)
     with lend(client) as asking:
         stock = Stock(asking)
-        daily = table in (wire.DAU.name, wire.EDITOR_LANGUAGE.name)
+        daily = table in (messages.DAU.name, messages.EDITOR_LANGUAGE.name)
         resolve: Any = resolve_days if daily else resolve_range
         asked = resolve(*([None] if daily else []), start_date, end_date, now=asking.now())
         if table == "activity":
             return plan_activity(stock, asked, every=every or "1w", lookback_days=lookback_days)
-        if table in (wire.DAU_COUNT.name, wire.DAILY_USAGE.name):
-            return plan_ranges(stock, wire.ENDPOINTS[table], asked)
+        if table in (messages.DAU_COUNT.name, messages.DAILY_USAGE.name):
+            return plan_ranges(stock, messages.ENDPOINTS[table], asked)
         counts = ask_counts(stock, asked)
         if daily:
-            return plan_lists(stock, wire.ENDPOINTS[table], asked, counts)
+            return plan_lists(stock, messages.ENDPOINTS[table], asked, counts)
         return plan_windows(stock, asked, counts, every=every)
 
 
@@ -229,13 +229,13 @@ def _check_parameters(table: str, **given: Any) -> None:
         raise ConfigurationError(
             f"{table!r} is not a table that is fetched.{did_you_mean(table, TABLES)}", setting="table"
         )
-    takes = {"activity": {"every", "lookback_days"}, wire.USER_ACTIVITY.name: {"every"}}.get(table, set())
+    takes = {"activity": {"every", "lookback_days"}, messages.USER_ACTIVITY.name: {"every"}}.get(table, set())
     for name, value in given.items():
         if value is not None and name not in takes:
             raise ConfigurationError(f"{table} takes no {name}. Hint: leave it out.", setting=name)
 
 
-def plan_ranges(stock: Stock, endpoint: wire.Endpoint, days: DayRange) -> Plan:
+def plan_ranges(stock: Stock, endpoint: messages.Endpoint, days: DayRange) -> Plan:
     """Plan an endpoint that answers for 90 days in one request."""
     return _plan(
         stock,
@@ -246,7 +246,7 @@ def plan_ranges(stock: Stock, endpoint: wire.Endpoint, days: DayRange) -> Plan:
     )
 
 
-def _price_ranges(stock: Stock, endpoint: wire.Endpoint, days: DayRange, ranges: Sequence[DayRange]) -> Price:
+def _price_ranges(stock: Stock, endpoint: messages.Endpoint, days: DayRange, ranges: Sequence[DayRange]) -> Price:
     """Return what the windows of a range that are asked for cost, one request each."""
     cached = sum(stock.cached_pages(endpoint, window).is_whole for window in ranges)
     archived = max(0, len(windows(days)) - len(ranges))
@@ -254,11 +254,11 @@ def _price_ranges(stock: Stock, endpoint: wire.Endpoint, days: DayRange, ranges:
     return Price(Estimate.exactly(days.days), needed, to_send, cached, archived)
 
 
-def plan_lists(stock: Stock, endpoint: wire.Endpoint, days: DayRange, counts: DailyCounts) -> Plan:
+def plan_lists(stock: Stock, endpoint: messages.Endpoint, days: DayRange, counts: DailyCounts) -> Plan:
     """Plan the lists of a range of days: users, or their records."""
     reasons = [] if None not in counts.of(days) else [_UNCOUNTED]
     per_user = 1.0
-    if endpoint is wire.EDITOR_LANGUAGE:
+    if endpoint is messages.EDITOR_LANGUAGE:
         per_user, reason = _records_per_user(stock, days, counts)
         reasons.append(reason)
     price = FREE
@@ -268,7 +268,7 @@ def plan_lists(stock: Stock, endpoint: wire.Endpoint, days: DayRange, counts: Da
             continue
         rows = (
             list_rows(users, counts.known)
-            if endpoint is wire.DAU
+            if endpoint is messages.DAU
             else record_rows(users, counts.known, per_user=per_user)
         )
         price += price_answer(stock, endpoint, span, rows)
@@ -281,7 +281,7 @@ def _records_per_user(stock: Stock, days: DayRange, counts: DailyCounts) -> tupl
     """Return the records of a user on a day, from the days that are at hand, and how that is known."""
     rows = users = known_days = 0
     for day, counted in zip(days, counts.of(days), strict=True):
-        found = stock.known_rows(wire.EDITOR_LANGUAGE, DayRange(day, day)) if counted else None
+        found = stock.known_rows(messages.EDITOR_LANGUAGE, DayRange(day, day)) if counted else None
         if found is not None and counted:
             rows, users, known_days = rows + found, users + counted, known_days + 1
     per_user = rows / users if users else RECORDS_PER_USER
@@ -295,15 +295,15 @@ def plan_windows(stock: Stock, days: DayRange, counts: DailyCounts, *, every: Ev
     pieces = [window for whole in wholes for window in windows(whole)]
     turnover = Turnover()
     for window in pieces:
-        known = stock.known_rows(wire.USER_ACTIVITY, window)
+        known = stock.known_rows(messages.USER_ACTIVITY, window)
         if known is not None:
             turnover.learn(counts.of(window), known)
     price = _sum(
-        price_answer(stock, wire.USER_ACTIVITY, window, turnover.users(counts.of(window), counts.known))
+        price_answer(stock, messages.USER_ACTIVITY, window, turnover.users(counts.of(window), counts.known))
         for window in pieces
     )
     estimates = () if price.rows.is_exact else (_BOUNDS,)
-    name, counted = wire.USER_ACTIVITY.name, days if counts.users else None
+    name, counted = messages.USER_ACTIVITY.name, days if counts.users else None
     return _plan(stock, name, days, price, counts, counted=counted, every=every, estimates=estimates)
 
 
@@ -352,7 +352,9 @@ def _plan(
     estimates: tuple[str, ...] = (),
 ) -> Plan:
     """Put a plan together; the counts that it was priced by are needed too, and at hand by now."""
-    counting = FREE if counted is None else _price_ranges(stock, wire.DAU_COUNT, counted, stock.count_windows(counted))
+    counting = (
+        FREE if counted is None else _price_ranges(stock, messages.DAU_COUNT, counted, stock.count_windows(counted))
+    )
     return Plan(
         table=table,
         days=days,

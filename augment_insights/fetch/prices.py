@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from augment_insights.fetch.stock import Stock
     from augment_insights.periods import DayRange
-    from augment_insights.transport import wire
+    from augment_insights.transport import messages
 
 RECORDS_PER_USER = 1.6
 """Languages and editors that a user works in on a day, where no day is known to tell."""
@@ -53,7 +53,7 @@ class Estimate:
         left = max(0, self.least - known), max(0, self.likely - known)
         return Estimate(*left, None if self.most is None else max(0, self.most - known))
 
-    def pages(self, endpoint: wire.Endpoint, *, begun: int = 0) -> Estimate:
+    def pages(self, endpoint: messages.Endpoint, *, begun: int = 0) -> Estimate:
         """Return how many pages so many rows fill; one at least, and one more than those that say there is more."""
         size = endpoint.page_size or 1
         floor = begun + 1
@@ -97,7 +97,7 @@ NONE = Estimate.exactly(0)
 FREE = Price(NONE, NONE, NONE)
 
 
-def price_answer(stock: Stock, endpoint: wire.Endpoint, days: DayRange, rows: Estimate) -> Price:
+def price_answer(stock: Stock, endpoint: messages.Endpoint, days: DayRange, rows: Estimate) -> Price:
     """Return what one answer costs.
 
     Parameters
@@ -138,7 +138,7 @@ def record_rows(users: int | None, nearby: Sequence[int], *, per_user: float) ->
     return Estimate(users or 0, max(users or 0, round(likely * per_user)), None)
 
 
-def pages_of_lists(endpoint: wire.Endpoint, counts: Sequence[int | None]) -> int:
+def pages_of_lists(endpoint: messages.Endpoint, counts: Sequence[int | None]) -> int:
     """Return how many pages the lists of so many users likely have together."""
     per_user = 1.0 if endpoint.name == "dau" else RECORDS_PER_USER
     rows = [record_rows(users, (), per_user=per_user) for users in counts]

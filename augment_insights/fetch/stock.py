@@ -10,7 +10,7 @@ import polars as pl
 from augment_insights.fetch.archived import cover, open_archive
 from augment_insights.periods import DayRange, windows
 from augment_insights.tables import ENDPOINT_TABLES
-from augment_insights.transport import Client, wire
+from augment_insights.transport import Client, messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
     from augment_insights.transport.kept import CachedPages
 
-_DAILY = (wire.DAU, wire.EDITOR_LANGUAGE)
+_DAILY = (messages.DAU, messages.EDITOR_LANGUAGE)
 
 
-def question(endpoint: wire.Endpoint, days: DayRange) -> dict[str, str]:
+def question(endpoint: messages.Endpoint, days: DayRange) -> dict[str, str]:
     """Return the parameters by which an endpoint is asked for a day or a window."""
     if endpoint in _DAILY:
         return {"date": days.start.isoformat()}
@@ -67,11 +67,11 @@ class Stock:
         """How many requests the client has sent since this was made."""
         return self.client.requests_sent - self._sent_before
 
-    def cached_pages(self, endpoint: wire.Endpoint, days: DayRange) -> CachedPages:
+    def cached_pages(self, endpoint: messages.Endpoint, days: DayRange) -> CachedPages:
         """Return what the cache has of the answer for a day or a window."""
         return self.client.cached_pages(endpoint, **question(endpoint, days))
 
-    def archived_rows(self, endpoint: wire.Endpoint, days: DayRange) -> int | None:
+    def archived_rows(self, endpoint: messages.Endpoint, days: DayRange) -> int | None:
         """Return how many rows the archive has of a day or a window; None where it does not have it."""
         if self._archive is None:
             return None
@@ -80,7 +80,7 @@ class Stock:
             self._archived[endpoint.name] = {DayRange(start, end): rows for start, end, rows in manifest}
         return self._archived[endpoint.name].get(days)
 
-    def at_hand(self, endpoint: wire.Endpoint, days: DayRange) -> AtHand:
+    def at_hand(self, endpoint: messages.Endpoint, days: DayRange) -> AtHand:
         """Return how much of the answer for a day or a window was cached when this was first asked."""
         key = endpoint.name, days
         if key not in self._at_hand:
@@ -89,7 +89,7 @@ class Stock:
             self._at_hand[key] = AtHand(len(kept.pages), rows, is_whole=kept.is_whole)
         return self._at_hand[key]
 
-    def known_rows(self, endpoint: wire.Endpoint, days: DayRange) -> int | None:
+    def known_rows(self, endpoint: messages.Endpoint, days: DayRange) -> int | None:
         """Return how many rows the answer for a day or a window has, if all of it is at hand."""
         archived = self.archived_rows(endpoint, days)
         if archived is not None:
@@ -97,13 +97,13 @@ class Stock:
         found = self.at_hand(endpoint, days)
         return found.rows if found.is_whole else None
 
-    def archived(self, endpoint: wire.Endpoint, days: DayRange) -> pl.DataFrame:
+    def archived(self, endpoint: messages.Endpoint, days: DayRange) -> pl.DataFrame:
         """Read what :meth:`archived_rows` counts."""
         if self._archive is None:
             raise AssertionError("only what the archive has is read from it")
         return self._archive.read(endpoint.name, days)
 
-    def archived_days(self, endpoint: wire.Endpoint, days: Sequence[DayRange]) -> pl.DataFrame:
+    def archived_days(self, endpoint: messages.Endpoint, days: Sequence[DayRange]) -> pl.DataFrame:
         """Read single days that :meth:`archived_rows` counts, all at once."""
         if not days:
             return ENDPOINT_TABLES[endpoint.name].empty()
@@ -114,10 +114,10 @@ class Stock:
         """Return the daily counts that the archive has of a range."""
         if self._archive is None:
             return {}
-        counts = self._archive.read(wire.DAU_COUNT.name, days)
+        counts = self._archive.read(messages.DAU_COUNT.name, days)
         return dict(counts.select("date", "user_count").iter_rows())
 
-    def missing_windows(self, endpoint: wire.Endpoint, days: DayRange) -> list[DayRange]:
+    def missing_windows(self, endpoint: messages.Endpoint, days: DayRange) -> list[DayRange]:
         """Return the windows to ask an endpoint for, so that each day that is not archived is in one."""
         return windows(days) if self._archive is None else cover(self._archive.missing(endpoint.name, days))
 
@@ -128,6 +128,6 @@ class Stock:
         left would cost a request more than to use the same answer again.
         """
         whole = windows(days)
-        if all(self.cached_pages(wire.DAU_COUNT, window).is_whole for window in whole):
+        if all(self.cached_pages(messages.DAU_COUNT, window).is_whole for window in whole):
             return whole
-        return self.missing_windows(wire.DAU_COUNT, days)
+        return self.missing_windows(messages.DAU_COUNT, days)

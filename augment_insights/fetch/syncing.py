@@ -16,7 +16,7 @@ from augment_insights.fetch.jobs import LISTS, ORDER, Job, Jobs
 from augment_insights.fetch.stock import lend, question
 from augment_insights.periods import DayRange, parse_day, resolve_range, utc_day
 from augment_insights.tables import DAU, DAU_COUNT, ENDPOINT_TABLES, USER_ACTIVITY
-from augment_insights.transport import wire
+from augment_insights.transport import messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -328,7 +328,7 @@ class _Run:
         return not self.left
 
     def _do(self, job: Job) -> None:
-        endpoint = wire.ENDPOINTS[job.table]
+        endpoint = messages.ENDPOINTS[job.table]
         asked = question(endpoint, job.days)
         before = self.client.requests_sent
         if job.again:
@@ -411,6 +411,6 @@ class _Run:
             return False
         name, day = archived.sort("users", "start", "table").select("table", "start").row(-1)
         then = self.archive.read(name, day)["user"].str.to_lowercase().implode()
-        pages = self.client.pages(wire.DAU, date=day.isoformat())
+        pages = self.client.pages(messages.DAU, date=day.isoformat())
         users = user_frame(DAU, [Fetched(DayRange(day, day), pages)])["user"]
         return users.str.to_lowercase().is_in(then).any()

@@ -27,6 +27,16 @@ from augment_insights.errors import (
 )
 from augment_insights.transport.clock import Clock
 from augment_insights.transport.kept import CachedPages, look
+from augment_insights.transport.messages import (
+    ENDPOINTS,
+    Endpoint,
+    Page,
+    UnreadableBodyError,
+    WrongShapeError,
+    decode,
+    decode_error,
+    unknown_fields,
+)
 from augment_insights.transport.pages import Answer, walk
 from augment_insights.transport.progress import Progress, choose_style
 from augment_insights.transport.rate_limit import RateLimit, Unlimited
@@ -40,16 +50,6 @@ from augment_insights.transport.settings import (
     read_token,
 )
 from augment_insights.transport.watching import WatchedClock
-from augment_insights.transport.wire import (
-    ENDPOINTS,
-    Endpoint,
-    Page,
-    UnreadableBodyError,
-    WrongShapeError,
-    decode,
-    decode_error,
-    unknown_fields,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

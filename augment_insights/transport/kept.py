@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
 from augment_insights.transport.pages import Answer, SnapshotChangedError, Walk, same_snapshot
-from augment_insights.transport.wire import Endpoint, Page, WrongShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

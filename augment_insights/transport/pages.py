@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from augment_insights.errors import DataWarning, InvalidRequestError
 from augment_insights.periods import PUBLICATION_CUTOFF, PUBLICATION_TIME
-from augment_insights.transport.wire import Endpoint, Page, WrongShapeError
+from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,7 +18,7 @@ from augment_insights.fetch.archived import cover, said_at
 from augment_insights.fetch.columns import Fetched
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore
-from augment_insights.transport import RetryPolicy, wire
+from augment_insights.transport import RetryPolicy, messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,10 +181,10 @@ def test_an_archive_that_cannot_be_written_costs_nothing_but_a_warning(tmp_path:
 
 def answer(generated_at: str | None, *rows: str, day: str = "2026-03-02") -> Fetched:
     """Make an answer of dau as it comes off the wire."""
-    page = wire.DauPage(
-        rows=[wire.User(user_email=row) for row in rows],
-        metadata=wire.DayMetadata(effective_date=date.fromisoformat(day), generated_at=generated_at),
-        pagination=wire.Pagination(has_more=False),
+    page = messages.DauPage(
+        rows=[messages.User(user_email=row) for row in rows],
+        metadata=messages.DayMetadata(effective_date=date.fromisoformat(day), generated_at=generated_at),
+        pagination=messages.Pagination(has_more=False),
     )
     return Fetched(DayRange(date(2026, 3, 2), date(2026, 3, 2)), [page])
 

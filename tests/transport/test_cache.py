@@ -167,7 +167,7 @@ def test_an_answer_under_way_at_the_cut_off_is_not_kept_for_a_day(serve: Any, wi
 
 
 def _dau_count() -> Any:
-    from augment_insights.transport.wire import DAU_COUNT  # noqa: PLC0415 (beside the tests of the cache alone)
+    from augment_insights.transport.messages import DAU_COUNT  # noqa: PLC0415 (beside the tests of the cache alone)
 
     return DAU_COUNT
 

@@ -292,7 +292,7 @@ def test_a_server_that_drips_is_given_up(where: str, serve: Any, connect: Any, w
 
 
 def _dau_count() -> Any:
-    from augment_insights.transport.wire import DAU_COUNT  # noqa: PLC0415 (one user of it)
+    from augment_insights.transport.messages import DAU_COUNT  # noqa: PLC0415 (one user of it)
 
     return DAU_COUNT
 

@@ -338,7 +338,7 @@ def test_retries_cost_what_they_send(serve: Any, connect: Any, clock: Any, wire:
 
 
 def _dau_count() -> Any:
-    from augment_insights.transport.wire import DAU_COUNT  # noqa: PLC0415 (beside the tests of the limit alone)
+    from augment_insights.transport.messages import DAU_COUNT  # noqa: PLC0415 (beside the tests of the limit alone)
 
     return DAU_COUNT
 
@@ -367,7 +367,7 @@ PROCESS = """
 import sys
 from datetime import timedelta
 from augment_insights import Client
-from augment_insights.transport.wire import DAU_COUNT
+from augment_insights.transport.messages import DAU_COUNT
 url, number = sys.argv[1], int(sys.argv[2])
 with Client("a-token", base_url=url, requests_per_minute=1800, burst=20) as client:
     for n in range(20):
