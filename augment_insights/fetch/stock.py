@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import date
 
-    from augment_insights.transport.kept import CachedPages
+    from augment_insights.transport.pages import CachedPages
 
 _DAILY = (messages.DAU, messages.EDITOR_LANGUAGE)
 

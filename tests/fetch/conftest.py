@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from augment_insights import Client
-from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import Clock
 
 
 class At(Clock):

@@ -14,7 +14,7 @@ from augment_insights import Client, analysis, fetch, tables
 from augment_insights.archive import Archive
 from augment_insights.periods import DayRange, calendar_periods
 from augment_insights.sample import AnalyticsApp, RecordStore
-from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,7 +17,7 @@ from augment_insights import Client, fetch, tables
 from augment_insights.errors import DataWarning, DateRangeError, TableError, UnexpectedResponseError
 from augment_insights.fetch.columns import sum_windows
 from augment_insights.periods import DayRange
-from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import Clock
 
 METRICS = list(tables.METRICS)
 TODAY = date(2026, 3, 10)

@@ -16,7 +16,7 @@ from augment_insights.errors import ConfigurationError, DateRangeError
 from augment_insights.fetch.plan import TABLES
 from augment_insights.fetch.prices import Estimate, Turnover
 from augment_insights.sample import AnalyticsApp, RecordStore
-from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
