@@ -181,7 +181,7 @@ def test_an_archive_that_cannot_be_written_costs_nothing_but_a_warning(tmp_path:
 
 def answer(generated_at: str | None, *rows: str, day: str = "2026-03-02") -> Fetched:
     """Make an answer of dau as it comes off the wire."""
-    page = messages.DauPage(
+    page = messages.Page(
         rows=[messages.User(user_email=row) for row in rows],
         metadata=messages.DayMetadata(effective_date=date.fromisoformat(day), generated_at=generated_at),
         pagination=messages.Pagination(has_more=False),
