@@ -192,7 +192,7 @@ def test_a_list_of_another_day_is_filed_under_that_day(scripted: Any) -> None:
 def test_an_unknown_metric_is_named_once(scripted: Any) -> None:
     """A new metric is left out of the table, and named in one warning for all pages and rows."""
     user = {"user_email": "a@example.com", "active_days": 1, "metrics": {**all_metrics(), "vibes": 7}}
-    client, _ = scripted(activity(user, {**user, "user_email": "b@example.com", "mood": "good"}))
+    client, _ = scripted(activity({**user, "mood": "good"}, {**user, "user_email": "b@example.com"}))
     with pytest.warns(DataWarning) as warned:
         found = fetch.user_activity("2026-03-02", "2026-03-03", client=client)
     assert len(warned) == 1

@@ -16,7 +16,7 @@ from augment_insights.errors import ConfigurationError, DateRangeError
 from augment_insights.fetch.plan import TABLES
 from augment_insights.fetch.prices import Estimate, Turnover
 from augment_insights.sample import AnalyticsApp, RecordStore
-from augment_insights.transport.rate_limit import Clock
+from augment_insights.transport.rate_limit import Clock, RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -276,14 +276,8 @@ def test_seconds_are_those_of_the_bucket() -> None:
     clock = Still()
     app = AnalyticsApp(RecordStore(organisation({0: 250 * 41})), now=clock.now)
 
-    class Limited(Client):
-        def _make_limit(self) -> Any:
-            self._app, app = None, self._app
-            limit = super()._make_limit()
-            self._app = app
-            return limit
-
-    client = Limited("any", base_url="https://records.invalid", cache=False, progress=False, clock=clock, app=app)
+    client = Client("any", base_url="https://records.invalid", cache=False, progress=False, clock=clock, app=app)
+    client._limit = RateLimit(requests_per_minute=10, burst=20, clock=clock)
     plan = fetch.plan("dau", FIRST, FIRST, client=client)
     assert plan.requests_to_send == 41
     assert plan.seconds == pytest.approx(22 * 6)
