@@ -304,9 +304,15 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_set_aside_with_one_warning(damage: str, filled: tuple[Any, Path], connect: Any) -> None:
-    """One warning that says so, the right answer, a new cache in its place, and the damaged file kept beside."""
+    """One warning that says so, the right answer, a new cache in its place, and the damaged file kept beside.
+
+    Until then it is listed with its size, and as holding nothing or what can still be read.
+    """
     api, path = filled
     DAMAGES[damage](path)
+    (listed,) = cache_files(path.parent)
+    assert listed.size_bytes == path.stat().st_size
+    assert listed.answers + listed.expired <= 1
     with pytest.warns(CacheWarning, match="damaged") as warned:
         assert read(connect(api.url)) == [7, 0]
     assert len(warned) == 1
@@ -355,42 +361,25 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def holder(filled: tuple[Any, Path]) -> Iterator[Callable[[str], None]]:
-    """Offer to lock the cache from another process, until the end of the test."""
-    _, path = filled
-    program = (
-        "import sqlite3, sys\n"
-        f"connection = sqlite3.connect({str(path)!r}, isolation_level=None)\n"
-        "connection.execute(f'BEGIN {sys.argv[1]}')\n"
-        "print('locked', flush=True)\n"
-        "sys.stdin.read()\n"
-    )
-    started: list[subprocess.Popen[bytes]] = []
-
-    def lock(how: str) -> None:
-        command = [sys.executable, "-c", program, how]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"locked\n"
-
-    yield lock
-    for process in started:
-        process.communicate(timeout=10)
+def holder(filled: tuple[Any, Path]) -> Iterator[sqlite3.Connection]:
+    """Return a connection of somebody else's to the cache file, which can lock it until the end of the test."""
+    connection = sqlite3.connect(filled[1], isolation_level=None)
+    yield connection
+    connection.close()
 
 
 @pytest.mark.usefixtures("short_wait")
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
 @pytest.mark.parametrize("when", ["before we begin", "in mid-work"])
 def test_a_lock_that_is_held_for_ever_costs_one_warning(
-    when: str, how: str, filled: tuple[Any, Path], connect: Any, holder: Callable[[str], None]
+    when: str, how: str, filled: tuple[Any, Path], connect: Any, holder: sqlite3.Connection
 ) -> None:
-    """Another process takes the write lock and never lets go: the work goes on in memory, and does not hang."""
+    """Another program takes the write lock and never lets go: the work goes on in memory, and does not hang."""
     api, _ = filled
     client = connect(api.url)
     if when == "in mid-work":
         assert read(client) == [7, 0]
-    holder(how)
+    holder.execute(f"BEGIN {how}")
     days = [f"2026-01-{day:02}" for day in range(1, 6)]
     with pytest.warns(CacheWarning, match="locked") as warned:
         counts = [fetch.dau_count(day, day, client=client)["user_count"].item() for day in days]
@@ -399,38 +388,6 @@ def test_a_lock_that_is_held_for_ever_costs_one_warning(
     before = api.count
     assert [fetch.dau_count(day, day, client=client).height for day in days] == [1] * 5
     assert api.count == before, "memory keeps what was fetched"
-
-
-BEGINS = """
-import sys, warnings
-from datetime import UTC, datetime
-from pathlib import Path
-from augment_insights.transport.session import open_table
-warnings.simplefilter("error")
-print("ready", flush=True)
-for line in sys.stdin:
-    open_table(Path(line.strip())).close()
-    print("open", flush=True)
-"""
-
-
-def test_a_cache_that_others_begin_too_is_waited_for(tmp_path: Path) -> None:
-    """Three processes that begin one file at the same moment, ten times over: each has it, and none a warning."""
-    command = [sys.executable, "-c", BEGINS]
-    started = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) for _ in range(3)
-    ]
-    try:
-        heard = [process.stdout.readline() for process in started if process.stdout]
-        for number in range(10):
-            for process in started:
-                assert process.stdin is not None
-                process.stdin.write(f"{tmp_path / str(number) / 'cache.sqlite'}\n")
-            heard += [process.stdout.readline() for process in started if process.stdout]
-    finally:
-        for process in started:
-            process.communicate(timeout=60)
-    assert heard == ["ready\n"] * 3 + ["open\n"] * 30
 
 
 def test_a_file_that_is_being_begun_is_tried_again(
@@ -581,14 +538,6 @@ def test_clearing_takes_our_files_and_nobody_elses(filled: tuple[Any, Path], con
     assert [each.path for each in cleared] == [path]
     left = {each.name for each in path.parent.iterdir()}
     assert left == {other.name for other in others} | {"rate-limit.sqlite"}
-
-
-def test_a_damaged_file_is_listed_with_its_size(filled: tuple[Any, Path]) -> None:
-    """A cache that cannot be read is listed as holding nothing, and leaves no file open."""
-    _, path = filled
-    path.write_bytes(b"garbage " * 1000)
-    (found,) = cache_files(path.parent)
-    assert (found.answers, found.expired, found.size_bytes) == (0, 0, 8000)
 
 
 def test_no_cache_keeps_answers_in_memory(serve: Any, connect: Any, wire: SimpleNamespace, own_machine: Path) -> None:
