@@ -139,6 +139,8 @@ class Progress(threading.local):
         finally:
             self._depth -= 1
             if self._depth == 0 and self._bar is not None:
+                # A bar is wiped away; a log ends with a line of where the task ended.
+                self._bar.leave = self._style == "lines" and self._bar.last_print_n < self._bar.n
                 self._bar.close()
                 self._bar = None
 
@@ -197,12 +199,10 @@ class Progress(threading.local):
     def _make_bar(self, label: str) -> Any:
         if self._style == "off" or self.tell is not None:
             return None
-        is_bar = self._style == "bar"
         # Imported here: the notebook's bar needs ipywidgets, a second of import.
-        tqdm = import_module("tqdm.auto" if is_bar else "tqdm").tqdm
-        layout = "{l_bar}{bar}| {n_fmt}/{total_fmt}" if is_bar else "{desc}: {n_fmt} of {total_fmt}"
-        more: dict[str, Any] = {"leave": False}
-        if not is_bar:  # the first line is due as soon as a bar would be; for the others see `show`
+        if self._style == "bar":
+            tqdm, layout, more = import_module("tqdm.auto").tqdm, "{l_bar}{bar}| {n_fmt}/{total_fmt}", {}
+        else:  # the first line is due as soon as a bar would be; for the others see `show`
+            tqdm, layout = import_module("tqdm").tqdm, "{desc}: {n_fmt} of {total_fmt}"
             more = {"file": _LogLines(), "mininterval": _FIRST_SHOWN_AFTER, "miniters": 0}
-        bar_format = f"{layout} requests{{postfix}}"
-        return tqdm(desc=label, total=0, delay=_FIRST_SHOWN_AFTER, bar_format=bar_format, **more)
+        return tqdm(desc=label, total=0, delay=_FIRST_SHOWN_AFTER, bar_format=f"{layout} requests{{postfix}}", **more)

@@ -59,7 +59,7 @@ def test_lines_come_now_and_then_with_what_is_left(
     assert lines[-1] == "dau: 40 of 40 requests"
     assert all(line.startswith("dau: ") and " of 40 requests" in line for line in lines)
     done = [int(line.split()[1]) for line in lines]
-    assert done == sorted(done)
+    assert done == sorted(set(done))
     assert "left at the rate limit" in lines[0]
 
 
