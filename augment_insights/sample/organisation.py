@@ -364,8 +364,8 @@ def _easter(year: int) -> date:
 
     Examples
     --------
-    >>> _easter(2025), _easter(2026)
-    (datetime.date(2025, 4, 20), datetime.date(2026, 4, 5))
+    >>> [str(_easter(year)) for year in (1818, 1943, 2025, 2026)]  # the earliest and the latest possible first
+    ['1818-03-22', '1943-04-25', '2025-04-20', '2026-04-05']
     """
     golden = year % 19
     century, of_century = divmod(year, 100)
