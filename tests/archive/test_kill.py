@@ -1,11 +1,9 @@
 """kill -9 at any point leaves a readable archive, without a lost or a duplicate day.
 
-Run as a script, this file is the process that syncs and is killed. It reads orders from its standard
-input, one a line: ``PATH STATE WHEN``, and forks a child for each that syncs the archive at PATH with the
-records of STATE. WHEN is ``event N`` (the child kills itself with SIGKILL at its N-th operation on files of
-the archive) or ``after S`` (it is killed S seconds after it began to sync). It answers ``killed``,
-``finished`` or ``failed N``. A process that has used Polars cannot be forked: this one never does, its
-children do.
+Run as a script, this file is the process that syncs and is killed. It reads orders, one a line: ``PATH STATE WHEN``,
+and forks a child for each that syncs the archive at PATH with the records of STATE. WHEN is ``event N`` (the child
+kills itself with SIGKILL at its N-th operation on files of the archive) or ``after S`` (it is killed S seconds after
+it began to sync). A process that has used Polars cannot be forked: this one never does, its children do.
 """
 
 from __future__ import annotations
@@ -118,8 +116,9 @@ def process() -> Iterator[subprocess.Popen[str]]:
 
 def send(process: subprocess.Popen[str], path: Path, state: str, when: str) -> str:
     """Have a child sync, killed when it is said, and return what became of it."""
-    print(path, state, when, file=process.stdin, flush=True)
+    assert process.stdin is not None
     assert process.stdout is not None
+    print(path, state, when, file=process.stdin, flush=True)
     return process.stdout.readline().strip()
 
 
@@ -132,9 +131,7 @@ def truth(state: str) -> dict[str, pl.DataFrame]:
 
 
 def of_day(frame: pl.DataFrame, start: date, end: date) -> pl.DataFrame:
-    if "date" in frame.columns:
-        return frame.filter(date=start)
-    return frame.filter(period_start=start, period_end=end)
+    return frame.filter(**({"date": start} if "date" in frame.columns else {"period_start": start, "period_end": end}))
 
 
 def look(path: Path, true: dict[str, dict[str, pl.DataFrame]]) -> set[tuple[str, DayRange]]:
@@ -142,9 +139,9 @@ def look(path: Path, true: dict[str, dict[str, pl.DataFrame]]) -> set[tuple[str,
     archive = Archive(path)
     assert list(path.rglob(".tmp-*")) == []
     assert set(archive.check()["problem"]) <= {"missing", "disagrees"}
-    log = {
-        (table, day, end) for table, day, end in archive.restatements().select("table", "day", "last_day").iter_rows()
-    }
+    restatements = archive.restatements()
+    assert restatements.select("table", "day", "metric").is_unique().all()
+    log = set(restatements.select("table", "day", "last_day").iter_rows())
     kept: set[tuple[str, DayRange]] = set()
     for name in ENDPOINT_TABLES:
         rows = archive.scan(name).collect()
@@ -156,8 +153,8 @@ def look(path: Path, true: dict[str, dict[str, pl.DataFrame]]) -> set[tuple[str,
         for start, end in lines.select("start", "end").iter_rows():
             found = of_day(rows, start, end)
             first, restated = (found.equals(of_day(true[state][name], start, end)) for state in TODAY)
-            is_logged = (name, start, end) in log
-            assert (restated and not first) if is_logged else (first or end > SETTLED), (name, start)
+            is_later = (name, start, end) in log or end > SETTLED
+            assert restated if is_later else first, (name, start)
             kept.add((name, DayRange(start, end)))
     return kept
 
