@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from augment_insights.errors import DateRangeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 Every = Literal["1d", "1w", "1mo", "1q"]
 """The calendar period of a row: UTC day, ISO week (from Monday), month, quarter."""
@@ -263,6 +263,23 @@ def windows(days: DayRange, *, max_days: int = MAX_RANGE_DAYS) -> list[DayRange]
     starts = range(0, days.days, max_days)
     firsts = [days.start + timedelta(days=n) for n in starts]
     return [DayRange(first, min(days.end, first + timedelta(days=max_days - 1))) for first in firsts]
+
+
+def day_ranges(days: Iterable[date]) -> list[DayRange]:
+    """Join neighbouring days to ranges, oldest first; days may come in any order, and more than once.
+
+    Examples
+    --------
+    >>> [str(r) for r in day_ranges([date(2026, 1, 5), date(2026, 1, 2), date(2026, 1, 1)])]
+    ['2026-01-01 to 2026-01-02', '2026-01-05 to 2026-01-05']
+    """
+    found: list[DayRange] = []
+    for day in sorted(set(days)):
+        if found and day - found[-1].end == _DAY:
+            found[-1] = DayRange(found[-1].start, day)
+        else:
+            found.append(DayRange(day, day))
+    return found
 
 
 def check_every(every: str) -> Every:
