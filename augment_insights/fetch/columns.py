@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -13,12 +15,12 @@ import polars as pl
 
 from augment_insights.errors import DataWarning, TableError
 from augment_insights.periods import DayRange, last_published_day
-from augment_insights.tables import METRICS, USER_TYPE, Table
+from augment_insights.tables import METRICS, USER_ACTIVITY, USER_TYPE, Table, user_key
 from augment_insights.transport import messages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
 
 _INT64_MAX = 2**63 - 1
 
@@ -49,72 +51,45 @@ class Fetched:
         return [row for page in self.pages for row in page.rows]
 
 
-def daily_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
-    """Read rows that carry their own date: dau-count and daily-usage."""
-    rows = [row for window in fetched for row in window.rows]
-    columns: dict[str, Any] = {"date": [row.date for row in rows]}
-    if "user_count" in table.columns:
-        columns["user_count"] = [row.user_count for row in rows]
-    else:
-        columns |= _metric_columns(rows)
-    return _without_duplicates(_frame(table, columns), table)
+def table_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
+    """Read the rows of answers into one of the five tables: checked dtypes, the table's order, no row twice.
 
-
-def user_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
-    """Read rows of users on one day: dau and editor-language."""
-    rows = [row for window in fetched for row in window.rows]
-    if not rows:  # all of it is archived
-        return table.empty()
-    columns: dict[str, Any] = {"date": _answered_day_of_each_row(fetched), **_user_columns(rows)}
-    if "language" in table.columns:
-        columns["language"] = list(map(attrgetter("language"), rows))
-        columns["editor"] = list(map(attrgetter("editor"), rows))
-        columns |= _metric_columns(rows)
-    return table.sort(_without_duplicates(_frame(table, columns), table))
-
-
-def window_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
-    """Read rows of users over windows, one row a user and window."""
-    rows = [row for window in fetched for row in window.rows]
+    A row of counts or usage carries its own date, one of users the day answered for or the window asked for.
+    """
+    rows = [row for answer in fetched for row in answer.rows]
     if not rows:
         return table.empty()
-    asked = pl.DataFrame(
-        {
-            "period_start": [window.asked.start for window in fetched],
-            "period_end": [window.asked.end for window in fetched],
-            "rows": [len(window.rows) for window in fetched],
-        },
-        schema={"period_start": pl.Date, "period_end": pl.Date, "rows": pl.Int64},
-    ).filter(pl.col("rows") > 0)
-    spans = asked.select(pl.col("period_start", "period_end").repeat_by("rows").explode())
-    columns: dict[str, Any] = {
-        **spans.to_dict(),
-        **_user_columns(rows),
-        "active_days": list(map(attrgetter("active_days"), rows)),
-        **_metric_columns(rows),
-    }
-    key = ["period_start", "period_end", "user_type", "user"]
-    return table.sort(_without_duplicates(_frame(table, columns), table, key=key))
+    columns: dict[str, Any] = {}
+    if table is USER_ACTIVITY:
+        columns["period_start"] = _for_each_row([answer.asked.start for answer in fetched], fetched)
+        columns["period_end"] = _for_each_row([answer.asked.end for answer in fetched], fetched)
+    elif "user" in table.columns:
+        columns["date"] = _for_each_row([answer.answered.start for answer in fetched], fetched)
+    else:
+        columns["date"] = [row.date for row in rows]
+    for name in ("user_count", "active_days", "language", "editor"):
+        if name in table.columns:
+            columns[name] = list(map(attrgetter(name), rows))
+    if "user" in table.columns:
+        columns |= _user_columns(rows)
+    if table.columns.keys() >= METRICS.keys():
+        columns |= _metric_columns(rows)
+    frame = pl.DataFrame({name: columns[name] for name in table.columns}, schema=table.schema)
+    return table.sort(_without_duplicates(frame, table))
 
 
-def sum_windows(
-    table: Table, frame: pl.DataFrame, windows: Sequence[DayRange], periods: Sequence[DayRange]
-) -> pl.DataFrame:
-    """Add the windows of each period up, to one row a user and period.
+def sum_windows(frame: pl.DataFrame, periods: Mapping[DayRange, DayRange]) -> pl.DataFrame:
+    """Add the windows of each period up, to one row of USER_ACTIVITY a user and period.
 
     A metric is null where the API left it out in any window of the period: a sum of the rest would
-    pass for the whole. Users are told apart without regard to case, and named as in their first window.
+    pass for the whole. Users are told apart by ``tables.user_key``, and named as in their first window.
 
     Parameters
     ----------
-    table : Table
-        USER_ACTIVITY.
     frame : pl.DataFrame
         One row a user and window.
-    windows : sequence of DayRange
-        Disjoint windows, each within one period.
-    periods : sequence of DayRange
-        The period of each window, in the same order.
+    periods : Mapping of DayRange to DayRange
+        The period of each window; windows are disjoint, and each is within one period.
 
     Raises
     ------
@@ -122,52 +97,41 @@ def sum_windows(
         A sum above what 64 bits hold: it would come out as another number.
     """
     mapped = pl.DataFrame(
-        {
-            "period_start": [window.start for window in windows],
-            "period_end": [window.end for window in windows],
-            "whole_start": [period.start for period in periods],
-            "whole_end": [period.end for period in periods],
-        },
+        [(window.start, window.end, period.start, period.end) for window, period in periods.items()],
         schema=dict.fromkeys(("period_start", "period_end", "whole_start", "whole_end"), pl.Date),
+        orient="row",
     )
-    placed = table.sort(frame).join(mapped, on=["period_start", "period_end"], how="inner", maintain_order="left")
+    placed = USER_ACTIVITY.sort(frame).join(
+        mapped, on=["period_start", "period_end"], how="inner", maintain_order="left"
+    )
     wide = {name: pl.col(name).cast(pl.Int128).sum() for name in METRICS}
     metrics = [pl.when(pl.col(name).is_not_null().all()).then(total).alias(name) for name, total in wide.items()]
     summed = (
         placed.with_columns(period_start="whole_start", period_end="whole_end")
-        .group_by("period_start", "period_end", "user_type", user_key().alias("key"), maintain_order=True)
-        .agg(pl.col("user").first(), pl.col("active_days").sum(), *metrics)
+        .group_by("period_start", "period_end", user_key(), maintain_order=True)
+        .agg(pl.col("user", "user_type").first(), pl.col("active_days").sum(), *metrics)
     )
-    _check_fits(table, summed)
-    return table.sort(summed.select(table.schema.names()).cast(table.schema))
+    _check_fits(summed)
+    return USER_ACTIVITY.sort(summed.select(USER_ACTIVITY.schema.names()).cast(USER_ACTIVITY.schema))
 
 
-def _check_fits(table: Table, summed: pl.DataFrame) -> None:
+def _check_fits(summed: pl.DataFrame) -> None:
     exceeds = summed.select((pl.col(METRICS) > _INT64_MAX).any()).row(0, named=True) if summed.height else {}
     too_large = [name for name, is_larger in exceeds.items() if is_larger]
     if too_large:
         raise TableError(
-            f"The windows of {table.name} add up to more than 64 bits hold in {', '.join(too_large)}.",
-            table=table.name,
+            f"The windows of user_activity add up to more than 64 bits hold in {', '.join(too_large)}.",
+            table=USER_ACTIVITY.name,
             hint="the API's numbers cannot be true; look at single periods with every='1w'.",
         )
 
 
-def user_key() -> pl.Expr:
-    """Return what users are compared by: e-mails without regard to case, service accounts as they are."""
-    return pl.when(pl.col("user_type") == "person").then(pl.col("user").str.to_lowercase()).otherwise("user")
-
-
-def _frame(table: Table, columns: dict[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame(columns, schema=table.schema)
-
-
-def _answered_day_of_each_row(fetched: Sequence[Fetched]) -> pl.Series:
-    """Return one day a row: that of the answer in which the row came."""
-    days = [window.answered.start for window in fetched]
-    counts = [len(window.rows) for window in fetched]
-    once = pl.DataFrame({"date": days, "rows": counts}, schema={"date": pl.Date, "rows": pl.Int64})
-    return once.filter(pl.col("rows") > 0).select(pl.col("date").repeat_by("rows").explode()).to_series()
+def _for_each_row(days: list[date], fetched: Sequence[Fetched]) -> pl.Series:
+    """Repeat the day of each answer for each of its rows."""
+    once = pl.DataFrame(
+        {"day": days, "rows": [len(answer.rows) for answer in fetched]}, schema={"day": pl.Date, "rows": pl.Int64}
+    )
+    return once.filter(pl.col("rows") > 0).select(pl.col("day").repeat_by("rows").explode()).to_series()
 
 
 def _user_columns(rows: list[Any]) -> dict[str, pl.Series]:
@@ -196,9 +160,10 @@ def _metric_columns(rows: list[Any]) -> dict[str, pl.Series]:
     return {name: values.gather_every(len(names), place) for place, name in enumerate(names)}
 
 
-def _without_duplicates(frame: pl.DataFrame, table: Table, *, key: list[str] | None = None) -> pl.DataFrame:
+def _without_duplicates(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Keep the first of rows that name the same thing: a row that moved to another page comes twice."""
-    unique = frame.unique(key or list(table.key), keep="first", maintain_order=True)
+    key = [*table.key, "period_end"] if table is USER_ACTIVITY else list(table.key)
+    unique = frame.unique(key, keep="first", maintain_order=True)
     dropped = frame.height - unique.height
     if dropped:
         warnings.warn(
@@ -267,3 +232,64 @@ def warn_of_days(table: Table, days: DayRange, fetched: Sequence[Fetched], *, no
             DataWarning,
             stacklevel=3,
         )
+
+
+# ---- What may be kept for good ----
+
+OLDEST_CACHED = timedelta(hours=24)
+"""A cached answer may be this old."""
+
+
+def generated_at(answer: Fetched, *, now: datetime) -> datetime:
+    """Return when the API made an answer: its own word for it, else as long ago as the cache can reach.
+
+    A cached answer is up to 24 hours old: a day that is settled now may not have been then.
+    """
+    stated = [page.metadata.generated_at for page in answer.pages]
+    try:
+        moments = [datetime.fromisoformat(text) for text in stated if text is not None]
+    except ValueError:
+        moments = []
+    if len(moments) < len(stated) or not moments or any(moment.tzinfo is None for moment in moments):
+        return now - OLDEST_CACHED
+    return min(now, *moments).astimezone(UTC)
+
+
+def settled_rows(table: Table, answers: Sequence[Fetched], *, last: date) -> tuple[list[DayRange], pl.DataFrame]:
+    """Return the settled days (or windows) that these answers are whole for, and their rows.
+
+    Left out is an answer of other days than asked, and a day of which a row came twice: the data
+    changed between two pages.
+    """
+    exact = [answer for answer in answers if answer.answered == answer.asked]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the fetch itself warns
+        frame = table_frame(table, exact)
+        if "user" not in table.columns:
+            return _settled_days(table, frame, exact, last=last)
+    is_whole = [
+        answer.asked.end <= last and rows_of(table, frame, [answer.asked]).height == len(answer.rows)
+        for answer in exact
+    ]
+    return [answer.asked for answer, whole in zip(exact, is_whole, strict=True) if whole], frame
+
+
+def _settled_days(
+    table: Table, frame: pl.DataFrame, answers: Sequence[Fetched], *, last: date
+) -> tuple[list[DayRange], pl.DataFrame]:
+    days = sorted({day for answer in answers for day in answer.asked if day <= last})
+    if not days:
+        return [], table.empty()
+    sent = Counter(row.date for answer in answers for row in answer.rows)
+    end_of_last = datetime.combine(last + timedelta(days=2), datetime.min.time(), tzinfo=UTC)
+    filled = fill_days(frame, table, DayRange(days[0], days[-1]), answers, now=end_of_last)
+    return [DayRange(day, day) for day in days if sent[day] <= 1], filled
+
+
+def rows_of(table: Table, frame: pl.DataFrame, spans: Iterable[DayRange]) -> pl.DataFrame:
+    """Return the rows of some days or windows."""
+    key = ["period_start", "period_end"] if table is USER_ACTIVITY else ["date"]
+    listed = list(spans)
+    ends = [[span.start for span in listed], [span.end for span in listed]]
+    chosen = pl.DataFrame(dict(zip(key, ends, strict=False)), schema=dict.fromkeys(key, pl.Date))
+    return frame.join(chosen, on=key, how="semi", maintain_order="left")

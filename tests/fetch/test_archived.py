@@ -14,8 +14,8 @@ from polars.testing import assert_frame_equal
 
 from augment_insights import Archive, Client, fetch
 from augment_insights.errors import ApiUnavailableError, ArchiveError, CacheWarning, DataWarning
-from augment_insights.fetch.archived import cover, said_at
-from augment_insights.fetch.columns import Fetched
+from augment_insights.fetch.columns import Fetched, generated_at as said_at
+from augment_insights.fetch.plan import cover
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore
 from augment_insights.transport import RetryPolicy, messages

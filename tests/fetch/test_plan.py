@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from augment_insights import Client, fetch
 from augment_insights.errors import ConfigurationError, DateRangeError
 from augment_insights.fetch.plan import TABLES
-from augment_insights.fetch.prices import Estimate, Turnover
 from augment_insights.sample import AnalyticsApp, RecordStore
 from augment_insights.transport.clock import Clock
 

@@ -1,0 +1,425 @@
+"""Fill the archive: most useful first, within a budget, and again where the API changed its answer."""
+
+from __future__ import annotations
+
+import math
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from augment_insights.errors import ArchiveError, ConfigurationError, did_you_mean
+from augment_insights.fetch.columns import table_frame
+from augment_insights.fetch.plan import (
+    RECORDS_PER_USER,
+    LocalData,
+    answer_cost,
+    answer_pages,
+    cover,
+    known_turnover,
+    lend,
+    list_rows,
+    many,
+    question,
+    window_users,
+)
+from augment_insights.periods import (
+    MAX_RANGE_DAYS,
+    DayRange,
+    day_ranges,
+    parse_day,
+    resolve_range,
+    utc_day,
+    windows_back,
+)
+from augment_insights.tables import (
+    DAILY_USAGE,
+    DAU,
+    DAU_COUNT,
+    EDITOR_LANGUAGE,
+    ENDPOINT_TABLES,
+    USER_ACTIVITY,
+    Table,
+    folded_user,
+)
+from augment_insights.transport.messages import ENDPOINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import date
+
+    from augment_insights.archive import Archive
+    from augment_insights.fetch.columns import Fetched
+    from augment_insights.transport import Client
+
+_ORDER = (DAU_COUNT, DAILY_USAGE, USER_ACTIVITY, DAU, EDITOR_LANGUAGE)
+"""The most useful first: counts cost next to nothing, then totals, then who was active, then every record."""
+
+_COUNTS, _LISTS = _ORDER[:2], _ORDER[3:]
+
+_SURE_LOOKBACK = timedelta(days=729)
+"""The oldest day under every reading of "two years"."""
+
+_CAUTION = 1.25
+"""Records of a day, where no day is known to tell, are taken to be so many times more than is typical."""
+
+_FEWEST_TO_COMPARE = 5
+"""Fewer days than this in common say nothing about whether two organisations are one."""
+
+_MOSTLY = 0.5
+
+_DAY = timedelta(days=1)
+_WINDOW = timedelta(days=MAX_RANGE_DAYS)
+
+_RESTATED_SCHEMA = pl.Schema({"table": pl.String(), "start": pl.Date(), "end": pl.Date()})
+_SUM_SCHEMA = pl.Schema({"table": pl.String(), "days": pl.Int64(), "requests": pl.Int64()})
+
+
+@dataclass(frozen=True)
+class SyncResult:
+    """What a sync did, and what it left.
+
+    Attributes
+    ----------
+    requests_sent : int
+        Requests that went out.
+    added : pl.DataFrame
+        ``table``, ``days`` (user_activity: windows) that were put into the archive, and ``requests`` sent for them.
+    restated : pl.DataFrame
+        ``table``, ``start``, ``end`` of what was archived and reads otherwise now; ``archive.restatements()`` has
+        the totals before and after.
+    left : pl.DataFrame
+        ``table``, ``days`` that the budget did not reach, and the ``requests`` that they are likely to cost.
+    problems : pl.DataFrame
+        What ``archive.check()`` finds now.
+    stopped : str
+        Why it ended: ``"complete"``, ``"budget"``, or ``"busy"`` (another sync is at work; nothing was done).
+    """
+
+    requests_sent: int
+    added: pl.DataFrame
+    restated: pl.DataFrame
+    left: pl.DataFrame
+    problems: pl.DataFrame
+    stopped: str
+
+    def __str__(self) -> str:
+        if self.stopped == "busy":
+            return "Another sync is at work on this archive: nothing was done."
+        lines = [f"Sync: {self.requests_sent} requests sent."]
+        for name, days, requests in self.added.iter_rows():
+            lines.append(f"  {name}: {_days(name, days)} added, {requests} requests")
+        lines += [f"  restated by the API, replaced and logged: {told}" for told in _by_table(self.restated)]
+        for name, days, requests in self.left.iter_rows():
+            lines.append(f"  left for the next sync: {name}, {_days(name, days)}, about {requests} requests")
+        for (problem,), found in self.problems.group_by("problem", maintain_order=True):
+            lines += [f"  {problem}: {told}" for told in _by_table(found)]
+        return "\n".join(lines)
+
+
+def _days(name: str, number: int) -> str:
+    return many(number, "window" if name == USER_ACTIVITY.name else "day")
+
+
+def _by_table(found: pl.DataFrame) -> Iterator[str]:
+    """Tell of days table by table: how many, from when to when, and the first detail."""
+    for (table,), rows in found.group_by("table", maintain_order=True):
+        days = rows["start"].drop_nulls().sort().dt.to_string().to_list()
+        when = f", {' to '.join(dict.fromkeys([days[0], days[-1]]))}" if days else ""
+        detail = f" ({rows['detail'][0]})" if "detail" in rows.columns else ""
+        yield f"{table}, {_days(str(table), rows.height)}{when}{detail}"
+
+
+def sync(
+    client: Client | None = None,
+    *,
+    since: date | str | None = None,
+    tables: Sequence[str] | None = None,
+    minutes: float | None = None,
+    requests: int | None = None,
+    recheck_days: int | None = None,
+) -> SyncResult:
+    """Fetch what is settled and not archived yet: what is missing, most useful first, from where the last sync stopped.
+
+    The organisation's daily counts and usage come first (a request each 90 days), then the totals of
+    users over windows of 90 days, then the user lists, then the editor and language records, each
+    from the newest day back. The counts of the last 90 days are asked for each time: days whose
+    numbers changed are fetched again, replaced and logged. A day on which nobody was counted and
+    nothing was used needs no request. What is damaged in the archive is quarantined, and fetched again.
+
+    Parameters
+    ----------
+    client : Client, optional
+        The client to use, with ``archive=``; by default one configured from the environment.
+    since : date or "YYYY-MM-DD", optional
+        The first day; left out, two years back.
+    tables : sequence of str, optional
+        The nouns of the tables to keep; left out, all five. The counts come in any case: the
+        rest is planned by them.
+    minutes, requests : float, int, optional
+        The budget. An answer that is likely not to fit is not begun.
+    recheck_days : int, optional
+        Ask again in full for so many settled days, and all that is archived of them.
+
+    Returns
+    -------
+    SyncResult
+        What was added, restated and left. ``print`` it.
+
+    Raises
+    ------
+    ConfigurationError
+        The client has no archive, or there is no such table.
+    ArchiveError
+        The archive is another organisation's.
+    DateRangeError, ApiError
+        As :func:`augment_insights.fetch.dau_count`; what was fetched until then is kept.
+
+    Examples
+    --------
+    >>> from augment_insights import Client, fetch
+    >>> client = Client.sample(today="2026-03-10", archive=getfixture("tmp_path") / "archive")
+    >>> print(fetch.sync(client, since="2026-03-02", tables=["dau"]))
+    Sync: 8 requests sent.
+      dau_count: 6 days added, 1 requests
+      daily_usage: 6 days added, 1 requests
+      dau: 6 days added, 6 requests
+    """
+    wanted = _check_tables(tables)
+    with ExitStack() as stack:
+        asking = stack.enter_context(lend(client))
+        local = stack.enter_context(LocalData(asking, renew=True))
+        archive = local.archive
+        if archive is None:
+            raise ConfigurationError(
+                "There is no archive to fill. Hint: Client(archive=FOLDER), AUGMENT_INSIGHTS_ARCHIVE=FOLDER, or "
+                "--archive FOLDER on the command line.",
+                setting="archive",
+            )
+        if not stack.enter_context(archive.syncing()):
+            return _nothing_done(archive, "busy")
+        last = archive.last_settled_day(asking.now())
+        first = utc_day(asking.now()) - _SURE_LOOKBACK if since is None else parse_day(since, name="since")
+        if first > last:
+            return _nothing_done(archive, "complete")
+        days = resolve_range(first, last, now=asking.now())
+        archive.quarantine()
+        run = _Run(local, archive, days, minutes=minutes, requests=requests)
+        recheck_from = days.end + _DAY - timedelta(days=recheck_days or 0)
+        if run.fetch(run.count_jobs(recheck_from)):
+            for table in wanted:
+                if table in _LISTS:
+                    local.keep_idle(table, days)
+            run.fetch([*run.again_jobs(wanted, recheck_from), *run.missing_jobs(wanted)])
+            run.fetch(run.again_jobs(wanted))  # a cached list may be older than the counts that changed
+        return run.result()
+
+
+def _check_tables(names: Sequence[str] | None) -> tuple[Table, ...]:
+    for name in names or ():
+        if name not in ENDPOINT_TABLES:
+            raise ConfigurationError(
+                f"{name!r} is not a table.{did_you_mean(str(name), ENDPOINT_TABLES)}", setting="tables"
+            )
+    return tuple(table for table in _ORDER if names is None or table.name in names)
+
+
+def _nothing_done(archive: Archive, why: str) -> SyncResult:
+    nothing = _SUM_SCHEMA.to_frame()
+    return SyncResult(0, nothing, _RESTATED_SCHEMA.to_frame(), nothing, archive.check(), why)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One answer to fetch: a day or a window of a table, and the requests that it is likely to cost.
+
+    One that is to be fetched ``again`` is sent for whatever the cache has.
+    """
+
+    table: Table
+    days: DayRange
+    requests: int
+    again: bool = False
+
+
+class _Run:
+    """One sync: what there is to do, and doing it in order as long as the budget lasts."""
+
+    def __init__(
+        self, local: LocalData, archive: Archive, days: DayRange, *, minutes: float | None, requests: int | None
+    ) -> None:
+        self.left: list[Job] = []
+        self._local = local
+        self._archive = archive
+        self._client = local.client
+        self._days = days
+        self._requests = math.inf if requests is None else requests
+        self._until = None if minutes is None else self._client.now() + timedelta(minutes=minutes)
+        self._sent_for: dict[str, int] = {}
+        self._compared = False
+
+    # ---- What there is to do ----
+
+    def count_jobs(self, recheck_from: date) -> list[Job]:
+        """Return the counts of the last 90 days in any case, and older ones that are missing or rechecked."""
+        recent = DayRange(max(self._days.start, self._days.end - _WINDOW + _DAY), self._days.end)
+        older = DayRange(self._days.start, recent.start - _DAY)
+        jobs = []
+        for table in _COUNTS:
+            missing = [day for gap in self._archive.missing(table.name, older) for day in gap]
+            again = [day for day in older if day >= recheck_from]
+            for span in [recent, *cover(day_ranges([*missing, *again]))]:
+                is_again = span.end >= recheck_from
+                is_cached = not is_again and self._local.cached(table, span)[2]
+                jobs.append(Job(table, span, 0 if is_cached else 1, again=is_again))
+        return sorted(jobs, key=lambda job: job.days.start, reverse=True)
+
+    def again_jobs(self, tables: Sequence[Table], recheck_from: date | None = None) -> list[Job]:
+        """Return what is archived under counts that changed since, and all of the days to be rechecked."""
+        log = self._archive.restatements().filter(pl.col("table").is_in([table.name for table in _COUNTS]))
+        changed = dict(log.group_by("day").agg(pl.col("restated_at").max()).iter_rows())
+        jobs = []
+        for table in tables:
+            if table in _COUNTS:
+                continue
+            kept = self._archive.manifest(table.name).filter(pl.col("start") >= self._days.start)
+            lines = kept.sort("start", "end", descending=True).select("start", "end", "rows", "checked_at")
+            for start, end, rows, checked_at in lines.iter_rows():
+                span = DayRange(start, end)
+                is_rechecked = recheck_from is not None and end >= recheck_from
+                if is_rechecked or any(changed[day] > checked_at for day in span if day in changed):
+                    jobs.append(Job(table, span, answer_pages(table, rows), again=True))
+        return jobs
+
+    def missing_jobs(self, tables: Sequence[Table]) -> list[Job]:
+        """Return what is missing: totals, lists and records, each from the newest back."""
+        counts = self._local.archived_counts(self._days)
+        nearby = list(counts.values())
+        jobs = []
+        for table in tables:
+            if table is USER_ACTIVITY:
+                spans = self._missing_windows()
+                archived = self._archive.manifest(table.name).sort("end", descending=True)
+                kept = [DayRange(*span) for span in archived.select("start", "end").iter_rows()]
+                turnover = known_turnover(self._local, kept, counts)
+                rows = [window_users([counts.get(day) for day in span], nearby, turnover) for span in spans]
+            elif table in _LISTS:
+                missing = [day for gap in self._archive.missing(table.name, self._days) for day in gap]
+                spans = [DayRange(day, day) for day in reversed(missing)]
+                per_user = self._records_per_user() if table is EDITOR_LANGUAGE else None
+                rows = [list_rows(counts.get(span.start), nearby, per_user=per_user) for span in spans]
+            else:
+                continue
+            for span, expected in zip(spans, rows, strict=True):
+                jobs.append(Job(table, span, answer_cost(self._local, table, span, expected).to_send))
+        return jobs
+
+    def _missing_windows(self) -> list[DayRange]:
+        """Return the windows of 90 days that every sync shares and that are missing, newest first."""
+        end = self._archive.windows_end(self._days.end)
+        end += (self._days.end - end) // _WINDOW * _WINDOW
+        ends = set(self._archive.manifest(USER_ACTIVITY.name)["end"])
+        return [
+            window
+            for window in windows_back(DayRange(self._days.start, end))
+            # The look-back moves on, and what it cuts was whole once.
+            if not (window.start == self._days.start and window.end in ends)
+            and not self._archive.has(USER_ACTIVITY.name, window)
+        ]
+
+    def _records_per_user(self) -> float:
+        """Return the records a user of a rich archived day, or more than is typical where there is none."""
+        known = self._archive.manifest(EDITOR_LANGUAGE.name).filter(pl.col("users") > 0)
+        if known.is_empty():
+            return RECORDS_PER_USER * _CAUTION
+        return float(known.select((pl.col("rows") / pl.col("users")).quantile(0.95)).item())
+
+    # ---- Doing it ----
+
+    def fetch(self, jobs: Sequence[Job]) -> bool:
+        """Do the jobs in order, as long as the budget lasts; tell whether all are done."""
+        with self._client.task("sync", sum(job.requests for job in jobs), is_forecast=True):
+            for place, job in enumerate(jobs):
+                if self.left or not self._allows(job.requests):
+                    self.left += jobs[place:]
+                    break
+                self._do(job)
+        self._local.commit()
+        return not self.left
+
+    def _allows(self, needed: int) -> bool:
+        """Tell whether so many more requests fit into the budget."""
+        if needed == 0:
+            return True
+        if self._local.requests_sent + needed > self._requests:
+            return False
+        wait = timedelta(seconds=self._client.seconds_for(needed))
+        return self._until is None or self._client.now() + wait <= self._until
+
+    def _do(self, job: Job) -> None:
+        before = self._client.requests_sent
+        if job.again:
+            self._client.forget(ENDPOINTS[job.table.name], **question(job.table, job.days))
+        answer = self._local.fetch(job.table, job.days)
+        sent = self._client.requests_sent - before
+        self._sent_for[job.table.name] = self._sent_for.get(job.table.name, 0) + sent
+        if job.table is DAU_COUNT and not self._compared:
+            self._compared = True
+            self._check_same_organisation(answer)
+
+    def result(self) -> SyncResult:
+        """Say what was done and what is left."""
+        names = [table.name for table in _ORDER]
+        added = [(name, self._local.added.get(name, 0), self._sent_for.get(name, 0)) for name in names]
+        restated = sorted(set(self._local.restated), key=lambda item: (names.index(item[0]), item[1]))
+        left = pl.DataFrame(
+            [(job.table.name, 1 if job.table is USER_ACTIVITY else job.days.days, job.requests) for job in self.left],
+            schema=_SUM_SCHEMA,
+            orient="row",
+        )
+        return SyncResult(
+            requests_sent=self._local.requests_sent,
+            added=pl.DataFrame([row for row in added if any(row[1:])], schema=_SUM_SCHEMA, orient="row"),
+            restated=pl.DataFrame(
+                [(name, span.start, span.end) for name, span in restated], schema=_RESTATED_SCHEMA, orient="row"
+            ),
+            left=left.group_by("table", maintain_order=True).sum(),
+            problems=self._archive.check(),
+            stopped="budget" if self.left else "complete",
+        )
+
+    # ---- Whose answers these are ----
+
+    def _check_same_organisation(self, answer: Fetched) -> None:
+        """Compare the first counts with the archive's: tokens change, and the API does not say whose it is."""
+        told = {row.date: row.user_count for row in answer.rows}
+        known = self._archive.read(DAU_COUNT.name, answer.answered)
+        pairs = [(count, told.get(day, 0)) for day, count in known.iter_rows() if count or told.get(day, 0)]
+        agreeing = sum(count == now for count, now in pairs)
+        if len(pairs) < _FEWEST_TO_COMPARE or agreeing >= _MOSTLY * len(pairs):
+            return
+        if self._knows_somebody(answer.answered):
+            return
+        self._local.discard()
+        raise ArchiveError(
+            f"The archive {self._archive.path} and the API agree on the users of only {agreeing} of {len(pairs)} "
+            "days, and no user is known: these are another organisation's answers. Nothing was kept. Hint: check "
+            "the token, or name another archive.",
+            path=self._archive.path,
+        )
+
+    def _knows_somebody(self, days: DayRange) -> bool:
+        """Ask for one archived day's list, and tell whether anybody on it is known."""
+        archived = self._archive.manifest().filter(
+            pl.col("table").is_in([table.name for table in _LISTS]),
+            pl.col("start").is_between(days.start, days.end),
+            pl.col("users") > 0,
+        )
+        if archived.is_empty():
+            return False
+        name, day = archived.sort("users", "start", "table").select("table", "start").row(-1)
+        then = self._archive.read(name, day).select(folded_user())
+        now = table_frame(DAU, [self._local.fetch(DAU, DayRange(day, day))]).select(folded_user())
+        return now.join(then, on="user", how="semi").height > 0
