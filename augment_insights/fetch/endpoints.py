@@ -14,9 +14,7 @@ from augment_insights.fetch.plan import (
     activity_pieces,
     announce,
     cheapest_way,
-    check_lookback,
     known_turnover,
-    lend,
     lists_pages,
     make_plan,
     turnover_of,
@@ -26,6 +24,7 @@ from augment_insights.periods import (
     Every,
     calendar_periods,
     check_every,
+    lookback_range,
     resolve_days,
     resolve_range,
     windows,
@@ -40,10 +39,7 @@ if TYPE_CHECKING:
 
 
 def dau_count(
-    start_date: date | str | None = None,
-    end_date: date | str | None = None,
-    *,
-    client: Client | None = None,
+    start_date: date | str | None = None, end_date: date | str | None = None, *, client: Client | None = None
 ) -> pl.DataFrame:
     """Fetch how many users were active on each day.
 
@@ -101,9 +97,9 @@ def dau_count(
     >>> fetch.dau_count("2026-03-02", "2026-03-08", client=client).shape
     (7, 2)
     """
-    with lend(client) as asking:
-        days = resolve_range(start_date, end_date, now=asking.now())
-        return _table_by_day(tables.DAU_COUNT, days, asking)
+    with LocalData(client) as local:
+        days = resolve_range(start_date, end_date, now=local.client.now())
+        return _table_by_day(local, tables.DAU_COUNT, days)
 
 
 def dau(
@@ -165,16 +161,13 @@ def dau(
     >>> fetch.dau("2026-03-02", client=Client.sample(today="2026-03-10")).columns
     ['date', 'user', 'user_type']
     """
-    with lend(client) as asking:
-        days = resolve_days(date, start_date, end_date, now=asking.now())
-        return _table_by_day(tables.DAU, days, asking)
+    with LocalData(client) as local:
+        days = resolve_days(date, start_date, end_date, now=local.client.now())
+        return _table_by_day(local, tables.DAU, days)
 
 
 def daily_usage(
-    start_date: date | str | None = None,
-    end_date: date | str | None = None,
-    *,
-    client: Client | None = None,
+    start_date: date | str | None = None, end_date: date | str | None = None, *, client: Client | None = None
 ) -> pl.DataFrame:
     """Fetch how much the whole organisation used the assistant on each day.
 
@@ -208,9 +201,9 @@ def daily_usage(
     >>> fetch.daily_usage("2026-03-02", "2026-03-08", client=Client.sample(today="2026-03-10")).shape
     (7, 17)
     """
-    with lend(client) as asking:
-        days = resolve_range(start_date, end_date, now=asking.now())
-        return _table_by_day(tables.DAILY_USAGE, days, asking)
+    with LocalData(client) as local:
+        days = resolve_range(start_date, end_date, now=local.client.now())
+        return _table_by_day(local, tables.DAILY_USAGE, days)
 
 
 def user_activity(
@@ -269,15 +262,15 @@ def user_activity(
     >>> weekly["period_start"].unique().to_list()
     [datetime.date(2026, 2, 23), datetime.date(2026, 3, 2)]
     """
-    with lend(client) as asking, LocalData(asking) as local:
-        days = resolve_range(start_date, end_date, now=asking.now())
+    with LocalData(client) as local:
+        days = resolve_range(start_date, end_date, now=local.client.now())
         wholes = [days] if every is None else calendar_periods(days, check_every(every))
         periods = {window: whole for whole in wholes for window in windows(whole)}
-        if asking.is_watched:
-            announce(asking, make_plan(local, tables.USER_ACTIVITY.name, days, local.counts(days), every=every))
+        if local.client.is_watched:
+            announce(local.client, make_plan(local, tables.USER_ACTIVITY.name, days, local.counts(days), every=every))
         gaps = [window for window in periods if local.archived_rows(tables.USER_ACTIVITY, window) is None]
         fetched = _fetch_all(local, tables.USER_ACTIVITY, gaps)
-        warn_of_days(tables.USER_ACTIVITY, days, fetched, now=asking.now())
+        warn_of_days(tables.USER_ACTIVITY, days, fetched, now=local.client.now())
         kept = [local.read(tables.USER_ACTIVITY, window) for window in periods if window not in gaps]
         by_window = pl.concat([*kept, table_frame(tables.USER_ACTIVITY, fetched)])
         return sum_windows(by_window, periods)
@@ -322,9 +315,9 @@ def editor_language(
     >>> fetch.editor_language("2026-03-02", client=Client.sample(today="2026-03-10")).columns[:5]
     ['date', 'user', 'user_type', 'language', 'editor']
     """
-    with lend(client) as asking:
-        days = resolve_days(date, start_date, end_date, now=asking.now())
-        return _table_by_day(tables.EDITOR_LANGUAGE, days, asking)
+    with LocalData(client) as local:
+        days = resolve_days(date, start_date, end_date, now=local.client.now())
+        return _table_by_day(local, tables.EDITOR_LANGUAGE, days)
 
 
 def activity(
@@ -409,32 +402,31 @@ def activity(
     datetime.date(2026, 2, 9)
     """
     check_every(every)
-    with lend(client) as asking, LocalData(asking) as local:
-        days = resolve_range(start_date, end_date, now=asking.now())
-        lookback = check_lookback(days, lookback_days, now=asking.now())
+    with LocalData(client) as local:
+        days = resolve_range(start_date, end_date, now=local.client.now())
+        lookback = None if lookback_days is None else lookback_range(days, lookback_days, now=local.client.now())
         counts = local.counts(days, ask=True)
         plan = make_plan(local, tables.ACTIVITY.name, days, counts, every=every, lookback=lookback)
-        announce(asking, plan)
+        announce(local.client, plan)
         pieces = activity_pieces(days, every, lookback)
         answers = plan.requests_to_send + plan.requests_cached - len(local.windows(tables.DAU_COUNT, days))
-        with asking.task("activity", answers, is_forecast=True):
+        with local.client.task("activity", answers, is_forecast=True):
             found, fetched = _gather(local, pieces, counts)
-        warn_of_days(tables.ACTIVITY, days, fetched, now=asking.now())
+        warn_of_days(tables.ACTIVITY, days, fetched, now=local.client.now())
         return _one_row_a_user(found)
 
 
-def _table_by_day(table: tables.Table, days: DayRange, client: Client) -> pl.DataFrame:
+def _table_by_day(local: LocalData, table: tables.Table, days: DayRange) -> pl.DataFrame:
     """Return a table whose rows are of single days: what is archived of it, and the rest from the cache or the API."""
-    with LocalData(client) as local:
-        gaps = local.gaps(table, days)
-        if "user" in table.columns:
-            fetched = _fetch_lists(local, table, days, gaps)
-            frame = table_frame(table, fetched)
-        else:
-            fetched = _fetch_all(local, table, local.windows(table, days))
-            frame = fill_days(table_frame(table, fetched), table, days, fetched, now=client.now())
-        warn_of_days(table, days, fetched, now=client.now())
-        return local.with_archived(table, frame, days, gaps)
+    gaps = local.gaps(table, days)
+    if "user" in table.columns:
+        fetched = _fetch_lists(local, table, days, gaps)
+        frame = table_frame(table, fetched)
+    else:
+        fetched = _fetch_all(local, table, local.windows(table, days))
+        frame = fill_days(table_frame(table, fetched), table, days, fetched, now=local.client.now())
+    warn_of_days(table, days, fetched, now=local.client.now())
+    return local.with_archived(table, frame, days, gaps)
 
 
 def _fetch_all(local: LocalData, table: tables.Table, spans: Sequence[DayRange]) -> list[Fetched]:

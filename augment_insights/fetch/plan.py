@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
-from functools import partial
 from html import escape
 from typing import TYPE_CHECKING, Any, Self
 
@@ -81,16 +79,6 @@ Counts = dict["date", int]
 """How many users each published day had; a day that the API omitted is 0, one that is not known is not in it."""
 
 
-@contextmanager
-def lend(client: Client | None) -> Iterator[Client]:
-    """Lend the client that was given, or one configured from the environment for this call alone."""
-    if client is not None:
-        yield client
-        return
-    with Client() as own:
-        yield own
-
-
 class LocalData:
     """What a client has available locally, in its archive and its cache; new answers are kept in both.
 
@@ -98,8 +86,8 @@ class LocalData:
 
     Parameters
     ----------
-    client : Client
-        The client to fetch with.
+    client : Client, optional
+        The client to fetch with; by default one configured from the environment, and closed in the end.
     renew : bool
         Days that are archived already are replaced by what is fetched.
 
@@ -118,16 +106,17 @@ class LocalData:
         The archive is another organisation's, or no archive.
     """
 
-    def __init__(self, client: Client, *, renew: bool = False) -> None:
-        self.client = client
+    def __init__(self, client: Client | None = None, *, renew: bool = False) -> None:
+        self.client = Client() if client is None else client
         self.archive: Archive | None = None
-        if client.archive_path is not None:
-            self.archive = Archive(client.archive_path)
-            self.archive.check_origin(client.base_url)
+        if self.client.archive_path is not None:
+            self.archive = Archive(self.client.archive_path)
+            self.archive.check_origin(self.client.base_url)
         self.added: dict[str, int] = {}
         self.restated: list[tuple[str, DayRange]] = []
         self._renew = renew
-        self._sent_before = client.requests_sent
+        self._owns_client = client is None
+        self._sent_before = self.client.requests_sent
         self._pending: list[tuple[str, Fetched]] = []
         self._archived: dict[str, dict[DayRange, int]] = {}
         self._cached: dict[tuple[str, DayRange], tuple[int, int, bool]] = {}
@@ -137,6 +126,8 @@ class LocalData:
 
     def __exit__(self, *_exception: object) -> None:
         self.commit()
+        if self._owns_client:
+            self.client.close()
 
     @property
     def requests_sent(self) -> int:
@@ -461,6 +452,19 @@ def list_rows(users: int | None, nearby: Sequence[int], *, per_user: float | Non
     return users or 0, max(users or 0, round(likely * (per_user or 1))), math.inf
 
 
+def lists_cost(
+    local: LocalData, table: Table, days: Iterable[date], counts: Counts, per_user: float | None = None
+) -> Cost:
+    """Return what the lists of some days cost: users, or their records; idle days cost nothing."""
+    nearby = list(counts.values())
+    cost = Cost()
+    for day in days:
+        span, users = DayRange(day, day), counts.get(day)
+        if users != 0 or local.rows(table, span):
+            cost += answer_cost(local, table, span, list_rows(users, nearby, per_user=per_user))
+    return cost
+
+
 def window_users(counts: Sequence[int | None], nearby: Sequence[int], turnover: float) -> Rows:
     """Return how many users a window has.
 
@@ -543,13 +547,10 @@ def ways(local: LocalData, days: DayRange, counts: Counts) -> list[Way]:
 def way_cost(local: LocalData, way: Way, counts: Counts, turnover: float) -> Cost:
     """Return what it costs to learn by one of the :func:`ways` who was active."""
     lists, window = way
-    nearby = list(counts.values())
-    cost = sum(
-        (answer_cost(local, DAU, DayRange(day, day), list_rows(counts.get(day), nearby)) for day in lists), Cost()
-    )
+    cost = lists_cost(local, DAU, lists, counts)
     if window is None:
         return cost
-    users = window_users([counts.get(day) for day in window], nearby, turnover)
+    users = window_users([counts.get(day) for day in window], list(counts.values()), turnover)
     return cost + answer_cost(local, USER_ACTIVITY, window, users)
 
 
@@ -747,12 +748,15 @@ def plan(
     (28, 1, False)
     """
     _check_parameters(table, every=every, lookback_days=lookback_days)
-    with lend(client) as asking, LocalData(asking) as local:
-        resolve: Any = partial(resolve_days, None) if table in LISTS else resolve_range
-        days = resolve(start_date, end_date, now=asking.now())
-        lookback = check_lookback(days, lookback_days, now=asking.now())
-        if table == ACTIVITY.name:
-            every = check_every(every or "1w")
+    with LocalData(client) as local:
+        now = local.client.now()
+        days = (
+            resolve_days(None, start_date, end_date, now=now)
+            if table in LISTS
+            else resolve_range(start_date, end_date, now=now)
+        )
+        lookback = None if lookback_days is None else lookback_range(days, lookback_days, now=now)
+        every = every or ("1w" if table == ACTIVITY.name else None)
         counts = {} if table in (DAU_COUNT.name, DAILY_USAGE.name) else local.counts(days, ask=True)
         return make_plan(local, table, days, counts, every=every, lookback=lookback)
 
@@ -766,21 +770,6 @@ def _check_parameters(table: str, **given: Any) -> None:
     for name, value in given.items():
         if value is not None and name not in takes:
             raise ConfigurationError(f"{table} takes no {name}. Hint: leave it out.", setting=name)
-
-
-def check_lookback(days: DayRange, lookback_days: int | None, *, now: datetime) -> DayRange | None:
-    """Return the days before a range that are looked back on, as far as the API reaches; None for none.
-
-    Raises
-    ------
-    ValueError
-        A number of days below 0.
-    """
-    if lookback_days is None:
-        return None
-    if isinstance(lookback_days, bool) or not isinstance(lookback_days, int) or lookback_days < 0:
-        raise ValueError(f"lookback_days={lookback_days!r} is not an integer >= 0. Hint: 365, for example.")
-    return lookback_range(days, lookback_days, now=now)
 
 
 def make_plan(
@@ -801,7 +790,7 @@ def make_plan(
     elif table == USER_ACTIVITY.name:
         cost = _windows_cost(local, days, counts, every)
     elif table in LISTS:
-        per_user, reason = _records_per_user(local, days, counts) if table == EDITOR_LANGUAGE.name else (None, "")
+        per_user, reason = records_per_user(local, days, counts) if table == EDITOR_LANGUAGE.name else (None, "")
         cost = lists_cost(local, ENDPOINT_TABLES[table], days, counts, per_user)
         reasons = uncounted + ([reason] if reason else [])
     else:
@@ -827,22 +816,6 @@ def make_plan(
     )
 
 
-def lists_cost(
-    local: LocalData, table: Table, days: Iterable[date], counts: Counts, per_user: float | None = None
-) -> Cost:
-    """Return what the lists of some days cost: users, or their records; idle days cost nothing."""
-    nearby = list(counts.values())
-    spans = ((DayRange(day, day), counts.get(day)) for day in days)
-    return sum(
-        (
-            answer_cost(local, table, span, list_rows(users, nearby, per_user=per_user))
-            for span, users in spans
-            if users != 0 or local.rows(table, span)
-        ),
-        Cost(),
-    )
-
-
 def _windows_cost(local: LocalData, days: DayRange, counts: Counts, every: Every | None) -> Cost:
     """Return what user_activity costs over a range, or over each period of it."""
     wholes = [days] if every is None else calendar_periods(days, check_every(every))
@@ -853,7 +826,7 @@ def _windows_cost(local: LocalData, days: DayRange, counts: Counts, every: Every
     return sum((answer_cost(local, USER_ACTIVITY, *answer) for answer in zip(pieces, users, strict=True)), Cost())
 
 
-def _records_per_user(local: LocalData, days: DayRange, counts: Counts) -> tuple[float, str]:
+def records_per_user(local: LocalData, days: DayRange, counts: Counts) -> tuple[float, str]:
     """Return the records of a user on a day, from the days that are available locally, and how that is known."""
     found = {day: local.rows(EDITOR_LANGUAGE, DayRange(day, day)) for day in days if counts.get(day)}
     known = {day: rows for day, rows in found.items() if rows is not None}

@@ -13,16 +13,15 @@ import polars as pl
 from augment_insights.errors import ArchiveError, ConfigurationError, did_you_mean
 from augment_insights.fetch.columns import table_frame
 from augment_insights.fetch.plan import (
-    RECORDS_PER_USER,
     LocalData,
     answer_cost,
     answer_pages,
     cover,
     known_turnover,
-    lend,
     list_rows,
     many,
     question,
+    records_per_user,
     window_users,
 )
 from augment_insights.periods import (
@@ -63,7 +62,7 @@ _SURE_LOOKBACK = timedelta(days=729)
 """The oldest day under every reading of "two years"."""
 
 _CAUTION = 1.25
-"""Records of a day, where no day is known to tell, are taken to be so many times more than is typical."""
+"""So many times more records than is likely are expected of a day, lest the budget ends within it."""
 
 _FEWEST_TO_COMPARE = 5
 """Fewer days than this in common say nothing about whether two organisations are one."""
@@ -189,9 +188,8 @@ def sync(
     """
     wanted = _check_tables(tables)
     with ExitStack() as stack:
-        asking = stack.enter_context(lend(client))
-        local = stack.enter_context(LocalData(asking, renew=True))
-        archive = local.archive
+        local = stack.enter_context(LocalData(client, renew=True))
+        now, archive = local.client.now(), local.archive
         if archive is None:
             raise ConfigurationError(
                 "There is no archive to fill. Hint: Client(archive=FOLDER), AUGMENT_INSIGHTS_ARCHIVE=FOLDER, or "
@@ -200,11 +198,11 @@ def sync(
             )
         if not stack.enter_context(archive.syncing()):
             return _nothing_done(archive, "busy")
-        last = archive.last_settled_day(asking.now())
-        first = utc_day(asking.now()) - _SURE_LOOKBACK if since is None else parse_day(since, name="since")
+        last = archive.last_settled_day(now)
+        first = utc_day(now) - _SURE_LOOKBACK if since is None else parse_day(since, name="since")
         if first > last:
             return _nothing_done(archive, "complete")
-        days = resolve_range(first, last, now=asking.now())
+        days = resolve_range(first, last, now=now)
         archive.quarantine()
         run = _Run(local, archive, days, minutes=minutes, requests=requests)
         recheck_from = days.end + _DAY - timedelta(days=recheck_days or 0)
@@ -308,7 +306,8 @@ class _Run:
             elif table in _LISTS:
                 missing = [day for gap in self._archive.missing(table.name, self._days) for day in gap]
                 spans = [DayRange(day, day) for day in reversed(missing)]
-                per_user = self._records_per_user() if table is EDITOR_LANGUAGE else None
+                is_records = table is EDITOR_LANGUAGE
+                per_user = _CAUTION * records_per_user(self._local, self._days, counts)[0] if is_records else None
                 rows = [list_rows(counts.get(span.start), nearby, per_user=per_user) for span in spans]
             else:
                 continue
@@ -328,13 +327,6 @@ class _Run:
             if not (window.start == self._days.start and window.end in ends)
             and not self._archive.has(USER_ACTIVITY.name, window)
         ]
-
-    def _records_per_user(self) -> float:
-        """Return the records a user of a rich archived day, or more than is typical where there is none."""
-        known = self._archive.manifest(EDITOR_LANGUAGE.name).filter(pl.col("users") > 0)
-        if known.is_empty():
-            return RECORDS_PER_USER * _CAUTION
-        return float(known.select((pl.col("rows") / pl.col("users")).quantile(0.95)).item())
 
     # ---- Doing it ----
 
