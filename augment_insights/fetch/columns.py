@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
+from augment_insights.archive.month import span_columns
 from augment_insights.errors import DataWarning, TableError
 from augment_insights.periods import DayRange, last_published_day
 from augment_insights.tables import METRICS, USER_ACTIVITY, USER_TYPE, Table, user_key
 from augment_insights.transport import messages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
 
 _INT64_MAX = 2**63 - 1
@@ -144,12 +145,9 @@ def _user_columns(rows: list[Any]) -> dict[str, pl.Series]:
         schema={"email": pl.String, "service_account": pl.String},
     )
     is_person = pl.col("email").fill_null("") != ""
-    kinds = [pl.lit(kind, dtype=USER_TYPE) for kind in ("person", "service_account")]
-    users = names.select(
-        user=pl.when(is_person).then("email").otherwise("service_account"),
-        user_type=pl.when(is_person).then(kinds[0]).otherwise(kinds[1]),
-    )
-    return {"user": users["user"], "user_type": users["user_type"]}
+    kind = pl.when(is_person).then(pl.lit("person")).otherwise(pl.lit("service_account"))
+    user = pl.when(is_person).then("email").otherwise("service_account")
+    return names.select(user=user, user_type=kind.cast(USER_TYPE)).to_dict()
 
 
 def _metric_columns(rows: list[Any]) -> dict[str, pl.Series]:
@@ -245,14 +243,11 @@ def generated_at(answer: Fetched, *, now: datetime) -> datetime:
 
     A cached answer is up to 24 hours old: a day that is settled now may not have been then.
     """
-    stated = [page.metadata.generated_at for page in answer.pages]
     try:
-        moments = [datetime.fromisoformat(text) for text in stated if text is not None]
-    except ValueError:
-        moments = []
-    if len(moments) < len(stated) or not moments or any(moment.tzinfo is None for moment in moments):
+        moments = [datetime.fromisoformat(page.metadata.generated_at or "") for page in answer.pages]
+        return min(now, *moments).astimezone(UTC)
+    except (TypeError, ValueError):  # no moment, or one without a time zone
         return now - OLDEST_CACHED
-    return min(now, *moments).astimezone(UTC)
 
 
 def settled_rows(table: Table, answers: Sequence[Fetched], *, last: date) -> tuple[list[DayRange], pl.DataFrame]:
@@ -267,11 +262,10 @@ def settled_rows(table: Table, answers: Sequence[Fetched], *, last: date) -> tup
         frame = table_frame(table, exact)
         if "user" not in table.columns:
             return _settled_days(table, frame, exact, last=last)
-    is_whole = [
-        answer.asked.end <= last and rows_of(table, frame, [answer.asked]).height == len(answer.rows)
-        for answer in exact
-    ]
-    return [answer.asked for answer, whole in zip(exact, is_whole, strict=True) if whole], frame
+    kept = frame.group_by(span_columns(table)).len()
+    rows = {DayRange(span[0], span[-2]): span[-1] for span in kept.iter_rows()}
+    whole = [answer for answer in exact if answer.asked.end <= last and len(answer.rows) == rows.get(answer.asked, 0)]
+    return [answer.asked for answer in whole], frame
 
 
 def _settled_days(
@@ -284,12 +278,3 @@ def _settled_days(
     end_of_last = datetime.combine(last + timedelta(days=2), datetime.min.time(), tzinfo=UTC)
     filled = fill_days(frame, table, DayRange(days[0], days[-1]), answers, now=end_of_last)
     return [DayRange(day, day) for day in days if sent[day] <= 1], filled
-
-
-def rows_of(table: Table, frame: pl.DataFrame, spans: Iterable[DayRange]) -> pl.DataFrame:
-    """Return the rows of some days or windows."""
-    key = ["period_start", "period_end"] if table is USER_ACTIVITY else ["date"]
-    listed = list(spans)
-    ends = [[span.start for span in listed], [span.end for span in listed]]
-    chosen = pl.DataFrame(dict(zip(key, ends, strict=False)), schema=dict.fromkeys(key, pl.Date))
-    return frame.join(chosen, on=key, how="semi", maintain_order="left")

@@ -10,14 +10,15 @@ import polars as pl
 from augment_insights import tables
 from augment_insights.fetch.columns import Fetched, fill_days, sum_windows, table_frame, warn_of_days
 from augment_insights.fetch.plan import (
+    RECORDS_PER_USER,
     LocalData,
     activity_pieces,
     announce,
+    answer_pages,
     cheapest_way,
-    known_turnover,
-    lists_pages,
+    learn_turnover,
+    list_rows,
     make_plan,
-    turnover_of,
 )
 from augment_insights.periods import (
     DayRange,
@@ -444,7 +445,8 @@ def _fetch_lists(local: LocalData, table: tables.Table, days: DayRange, gaps: Se
         announce(local.client, make_plan(local, table.name, days, counts))
     idle = [span for span in spans if counts.get(span.start) == 0 and not local.rows(table, span)]
     active = [span for span in spans if span not in idle]
-    pages = lists_pages(table, [counts.get(span.start) for span in active])
+    per_user = RECORDS_PER_USER if table is tables.EDITOR_LANGUAGE else None
+    pages = sum(answer_pages(table, list_rows(span.start, counts, per_user)[1]) for span in active)
     with local.client.task(table.name, pages, is_forecast=bool(counts)):
         fetched = [local.fetch(table, span) for span in active]
         if idle and local.exceed(table, counts, fetched):
@@ -464,31 +466,27 @@ def _gather(
 
     Should the counts prove too low, the days that nobody was counted on are fetched too.
     """
-    turnover = known_turnover(local, (days for _, days in pieces), counts)
     found: list[pl.DataFrame] = []
     fetched: list[Fetched] = []
     skipped: list[list[date]] = []
     for period, days in pieces:
-        lists, window = cheapest_way(local, days, counts, turnover)
-        rows = _who(local, period, (lists, window), fetched)
-        found.append(rows)
-        users = rows.select(tables.user_key().n_unique()).item()
-        turnover = turnover_of([counts.get(day) for day in days], users) or turnover
-        told = {*lists, *(window or ())}
+        lists, window = cheapest_way(local, days, counts)
+        found.append(_who(local, period, (lists, window), fetched))
+        learn_turnover(local, days, counts, found[-1].select(tables.user_key().n_unique()).item())
+        told = {*lists, *chain.from_iterable(window)}
         skipped.append([day for day in days if day not in told])
     if not local.exceed(tables.DAU, counts, fetched):
         local.keep_idle(tables.DAU, chain.from_iterable(skipped))
         return found, fetched
     for (period, days), idle in zip(pieces, skipped, strict=True):
         is_window = len(idle) == days.days > 1
-        found.append(_who(local, period, ([], days) if is_window else (idle, None), fetched))
+        found.append(_who(local, period, ([], [days]) if is_window else (idle, []), fetched))
     return found, fetched
 
 
 def _who(local: LocalData, period: DayRange, way: Way, fetched: list[Fetched]) -> pl.DataFrame:
     """Return who was active, by some lists and a window, in rows of a period; add what was fetched for it."""
-    lists, window = way
-    spans = [DayRange(day, day) for day in lists]
+    spans = [DayRange(day, day) for day in way[0]]
     kept = [span for span in spans if local.archived_rows(tables.DAU, span) is not None]
     asked = [local.fetch(tables.DAU, span) for span in spans if span not in kept]
     archived = local.read(tables.DAU, DayRange(kept[0].start, kept[-1].end)) if kept else tables.DAU.empty()
@@ -499,11 +497,12 @@ def _who(local: LocalData, period: DayRange, way: Way, fetched: list[Fetched]) -
         .agg(pl.col("user").min(), pl.col("user_type").first(), active_days=pl.col("date").n_unique().cast(pl.Int64))
         .select(_IN_PIECE)
     ]
-    if window is not None and local.archived_rows(tables.USER_ACTIVITY, window) is not None:
-        parts.append(local.read(tables.USER_ACTIVITY, window).select(_IN_PIECE))
-    elif window is not None:
-        asked.append(local.fetch(tables.USER_ACTIVITY, window))
-        parts.append(table_frame(tables.USER_ACTIVITY, asked[-1:]).select(_IN_PIECE))
+    for window in way[1]:
+        if local.archived_rows(tables.USER_ACTIVITY, window) is not None:
+            parts.append(local.read(tables.USER_ACTIVITY, window).select(_IN_PIECE))
+        else:
+            asked.append(local.fetch(tables.USER_ACTIVITY, window))
+            parts.append(table_frame(tables.USER_ACTIVITY, asked[-1:]).select(_IN_PIECE))
     fetched += asked
     return pl.concat(parts).with_columns(period_start=pl.lit(period.start), period_end=pl.lit(period.end))
 

@@ -9,52 +9,33 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from dataclasses import astuple, dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 
+from augment_insights import periods, tables
 from augment_insights.archive import Archive
+from augment_insights.archive.month import of_days, span_columns
 from augment_insights.errors import CacheWarning, ConfigurationError, did_you_mean
-from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, rows_of, settled_rows
-from augment_insights.periods import (
-    MAX_RANGE_DAYS,
-    DayRange,
-    Every,
-    calendar_periods,
-    check_every,
-    last_published_day,
-    lookback_range,
-    resolve_days,
-    resolve_range,
-    windows,
-    windows_back,
-)
-from augment_insights.tables import (
-    ACTIVITY,
-    DAILY_USAGE,
-    DAU,
-    DAU_COUNT,
-    EDITOR_LANGUAGE,
-    ENDPOINT_TABLES,
-    USER_ACTIVITY,
-    Table,
-)
+from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, settled_rows
+from augment_insights.periods import DayRange, Every
 from augment_insights.transport import Client
 from augment_insights.transport.messages import ENDPOINTS, DayCount
 from augment_insights.transport.progress import spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import date, datetime
 
     from augment_insights.transport.kept import CachedPages
 
-TABLES = (*ENDPOINT_TABLES, ACTIVITY.name)
+TABLES = (*tables.ENDPOINT_TABLES, tables.ACTIVITY.name)
 """What can be planned: the nouns of the endpoints, and activity."""
 
-LISTS = (DAU.name, EDITOR_LANGUAGE.name)
+LISTS = (tables.DAU.name, tables.EDITOR_LANGUAGE.name)
 """The tables of which one answer is a single day; the others answer for up to 90 days."""
 
 RECORDS_PER_USER = 1.6
@@ -71,9 +52,6 @@ _PAGES_A_COMMIT = 100
 
 _UNCOUNTED = "days that are not published or not counted yet"
 _BOUNDS = "the users of a window: not fewer than on its busiest day, not more than on all its days together"
-
-Rows = tuple[int, int, float]
-"""The rows of an answer before it is seen: at least, likely, and at most (infinite where nobody can tell)."""
 
 Counts = dict["date", int]
 """How many users each published day had; a day that the API omitted is 0, one that is not known is not in it."""
@@ -95,10 +73,12 @@ class LocalData:
     ----------
     archive : Archive or None
         The client's archive.
-    added : dict of str to int
+    turnover : float
+        How fast users turn over, by the last window whose users are known: see :func:`learn_turnover`.
+    added : Counter of str
         By table, the days or windows that were put into the archive and were not there before.
     restated : list of (str, DayRange)
-        Table and day or window of what was archived, and reads otherwise now.
+        tables.Table and day or window of what was archived, and reads otherwise now.
 
     Raises
     ------
@@ -112,7 +92,8 @@ class LocalData:
         if self.client.archive_path is not None:
             self.archive = Archive(self.client.archive_path)
             self.archive.check_origin(self.client.base_url)
-        self.added: dict[str, int] = {}
+        self.turnover = _TURNOVER
+        self.added: Counter[str] = Counter()
         self.restated: list[tuple[str, DayRange]] = []
         self._renew = renew
         self._owns_client = client is None
@@ -125,9 +106,11 @@ class LocalData:
         return self
 
     def __exit__(self, *_exception: object) -> None:
-        self.commit()
-        if self._owns_client:
-            self.client.close()
+        try:
+            self.commit()
+        finally:
+            if self._owns_client:
+                self.client.close()
 
     @property
     def requests_sent(self) -> int:
@@ -136,7 +119,7 @@ class LocalData:
 
     # ---- What need not be sent for ----
 
-    def archived_rows(self, table: Table, days: DayRange) -> int | None:
+    def archived_rows(self, table: tables.Table, days: DayRange) -> int | None:
         """Return how many rows the archive has of a day or a window; None where it does not have it."""
         if self.archive is None:
             return None
@@ -145,7 +128,7 @@ class LocalData:
             self._archived[table.name] = {DayRange(start, end): rows for start, end, rows in manifest}
         return self._archived[table.name].get(days)
 
-    def cached(self, table: Table, days: DayRange) -> tuple[int, int, bool]:
+    def cached(self, table: tables.Table, days: DayRange) -> tuple[int, int, bool]:
         """Return how many pages of an answer are cached, how many rows they have, and whether they are all."""
         if (table.name, days) not in self._cached:
             found = self._look(table, days)
@@ -153,10 +136,10 @@ class LocalData:
             self._cached[table.name, days] = len(found.pages), rows, found.is_whole
         return self._cached[table.name, days]
 
-    def _look(self, table: Table, days: DayRange) -> CachedPages:
+    def _look(self, table: tables.Table, days: DayRange) -> CachedPages:
         return self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
 
-    def rows(self, table: Table, days: DayRange) -> int | None:
+    def rows(self, table: tables.Table, days: DayRange) -> int | None:
         """Return how many rows the answer for a day or a window has, if all of it is available locally."""
         archived = self.archived_rows(table, days)
         if archived is not None:
@@ -164,33 +147,33 @@ class LocalData:
         _, rows, is_whole = self.cached(table, days)
         return rows if is_whole else None
 
-    def gaps(self, table: Table, days: DayRange) -> list[DayRange]:
+    def gaps(self, table: tables.Table, days: DayRange) -> list[DayRange]:
         """Return the days of a range that are not archived; of user_activity, the window itself or nothing."""
         return [days] if self.archive is None else self.archive.missing(table.name, days)
 
-    def windows(self, table: Table, days: DayRange) -> list[DayRange]:
+    def windows(self, table: tables.Table, days: DayRange) -> list[DayRange]:
         """Return the fewest windows to ask for, so that each day that is not archived is in one.
 
         The windows of the whole range, if they are cached: what was just fetched is archived as far as it
         is settled, and to ask for the few days that are left would cost a request more.
         """
-        gaps, whole = self.gaps(table, days), windows(days)
+        gaps, whole = self.gaps(table, days), periods.windows(days)
         if self.archive is not None and gaps and all(self.cached(table, window)[2] for window in whole):
             return whole
         return cover(gaps)
 
-    def read(self, table: Table, days: DayRange) -> pl.DataFrame:
+    def read(self, table: tables.Table, days: DayRange) -> pl.DataFrame:
         """Read the archived days of a range."""
         return table.empty() if self.archive is None else self.archive.read(table.name, days)
 
     def with_archived(
-        self, table: Table, frame: pl.DataFrame, days: DayRange, gaps: Iterable[DayRange]
+        self, table: tables.Table, frame: pl.DataFrame, days: DayRange, gaps: Iterable[DayRange]
     ) -> pl.DataFrame:
         """Add the archived days of a range to what was fetched of its gaps.
 
         Parameters
         ----------
-        table : Table
+        table : tables.Table
             One with a row a day, or several.
         frame : pl.DataFrame
             The table as fetched.
@@ -222,16 +205,16 @@ class LocalData:
             Send for what is not available locally, one request for each 90 days; otherwise the answer is
             empty unless all of it is there.
         """
-        spans = self.windows(DAU_COUNT, days)
+        spans = self.windows(tables.DAU_COUNT, days)
         if ask:
-            with self.client.task(DAU_COUNT.name, len(spans)):
-                pages = [page for span in spans for page in self.fetch(DAU_COUNT, span).pages]
+            with self.client.task(tables.DAU_COUNT.name, len(spans)):
+                pages = [page for span in spans for page in self.fetch(tables.DAU_COUNT, span).pages]
             self.commit()
-        elif all(self.cached(DAU_COUNT, span)[2] for span in spans):
-            pages = [page for span in spans for page in self._look(DAU_COUNT, span).pages]
+        elif all(self.cached(tables.DAU_COUNT, span)[2] for span in spans):
+            pages = [page for span in spans for page in self._look(tables.DAU_COUNT, span).pages]
         else:
             return {}
-        published = last_published_day(self.client.now())
+        published = periods.last_published_day(self.client.now())
         counts: Counts = {}
         for page in pages:
             told = {row.date: row.user_count for row in page.rows if isinstance(row, DayCount)}
@@ -242,19 +225,17 @@ class LocalData:
 
     def archived_counts(self, days: DayRange) -> Counts:
         """Return the daily counts that the archive has of a range."""
-        return dict(self.read(DAU_COUNT, days).select("date", "user_count").iter_rows())
+        return dict(self.read(tables.DAU_COUNT, days).select("date", "user_count").iter_rows())
 
-    def exceed(self, table: Table, counts: Counts, fetched: Iterable[Fetched]) -> bool:
+    def exceed(self, table: tables.Table, counts: Counts, fetched: Iterable[Fetched]) -> bool:
         """Tell whether a list or a window, fetched or archived, has more active users than were counted on its days.
 
         Then the counts leave somebody out (service accounts, as it may be), and a day without a count may
         have had users all the same.
         """
         for answer in fetched:
-            days_of = {
-                (row.user_email, row.service_account_name): getattr(row, "active_days", 1) for row in answer.rows
-            }
-            if sum(days_of.values()) > sum(counts.get(day, math.inf) for day in answer.asked):
+            came = {(row.user_email, row.service_account_name): getattr(row, "active_days", 1) for row in answer.rows}
+            if sum(came.values()) > sum(counts.get(day, math.inf) for day in answer.asked):
                 return True
         if self.archive is None or not counts:
             return False
@@ -264,7 +245,7 @@ class LocalData:
 
     # ---- What is fetched and kept ----
 
-    def fetch(self, table: Table, days: DayRange) -> Fetched:
+    def fetch(self, table: tables.Table, days: DayRange) -> Fetched:
         """Return the answer for a day or a window, from the cache or the API; it is archived when it is settled."""
         answer = Fetched(days, self.client.pages(ENDPOINTS[table.name], **question(table, days)))
         self._cached.pop((table.name, days), None)
@@ -274,18 +255,14 @@ class LocalData:
                 self.commit()
         return answer
 
-    def keep_idle(self, table: Table, days: Iterable[date]) -> None:
+    def keep_idle(self, table: tables.Table, days: Iterable[date]) -> None:
         """Archive that those of these days have no rows of which the archived counts and usage say so."""
         if self.archive is None:
             return
         counted_at = self.client.now() - OLDEST_CACHED
         settled = self.archive.last_settled_day(counted_at)
-        idle = set(days) & set(self.archive.idle_days())
-        missing = [
-            span
-            for span in (DayRange(day, day) for day in sorted(idle) if day <= settled)
-            if not self.archive.has(table.name, span)
-        ]
+        idle = [DayRange(day, day) for day in sorted({*days} & {*self.archive.idle_days()}) if day <= settled]
+        missing = [span for span in idle if not self.archive.has(table.name, span)]
         self._add(table, table.empty(), missing, fetched_at=counted_at)
 
     def discard(self) -> None:
@@ -301,17 +278,17 @@ class LocalData:
         for name, answer in pending:
             by_moment.setdefault((generated_at(answer, now=self.client.now()), name), []).append(answer)
         for (moment, name), answers in sorted(by_moment.items(), key=lambda item: item[0]):
-            table = ENDPOINT_TABLES[name]
+            table = tables.ENDPOINT_TABLES[name]
             spans, frame = settled_rows(table, answers, last=self.archive.last_settled_day(moment))
             if not self._renew:
                 spans = [span for span in spans if not self.archive.has(name, span)]
             self._add(table, frame, spans, fetched_at=moment)
 
-    def _add(self, table: Table, frame: pl.DataFrame, spans: list[DayRange], *, fetched_at: datetime) -> None:
+    def _add(self, table: tables.Table, frame: pl.DataFrame, spans: list[DayRange], *, fetched_at: datetime) -> None:
         if self.archive is None or not spans:
             return
         new = [span for span in spans if not self.archive.has(table.name, span)]
-        rows = rows_of(table, frame, spans)
+        rows = frame.join(of_days(table, spans), on=span_columns(table), how="semi", maintain_order="left")
         try:
             moved = self.archive.add(table.name, rows, spans, origin=self.client.base_url, fetched_at=fetched_at)
         except OSError as error:
@@ -322,19 +299,19 @@ class LocalData:
                 stacklevel=2,
             )
             return
-        self.added[table.name] = self.added.get(table.name, 0) + len(new)
+        self.added[table.name] += len(new)
         self.restated += [(table.name, span) for span in moved]
         self._archived.pop(table.name, None)
 
 
-def question(table: Table, days: DayRange) -> dict[str, str]:
+def question(table: tables.Table, days: DayRange) -> dict[str, str]:
     """Return the parameters by which the endpoint of a table is asked for a day or a window."""
     if table.name in LISTS:
         return {"date": days.start.isoformat()}
     return {"start_date": days.start.isoformat(), "end_date": days.end.isoformat()}
 
 
-def cover(gaps: Iterable[DayRange], *, max_days: int = MAX_RANGE_DAYS) -> list[DayRange]:
+def cover(gaps: Iterable[DayRange], *, max_days: int = periods.MAX_RANGE_DAYS) -> list[DayRange]:
     """Return the fewest ranges of at most ``max_days`` that cover all gaps, oldest first.
 
     Examples
@@ -354,6 +331,9 @@ def cover(gaps: Iterable[DayRange], *, max_days: int = MAX_RANGE_DAYS) -> list[D
 
 
 # ---- What an answer costs ----
+
+Rows = tuple[int, int, float]
+"""The rows of an answer before it is seen: at least, likely, and at most (infinite where nobody can tell)."""
 
 
 @dataclass(frozen=True)
@@ -387,20 +367,13 @@ class Cost:
         return Cost(*(mine + others for mine, others in zip(astuple(self), astuple(other), strict=True)))
 
 
-def answer_cost(local: LocalData, table: Table, days: DayRange, rows: Rows) -> Cost:
-    """Return what one answer in pages costs.
+def answer_pages(table: tables.Table, rows: int) -> int:
+    """Return how many pages so many rows fill."""
+    return max(1, math.ceil(rows / (ENDPOINTS[table.name].page_size or 1)))
 
-    Parameters
-    ----------
-    local : LocalData
-        What is available locally.
-    table : Table
-        What is asked for.
-    days : DayRange
-        The day, or the window.
-    rows : tuple
-        How many rows the answer has, before anything of it is seen: see :func:`list_rows`, :func:`window_users`.
-    """
+
+def answer_cost(local: LocalData, table: tables.Table, days: DayRange, rows: Rows) -> Cost:
+    """Return what one answer costs, of which ``rows`` says how many rows it has before anything of it is seen."""
     archived = local.archived_rows(table, days)
     if archived is not None:
         pages = answer_pages(table, archived)
@@ -413,108 +386,93 @@ def answer_cost(local: LocalData, table: Table, days: DayRange, rows: Rows) -> C
     return Cost(rows[1], likely + begun, likely, least, most, cached=begun, estimated=int(rows[0] != rows[2]))
 
 
-def answer_pages(table: Table, rows: int) -> int:
-    """Return how many pages so many rows fill."""
-    return max(1, math.ceil(rows / (ENDPOINTS[table.name].page_size or 1)))
-
-
-def lists_pages(table: Table, counts: Iterable[int | None]) -> int:
-    """Return how many pages the lists of so many users are likely to have together."""
-    per_user = RECORDS_PER_USER if table is EDITOR_LANGUAGE else None
-    return sum(answer_pages(table, list_rows(users, (), per_user=per_user)[1]) for users in counts)
-
-
-def range_cost(local: LocalData, table: Table, days: DayRange) -> Cost:
-    """Return what a table with a row a day costs, one request a window."""
-    spans = local.windows(table, days)
-    cached = sum(local.cached(table, span)[2] for span in spans)
-    archived = max(0, len(windows(days)) - len(spans))
-    sent = len(spans) - cached
-    return Cost(days.days, len(spans) + archived, sent, sent, sent, cached=cached, archived=archived)
-
-
-def list_rows(users: int | None, nearby: Sequence[int], *, per_user: float | None = None) -> Rows:
+def list_rows(day: date, counts: Counts, per_user: float | None = None) -> Rows:
     """Return how many rows a day's list has: its count, or a guess where there is none.
 
-    Parameters
-    ----------
-    users : int or None
-        The day's count.
-    nearby : sequence of int
-        The known counts of other days.
-    per_user : float, optional
-        Records of a user; left out, the rows are the users themselves. A user has one record at least, and
-        nobody can tell how many at most.
+    With ``per_user``, records of a user: one at least, and nobody can tell how many at most.
     """
-    likely = users if users is not None else round(sum(nearby) / len(nearby)) if nearby else 0
+    users = counts.get(day)
     if users == 0 or (users is not None and per_user is None):
         return users, users, users
+    likely = users or (round(sum(counts.values()) / len(counts)) if counts else 0)
     return users or 0, max(users or 0, round(likely * (per_user or 1))), math.inf
 
 
-def lists_cost(
-    local: LocalData, table: Table, days: Iterable[date], counts: Counts, per_user: float | None = None
-) -> Cost:
-    """Return what the lists of some days cost: users, or their records; idle days cost nothing."""
-    nearby = list(counts.values())
-    cost = Cost()
-    for day in days:
-        span, users = DayRange(day, day), counts.get(day)
-        if users != 0 or local.rows(table, span):
-            cost += answer_cost(local, table, span, list_rows(users, nearby, per_user=per_user))
-    return cost
-
-
-def window_users(counts: Sequence[int | None], nearby: Sequence[int], turnover: float) -> Rows:
-    """Return how many users a window has.
-
-    Parameters
-    ----------
-    counts : sequence of int or None
-        The users of each of its days.
-    nearby : sequence of int
-        The known counts of other days, which stand in where none of its own is known.
-    turnover : float
-        See :func:`turnover_of`.
-    """
-    known = [count for count in counts if count is not None]
-    least, most = max(known, default=0), sum(known) if len(known) == len(counts) else math.inf
-    basis = known or nearby
+def window_users(days: DayRange, counts: Counts, turnover: float) -> Rows:
+    """Return how many users a window has; where none of its days is counted, it is taken to be like those that are."""
+    known = [counts[day] for day in days if day in counts]
+    least, most = max(known, default=0), sum(known) if len(known) == days.days else math.inf
+    basis = known or list(counts.values())
     peak = max(basis, default=0)
     if peak == 0:
         return least, least, most
-    busy_days = max(1.0, sum(basis) / peak * len(counts) / len(basis))
+    busy_days = max(1.0, sum(basis) / peak * days.days / len(basis))
     likely = round(peak * (1 + turnover * math.log(busy_days)))
     return least, int(min(max(likely, least), most)), most
 
 
-def turnover_of(counts: Sequence[int | None], users: int) -> float | None:
-    """Return how fast the users of a window grow beyond its busiest day's; None where it does not say.
+def learn_turnover(local: LocalData, days: DayRange, counts: Counts, users: int | None) -> bool:
+    """Learn from a window of which the users are known, if any, how fast users turn over; tell whether it says.
 
-    By this one number, times the logarithm of its days' worth of users: it is near 0 where the same people
-    come every day, and over 1 where others come each day. It holds for windows of any length.
+    By this one number, times the logarithm of its days' worth of users, the users of a window grow beyond its
+    busiest day's: near 0 where the same people come every day, over 1 where others do, whatever its length.
     """
-    known = [count for count in counts if count is not None]
+    known = [counts[day] for day in days if day in counts]
     peak = max(known, default=0)
-    if len(known) < len(counts) or sum(known) < _FEWEST_BUSY_DAYS * peak or not peak:
-        return None
-    return max(0.0, users / peak - 1) / math.log(sum(known) / peak)
+    if not users or len(known) < days.days or sum(known) < _FEWEST_BUSY_DAYS * peak:
+        return False
+    local.turnover = max(0.0, users / peak - 1) / math.log(sum(known) / peak)
+    return True
 
 
-def known_turnover(local: LocalData, spans: Iterable[DayRange], counts: Counts) -> float:
-    """Return the turnover of the first window that is available locally, or that of a typical organisation."""
+def learn_from_local(local: LocalData, spans: Iterable[DayRange], counts: Counts) -> None:
+    """Learn the turnover from the first window that is available locally and says anything."""
+    any(learn_turnover(local, span, counts, local.rows(tables.USER_ACTIVITY, span)) for span in spans)
+
+
+def range_cost(local: LocalData, table: tables.Table, days: DayRange) -> Cost:
+    """Return what a table with a row a day costs, one request a window."""
+    spans = local.windows(table, days)
+    cached = sum(local.cached(table, span)[2] for span in spans)
+    archived = max(0, len(periods.windows(days)) - len(spans))
+    sent = len(spans) - cached
+    return Cost(days.days, len(spans) + archived, sent, sent, sent, cached=cached, archived=archived)
+
+
+def lists_cost(
+    local: LocalData, table: tables.Table, days: Iterable[date], counts: Counts, per_user: float | None = None
+) -> Cost:
+    """Return what the lists of some days cost: users, or their records; idle days cost nothing."""
+    cost = Cost()
+    for day in days:
+        span = DayRange(day, day)
+        if counts.get(day) != 0 or local.rows(table, span):
+            cost += answer_cost(local, table, span, list_rows(day, counts, per_user))
+    return cost
+
+
+def windows_cost(local: LocalData, spans: Iterable[DayRange], counts: Counts) -> Cost:
+    """Return what some windows of user_activity cost."""
+    cost = Cost()
     for span in spans:
-        users = local.rows(USER_ACTIVITY, span)
-        found = None if users is None else turnover_of([counts.get(day) for day in span], users)
-        if found is not None:
-            return found
-    return _TURNOVER
+        cost += answer_cost(local, tables.USER_ACTIVITY, span, window_users(span, counts, local.turnover))
+    return cost
+
+
+def records_per_user(local: LocalData, days: DayRange, counts: Counts) -> tuple[float, str]:
+    """Return the records of a user on a day, from the days that are available locally, and how that is known."""
+    found = {day: local.rows(tables.EDITOR_LANGUAGE, DayRange(day, day)) for day in days if counts.get(day)}
+    known = {day: rows for day, rows in found.items() if rows is not None}
+    if not known:
+        return RECORDS_PER_USER, f"records: {RECORDS_PER_USER:.2f} a user and day, typical, as no day is available"
+    per_user = sum(known.values()) / sum(counts[day] for day in known)
+    return per_user, f"records: {per_user:.2f} a user and day, as on the {many(len(known), 'day')} available locally"
 
 
 # ---- By lists, or by a window ----
 
-Way = tuple[list["date"], DayRange | None]
-"""How to learn who was active in some days: the days whose lists tell, and the window for the rest."""
+Way = tuple[list["date"], list[DayRange]]
+"""How to learn who was active in some days: the days whose lists tell, and the window (if any) for the rest."""
 
 
 def activity_pieces(days: DayRange, every: Every, lookback: DayRange | None) -> list[tuple[DayRange, DayRange]]:
@@ -523,52 +481,46 @@ def activity_pieces(days: DayRange, every: Every, lookback: DayRange | None) -> 
     The newest days are the most alike to those that are asked for again, so what is learnt of one piece serves
     the next; and if the fetch is interrupted, they are what is there.
     """
-    pieces = [(period, window) for period in calendar_periods(days, check_every(every)) for window in windows(period)]
-    before = [] if lookback is None else windows_back(lookback)
+    pieces = [
+        (period, window)
+        for period in periods.calendar_periods(days, periods.check_every(every))
+        for window in periods.windows(period)
+    ]
+    before = [] if lookback is None else periods.windows_back(lookback)
     return [*reversed(pieces), *((window, window) for window in before)]
 
 
-def ways(local: LocalData, days: DayRange, counts: Counts) -> list[Way]:
-    """Return the ways to learn who was active in a piece; lists first, since they answer more.
+def ways(local: LocalData, days: DayRange, counts: Counts) -> list[tuple[Cost, Way]]:
+    """Return the ways to learn who was active in a piece, with their costs; lists first, since they answer more.
 
     Either the list of each day that is not known to be idle; or one window over the piece, shorter where lists
     that are available locally tell of its first or last days.
     """
-    listed = [day for day in days if counts.get(day) != 0 or local.rows(DAU, DayRange(day, day))]
-    missing = [day for day in listed if local.rows(DAU, DayRange(day, day)) is None]
-    if not missing:
-        return [(listed, None)]
-    rest = DayRange(missing[0], missing[-1])
-    is_local = local.rows(USER_ACTIVITY, days) is not None
-    window = days if is_local or all(day in rest for day in listed) else rest
-    return [(listed, None), ([day for day in listed if day not in window], window)]
+    listed = [day for day in days if counts.get(day) != 0 or local.rows(tables.DAU, DayRange(day, day))]
+    missing = [day for day in listed if local.rows(tables.DAU, DayRange(day, day)) is None]
+    found: list[Way] = [(listed, [])]
+    if missing:
+        rest = DayRange(missing[0], missing[-1])
+        is_local = local.rows(tables.USER_ACTIVITY, days) is not None
+        window = days if is_local or all(day in rest for day in listed) else rest
+        found.append(([day for day in listed if day not in window], [window]))
+    return [(lists_cost(local, tables.DAU, way[0], counts) + windows_cost(local, way[1], counts), way) for way in found]
 
 
-def way_cost(local: LocalData, way: Way, counts: Counts, turnover: float) -> Cost:
-    """Return what it costs to learn by one of the :func:`ways` who was active."""
-    lists, window = way
-    cost = lists_cost(local, DAU, lists, counts)
-    if window is None:
-        return cost
-    users = window_users([counts.get(day) for day in window], list(counts.values()), turnover)
-    return cost + answer_cost(local, USER_ACTIVITY, window, users)
-
-
-def cheapest_way(local: LocalData, days: DayRange, counts: Counts, turnover: float) -> Way:
+def cheapest_way(local: LocalData, days: DayRange, counts: Counts) -> Way:
     """Return the way that likely needs the fewest requests; of two alike the first."""
-    return min(ways(local, days, counts), key=lambda way: way_cost(local, way, counts, turnover).to_send)
+    return min(ways(local, days, counts), key=lambda found: found[0].to_send)[1]
 
 
 def _activity_cost(local: LocalData, pieces: Sequence[tuple[DayRange, DayRange]], counts: Counts) -> Cost:
     """Return what an activity costs; the bounds are those of all ways which may yet turn out the cheapest."""
-    turnover = known_turnover(local, (days for _, days in pieces), counts)
-    nearby = list(counts.values())
+    learn_from_local(local, (days for _, days in pieces), counts)
     total = Cost()
     for _, days in pieces:
-        costs = [way_cost(local, way, counts, turnover) for way in ways(local, days, counts)]
+        costs = [cost for cost, _ in ways(local, days, counts)]
         sure = min(cost.most for cost in costs)
         possible = [cost for cost in costs if cost.least <= sure]
-        rows = window_users([counts.get(day) for day in days], nearby, turnover)
+        rows = window_users(days, counts, local.turnover)
         total += replace(
             min(costs, key=lambda cost: cost.to_send),
             rows=rows[1],
@@ -751,13 +703,13 @@ def plan(
     with LocalData(client) as local:
         now = local.client.now()
         days = (
-            resolve_days(None, start_date, end_date, now=now)
+            periods.resolve_days(None, start_date, end_date, now=now)
             if table in LISTS
-            else resolve_range(start_date, end_date, now=now)
+            else periods.resolve_range(start_date, end_date, now=now)
         )
-        lookback = None if lookback_days is None else lookback_range(days, lookback_days, now=now)
-        every = every or ("1w" if table == ACTIVITY.name else None)
-        counts = {} if table in (DAU_COUNT.name, DAILY_USAGE.name) else local.counts(days, ask=True)
+        lookback = None if lookback_days is None else periods.lookback_range(days, lookback_days, now=now)
+        every = every or ("1w" if table == tables.ACTIVITY.name else None)
+        counts = {} if table in (tables.DAU_COUNT.name, tables.DAILY_USAGE.name) else local.counts(days, ask=True)
         return make_plan(local, table, days, counts, every=every, lookback=lookback)
 
 
@@ -766,7 +718,7 @@ def _check_parameters(table: str, **given: Any) -> None:
         raise ConfigurationError(
             f"{table!r} is not a table that is fetched.{did_you_mean(table, TABLES)}", setting="table"
         )
-    takes = {ACTIVITY.name: {"every", "lookback_days"}, USER_ACTIVITY.name: {"every"}}.get(table, set())
+    takes = {tables.ACTIVITY.name: {"every", "lookback_days"}, tables.USER_ACTIVITY.name: {"every"}}.get(table, set())
     for name, value in given.items():
         if value is not None and name not in takes:
             raise ConfigurationError(f"{table} takes no {name}. Hint: leave it out.", setting=name)
@@ -784,20 +736,23 @@ def make_plan(
     """Put a plan together; the counts that it rests on are needed too, and available locally by now."""
     reasons = [_BOUNDS]
     uncounted = [] if all(day in counts for day in days) else [_UNCOUNTED]
-    if table == ACTIVITY.name:
+    if table == tables.ACTIVITY.name:
         cost = _activity_cost(local, activity_pieces(days, every or "1w", lookback), counts)
         reasons += uncounted
-    elif table == USER_ACTIVITY.name:
-        cost = _windows_cost(local, days, counts, every)
+    elif table == tables.USER_ACTIVITY.name:
+        wholes = [days] if every is None else periods.calendar_periods(days, periods.check_every(every))
+        pieces = [window for whole in wholes for window in periods.windows(whole)]
+        learn_from_local(local, reversed(pieces), counts)
+        cost = windows_cost(local, pieces, counts)
     elif table in LISTS:
-        per_user, reason = records_per_user(local, days, counts) if table == EDITOR_LANGUAGE.name else (None, "")
-        cost = lists_cost(local, ENDPOINT_TABLES[table], days, counts, per_user)
+        per_user, reason = records_per_user(local, days, counts) if table == tables.EDITOR_LANGUAGE.name else (None, "")
+        cost = lists_cost(local, tables.ENDPOINT_TABLES[table], days, counts, per_user)
         reasons = uncounted + ([reason] if reason else [])
     else:
-        cost = range_cost(local, ENDPOINT_TABLES[table], days)
+        cost = range_cost(local, tables.ENDPOINT_TABLES[table], days)
     if lookback is not None:
         reasons.append("the look-back: its days are not counted, and taken to be like those of the range")
-    counting = range_cost(local, DAU_COUNT, days) if counts else Cost()
+    counting = range_cost(local, tables.DAU_COUNT, days) if counts else Cost()
     return Plan(
         table=table,
         days=days if lookback is None else DayRange(lookback.start, days.end),
@@ -814,26 +769,6 @@ def make_plan(
         days_without_activity=tuple(day for day in days if counts.get(day) == 0),
         estimates=tuple(reasons) if cost.estimated else (),
     )
-
-
-def _windows_cost(local: LocalData, days: DayRange, counts: Counts, every: Every | None) -> Cost:
-    """Return what user_activity costs over a range, or over each period of it."""
-    wholes = [days] if every is None else calendar_periods(days, check_every(every))
-    pieces = [window for whole in wholes for window in windows(whole)]
-    turnover = known_turnover(local, reversed(pieces), counts)
-    nearby = list(counts.values())
-    users = (window_users([counts.get(day) for day in window], nearby, turnover) for window in pieces)
-    return sum((answer_cost(local, USER_ACTIVITY, *answer) for answer in zip(pieces, users, strict=True)), Cost())
-
-
-def records_per_user(local: LocalData, days: DayRange, counts: Counts) -> tuple[float, str]:
-    """Return the records of a user on a day, from the days that are available locally, and how that is known."""
-    found = {day: local.rows(EDITOR_LANGUAGE, DayRange(day, day)) for day in days if counts.get(day)}
-    known = {day: rows for day, rows in found.items() if rows is not None}
-    if not known:
-        return RECORDS_PER_USER, f"records: {RECORDS_PER_USER:.2f} a user and day, typical, as no day is available"
-    per_user = sum(known.values()) / sum(counts[day] for day in known)
-    return per_user, f"records: {per_user:.2f} a user and day, as on the {many(len(known), 'day')} available locally"
 
 
 def announce(client: Client, plan: Plan) -> None:

@@ -17,12 +17,12 @@ from augment_insights.fetch.plan import (
     answer_cost,
     answer_pages,
     cover,
-    known_turnover,
+    learn_from_local,
     list_rows,
     many,
     question,
     records_per_user,
-    window_users,
+    windows_cost,
 )
 from augment_insights.periods import (
     MAX_RANGE_DAYS,
@@ -294,25 +294,20 @@ class _Run:
     def missing_jobs(self, tables: Sequence[Table]) -> list[Job]:
         """Return what is missing: totals, lists and records, each from the newest back."""
         counts = self._local.archived_counts(self._days)
-        nearby = list(counts.values())
         jobs = []
         for table in tables:
             if table is USER_ACTIVITY:
-                spans = self._missing_windows()
                 archived = self._archive.manifest(table.name).sort("end", descending=True)
-                kept = [DayRange(*span) for span in archived.select("start", "end").iter_rows()]
-                turnover = known_turnover(self._local, kept, counts)
-                rows = [window_users([counts.get(day) for day in span], nearby, turnover) for span in spans]
+                kept = (DayRange(*span) for span in archived.select("start", "end").iter_rows())
+                learn_from_local(self._local, kept, counts)
+                costs = ((window, windows_cost(self._local, [window], counts)) for window in self._missing_windows())
+                jobs += [Job(table, window, cost.to_send) for window, cost in costs]
             elif table in _LISTS:
-                missing = [day for gap in self._archive.missing(table.name, self._days) for day in gap]
-                spans = [DayRange(day, day) for day in reversed(missing)]
                 is_records = table is EDITOR_LANGUAGE
                 per_user = _CAUTION * records_per_user(self._local, self._days, counts)[0] if is_records else None
-                rows = [list_rows(counts.get(span.start), nearby, per_user=per_user) for span in spans]
-            else:
-                continue
-            for span, expected in zip(spans, rows, strict=True):
-                jobs.append(Job(table, span, answer_cost(self._local, table, span, expected).to_send))
+                for day in reversed([day for gap in self._archive.missing(table.name, self._days) for day in gap]):
+                    span, rows = DayRange(day, day), list_rows(day, counts, per_user)
+                    jobs.append(Job(table, span, answer_cost(self._local, table, span, rows).to_send))
         return jobs
 
     def _missing_windows(self) -> list[DayRange]:
