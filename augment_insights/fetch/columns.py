@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
 
-_INT64_MAX = 2**63 - 1
-
 
 @dataclass(frozen=True)
 class Fetched:
@@ -112,19 +110,14 @@ def sum_windows(frame: pl.DataFrame, periods: Mapping[DayRange, DayRange]) -> pl
         .group_by("period_start", "period_end", user_key(), maintain_order=True)
         .agg(pl.col("user", "user_type").first(), pl.col("active_days").sum(), *metrics)
     )
-    _check_fits(summed)
-    return USER_ACTIVITY.sort(summed.select(USER_ACTIVITY.schema.names()).cast(USER_ACTIVITY.schema))
-
-
-def _check_fits(summed: pl.DataFrame) -> None:
-    exceeds = summed.select((pl.col(METRICS) > _INT64_MAX).any()).row(0, named=True) if summed.height else {}
-    too_large = [name for name, is_larger in exceeds.items() if is_larger]
-    if too_large:
+    try:
+        return USER_ACTIVITY.sort(summed.select(USER_ACTIVITY.schema.names()).cast(USER_ACTIVITY.schema))
+    except pl.exceptions.InvalidOperationError as error:
         raise TableError(
-            f"The windows of user_activity add up to more than 64 bits hold in {', '.join(too_large)}.",
+            f"The windows of user_activity add up to more than 64 bits hold: {str(error).splitlines()[0]}.",
             table=USER_ACTIVITY.name,
             hint="the API's numbers cannot be true; look at single periods with every='1w'.",
-        )
+        ) from error
 
 
 def _for_each_row(days: list[date], fetched: Sequence[Fetched]) -> pl.Series:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights import tables
+from augment_insights import periods, tables
 from augment_insights.fetch.columns import Fetched, fill_days, sum_windows, table_frame, warn_of_days
 from augment_insights.fetch.plan import (
     RECORDS_PER_USER,
@@ -20,16 +20,7 @@ from augment_insights.fetch.plan import (
     list_rows,
     make_plan,
 )
-from augment_insights.periods import (
-    DayRange,
-    Every,
-    calendar_periods,
-    check_every,
-    lookback_range,
-    resolve_days,
-    resolve_range,
-    windows,
-)
+from augment_insights.periods import DayRange, Every
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +90,7 @@ def dau_count(
     (7, 2)
     """
     with LocalData(client) as local:
-        days = resolve_range(start_date, end_date, now=local.client.now())
+        days = periods.resolve_range(start_date, end_date, now=local.client.now())
         return _table_by_day(local, tables.DAU_COUNT, days)
 
 
@@ -163,7 +154,7 @@ def dau(
     ['date', 'user', 'user_type']
     """
     with LocalData(client) as local:
-        days = resolve_days(date, start_date, end_date, now=local.client.now())
+        days = periods.resolve_days(date, start_date, end_date, now=local.client.now())
         return _table_by_day(local, tables.DAU, days)
 
 
@@ -203,7 +194,7 @@ def daily_usage(
     (7, 17)
     """
     with LocalData(client) as local:
-        days = resolve_range(start_date, end_date, now=local.client.now())
+        days = periods.resolve_range(start_date, end_date, now=local.client.now())
         return _table_by_day(local, tables.DAILY_USAGE, days)
 
 
@@ -264,17 +255,17 @@ def user_activity(
     [datetime.date(2026, 2, 23), datetime.date(2026, 3, 2)]
     """
     with LocalData(client) as local:
-        days = resolve_range(start_date, end_date, now=local.client.now())
-        wholes = [days] if every is None else calendar_periods(days, check_every(every))
-        periods = {window: whole for whole in wholes for window in windows(whole)}
+        days = periods.resolve_range(start_date, end_date, now=local.client.now())
+        wholes = [days] if every is None else periods.calendar_periods(days, periods.check_every(every))
+        period_of = {window: whole for whole in wholes for window in periods.windows(whole)}
         if local.client.is_watched:
             announce(local.client, make_plan(local, tables.USER_ACTIVITY.name, days, local.counts(days), every=every))
-        gaps = [window for window in periods if local.archived_rows(tables.USER_ACTIVITY, window) is None]
+        gaps = [window for window in period_of if local.archived_rows(tables.USER_ACTIVITY, window) is None]
         fetched = _fetch_all(local, tables.USER_ACTIVITY, gaps)
         warn_of_days(tables.USER_ACTIVITY, days, fetched, now=local.client.now())
-        kept = [local.read(tables.USER_ACTIVITY, window) for window in periods if window not in gaps]
+        kept = [local.read(tables.USER_ACTIVITY, window) for window in period_of if window not in gaps]
         by_window = pl.concat([*kept, table_frame(tables.USER_ACTIVITY, fetched)])
-        return sum_windows(by_window, periods)
+        return sum_windows(by_window, period_of)
 
 
 def editor_language(
@@ -317,7 +308,7 @@ def editor_language(
     ['date', 'user', 'user_type', 'language', 'editor']
     """
     with LocalData(client) as local:
-        days = resolve_days(date, start_date, end_date, now=local.client.now())
+        days = periods.resolve_days(date, start_date, end_date, now=local.client.now())
         return _table_by_day(local, tables.EDITOR_LANGUAGE, days)
 
 
@@ -402,10 +393,12 @@ def activity(
     >>> analysis.lifecycle(weekly, every="1w", lookback=lookback)["period_start"].min()
     datetime.date(2026, 2, 9)
     """
-    check_every(every)
+    periods.check_every(every)
     with LocalData(client) as local:
-        days = resolve_range(start_date, end_date, now=local.client.now())
-        lookback = None if lookback_days is None else lookback_range(days, lookback_days, now=local.client.now())
+        days = periods.resolve_range(start_date, end_date, now=local.client.now())
+        lookback = (
+            None if lookback_days is None else periods.lookback_range(days, lookback_days, now=local.client.now())
+        )
         counts = local.counts(days, ask=True)
         plan = make_plan(local, tables.ACTIVITY.name, days, counts, every=every, lookback=lookback)
         announce(local.client, plan)

@@ -78,7 +78,7 @@ class LocalData:
     added : Counter of str
         By table, the days or windows that were put into the archive and were not there before.
     restated : list of (str, DayRange)
-        tables.Table and day or window of what was archived, and reads otherwise now.
+        Table and day or window of what was archived, and reads otherwise now.
 
     Raises
     ------
@@ -173,7 +173,7 @@ class LocalData:
 
         Parameters
         ----------
-        table : tables.Table
+        table : Table
             One with a row a day, or several.
         frame : pl.DataFrame
             The table as fetched.
@@ -481,11 +481,8 @@ def activity_pieces(days: DayRange, every: Every, lookback: DayRange | None) -> 
     The newest days are the most alike to those that are asked for again, so what is learnt of one piece serves
     the next; and if the fetch is interrupted, they are what is there.
     """
-    pieces = [
-        (period, window)
-        for period in periods.calendar_periods(days, periods.check_every(every))
-        for window in periods.windows(period)
-    ]
+    whole = periods.calendar_periods(days, periods.check_every(every))
+    pieces = [(period, window) for period in whole for window in periods.windows(period)]
     before = [] if lookback is None else periods.windows_back(lookback)
     return [*reversed(pieces), *((window, window) for window in before)]
 
@@ -702,11 +699,9 @@ def plan(
     _check_parameters(table, every=every, lookback_days=lookback_days)
     with LocalData(client) as local:
         now = local.client.now()
-        days = (
-            periods.resolve_days(None, start_date, end_date, now=now)
-            if table in LISTS
-            else periods.resolve_range(start_date, end_date, now=now)
-        )
+        days = periods.resolve_range(start_date, end_date, now=now)
+        if table in LISTS:
+            days = periods.resolve_days(None, start_date, end_date, now=now)
         lookback = None if lookback_days is None else periods.lookback_range(days, lookback_days, now=now)
         every = every or ("1w" if table == tables.ACTIVITY.name else None)
         counts = {} if table in (tables.DAU_COUNT.name, tables.DAILY_USAGE.name) else local.counts(days, ask=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -204,7 +205,8 @@ def sync(
             return _nothing_done(archive, "complete")
         days = resolve_range(first, last, now=now)
         archive.quarantine()
-        run = _Run(local, archive, days, minutes=minutes, requests=requests)
+        until = datetime.max.replace(tzinfo=UTC) if minutes is None else now + timedelta(minutes=minutes)
+        run = _Run(local, archive, days, math.inf if requests is None else requests, until)
         recheck_from = days.end + _DAY - timedelta(days=recheck_days or 0)
         if run.fetch(run.count_jobs(recheck_from)):
             for table in wanted:
@@ -225,8 +227,12 @@ def _check_tables(names: Sequence[str] | None) -> tuple[Table, ...]:
 
 
 def _nothing_done(archive: Archive, why: str) -> SyncResult:
-    nothing = _SUM_SCHEMA.to_frame()
-    return SyncResult(0, nothing, _RESTATED_SCHEMA.to_frame(), nothing, archive.check(), why)
+    nothing = _frame([], _SUM_SCHEMA)
+    return SyncResult(0, nothing, _frame([], _RESTATED_SCHEMA), nothing, archive.check(), why)
+
+
+def _frame(rows: list[Any], schema: pl.Schema) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 @dataclass(frozen=True)
@@ -242,47 +248,43 @@ class Job:
     again: bool = False
 
 
+@dataclass
 class _Run:
     """One sync: what there is to do, and doing it in order as long as the budget lasts."""
 
-    def __init__(
-        self, local: LocalData, archive: Archive, days: DayRange, *, minutes: float | None, requests: int | None
-    ) -> None:
-        self.left: list[Job] = []
-        self._local = local
-        self._archive = archive
-        self._client = local.client
-        self._days = days
-        self._requests = math.inf if requests is None else requests
-        self._until = None if minutes is None else self._client.now() + timedelta(minutes=minutes)
-        self._sent_for: dict[str, int] = {}
-        self._compared = False
+    local: LocalData
+    archive: Archive
+    days: DayRange
+    requests: float
+    until: datetime
+    left: list[Job] = field(default_factory=list)
+    sent_for: Counter[str] = field(default_factory=Counter)
 
     # ---- What there is to do ----
 
     def count_jobs(self, recheck_from: date) -> list[Job]:
         """Return the counts of the last 90 days in any case, and older ones that are missing or rechecked."""
-        recent = DayRange(max(self._days.start, self._days.end - _WINDOW + _DAY), self._days.end)
-        older = DayRange(self._days.start, recent.start - _DAY)
+        recent = DayRange(max(self.days.start, self.days.end - _WINDOW + _DAY), self.days.end)
+        older = DayRange(self.days.start, recent.start - _DAY)
         jobs = []
         for table in _COUNTS:
-            missing = [day for gap in self._archive.missing(table.name, older) for day in gap]
+            missing = [day for gap in self.archive.missing(table.name, older) for day in gap]
             again = [day for day in older if day >= recheck_from]
             for span in [recent, *cover(day_ranges([*missing, *again]))]:
                 is_again = span.end >= recheck_from
-                is_cached = not is_again and self._local.cached(table, span)[2]
+                is_cached = not is_again and self.local.cached(table, span)[2]
                 jobs.append(Job(table, span, 0 if is_cached else 1, again=is_again))
         return sorted(jobs, key=lambda job: job.days.start, reverse=True)
 
     def again_jobs(self, tables: Sequence[Table], recheck_from: date | None = None) -> list[Job]:
         """Return what is archived under counts that changed since, and all of the days to be rechecked."""
-        log = self._archive.restatements().filter(pl.col("table").is_in([table.name for table in _COUNTS]))
+        log = self.archive.restatements().filter(pl.col("table").is_in([table.name for table in _COUNTS]))
         changed = dict(log.group_by("day").agg(pl.col("restated_at").max()).iter_rows())
         jobs = []
         for table in tables:
             if table in _COUNTS:
                 continue
-            kept = self._archive.manifest(table.name).filter(pl.col("start") >= self._days.start)
+            kept = self.archive.manifest(table.name).filter(pl.col("start") >= self.days.start)
             lines = kept.sort("start", "end", descending=True).select("start", "end", "rows", "checked_at")
             for start, end, rows, checked_at in lines.iter_rows():
                 span = DayRange(start, end)
@@ -293,87 +295,79 @@ class _Run:
 
     def missing_jobs(self, tables: Sequence[Table]) -> list[Job]:
         """Return what is missing: totals, lists and records, each from the newest back."""
-        counts = self._local.archived_counts(self._days)
+        counts = self.local.archived_counts(self.days)
         jobs = []
         for table in tables:
             if table is USER_ACTIVITY:
-                archived = self._archive.manifest(table.name).sort("end", descending=True)
+                archived = self.archive.manifest(table.name).sort("end", descending=True)
                 kept = (DayRange(*span) for span in archived.select("start", "end").iter_rows())
-                learn_from_local(self._local, kept, counts)
-                costs = ((window, windows_cost(self._local, [window], counts)) for window in self._missing_windows())
+                learn_from_local(self.local, kept, counts)
+                costs = ((window, windows_cost(self.local, [window], counts)) for window in self._missing_windows())
                 jobs += [Job(table, window, cost.to_send) for window, cost in costs]
             elif table in _LISTS:
                 is_records = table is EDITOR_LANGUAGE
-                per_user = _CAUTION * records_per_user(self._local, self._days, counts)[0] if is_records else None
-                for day in reversed([day for gap in self._archive.missing(table.name, self._days) for day in gap]):
+                per_user = _CAUTION * records_per_user(self.local, self.days, counts)[0] if is_records else None
+                for day in reversed([day for gap in self.archive.missing(table.name, self.days) for day in gap]):
                     span, rows = DayRange(day, day), list_rows(day, counts, per_user)
-                    jobs.append(Job(table, span, answer_cost(self._local, table, span, rows).to_send))
+                    jobs.append(Job(table, span, answer_cost(self.local, table, span, rows).to_send))
         return jobs
 
     def _missing_windows(self) -> list[DayRange]:
         """Return the windows of 90 days that every sync shares and that are missing, newest first."""
-        end = self._archive.windows_end(self._days.end)
-        end += (self._days.end - end) // _WINDOW * _WINDOW
-        ends = set(self._archive.manifest(USER_ACTIVITY.name)["end"])
+        end = self.archive.windows_end(self.days.end)
+        end += (self.days.end - end) // _WINDOW * _WINDOW
+        ends = set(self.archive.manifest(USER_ACTIVITY.name)["end"])
         return [
             window
-            for window in windows_back(DayRange(self._days.start, end))
+            for window in windows_back(DayRange(self.days.start, end))
             # The look-back moves on, and what it cuts was whole once.
-            if not (window.start == self._days.start and window.end in ends)
-            and not self._archive.has(USER_ACTIVITY.name, window)
+            if not (window.start == self.days.start and window.end in ends)
+            and not self.archive.has(USER_ACTIVITY.name, window)
         ]
 
     # ---- Doing it ----
 
     def fetch(self, jobs: Sequence[Job]) -> bool:
         """Do the jobs in order, as long as the budget lasts; tell whether all are done."""
-        with self._client.task("sync", sum(job.requests for job in jobs), is_forecast=True):
+        with self.local.client.task("sync", sum(job.requests for job in jobs), is_forecast=True):
             for place, job in enumerate(jobs):
                 if self.left or not self._allows(job.requests):
                     self.left += jobs[place:]
                     break
                 self._do(job)
-        self._local.commit()
+        self.local.commit()
         return not self.left
 
     def _allows(self, needed: int) -> bool:
         """Tell whether so many more requests fit into the budget."""
         if needed == 0:
             return True
-        if self._local.requests_sent + needed > self._requests:
+        if self.local.requests_sent + needed > self.requests:
             return False
-        wait = timedelta(seconds=self._client.seconds_for(needed))
-        return self._until is None or self._client.now() + wait <= self._until
+        wait = timedelta(seconds=self.local.client.seconds_for(needed))
+        return self.local.client.now() + wait <= self.until
 
     def _do(self, job: Job) -> None:
-        before = self._client.requests_sent
+        before = self.local.client.requests_sent
         if job.again:
-            self._client.forget(ENDPOINTS[job.table.name], **question(job.table, job.days))
-        answer = self._local.fetch(job.table, job.days)
-        sent = self._client.requests_sent - before
-        self._sent_for[job.table.name] = self._sent_for.get(job.table.name, 0) + sent
-        if job.table is DAU_COUNT and not self._compared:
-            self._compared = True
+            self.local.client.forget(ENDPOINTS[job.table.name], **question(job.table, job.days))
+        answer = self.local.fetch(job.table, job.days)
+        if not self.sent_for:  # the first answer is that of the newest counts
             self._check_same_organisation(answer)
+        self.sent_for[job.table.name] += self.local.client.requests_sent - before
 
     def result(self) -> SyncResult:
         """Say what was done and what is left."""
         names = [table.name for table in _ORDER]
-        added = [(name, self._local.added.get(name, 0), self._sent_for.get(name, 0)) for name in names]
-        restated = sorted(set(self._local.restated), key=lambda item: (names.index(item[0]), item[1]))
-        left = pl.DataFrame(
-            [(job.table.name, 1 if job.table is USER_ACTIVITY else job.days.days, job.requests) for job in self.left],
-            schema=_SUM_SCHEMA,
-            orient="row",
-        )
+        added = [(name, self.local.added[name], self.sent_for[name]) for name in names]
+        restated = sorted(set(self.local.restated), key=lambda item: (names.index(item[0]), item[1]))
+        left = [(job.table.name, 1 if job.table is USER_ACTIVITY else job.days.days, job.requests) for job in self.left]
         return SyncResult(
-            requests_sent=self._local.requests_sent,
-            added=pl.DataFrame([row for row in added if any(row[1:])], schema=_SUM_SCHEMA, orient="row"),
-            restated=pl.DataFrame(
-                [(name, span.start, span.end) for name, span in restated], schema=_RESTATED_SCHEMA, orient="row"
-            ),
-            left=left.group_by("table", maintain_order=True).sum(),
-            problems=self._archive.check(),
+            requests_sent=self.local.requests_sent,
+            added=_frame([row for row in added if any(row[1:])], _SUM_SCHEMA),
+            restated=_frame([(name, span.start, span.end) for name, span in restated], _RESTATED_SCHEMA),
+            left=_frame(left, _SUM_SCHEMA).group_by("table", maintain_order=True).sum(),
+            problems=self.archive.check(),
             stopped="budget" if self.left else "complete",
         )
 
@@ -382,24 +376,24 @@ class _Run:
     def _check_same_organisation(self, answer: Fetched) -> None:
         """Compare the first counts with the archive's: tokens change, and the API does not say whose it is."""
         told = {row.date: row.user_count for row in answer.rows}
-        known = self._archive.read(DAU_COUNT.name, answer.answered)
+        known = self.archive.read(DAU_COUNT.name, answer.answered)
         pairs = [(count, told.get(day, 0)) for day, count in known.iter_rows() if count or told.get(day, 0)]
         agreeing = sum(count == now for count, now in pairs)
         if len(pairs) < _FEWEST_TO_COMPARE or agreeing >= _MOSTLY * len(pairs):
             return
         if self._knows_somebody(answer.answered):
             return
-        self._local.discard()
+        self.local.discard()
         raise ArchiveError(
-            f"The archive {self._archive.path} and the API agree on the users of only {agreeing} of {len(pairs)} "
+            f"The archive {self.archive.path} and the API agree on the users of only {agreeing} of {len(pairs)} "
             "days, and no user is known: these are another organisation's answers. Nothing was kept. Hint: check "
             "the token, or name another archive.",
-            path=self._archive.path,
+            path=self.archive.path,
         )
 
     def _knows_somebody(self, days: DayRange) -> bool:
         """Ask for one archived day's list, and tell whether anybody on it is known."""
-        archived = self._archive.manifest().filter(
+        archived = self.archive.manifest().filter(
             pl.col("table").is_in([table.name for table in _LISTS]),
             pl.col("start").is_between(days.start, days.end),
             pl.col("users") > 0,
@@ -407,6 +401,6 @@ class _Run:
         if archived.is_empty():
             return False
         name, day = archived.sort("users", "start", "table").select("table", "start").row(-1)
-        then = self._archive.read(name, day).select(folded_user())
-        now = table_frame(DAU, [self._local.fetch(DAU, DayRange(day, day))]).select(folded_user())
+        then = self.archive.read(name, day).select(folded_user())
+        now = table_frame(DAU, [self.local.fetch(DAU, DayRange(day, day))]).select(folded_user())
         return now.join(then, on="user", how="semi").height > 0
