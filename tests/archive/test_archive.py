@@ -10,17 +10,20 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import polars as pl
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from augment_insights import Archive, analysis
+from augment_insights.archive import archive as archive_module
+from augment_insights.archive import month
 from augment_insights.errors import ArchiveError, TableError
 from augment_insights.periods import DayRange
 from augment_insights.tables import DAU, DAU_COUNT, EDITOR_LANGUAGE, ENDPOINT_TABLES, METRICS, USER_ACTIVITY, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
@@ -246,83 +249,148 @@ def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
         assert caught.value.path is not None
 
 
-def test_both_versions_of_a_restated_day_are_kept_until_told(archive: Archive) -> None:
-    """The new rows are read; the old ones have a version number, and go when they are settled."""
+def test_a_restated_day_is_replaced_and_logged(archive: Archive) -> None:
+    """The new rows are read; the log has each total that changed, and ``rows`` where none did."""
     old, new = users(day(0), "ada@example.com"), users(day(0), "ada@example.com", "bob@example.com")
-    add(archive, "dau", old, [day(0)])
+    add(archive, "dau", pl.concat([old, users(day(1), "bob@example.com")]), [day(0), day(1)])
+    assert archive.restatements().is_empty()
     assert add(archive, "dau", new, [day(0)], fetched_at=LATER) == [only(day(0))]
     assert_frame_equal(archive.read("dau", day(0)), new)
-    assert_frame_equal(archive.read("dau", day(0), version=1), old)
-    assert_frame_equal(archive.read("dau", day(0), version=2), new)
-    told = archive.versions().select("start", "version", "rows", "is_current", "fetched_at")
-    assert told.rows() == [(day(0), 1, 1, False, NOW), (day(0), 2, 2, True, LATER)]
-    assert archive.settle() == 1
-    assert archive.versions().is_empty()
-    with pytest.raises(ArchiveError, match="no version 1"):
-        archive.read("dau", day(0), version=1)
-    assert_frame_equal(archive.scan("dau").collect(), new)
+    assert_frame_equal(archive.scan("dau").collect(), pl.concat([new, users(day(1), "bob@example.com")]))
+    assert add(archive, "dau", users(day(1), "ada@example.com"), [day(1)], fetched_at=LATER) == [only(day(1))]
+    log = archive.restatements()
+    assert log.select("table", "day", "metric", "old_total", "new_total", "restated_at").rows() == [
+        ("dau", day(0), "rows", 1, 2, LATER),
+        ("dau", day(0), "users", 1, 2, LATER),
+        ("dau", day(1), "rows", 1, 1, LATER),
+    ]
+    assert log["last_day"].equals(log["day"])
+    assert Archive(archive.path).restatements().equals(log)
 
 
-def test_asking_again_confirms_and_an_older_answer_changes_nothing(archive: Archive) -> None:
-    """The same words later confirm a day, the same answer twice does not, and an older answer is not believed."""
+def test_a_restatement_that_a_kill_prevented_is_not_told(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between log and day, nothing was restated; when the day follows, it is told once."""
     add(archive, "dau_count", counts(5), [day(0)])
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(month, "write_month", killed)
+        with pytest.raises(KeyboardInterrupt):
+            add(archive, "dau_count", counts(6), [day(0)], fetched_at=LATER)
+    assert archive.restatements().is_empty()
+    assert archive.read("dau_count", day(0))["user_count"].to_list() == [5]
+    add(archive, "dau_count", counts(6), [day(0)], fetched_at=LATER + timedelta(hours=1))
+    told = archive.restatements().filter(metric="user_count")
+    assert told.select("old_total", "new_total").rows() == [(5, 6)]
+
+
+def test_asking_again_is_noted_and_an_older_answer_changes_nothing(archive: Archive) -> None:
+    """The same rows later move ``checked_at`` alone, and an answer older than what is kept is ignored."""
     add(archive, "dau_count", counts(5), [day(0)])
-    assert archive.manifest().select("version", "confirmed").row(0) == (1, 0)
     add(archive, "dau_count", counts(5), [day(0)], fetched_at=LATER)
     assert add(archive, "dau_count", counts(9), [day(0)], fetched_at=NOW) == []
     line = archive.manifest().row(0, named=True)
-    assert (line["version"], line["confirmed"], line["fetched_at"], line["checked_at"]) == (1, 1, NOW, LATER)
+    assert (line["fetched_at"], line["checked_at"]) == (NOW, LATER)
     assert archive.read("dau_count", day(0))["user_count"].to_list() == [5]
+    assert archive.restatements().is_empty()
 
 
-def test_a_check_finds_what_is_wrong(archive: Archive) -> None:
-    """A gap, a cut file, a stray file, a row twice and a disagreement are each found and named."""
+def test_an_archive_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    """Same months and manifest, with versions and confirmations in it: its days are read, and the old ones ignored."""
+    path = tmp_path / "old"
+    month_path = path / "dau" / "month=2026-03" / "data.parquet"
+    before = path / "superseded" / "dau" / "2026-03-02_2026-03-02_version-1.parquet"
+    (path / "archive.json").parent.mkdir()
+    (path / "archive.json").write_text(json.dumps({"format": 1, "origin": ORIGIN, "windows_end": "2026-03-02"}))
+    names = {"user_code": [0, 1], "user": ["ada@example.com", "bob@example.com"], "user_type": ["person"] * 2}
+    pl.DataFrame(names, schema=month.USERS_SCHEMA).write_parquet(path / "users.parquet")
+    for where, version, codes in ((month_path, 2, [0, 1]), (before, 1, [0])):
+        where.parent.mkdir(parents=True)
+        line = {
+            "start": "2026-03-02",
+            "end": "2026-03-02",
+            "rows": len(codes),
+            "users": len(codes),
+            "fetched_at": "2026-03-20T12:00:00+00:00",
+            "checked_at": "2026-03-20T13:00:00.250000+00:00",
+            "version": version,
+            "confirmed": 2,
+            "totals": {},
+        }
+        rows = pl.DataFrame(
+            {"user_code": codes, "date": [day(0)] * len(codes)}, schema_overrides={"user_code": pl.UInt32}
+        )
+        rows.write_parquet(where, metadata={"augment_insights": json.dumps([line])})
+    archive = Archive(path)
+    assert (archive.origin, archive.windows_end(day(9))) == (ORIGIN, day(0))
+    assert archive.check().is_empty()
+    assert archive.restatements().is_empty()
+    both = users(day(0), "ada@example.com", "bob@example.com")
+    assert_frame_equal(archive.read("dau", day(0)), both)
+    assert archive.manifest().select("fetched_at", "checked_at").row(0) == (NOW, LATER + timedelta(seconds=0.25))
+    add(archive, "dau", users(day(1), "ada@example.com"), [day(1)])
+    assert_frame_equal(archive.read("dau", day(0)), both)
+
+
+def test_a_check_finds_what_is_wrong_and_quarantine_moves_it_aside(archive: Archive) -> None:
+    """A gap, a cut file, a stray file and a disagreement are found and named; quarantined days are missing."""
     add(archive, "dau_count", counts(1, 2), [day(0), day(1)])
     add(archive, "dau_count", counts(4, start=day(3)), [day(3)])
-    add(
-        archive,
-        "dau",
-        pl.concat([users(day(0), "ada@example.com"), users(day(1), "ada@example.com")]),
-        [day(0), day(1)],
-    )
+    frame = pl.concat([users(day(0), "ada@example.com"), users(day(1), "ada@example.com")])
+    add(archive, "dau", frame, [day(0), day(1)])
     add(archive, "editor_language", records(day(0), ["ada@example.com"], total_messages=1), [day(0)])
-    stray = archive.path / "dau" / "month=2026-03" / "copy.parquet"
-    month = archive.path / "dau" / "month=2026-03" / "data.parquet"
-    stray.write_bytes(month.read_bytes())
+    stray, month_path = (archive.path / "dau" / "month=2026-03" / name for name in ("copy.parquet", "data.parquet"))
+    stray.write_bytes(month_path.read_bytes())
     records_file = archive.path / "editor_language" / "month=2026-03" / "data.parquet"
     records_file.write_bytes(records_file.read_bytes()[:-20])
-    found = archive.check().select("table", "start", "end", "problem").rows()
-    assert found == [
-        ("dau", None, None, "stray"),
+    found = archive.check()
+    assert found.select("table", "start", "end", "problem").rows() == [
+        ("dau", None, None, "damaged"),
         ("dau", day(1), day(1), "disagrees"),
         ("dau_count", day(2), day(2), "missing"),
         ("editor_language", None, None, "damaged"),
     ]
-    assert "users 1 against 2" in archive.check().row(1, named=True)["detail"]
+    assert "copy.parquet: not a file of the archive" in found.row(0, named=True)["detail"]
+    assert found.row(1, named=True)["detail"] == "users 1 against 2"
     with pytest.raises(ArchiveError, match="is damaged"):
         archive.read("editor_language", day(0))
-    assert len(archive.put_aside_damaged()) == 2
+    assert [path.parent.name for path in archive.quarantine()] == ["damaged", "damaged"]
     assert set(archive.check()["problem"]) == {"missing", "disagrees"}
     assert archive.missing("editor_language", day(0)) == [only(day(0))]
     assert archive.has("dau", day(1))
+    assert archive.quarantine() == []
 
 
-def test_a_check_compares_rows_with_the_manifest(archive: Archive) -> None:
-    """A file whose rows were changed by other hands, one of them doubled, is found."""
+@pytest.mark.parametrize(
+    ("change", "damaged", "detail"),
+    [
+        (lambda rows: pl.concat([rows, rows[:1]]), (0, 0), "duplicate rows"),
+        (lambda rows: rows.with_columns(total_messages=pl.lit(4, dtype=pl.Int32)), (0, 0), "rows and manifest differ"),
+        (lambda rows: rows.with_columns(date=pl.lit(day(5))), (0, 5), "rows of a day that is not in the manifest"),
+        (lambda rows: rows.with_columns(user_code=pl.lit(7, dtype=pl.UInt32)), (0, 0), "users without a name"),
+    ],
+    ids=["duplicate", "changed", "moved", "nameless"],
+)
+def test_a_check_compares_rows_with_the_manifest(
+    archive: Archive, change: Callable[[pl.DataFrame], pl.DataFrame], damaged: tuple[int, int], detail: str
+) -> None:
+    """A month whose rows were changed by other hands is found, and keeps its good days when it is quarantined."""
     frame = records(day(0), ["ada@example.com", "bob@example.com"], total_messages=3)
-    add(archive, "editor_language", frame, [day(0), day(1)])
+    good = records(day(1), ["ada@example.com"], total_messages=1)
+    add(archive, "editor_language", pl.concat([frame, good]), [day(0), day(1)])
     path = archive.path / "editor_language" / "month=2026-03" / "data.parquet"
     footer = {"augment_insights": pl.read_parquet_metadata(path)["augment_insights"]}
     rows = pl.read_parquet(path, hive_partitioning=False)
-    pl.concat([rows, rows[:1]]).write_parquet(path, metadata=footer)
-    assert Archive(archive.path).check().select("start", "problem").rows() == [(day(0), "double")]
-    rows.with_columns(total_messages=pl.lit(4, dtype=pl.Int32)).write_parquet(path, metadata=footer)
-    assert Archive(archive.path).check().select("start", "problem").rows() == [(day(0), "damaged")]
-    rows.with_columns(date=pl.lit(day(5))).write_parquet(path, metadata=footer)
-    assert set(Archive(archive.path).check().select("start", "problem").rows()) == {
-        (day(0), "damaged"),
-        (day(5), "damaged"),
-    }
+    pl.concat([change(rows[:2]), rows[2:]]).write_parquet(path, metadata=footer)
+    found = archive.check()
+    assert found.select("start", "end", "problem").rows() == [(day(damaged[0]), day(damaged[1]), "damaged")]
+    assert detail in found["detail"][0]
+    assert len(archive.quarantine()) == 1
+    assert archive.check().is_empty()
+    assert archive.missing("editor_language", DayRange(day(0), day(1))) == [only(day(0))]
+    assert_frame_equal(archive.scan("editor_language").collect(), good)
 
 
 def test_totals_that_the_api_left_out_disagree_with_nothing(archive: Archive) -> None:
@@ -342,7 +410,7 @@ def test_leftovers_are_swept_but_not_under_a_writer(archive: Archive) -> None:
     add(archive, "dau_count", counts(5), [day(0)])
     leftover = archive.path / "dau_count" / ".tmp-abc.part"
     leftover.write_text("half")
-    with archive._folder.writing():
+    with FileLock(archive.path / ".lock-write"):
         Archive(archive.path)
         assert leftover.exists()
     assert archive.check().is_empty()
@@ -357,6 +425,24 @@ def test_one_sync_at_a_time(archive: Archive) -> None:
         assert Archive(archive.path).scan("dau").collect().is_empty()
     with archive.syncing() as again:
         assert again
+
+
+def test_a_writer_waits_for_another_and_then_says_so(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second writer that waited in vain is told that nothing is lost."""
+    add(archive, "dau_count", counts(5), [day(0)])
+    monkeypatch.setattr(archive_module, "LOCK_SECONDS", 0.05)
+    with FileLock(archive.path / ".lock-write"), pytest.raises(ArchiveError, match="has been writing to the archive"):
+        add(archive, "dau_count", counts(6), [day(0)], fetched_at=LATER)
+
+
+def test_a_lock_that_cannot_be_had_is_not_one_that_is_held(archive: Archive) -> None:
+    """Where the lock file cannot be opened the reason is raised, not "another sync is at work"."""
+    for name in (".lock-sync", ".lock-write"):
+        (archive.path / name).mkdir(parents=True)
+    with pytest.raises(IsADirectoryError), archive.syncing():
+        pass
+    with pytest.raises(IsADirectoryError):
+        add(archive, "dau_count", counts(5), [day(0)])
 
 
 def test_a_dropped_day_is_missing(archive: Archive) -> None:
