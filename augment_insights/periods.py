@@ -277,7 +277,7 @@ def windows_back(days: DayRange, *, max_days: int = MAX_RANGE_DAYS) -> list[DayR
     return [DayRange(max(days.start, last - timedelta(days=max_days - 1)), last) for last in lasts]
 
 
-def lookback_range(days: DayRange, lookback_days: int, *, now: datetime) -> DayRange | None:
+def lookback_range(days: DayRange, lookback_days: int | None, *, now: datetime) -> DayRange | None:
     """Return so many days before a range, as far back as the API is sure to answer; None where there are none.
 
     Raises
@@ -293,6 +293,8 @@ def lookback_range(days: DayRange, lookback_days: int, *, now: datetime) -> DayR
     >>> print(lookback_range(march, 10_000, now=noon))
     2024-03-30 to 2026-02-28
     """
+    if lookback_days is None:
+        return None
     if isinstance(lookback_days, bool) or not isinstance(lookback_days, int) or lookback_days < 0:
         raise ValueError(f"lookback_days={lookback_days!r} is not an integer >= 0. Hint: 365, for example.")
     # The same date two years ago may be one day further back, and then the API may refuse it.

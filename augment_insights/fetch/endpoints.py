@@ -396,9 +396,7 @@ def activity(
     periods.check_every(every)
     with LocalData(client) as local:
         days = periods.resolve_range(start_date, end_date, now=local.client.now())
-        lookback = (
-            None if lookback_days is None else periods.lookback_range(days, lookback_days, now=local.client.now())
-        )
+        lookback = periods.lookback_range(days, lookback_days, now=local.client.now())
         counts = local.counts(days, ask=True)
         plan = make_plan(local, tables.ACTIVITY.name, days, counts, every=every, lookback=lookback)
         announce(local.client, plan)

@@ -18,7 +18,7 @@ import polars as pl
 
 from augment_insights import periods, tables
 from augment_insights.archive import Archive
-from augment_insights.archive.month import of_days, span_columns
+from augment_insights.archive.month import rows_of, span_frame
 from augment_insights.errors import CacheWarning, ConfigurationError, did_you_mean
 from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, settled_rows
 from augment_insights.periods import DayRange, Every
@@ -288,7 +288,7 @@ class LocalData:
         if self.archive is None or not spans:
             return
         new = [span for span in spans if not self.archive.has(table.name, span)]
-        rows = frame.join(of_days(table, spans), on=span_columns(table), how="semi", maintain_order="left")
+        rows = rows_of(table, frame, span_frame(spans), how="semi")
         try:
             moved = self.archive.add(table.name, rows, spans, origin=self.client.base_url, fetched_at=fetched_at)
         except OSError as error:
@@ -702,7 +702,7 @@ def plan(
         days = periods.resolve_range(start_date, end_date, now=now)
         if table in LISTS:
             days = periods.resolve_days(None, start_date, end_date, now=now)
-        lookback = None if lookback_days is None else periods.lookback_range(days, lookback_days, now=now)
+        lookback = periods.lookback_range(days, lookback_days, now=now)
         every = every or ("1w" if table == tables.ACTIVITY.name else None)
         counts = {} if table in (tables.DAU_COUNT.name, tables.DAILY_USAGE.name) else local.counts(days, ask=True)
         return make_plan(local, table, days, counts, every=every, lookback=lookback)
