@@ -157,11 +157,9 @@ def _without_duplicates(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     unique = frame.unique(key, keep="first", maintain_order=True)
     dropped = frame.height - unique.height
     if dropped:
-        warnings.warn(
-            f"{table.name}: {dropped} duplicate row{'s' if dropped > 1 else ''} dropped, the first of each is kept. "
-            "The data may have changed between two pages. Hint: fetch again to be sure.",
-            DataWarning,
-            stacklevel=2,
+        _warn(
+            f"{table.name}: {many(dropped, 'duplicate row')} dropped, the first of each is kept. "
+            "The data may have changed between two pages. Hint: fetch again to be sure."
         )
     return unique
 
@@ -182,24 +180,17 @@ def fill_days(
     is_answered = pl.any_horizontal(*[pl.col("date").is_between(days.start, days.end) for days in answered])
     is_published = pl.col("date") <= last_published_day(now)
     is_asked = pl.col("date").is_between(days.start, days.end)
-    _warn_of_strays(frame.filter(~(is_asked & is_answered))["date"], table, days)
+    strays = frame.filter(~(is_asked & is_answered))["date"].dt.to_string("iso").sort()
+    if len(strays):  # what they counted is in no other row
+        _warn(
+            f"{table.name}: {many(len(strays), 'row')} of days that were not asked for left out, the first of "
+            f"{strays[0]}; asked for were {days}. Hint: compare with a fetch of another range."
+        )
     joined = every_day.join(frame.with_columns(sent=True), on="date", how="left", maintain_order="left")
     says_something = pl.col("sent").fill_null(value=False) & pl.any_horizontal(pl.col(values) > 0)
     kept = joined.filter(is_answered & (is_published | says_something.fill_null(value=False)))
     filled = kept.with_columns(pl.when(pl.col("sent").is_null()).then(0).otherwise(pl.col(values)).name.keep())
     return filled.select(table.schema.names())
-
-
-def _warn_of_strays(strays: pl.Series, table: Table, days: DayRange) -> None:
-    """Say that there were rows of days that nobody asked for: what they counted is in no other row."""
-    if not strays.is_empty():
-        first = strays.sort().dt.to_string("iso")[0]
-        warnings.warn(
-            f"{table.name}: {strays.len()} row{'s' if strays.len() > 1 else ''} of days that were not asked for left "
-            f"out, the first of {first}; asked for were {days}. Hint: compare with a fetch of another range.",
-            DataWarning,
-            stacklevel=3,
-        )
 
 
 def warn_of_days(table: Table, days: DayRange, fetched: Sequence[Fetched], *, now: datetime) -> None:
@@ -208,21 +199,26 @@ def warn_of_days(table: Table, days: DayRange, fetched: Sequence[Fetched], *, no
     if moved:
         pairs = "; ".join(f"asked {window.asked}, answered {window.answered}" for window in moved[:3])
         more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""  # noqa: PLR2004 (the three just named)
-        warnings.warn(
+        _warn(
             f"{table.name}: the API answered for other days than asked: {pairs}{more}. "
-            "The table has the days that were answered for.",
-            DataWarning,
-            stacklevel=3,
+            "The table has the days that were answered for."
         )
     published = last_published_day(now)
     if days.end > published:
-        warnings.warn(
+        _warn(
             f"{table.name}: {days.end} is not safely published yet (the API publishes a day at about 02:00 UTC of the "
             "next); what there is of it is provisional, and a day without data is left out, not zero. "
-            f"Hint: end at {published}, or ask again after 03:00 UTC.",
-            DataWarning,
-            stacklevel=3,
+            f"Hint: end at {published}, or ask again after 03:00 UTC."
         )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DataWarning, stacklevel=4)
+
+
+def many(number: int, noun: str) -> str:
+    """Return a number and its noun, in the plural where it is not one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 # ---- What may be kept for good ----

@@ -12,6 +12,7 @@ import warnings
 from collections import Counter
 from dataclasses import astuple, dataclass, replace
 from html import escape
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
@@ -20,7 +21,7 @@ from augment_insights import periods, tables
 from augment_insights.archive import Archive
 from augment_insights.archive.month import rows_of, span_frame
 from augment_insights.errors import CacheWarning, ConfigurationError, did_you_mean
-from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, settled_rows
+from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, many, settled_rows
 from augment_insights.periods import DayRange, Every
 from augment_insights.transport import Client
 from augment_insights.transport.messages import ENDPOINTS, DayCount
@@ -29,8 +30,6 @@ from augment_insights.transport.progress import spoken
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date, datetime
-
-    from augment_insights.transport.kept import CachedPages
 
 TABLES = (*tables.ENDPOINT_TABLES, tables.ACTIVITY.name)
 """What can be planned: the nouns of the endpoints, and activity."""
@@ -131,13 +130,10 @@ class LocalData:
     def cached(self, table: tables.Table, days: DayRange) -> tuple[int, int, bool]:
         """Return how many pages of an answer are cached, how many rows they have, and whether they are all."""
         if (table.name, days) not in self._cached:
-            found = self._look(table, days)
+            found = self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
             rows = sum(len(page.rows) for page in found.pages)
             self._cached[table.name, days] = len(found.pages), rows, found.is_whole
         return self._cached[table.name, days]
-
-    def _look(self, table: tables.Table, days: DayRange) -> CachedPages:
-        return self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
 
     def rows(self, table: tables.Table, days: DayRange) -> int | None:
         """Return how many rows the answer for a day or a window has, if all of it is available locally."""
@@ -206,14 +202,11 @@ class LocalData:
             empty unless all of it is there.
         """
         spans = self.windows(tables.DAU_COUNT, days)
-        if ask:
-            with self.client.task(tables.DAU_COUNT.name, len(spans)):
-                pages = [page for span in spans for page in self.fetch(tables.DAU_COUNT, span).pages]
-            self.commit()
-        elif all(self.cached(tables.DAU_COUNT, span)[2] for span in spans):
-            pages = [page for span in spans for page in self._look(tables.DAU_COUNT, span).pages]
-        else:
+        if not ask and not all(self.cached(tables.DAU_COUNT, span)[2] for span in spans):
             return {}
+        with self.client.task(tables.DAU_COUNT.name, len(spans)):
+            pages = [page for span in spans for page in self.fetch(tables.DAU_COUNT, span).pages]
+        self.commit()
         published = periods.last_published_day(self.client.now())
         counts: Counts = {}
         for page in pages:
@@ -322,11 +315,10 @@ def cover(gaps: Iterable[DayRange], *, max_days: int = periods.MAX_RANGE_DAYS) -
     ['2026-01-01 to 2026-03-31', '2026-04-01 to 2026-05-01']
     """
     covering: list[DayRange] = []
-    for day in (day for gap in gaps for day in gap):
-        if covering and DayRange(covering[-1].start, day).days <= max_days:
-            covering[-1] = DayRange(covering[-1].start, day)
-        else:
+    for day in chain.from_iterable(gaps):
+        if not covering or DayRange(covering[-1].start, day).days > max_days:
             covering.append(DayRange(day, day))
+        covering[-1] = DayRange(covering[-1].start, day)
     return covering
 
 
@@ -632,11 +624,6 @@ class Plan:
         if self.requests_to_send_most is None:
             return f" ({self.requests_to_send_least:,} at least)"
         return f" ({self.requests_to_send_least:,} to {self.requests_to_send_most:,})"
-
-
-def many(number: int, noun: str) -> str:
-    """Return a number and its noun, in the plural where it is not one."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def plan(

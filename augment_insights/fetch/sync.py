@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from augment_insights import periods
 from augment_insights.errors import ArchiveError, ConfigurationError, did_you_mean
-from augment_insights.fetch.columns import table_frame
+from augment_insights.fetch.columns import many, table_frame
 from augment_insights.fetch.plan import (
     LocalData,
     answer_cost,
@@ -20,20 +21,11 @@ from augment_insights.fetch.plan import (
     cover,
     learn_from_local,
     list_rows,
-    many,
     question,
     records_per_user,
     windows_cost,
 )
-from augment_insights.periods import (
-    MAX_RANGE_DAYS,
-    DayRange,
-    day_ranges,
-    parse_day,
-    resolve_range,
-    utc_day,
-    windows_back,
-)
+from augment_insights.periods import DayRange
 from augment_insights.tables import (
     DAILY_USAGE,
     DAU,
@@ -71,7 +63,7 @@ _FEWEST_TO_COMPARE = 5
 _MOSTLY = 0.5
 
 _DAY = timedelta(days=1)
-_WINDOW = timedelta(days=MAX_RANGE_DAYS)
+_WINDOW = timedelta(days=periods.MAX_RANGE_DAYS)
 
 _RESTATED_SCHEMA = pl.Schema({"table": pl.String(), "start": pl.Date(), "end": pl.Date()})
 _SUM_SCHEMA = pl.Schema({"table": pl.String(), "days": pl.Int64(), "requests": pl.Int64()})
@@ -200,10 +192,10 @@ def sync(
         if not stack.enter_context(archive.syncing()):
             return _nothing_done(archive, "busy")
         last = archive.last_settled_day(now)
-        first = utc_day(now) - _SURE_LOOKBACK if since is None else parse_day(since, name="since")
+        first = periods.utc_day(now) - _SURE_LOOKBACK if since is None else periods.parse_day(since, name="since")
         if first > last:
             return _nothing_done(archive, "complete")
-        days = resolve_range(first, last, now=now)
+        days = periods.resolve_range(first, last, now=now)
         archive.quarantine()
         until = datetime.max.replace(tzinfo=UTC) if minutes is None else now + timedelta(minutes=minutes)
         run = _Run(local, archive, days, math.inf if requests is None else requests, until)
@@ -270,7 +262,7 @@ class _Run:
         for table in _COUNTS:
             missing = [day for gap in self.archive.missing(table.name, older) for day in gap]
             again = [day for day in older if day >= recheck_from]
-            for span in [recent, *cover(day_ranges([*missing, *again]))]:
+            for span in [recent, *cover(periods.day_ranges([*missing, *again]))]:
                 is_again = span.end >= recheck_from
                 is_cached = not is_again and self.local.cached(table, span)[2]
                 jobs.append(Job(table, span, 0 if is_cached else 1, again=is_again))
@@ -319,7 +311,7 @@ class _Run:
         ends = set(self.archive.manifest(USER_ACTIVITY.name)["end"])
         return [
             window
-            for window in windows_back(DayRange(self.days.start, end))
+            for window in periods.windows_back(DayRange(self.days.start, end))
             # The look-back moves on, and what it cuts was whole once.
             if not (window.start == self.days.start and window.end in ends)
             and not self.archive.has(USER_ACTIVITY.name, window)
@@ -379,9 +371,8 @@ class _Run:
         known = self.archive.read(DAU_COUNT.name, answer.answered)
         pairs = [(count, told.get(day, 0)) for day, count in known.iter_rows() if count or told.get(day, 0)]
         agreeing = sum(count == now for count, now in pairs)
-        if len(pairs) < _FEWEST_TO_COMPARE or agreeing >= _MOSTLY * len(pairs):
-            return
-        if self._knows_somebody(answer.answered):
+        is_same = len(pairs) < _FEWEST_TO_COMPARE or agreeing >= _MOSTLY * len(pairs)
+        if is_same or self._knows_somebody(answer.answered):
             return
         self.local.discard()
         raise ArchiveError(
@@ -393,14 +384,11 @@ class _Run:
 
     def _knows_somebody(self, days: DayRange) -> bool:
         """Ask for one archived day's list, and tell whether anybody on it is known."""
-        archived = self.archive.manifest().filter(
-            pl.col("table").is_in([table.name for table in _LISTS]),
-            pl.col("start").is_between(days.start, days.end),
-            pl.col("users") > 0,
-        )
-        if archived.is_empty():
+        archived = pl.concat([self.archive.manifest(table.name) for table in _LISTS])
+        listed = archived.filter(pl.col("start").is_between(days.start, days.end), pl.col("users") > 0)
+        if listed.is_empty():
             return False
-        name, day = archived.sort("users", "start", "table").select("table", "start").row(-1)
+        name, day = listed.sort("users", "start", "table").select("table", "start").row(-1)
         then = self.archive.read(name, day).select(folded_user())
         now = table_frame(DAU, [self.local.fetch(DAU, DayRange(day, day))]).select(folded_user())
         return now.join(then, on="user", how="semi").height > 0
