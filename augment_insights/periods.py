@@ -265,6 +265,44 @@ def windows(days: DayRange, *, max_days: int = MAX_RANGE_DAYS) -> list[DayRange]
     return [DayRange(first, min(days.end, first + timedelta(days=max_days - 1))) for first in firsts]
 
 
+def windows_back(days: DayRange, *, max_days: int = MAX_RANGE_DAYS) -> list[DayRange]:
+    """Cut a range into disjoint windows from its end back, newest first; the oldest may be shorter.
+
+    Examples
+    --------
+    >>> [str(w) for w in windows_back(DayRange(date(2026, 1, 1), date(2026, 4, 1)))]
+    ['2026-01-02 to 2026-04-01', '2026-01-01 to 2026-01-01']
+    """
+    lasts = [days.end - timedelta(days=n) for n in range(0, days.days, max_days)]
+    return [DayRange(max(days.start, last - timedelta(days=max_days - 1)), last) for last in lasts]
+
+
+def lookback_range(days: DayRange, lookback_days: int | None, *, now: datetime) -> DayRange | None:
+    """Return so many days before a range, as far back as the API is sure to answer; None where there are none.
+
+    Raises
+    ------
+    ValueError
+        ``lookback_days`` is not an integer >= 0.
+
+    Examples
+    --------
+    >>> noon, march = datetime(2026, 3, 30, 12, tzinfo=UTC), DayRange(date(2026, 3, 1), date(2026, 3, 29))
+    >>> print(lookback_range(march, 90, now=noon))
+    2025-12-01 to 2026-02-28
+    >>> print(lookback_range(march, 10_000, now=noon))
+    2024-03-30 to 2026-02-28
+    """
+    if lookback_days is None:
+        return None
+    if isinstance(lookback_days, bool) or not isinstance(lookback_days, int) or lookback_days < 0:
+        raise ValueError(f"lookback_days={lookback_days!r} is not an integer >= 0. Hint: 365, for example.")
+    # The same date two years ago may be one day further back, and then the API may refuse it.
+    oldest = utc_day(now) - timedelta(days=LOOKBACK_DAYS)
+    start = max(days.start - timedelta(days=min(lookback_days, LOOKBACK_DAYS)), oldest)
+    return DayRange(start, days.start - _DAY) if start < days.start else None
+
+
 def day_ranges(days: Iterable[date]) -> list[DayRange]:
     """Join neighbouring days to ranges, oldest first; days may come in any order, and more than once.
 
