@@ -318,8 +318,8 @@ _COMPLETE = Column(pl.Boolean(), "whether the data reaches the end of it")
 _ANALYSIS_PERIOD_START = Column(pl.Date(), "first UTC day of the calendar period")
 _ANALYSIS_PERIOD_END = Column(pl.Date(), "last UTC day of the whole calendar period")
 _WINDOW_DAYS = Column(pl.Int64(), "length of the window in days, the date included")
-_RATE_LOW = Column(pl.Float64(), "lower bound of the rate's 95 % interval", nullable=True)
-_RATE_HIGH = Column(pl.Float64(), "upper bound of the rate's 95 % interval", nullable=True)
+_RATE_LOW = Column(pl.Float64(), "lower bound of the rate's 95 % confidence interval", nullable=True)
+_RATE_HIGH = Column(pl.Float64(), "upper bound of the rate's 95 % confidence interval", nullable=True)
 
 ACTIVE_USERS = Table(
     name="active_users",
@@ -482,7 +482,7 @@ SURVIVAL = Table(
 
 
 def _rate(name: str, meaning: str) -> dict[str, Column]:
-    """Return the columns of a rate and its 95 % interval."""
+    """Return the columns of a rate and its 95 % confidence interval."""
     return {
         name: Column(pl.Float64(), f"{meaning}, 0 to 1; null without a denominator", nullable=True),
         f"{name}_low": _RATE_LOW,
@@ -672,8 +672,8 @@ COMPARISON = Table(
         "before": Column(pl.Float64(), "its value before", nullable=True),
         "after": Column(pl.Float64(), "its value after", nullable=True),
         "difference": Column(pl.Float64(), "after - before, in points of the rate", nullable=True),
-        "difference_low": Column(pl.Float64(), "lower bound of its 95 % interval", nullable=True),
-        "difference_high": Column(pl.Float64(), "upper bound of its 95 % interval", nullable=True),
+        "difference_low": Column(pl.Float64(), "lower bound of its 95 % confidence interval", nullable=True),
+        "difference_high": Column(pl.Float64(), "upper bound of its 95 % confidence interval", nullable=True),
         "verdict": Column(VERDICT, "higher, lower or cannot tell"),
     },
     source="analysis.compare",

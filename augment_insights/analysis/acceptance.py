@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis.intervals import bootstrap_ratio, difference, rate
-from augment_insights.analysis.population import GROUP, USER_KEY, as_columns, usage_rows, user_sums
+from augment_insights.analysis.intervals import difference, rate, ratio_interval
+from augment_insights.analysis.population import GROUP, as_columns, usage_rows, user_sums
 from augment_insights.errors import DataWarning, TableError, did_you_mean
 from augment_insights.tables import (
     ACCEPTANCE_CHANGE,
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
-    from augment_insights.analysis.population import UserSums
     from augment_insights.periods import Every
 
 Of = Literal["suggestions", "lines"]
@@ -47,7 +46,6 @@ def acceptance_rate(
     of: Of = "suggestions",
     user_type: str = "person",
     as_of: date | str | None = None,
-    intervals: bool = True,
 ) -> pl.DataFrame:
     """How much of what was suggested is accepted?
 
@@ -56,10 +54,11 @@ def acceptance_rate(
     side, because the API may leave that field out. Inline completions only: agents suggest no
     lines. No suggestion, no rate: null. More accepted than suggested is kept, with a DataWarning.
 
-    The interval is a seeded bootstrap over users (95 %): completions of one user go together. A
+    The interval is a 95 % confidence interval over users, for completions of one user go together
+    (cluster-robust, on the logit scale). It needs two users with a suggestion and a rate between 0 and
+    1; otherwise it is null. Two users who accept alike show no spread: their interval is a point. A
     frame without users (``daily_usage``) has no interval, no count of users, and cannot tell people
-    from automation: it counts both. A bootstrap knows only the users it has: of fewer than about ten
-    its interval is too narrow, and of two that accept alike it is a point.
+    from automation: it counts both.
 
     Parameters
     ----------
@@ -77,9 +76,6 @@ def acceptance_rate(
         Whose completions.
     as_of : date or str, optional
         The last day that counts; rows that reach past it are left out. All rows unless given.
-    intervals : bool
-        False leaves the bounds null and saves the time of drawing users again, where an answer
-        must follow a slider.
 
     Returns
     -------
@@ -93,7 +89,7 @@ def acceptance_rate(
         suggested_count      Int64   suggested completions (or lines); null when no row knows them
         accepted_count       Int64   accepted of them
         acceptance_rate      Float64 accepted_count / suggested_count; null for 0/0
-        acceptance_rate_low  Float64 lower bound of the interval; null below two users
+        acceptance_rate_low  Float64 lower bound of the interval; null where there is none
         acceptance_rate_high Float64 upper bound
         ==================== ======= ==============================================================
 
@@ -142,12 +138,18 @@ def acceptance_rate(
     has_users = "user" in rows.columns
     users = (suggested > 0).sum() if has_users else pl.lit(None)
     known = pl.col("known_rows") > 0
+    bounds = ratio_interval(
+        summed.sums if has_users else summed.sums.clear(),
+        group=GROUP,
+        numerator="accepted_count",
+        denominator="suggested_count",
+    )
     rates = (
         summed.sums.group_by(GROUP)
         .agg(users.alias("users"), pl.col("suggested_count", "accepted_count", "known_rows").sum())
         .with_columns(pl.when(known).then(suggested), pl.when(known).then(accepted))
         .with_columns(rate(accepted, suggested).alias("acceptance_rate"))
-        .join(_bounds(summed, draw=intervals and has_users), on=GROUP, how="left")
+        .join(bounds.rename({"low": "acceptance_rate_low", "high": "acceptance_rate_high"}), on=GROUP, how="left")
     )
     columns = (pl.col(name).cast(dtype) for name, dtype in ACCEPTANCE_RATE.schema.items())
     return summed.named(rates).select(*groups, *columns)
@@ -219,7 +221,7 @@ def acceptance_distribution(
     for name, value in (("steps", steps), ("min_suggested", min_suggested)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ValueError(f"{name}={value!r} is not a count. Hint: a whole number from 1 on.")
-    rates = acceptance_rate(frame, by="user", of=of, user_type=user_type, as_of=as_of, intervals=False)
+    rates = acceptance_rate(frame, by="user", of=of, user_type=user_type, as_of=as_of)
     counted = rates.filter(pl.col("suggested_count") >= min_suggested)
     if counted.is_empty():
         return ACCEPTANCE_DISTRIBUTION.empty()
@@ -367,14 +369,6 @@ def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
 
 
-def _bounds(summed: UserSums, *, draw: bool) -> pl.DataFrame:
-    """Return the interval of each group that has users to draw again."""
-    sums = summed.sums if draw else summed.sums.clear()
-    return bootstrap_ratio(
-        sums, group=GROUP, user=USER_KEY, numerator="accepted_count", denominator="suggested_count"
-    ).rename({"low": "acceptance_rate_low", "high": "acceptance_rate_high"})
-
-
 def _rows(
     frame: pl.DataFrame | pl.LazyFrame,
     *,
@@ -437,9 +431,9 @@ def compare(
 ) -> pl.DataFrame:
     """Which way did a rate go between two periods (or between two groups), if that can be told?
 
-    The rates stay as their tables give them: ratios of sums with a 95 % interval. The interval of the
+    The rates stay as their tables give them: ratios of sums with a 95 % confidence interval. The interval of the
     difference is built from both: for shares of people that is Newcombe's hybrid score interval,
-    for acceptance the same construction on the bootstrap intervals. When it holds zero, or a side has no
+    for acceptance the same construction on its intervals over users. When it holds zero, or a side has no
     interval, the verdict is "cannot tell". The sides are taken as independent; where the same people
     stand on both, the interval errs on the wide side as long as they behave alike on both.
 
@@ -465,7 +459,7 @@ def compare(
         before          Float64 its value before, null where the group is not there
         after           Float64 its value after, null where the group is not there
         difference      Float64 after - before, in points of the rate
-        difference_low  Float64 lower bound of its 95 % interval
+        difference_low  Float64 lower bound of its 95 % confidence interval
         difference_high Float64 upper bound
         verdict         Enum    higher, lower or cannot tell
         =============== ======= =========================================================

@@ -86,7 +86,7 @@ def adoption_rate(
         active_users       Int64   (licensed) users active on at least one day of it
         licensed_users     Int64   users licensed on at least one day of it, or seats
         adoption_rate      Float64 active_users / licensed_users, 0 to 1
-        adoption_rate_low  Float64 lower bound of Wilson's 95 % interval
+        adoption_rate_low  Float64 lower bound of Wilson's 95 % confidence interval
         adoption_rate_high Float64 upper bound
         is_complete        Boolean whether the data reaches the end of the period
         ================== ======= ========================================================

@@ -93,7 +93,7 @@ def feature_adoption(
         active_users      Int64   distinct users with a row
         feature_users     Int64   those of them who used the mode; null when nobody knows
         feature_rate      Float64 feature_users / active_users, 0 to 1
-        feature_rate_low  Float64 lower bound of Wilson's 95 % interval
+        feature_rate_low  Float64 lower bound of Wilson's 95 % confidence interval
         feature_rate_high Float64 upper bound
         ================= ======= ==========================================================
 
