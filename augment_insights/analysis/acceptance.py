@@ -1,4 +1,4 @@
-"""How much of what inline completions suggest is accepted, and what moved it?"""
+"""How much of what inline completions suggest is accepted, what moved it, and is the change more than chance?"""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 import polars as pl
 
 from augment_insights.analysis.intervals import difference, rate, ratio_interval
-from augment_insights.analysis.population import GROUP, as_columns, usage_rows, user_sums
-from augment_insights.errors import DataWarning, TableError, did_you_mean
+from augment_insights.analysis.population import GROUP, as_columns, one_spelling, usage_rows, user_sums
+from augment_insights.errors import DataWarning, TableError, did_you_mean, plural
+from augment_insights.periods import check_count
 from augment_insights.tables import (
     ACCEPTANCE_CHANGE,
     ACCEPTANCE_DISTRIBUTION,
@@ -34,8 +35,15 @@ _METRICS = {
     "lines": ("completions_suggested_lines_of_code", "completions_lines_of_code"),
 }
 _EFFECTS = tuple(ACCEPTANCE_CHANGE.columns)
-_SIDE = "__side"
-_DECIMALS = 9
+_SUMS = (
+    pl.col("suggested_count").sum().cast(pl.Int64),
+    pl.col("accepted_count").sum().cast(pl.Int64),
+    pl.col("suggested_count").count().cast(pl.Int64).alias("known_rows"),
+)
+_SIDE, _ONE = "__side", "__one"
+_TABLE = "comparison"
+_DEFINING = ("window_days", "period", "days", "feature", "mode")
+_LENGTHS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "quarter": (90, 92)}
 
 
 def acceptance_rate(
@@ -218,21 +226,20 @@ def acceptance_distribution(
     >>> acceptance_distribution(frame, steps=4).rows()
     [(0.0, 0.25, 1), (0.25, 0.5, 1), (0.5, 0.75, 0), (0.75, 1.0, 1)]
     """
-    for name, value in (("steps", steps), ("min_suggested", min_suggested)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name}={value!r} is not a count. Hint: a whole number from 1 on.")
+    check_count("steps", steps)
+    check_count("min_suggested", min_suggested)
     rates = acceptance_rate(frame, by="user", of=of, user_type=user_type, as_of=as_of)
     counted = rates.filter(pl.col("suggested_count") >= min_suggested)
     if counted.is_empty():
         return ACCEPTANCE_DISTRIBUTION.empty()
-    # In whole numbers: 0.15 / 0.05 is a little less than 3.
+    # In integers: 0.15 / 0.05 is a little less than 3.
     step = (pl.col("accepted_count") * steps // pl.col("suggested_count")).clip(upper_bound=steps - 1)
     found = counted.group_by(step.alias("step")).agg(users=pl.len().cast(pl.Int64))
     every_step = pl.DataFrame({"step": pl.int_range(steps, eager=True)})
     return every_step.join(found, on="step", how="left", maintain_order="left").select(
         # Rounded, for Polars divides by multiplying with the inverse: 3 / 20 is not 0.15.
-        acceptance_from=(pl.col("step") / steps).round(_DECIMALS),
-        acceptance_to=((pl.col("step") + 1) / steps).round(_DECIMALS),
+        acceptance_from=(pl.col("step") / steps).round(9),
+        acceptance_to=((pl.col("step") + 1) / steps).round(9),
         users=pl.col("users").fill_null(0),
     )
 
@@ -327,6 +334,8 @@ def acceptance_change(
     if not groups:
         raise ValueError("by= names no column. Hint: name the groups between which the weight may have moved.")
     both = pl.concat(sides, how="diagonal_relaxed")
+    if "user" in both.columns:
+        both = one_spelling(both)
     summed = user_sums(both, [*groups, _SIDE], _SUMS)
     sums = summed.named(summed.sums.group_by(GROUP).agg(pl.col("suggested_count", "accepted_count").sum()))
     effects = _effects(sums, groups)
@@ -339,87 +348,6 @@ def acceptance_change(
     return pl.concat([effects, total], how="diagonal_relaxed").select(
         pl.col(name).cast(dtype) for name, dtype in schema.items()
     )
-
-
-def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
-    """Return the effects of each group from its sums on both sides."""
-    now = pl.col(_SIDE) == 1
-    sided = sums.group_by(groups).agg(
-        pl.col("suggested_count").filter(~now).sum().alias("s0"),
-        pl.col("accepted_count").filter(~now).sum().alias("a0"),
-        pl.col("suggested_count").filter(now).sum().alias("s1"),
-        pl.col("accepted_count").filter(now).sum().alias("a1"),
-    )
-    s0, a0, s1, a1 = (pl.col(name) for name in ("s0", "a0", "s1", "a1"))
-    middle = (rate(a0.sum(), s0.sum()) + rate(a1.sum(), s1.sum())) / 2
-    rated = sided.with_columns(
-        w0=rate(s0, s0.sum()), w1=rate(s1, s1.sum()), r0=rate(a0, s0), r1=rate(a1, s1), middle=middle
-    )
-    w0, r0, w1, r1, level = (pl.col(name) for name in ("w0", "r0", "w1", "r1", "middle"))
-    stays = (s0 > 0) & (s1 > 0)
-    # w1 * r1 is a1 over all suggestions, and that also has a value where a group accepted without a suggestion.
-    comes_or_goes = rate(a1, s1.sum()) - w1 * level - (rate(a0, s0.sum()) - w0 * level)
-    nothing = pl.when(level.is_not_null()).then(0.0)
-    parts = rated.with_columns(
-        rate_effect=pl.when(stays).then((w0 + w1) / 2 * (r1 - r0)).otherwise(nothing),
-        mix_effect=pl.when(stays).then((w1 - w0) * ((r0 + r1) / 2 - level)).otherwise(nothing),
-        entry_exit_effect=pl.when(stays).then(nothing).otherwise(comes_or_goes),
-    )
-    whole = pl.col("rate_effect") + pl.col("mix_effect") + pl.col("entry_exit_effect")
-    return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
-
-
-def _rows(
-    frame: pl.DataFrame | pl.LazyFrame,
-    *,
-    by: str | Sequence[str] | None,
-    every: Every | None,
-    of: Of,
-    user_type: str,
-    as_of: date | str | None,
-    reserved: Iterable[str] = ACCEPTANCE_RATE.columns,
-) -> tuple[pl.DataFrame, list[str]]:
-    """Return the rows that count and the columns that make groups.
-
-    ``suggested_count`` and ``accepted_count`` are null in a row that lacks either.
-    """
-    if of not in _METRICS:
-        raise ValueError(f"of={of!r} is not something that is accepted.{did_you_mean(str(of), get_args(Of))}")
-    suggested, accepted = _METRICS[of]
-    rows, groups = usage_rows(
-        frame,
-        (suggested, accepted),
-        by=by,
-        every=every,
-        user_type=user_type,
-        as_of=as_of,
-        reserved=reserved,
-    )
-    more = rows.select((pl.col(accepted) > pl.col(suggested)).sum()).item()
-    if more:
-        warnings.warn(
-            f"{more} row{'s have' if more > 1 else ' has'} more {accepted} than {suggested}; "
-            "kept as the API gave them.",
-            DataWarning,
-            stacklevel=3,
-        )
-    rows = rows.rename({suggested: "suggested_count", accepted: "accepted_count"})
-    if rows["suggested_count"].null_count() + rows["accepted_count"].null_count():
-        known = pl.all_horizontal(pl.col("suggested_count", "accepted_count").is_not_null())
-        rows = rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count")))
-    return rows, groups
-
-
-_SUMS = (
-    pl.col("suggested_count").sum().cast(pl.Int64),
-    pl.col("accepted_count").sum().cast(pl.Int64),
-    pl.col("suggested_count").count().cast(pl.Int64).alias("known_rows"),
-)
-
-
-_TABLE = "comparison"
-_DEFINING = ("window_days", "period", "days", "feature", "mode")
-_LENGTHS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "quarter": (90, 92)}
 
 
 def compare(
@@ -500,41 +428,98 @@ def compare(
     _check_side(old, "before", groups)
     _check_side(new, "after", groups)
     _check_same_definition(old, new, groups)
-    sides = [_values(frame, metric, groups, side) for side, frame in (("before", old), ("after", new))]
-    joined = sides[0].join(sides[1], on=[*groups, _ONE], how="full", coalesce=True, nulls_equal=True)
+    was, now = (
+        frame.select(
+            *groups,
+            *(pl.col(f"{metric}{end}").alias(f"{side}{end}") for end in ("", "_low", "_high")),
+            pl.lit(0).alias(_ONE),  # joins the two rows where no group does
+        )
+        for side, frame in (("before", old), ("after", new))
+    )
     low, high = difference(
         (pl.col("before"), pl.col("before_low"), pl.col("before_high")),
         (pl.col("after"), pl.col("after_low"), pl.col("after_high")),
     )
-    change = pl.col("after") - pl.col("before")
-    compared = joined.with_columns(
-        metric=pl.lit(metric), difference=change, difference_low=low, difference_high=high
-    ).with_columns(verdict=_verdict())
+    verdict = pl.when(low > 0).then(pl.lit("higher")).when(high < 0).then(pl.lit("lower"))
+    compared = was.join(now, on=[*groups, _ONE], how="full", coalesce=True, nulls_equal=True).with_columns(
+        metric=pl.lit(metric),
+        difference=pl.col("after") - pl.col("before"),
+        difference_low=low,
+        difference_high=high,
+        verdict=verdict.otherwise(pl.lit("cannot tell")).cast(VERDICT),
+    )
     schema = {**{name: old.schema[name] for name in groups}, **COMPARISON.schema}
     return compared.sort([*groups, _ONE], nulls_last=True).select(
         pl.col(name).cast(dtype) for name, dtype in schema.items()
     )
 
 
-_ONE = "__one"
+def _rows(
+    frame: pl.DataFrame | pl.LazyFrame,
+    *,
+    by: str | Sequence[str] | None,
+    every: Every | None,
+    of: Of,
+    user_type: str,
+    as_of: date | str | None,
+    reserved: Iterable[str] = ACCEPTANCE_RATE.columns,
+) -> tuple[pl.DataFrame, list[str]]:
+    """Return the rows that count and the columns that make groups.
 
-
-def _values(frame: pl.DataFrame, metric: str, groups: list[str], side: str) -> pl.DataFrame:
-    """Return the rate and its bounds under the name of the side; a column joins the rows where no group does."""
-    renamed = [pl.col(f"{metric}{end}").alias(f"{side}{end}") for end in ("", "_low", "_high")]
-    return frame.select(*groups, *renamed).with_columns(pl.lit(0).alias(_ONE))
-
-
-def _verdict() -> pl.Expr:
-    """Return the word for an interval: a direction only when it leaves zero out."""
-    return (
-        pl.when(pl.col("difference_low") > 0)
-        .then(pl.lit("higher"))
-        .when(pl.col("difference_high") < 0)
-        .then(pl.lit("lower"))
-        .otherwise(pl.lit("cannot tell"))
-        .cast(VERDICT)
+    ``suggested_count`` and ``accepted_count`` are null in a row that lacks either.
+    """
+    if of not in _METRICS:
+        raise ValueError(f"of={of!r} is not something that is accepted.{did_you_mean(str(of), get_args(Of))}")
+    suggested, accepted = _METRICS[of]
+    rows, groups = usage_rows(
+        frame,
+        (suggested, accepted),
+        by=by,
+        every=every,
+        user_type=user_type,
+        as_of=as_of,
+        reserved=reserved,
     )
+    more = rows.select((pl.col(accepted) > pl.col(suggested)).sum()).item()
+    if more:
+        warnings.warn(
+            f"Kept as the API sent it: {plural(more, 'row')} with more {accepted} than {suggested}.",
+            DataWarning,
+            stacklevel=3,
+        )
+    rows = rows.rename({suggested: "suggested_count", accepted: "accepted_count"})
+    if rows["suggested_count"].null_count() + rows["accepted_count"].null_count():
+        known = pl.all_horizontal(pl.col("suggested_count", "accepted_count").is_not_null())
+        rows = rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count")))
+    return rows, groups
+
+
+def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+    """Return the effects of each group from its sums on both sides."""
+    now = pl.col(_SIDE) == 1
+    sided = sums.group_by(groups).agg(
+        pl.col("suggested_count").filter(~now).sum().alias("s0"),
+        pl.col("accepted_count").filter(~now).sum().alias("a0"),
+        pl.col("suggested_count").filter(now).sum().alias("s1"),
+        pl.col("accepted_count").filter(now).sum().alias("a1"),
+    )
+    s0, a0, s1, a1 = (pl.col(name) for name in ("s0", "a0", "s1", "a1"))
+    middle = (rate(a0.sum(), s0.sum()) + rate(a1.sum(), s1.sum())) / 2
+    rated = sided.with_columns(
+        w0=rate(s0, s0.sum()), w1=rate(s1, s1.sum()), r0=rate(a0, s0), r1=rate(a1, s1), middle=middle
+    )
+    w0, r0, w1, r1, level = (pl.col(name) for name in ("w0", "r0", "w1", "r1", "middle"))
+    stays = (s0 > 0) & (s1 > 0)
+    # w1 * r1 is a1 over all suggestions, and that also has a value where a group accepted without a suggestion.
+    comes_or_goes = rate(a1, s1.sum()) - w1 * level - (rate(a0, s0.sum()) - w0 * level)
+    nothing = pl.when(level.is_not_null()).then(0.0)
+    parts = rated.with_columns(
+        rate_effect=pl.when(stays).then((w0 + w1) / 2 * (r1 - r0)).otherwise(nothing),
+        mix_effect=pl.when(stays).then((w1 - w0) * ((r0 + r1) / 2 - level)).otherwise(nothing),
+        entry_exit_effect=pl.when(stays).then(nothing).otherwise(comes_or_goes),
+    )
+    whole = pl.col("rate_effect") + pl.col("mix_effect") + pl.col("entry_exit_effect")
+    return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
 
 
 def _check_same_table(old: pl.Schema, new: pl.Schema, metric: str) -> None:
@@ -583,7 +568,12 @@ def _check_same_definition(old: pl.DataFrame, new: pl.DataFrame, groups: list[st
     sides = [{name: set(frame[name]) for name in _DEFINING if name in frame.columns} for frame in (old, new)]
     for frame, facts in zip((old, new), sides, strict=True):
         if {"period_start", "period_end"}.issubset(frame.columns):
-            facts["period"] = _length_names(frame)
+            # Months are alike whether they have 28 days or 31.
+            days = ((frame["period_end"] - frame["period_start"]).dt.total_days() + 1).unique()
+            names = [[name for name, (low, high) in _LENGTHS.items() if low <= count <= high] for count in days]
+            facts["period"] = {
+                name[0] if name else plural(count, "day") for name, count in zip(names, days, strict=True)
+            }
     for name in sides[0]:
         if name not in groups and sides[0][name] != sides[1][name]:
             was, now = (", ".join(sorted(map(str, facts[name]))) for facts in sides)
@@ -592,12 +582,3 @@ def _check_same_definition(old: pl.DataFrame, new: pl.DataFrame, groups: list[st
                 table=_TABLE,
                 hint="compare like with like, or name the column in by=.",
             )
-
-
-def _length_names(frame: pl.DataFrame) -> set[str]:
-    """Name the lengths of the periods: months are alike whether they have 28 days or 31."""
-    days = (frame["period_end"] - frame["period_start"]).dt.total_days() + 1
-    return {
-        next((name for name, (least, most) in _LENGTHS.items() if least <= count <= most), f"{count} days")
-        for count in days.unique()
-    }

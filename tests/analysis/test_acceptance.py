@@ -93,7 +93,7 @@ def test_by_lines_only_rows_that_know_them_count(make_usage: MakeUsage) -> None:
 
 def test_more_accepted_than_suggested_is_kept_and_said(make_usage: MakeUsage) -> None:
     """A row of 12 accepted of 10 gives 1.2, and a warning that counts it."""
-    with pytest.warns(DataWarning, match="1 row has more completions_accepted than completions_count"):
+    with pytest.warns(DataWarning, match="1 row with more completions_accepted than completions_count"):
         rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 10, 12)))
     assert rates["acceptance_rate"].to_list() == [1.2]
 
@@ -160,7 +160,7 @@ def test_sums_by_user_type_are_told_apart() -> None:
 def test_a_row_that_stands_twice_counts_once(make_usage: MakeUsage) -> None:
     """A page that was read twice does not count twice, and is said."""
     usage = make_usage(row("ada@x.io", 10, 5), row("bob@x.io", 10, 5))
-    with pytest.warns(DataWarning, match="1 row of usage stands there twice"):
+    with pytest.warns(DataWarning, match="1 duplicate row of usage"):
         rates = analysis.acceptance_rate(pl.concat([usage, usage.head(1)]))
     assert rates["suggested_count"].to_list() == [20]
 
@@ -361,7 +361,7 @@ def test_a_step_holds_the_rates_from_its_lower_end_on() -> None:
 
 def test_all_and_more_than_all_are_in_the_last_step() -> None:
     """100 of 100, and 120 of 100, which the API should not send."""
-    with pytest.warns(DataWarning, match="1 row has more"):
+    with pytest.warns(DataWarning, match="1 row with more"):
         table = analysis.acceptance_distribution(own_rates([(100, 100), (100, 120)]), steps=2)
     assert table["users"].to_list() == [0, 2]
 
@@ -379,7 +379,7 @@ def test_the_parts_add_up_also_where_nothing_was_suggested() -> None:
     """5 of 10, then 7 of 10, 2 of these in a language without a suggestion: that is its entry, the whole 0.2."""
     before = languages([("ada@x.io", "Go", (10, 5))])
     after = languages([("ada@x.io", "Go", (10, 5)), ("ada@x.io", "C", (0, 2))])
-    with pytest.warns(DataWarning, match="1 row has more"):
+    with pytest.warns(DataWarning, match="1 row with more"):
         change = analysis.acceptance_change(before, after, by="language")
     expected = [("C", 0.0, 0.0, 0.2, 0.2), ("Go", 0.0, 0.0, 0.0, 0.0), (None, 0.0, 0.0, 0.2, 0.2)]
     assert change["language"].to_list() == [part[0] for part in expected]

@@ -108,7 +108,7 @@ def test_a_roster_counts_alike_in_every_question(make_activity: Callable[..., pl
 def test_strangers_to_the_roster_are_warned_of(make_activity: Callable[..., pl.DataFrame]) -> None:
     """Active users without a licence are not in the rate, and not dropped in silence."""
     activity = make_activity({"ada@x.io": [0], "bob@x.io": [0], "cyd@x.io": [0]})
-    with pytest.warns(DataWarning, match="2 active users are not on the roster"):
+    with pytest.warns(DataWarning, match="2 active users not on the roster"):
         table = analysis.adoption_curve(activity, licences=pl.DataFrame({"user": ["ada@x.io"]}))
     assert table.row(0) == (date(2026, 1, 5), 1, 1, 1, 1.0)
 

@@ -187,7 +187,7 @@ def test_empty_and_automation_only(make_usage: MakeUsage) -> None:
 def test_a_row_that_stands_twice_counts_once(make_usage: MakeUsage) -> None:
     """Messages of a row that came twice are not doubled."""
     usage = make_usage({"user": "ada@x.io", "chat_messages": 3})
-    with pytest.warns(DataWarning, match="twice"):
+    with pytest.warns(DataWarning, match="1 duplicate row"):
         table = analysis.mode_mix(pl.concat([usage, usage]))
     assert table["messages_count"].sum() == 3
 
