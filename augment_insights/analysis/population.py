@@ -7,7 +7,6 @@ are resolved here. Two numbers of one report can be laid beside each other.
 from __future__ import annotations
 
 import warnings
-from os import PathLike
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args, overload
 
 import polars as pl
@@ -151,6 +150,14 @@ def active_rows(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFra
     if "active_days" not in columns_of(frame):
         return frame
     return frame.filter(pl.col("active_days").is_null() | (pl.col("active_days") > 0))
+
+
+def with_user_key(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add ``user_key``, by which users of two frames are compared; a frame without ``user_type`` is one of people."""
+    if "user_type" in frame.columns:
+        return frame.with_columns(user_key().alias("user_key"))
+    people = frame.select("user", user_type=pl.lit("person")).select(user_key())
+    return frame.with_columns(people.to_series().alias("user_key"))
 
 
 def one_spelling(rows: pl.DataFrame) -> pl.DataFrame:
@@ -419,26 +426,6 @@ def _without_duplicates(rows: pl.DataFrame, values: list[str]) -> pl.DataFrame:
 
 
 # ---- Which licences? ----
-
-
-def check_seats(licences: object) -> int:
-    """Return a number of seats, or say what licences are. None at all (0) is a number: there is no rate then.
-
-    Raises
-    ------
-    TableError
-        A frame of another library. Its contents are not repeated: they are names.
-    ValueError
-        Anything else that is not an integer >= 0.
-    """
-    if isinstance(licences, int) and not isinstance(licences, bool) and licences >= 0:
-        return licences
-    if not isinstance(licences, (int, float, str, PathLike)):
-        columns_of(licences)  # type: ignore[arg-type]  # it is none, and the error says what it is
-    raise ValueError(
-        f"licences={licences!r} is not a number of seats. Hint: pass an integer >= 0, "
-        "or a roster, such as read_roster(path)."
-    )
 
 
 def licences_of(

@@ -68,7 +68,7 @@ def test_excel_without_its_engine_says_what_to_install(tmp_path: Path, monkeypat
         ("roster.csv", b"mail,team\na,b\n", "needs the column 'user'"),
         ("roster.csv", b"user,licensed_from\nada@x.io,31.01.2026\n", "31.01.2026.*YYYY-MM-DD"),
         ("roster.csv", b"user,licensed_from\nada@x.io,2026-02-30\n", "2026-02-30"),
-        ("roster.csv", b"user,licensed_from,licensed_to\nada@x.io,2026-02-02,2026-02-01\n", "end before they begin"),
+        ("roster.csv", b"user,licensed_from,licensed_to\nada@x.io,2026-02-02,2026-02-01\n", "1 licence with an end before the start"),
         ("roster.csv", b"user,team\nada@x.io,A\nADA@x.io,B\n", "different things about one user: ADA@x.io, ada@x.io"),
         ("roster.csv", b"", "cannot be read"),
         ("roster.parquet", b"not parquet", "cannot be read"),
@@ -94,7 +94,7 @@ def test_a_date_of_another_kind_is_refused() -> None:
 def test_the_same_user_twice_counts_once() -> None:
     """Two spellings with the same facts are one row, and said."""
     frame = pl.DataFrame({"user": ["ada@x.io", "Ada@x.io", "bob@x.io"], "team": ["A", "A", "B"]})
-    with pytest.warns(DataWarning, match="1 row of the roster names a user who stands there already"):
+    with pytest.warns(DataWarning, match="Dropped 1 duplicate row of the roster"):
         roster = analysis.read_roster(frame)
     assert roster.rows() == [("Ada@x.io", "A"), ("bob@x.io", "B")]
 
@@ -102,7 +102,7 @@ def test_the_same_user_twice_counts_once() -> None:
 def test_rows_without_a_user_are_left_out() -> None:
     """An empty row is nothing; a row with a team and no user is said."""
     frame = pl.DataFrame({"user": ["ada@x.io", None, "  "], "team": ["A", None, "B"]})
-    with pytest.warns(DataWarning, match="1 row of the roster without a user is left out"):
+    with pytest.warns(DataWarning, match="Dropped 1 row of the roster without a user"):
         assert analysis.read_roster(frame).height == 1
 
 
@@ -135,7 +135,7 @@ def test_every_row_keeps_its_place(make_usage: Callable[..., pl.DataFrame]) -> N
     assert joined.drop("team").equals(usage)
     (warning,) = caught
     assert str(warning.message) == (
-        "1 user of the frame is not on the roster (cyd@x.io); 1 user on the roster has no row in the frame (bob@x.io)."
+        "1 user of the frame not on the roster (cyd@x.io); 1 user on the roster without a row in the frame (bob@x.io)."
     )
 
 
