@@ -342,9 +342,8 @@ def acceptance_change(
     schema = pl.Schema({**{name: both.schema[name] for name in groups}, **ACCEPTANCE_CHANGE.schema})
     if effects.is_empty():
         return schema.to_frame()
-    total = effects.select(pl.col(*_EFFECTS).sum())
-    if effects["total_effect"].null_count():
-        total = total.with_columns(pl.lit(None).alias(name) for name in _EFFECTS)
+    is_known = pl.col("total_effect").is_not_null().all()
+    total = effects.select(pl.when(is_known).then(pl.col(*_EFFECTS).sum()))
     return pl.concat([effects, total], how="diagonal_relaxed").select(
         pl.col(name).cast(dtype) for name, dtype in schema.items()
     )
@@ -425,10 +424,16 @@ def compare(
     _check_same_table(columns_of(before), columns_of(after), metric)
     old, new = before.lazy().collect(), after.lazy().collect()
     groups = as_columns(by, old, reserved=COMPARISON.columns, table=_TABLE)
-    _check_side(old, "before", groups)
-    _check_side(new, "after", groups)
-    _check_same_definition(old, new, groups)
-    was, now = (
+    was, now = _check_side(old, "before", groups), _check_side(new, "after", groups)
+    for name in was.keys() & now.keys():
+        if was[name] != now[name]:
+            found, other = (", ".join(sorted(map(str, facts[name]))) for facts in (was, now))
+            raise TableError(
+                f"before and after measure different things: {name} is {found} before and {other} after.",
+                table=_TABLE,
+                hint="compare like with like, or name the column in by=.",
+            )
+    left, right = (
         frame.select(
             *groups,
             *(pl.col(f"{metric}{end}").alias(f"{side}{end}") for end in ("", "_low", "_high")),
@@ -441,7 +446,7 @@ def compare(
         (pl.col("after"), pl.col("after_low"), pl.col("after_high")),
     )
     verdict = pl.when(low > 0).then(pl.lit("higher")).when(high < 0).then(pl.lit("lower"))
-    compared = was.join(now, on=[*groups, _ONE], how="full", coalesce=True, nulls_equal=True).with_columns(
+    compared = left.join(right, on=[*groups, _ONE], how="full", coalesce=True, nulls_equal=True).with_columns(
         metric=pl.lit(metric),
         difference=pl.col("after") - pl.col("before"),
         difference_low=low,
@@ -488,10 +493,8 @@ def _rows(
             stacklevel=3,
         )
     rows = rows.rename({suggested: "suggested_count", accepted: "accepted_count"})
-    if rows["suggested_count"].null_count() + rows["accepted_count"].null_count():
-        known = pl.all_horizontal(pl.col("suggested_count", "accepted_count").is_not_null())
-        rows = rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count")))
-    return rows, groups
+    known = pl.all_horizontal(pl.col("suggested_count", "accepted_count").is_not_null())
+    return rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count"))), groups
 
 
 def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
@@ -543,8 +546,8 @@ def _check_same_table(old: pl.Schema, new: pl.Schema, metric: str) -> None:
         )
 
 
-def _check_side(frame: pl.DataFrame, side: str, groups: list[str]) -> None:
-    """Refuse a period that is not over, and more than one row a group."""
+def _check_side(frame: pl.DataFrame, side: str, groups: list[str]) -> dict[str, set[object]]:
+    """Refuse a period that is not over, and more than one row a group; return what the side measures."""
     if "is_complete" in frame.columns and not frame["is_complete"].all():
         raise TableError(
             f"{side} has a period that is not complete: its numbers still grow.",
@@ -559,26 +562,10 @@ def _check_side(frame: pl.DataFrame, side: str, groups: list[str]) -> None:
             table=_TABLE,
             hint="filter to one period: frame.filter(pl.col('period_start') == day), or name the groups in by=.",
         )
-
-
-def _check_same_definition(old: pl.DataFrame, new: pl.DataFrame, groups: list[str]) -> None:
-    """Refuse sides that differ in what they measure."""
-    if old.is_empty() or new.is_empty():
-        return
-    sides = [{name: set(frame[name]) for name in _DEFINING if name in frame.columns} for frame in (old, new)]
-    for frame, facts in zip((old, new), sides, strict=True):
-        if {"period_start", "period_end"}.issubset(frame.columns):
-            # Months are alike whether they have 28 days or 31.
-            days = ((frame["period_end"] - frame["period_start"]).dt.total_days() + 1).unique()
-            names = [[name for name, (low, high) in _LENGTHS.items() if low <= count <= high] for count in days]
-            facts["period"] = {
-                name[0] if name else plural(count, "day") for name, count in zip(names, days, strict=True)
-            }
-    for name in sides[0]:
-        if name not in groups and sides[0][name] != sides[1][name]:
-            was, now = (", ".join(sorted(map(str, facts[name]))) for facts in sides)
-            raise TableError(
-                f"before and after measure different things: {name} is {was} before and {now} after.",
-                table=_TABLE,
-                hint="compare like with like, or name the column in by=.",
-            )
+    facts: dict[str, set[object]] = {name: set(frame[name]) for name in _DEFINING if name in frame.columns}
+    if {"period_start", "period_end"}.issubset(frame.columns):
+        days = ((frame["period_end"] - frame["period_start"]).dt.total_days() + 1).unique()
+        # Months are alike whether they have 28 days or 31.
+        names = ([name for name, (low, high) in _LENGTHS.items() if low <= count <= high] for count in days)
+        facts["period"] = {name[0] if name else plural(count, "day") for name, count in zip(names, days, strict=True)}
+    return {name: values for name, values in facts.items() if name not in groups and values}

@@ -236,14 +236,11 @@ def adoption_curve(
     order = prepare(activity).ordered(user_type=user_type, as_of=as_of, table=ADOPTION_CURVE)
     order.check_fits(every, lookback)
     calendar = order.calendar(every, lookback)
-    roster = None
+    users, roster = order.first_days(), None
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
         roster = licences_of(tidy_roster(licences), user_type)
-    if roster is None:
-        firsts = order.gaps.filter(pl.col("gap").is_null()).select("day", "users").join(calendar, on="day")
-    else:
-        listed = on_roster(order.first_days(), roster)
-        firsts = listed.group_by(date="first_day").agg(users=pl.len().cast(pl.Int64)).join(calendar, on="date")
+        users = on_roster(users, roster)
+    firsts = users.group_by(date="first_day").agg(users=pl.len().cast(pl.Int64)).join(calendar, on="date")
     new = firsts.group_by("label").agg(new_users=pl.col("users").sum())
     existing = new.filter(pl.col("label") < 0)["new_users"].sum()
     curve = (

@@ -13,8 +13,6 @@ from augment_insights.analysis.intervals import rate, wilson
 from augment_insights.analysis.population import (
     GROUP,
     USER_KEY,
-    active_rows,
-    data_end,
     data_span,
     licences_of,
     period_end,
@@ -24,7 +22,7 @@ from augment_insights.analysis.population import (
     with_user_key,
 )
 from augment_insights.errors import DataWarning, did_you_mean
-from augment_insights.periods import calendar_period, check_count, check_every
+from augment_insights.periods import calendar_period, check_count, check_every, parse_day
 from augment_insights.tables import (
     CONCENTRATION,
     FEATURE_ADOPTION,
@@ -125,7 +123,7 @@ def feature_adoption(
     require(columns_of(user_activity), ("user", "user_type"), table="user_activity")
     metrics = list(dict.fromkeys(name for names in _USE.values() for name in names))
     rows, groups = usage_rows(
-        active_rows(user_activity.lazy()),
+        user_activity,
         metrics,
         by=by,
         user_type=user_type,
@@ -415,14 +413,15 @@ def habit_ladder(
     check_count("weeks", weeks)
     check_count("habitual_weeks", habitual_weeks, at_most=weeks)
     require(columns_of(weekly_user_activity), ("user",), table="weekly_user_activity")
-    metrics = [*_HABIT_ACTIONS, *(["active_days"] if "active_days" in columns_of(weekly_user_activity) else [])]
-    rows, _ = usage_rows(weekly_user_activity, metrics, every="1w", user_type=user_type, as_of=as_of)
-    last = data_end(weekly_user_activity, as_of)
+    rows, _ = usage_rows(weekly_user_activity, _HABIT_ACTIONS, every="1w", user_type=user_type, as_of=as_of)
+    span = data_span(weekly_user_activity)
+    last = span.last if span is not None else None
+    if as_of is not None:
+        last = parse_day(as_of, name="as_of")
     if last is None:
         return HABIT_LADDER.empty()
     end = calendar_period(last + _DAY, "1w").start - _DAY
     start = end + _DAY - timedelta(weeks=weeks)
-    span = data_span(weekly_user_activity)
     if span is not None and span.first > start:
         warnings.warn(
             f"The last {weeks} complete weeks begin on {start}, and the data begins on {span.first}: the days "
@@ -431,7 +430,7 @@ def habit_ladder(
             stacklevel=2,
         )
     active = (
-        active_rows(rows.filter(pl.col("period_start").is_between(start, end)))
+        rows.filter(pl.col("period_start").is_between(start, end))
         .group_by("user_type", "user")
         .agg(
             active_weeks=pl.col("period_start").n_unique(),

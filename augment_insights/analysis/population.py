@@ -7,7 +7,7 @@ are resolved here. Two numbers of one report can be laid beside each other.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args, overload
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 import polars as pl
 
@@ -98,8 +98,7 @@ def select_users(
     """Keep the rows of the users that are asked for, lazily.
 
     A row without a user, or of whom the type is not known, is nobody's and is left out, with a
-    DataWarning that counts such rows (of a LazyFrame that is one read of the two columns, or two
-    where there are some).
+    DataWarning that counts such rows (of a LazyFrame that is one read of the two columns).
 
     Raises
     ------
@@ -115,8 +114,9 @@ def select_users(
     is_typed = schema["user_type"] == USER_TYPE
     kind = pl.col("user_type") if is_typed else pl.col("user_type").cast(pl.String)
     unknown = pl.lit(None, pl.String) if is_typed else kind.filter(~kind.is_in(list(USER_TYPE.categories))).first()
-    facts = frame.lazy().select(pl.col("user").null_count() + kind.null_count(), unknown=unknown)
-    nulls, strange = facts.collect(engine=engine_for(frame)).row(0)
+    is_nameless = pl.col("user").is_null() | kind.is_null()
+    facts = frame.lazy().select(is_nameless.sum(), unknown=unknown)
+    nameless, strange = facts.collect(engine=engine_for(frame)).row(0)
     if strange is not None:
         raise TableError(
             f"The table {table} has {strange!r} as user_type, and it is one of {', '.join(USER_TYPE.categories)}.",
@@ -124,24 +124,16 @@ def select_users(
             hint="name people and automation by these two words.",
         )
     kept = frame.lazy()
-    if nulls:
-        is_nameless = pl.col("user").is_null() | kind.is_null()
-        nameless = kept.select(is_nameless.sum()).collect(engine=engine_for(frame)).item()
+    if nameless:
         kept = kept.filter(~is_nameless)
         warnings.warn(
             f"Dropped {plural(nameless, 'row')} of {table} without a user: a missing name is not a user.",
             DataWarning,
             stacklevel=3,
         )
-    if user_type != "all":
-        kept = kept.filter(kind == user_type)
-    return kept
+    return kept if user_type == "all" else kept.filter(kind == user_type)
 
 
-@overload
-def active_rows(frame: pl.DataFrame) -> pl.DataFrame: ...
-@overload
-def active_rows(frame: pl.LazyFrame) -> pl.LazyFrame: ...
 def active_rows(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFrame:
     """Leave out rows that say 0 active days: a name on the API's list, and no activity.
 
@@ -154,10 +146,8 @@ def active_rows(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame | pl.LazyFra
 
 def with_user_key(frame: pl.DataFrame) -> pl.DataFrame:
     """Add ``user_key``, by which users of two frames are compared; a frame without ``user_type`` is one of people."""
-    if "user_type" in frame.columns:
-        return frame.with_columns(user_key().alias("user_key"))
-    people = frame.select("user", user_type=pl.lit("person")).select(user_key())
-    return frame.with_columns(people.to_series().alias("user_key"))
+    typed = frame if "user_type" in frame.columns else frame.with_columns(user_type=pl.lit("person"))
+    return typed.select(*frame.columns, user_key())
 
 
 def one_spelling(rows: pl.DataFrame) -> pl.DataFrame:
@@ -235,20 +225,6 @@ def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> S
     return None if first is None else Span(first, last)
 
 
-def data_end(
-    frame: pl.DataFrame | pl.LazyFrame, as_of: date | str | None = None, *, table: str = ACTIVITY
-) -> date | None:
-    """Return the last day of the data: ``as_of``, or else the last day any row reaches.
-
-    It is taken before users are selected: a day on which only automation worked is a day that is
-    known. None when the frame is empty and no ``as_of`` is given.
-    """
-    if as_of is not None:
-        return parse_day(as_of, name="as_of")
-    span = data_span(frame, table=table)
-    return None if span is None else span.last
-
-
 def period_start(day: pl.Expr, every: Every) -> pl.Expr:
     """Return the first day of the calendar period that holds each day (weeks from Monday)."""
     check_every(every)
@@ -319,9 +295,10 @@ def usage_rows(
 ) -> tuple[pl.DataFrame, list[str]]:
     """Return the rows that count, with the columns that are needed, and the columns that make groups.
 
-    Rows of other users, rows without a user and rows that reach past ``as_of`` are left out.
-    Duplicate rows count once, with a DataWarning. Each user has one spelling (:func:`one_spelling`).
-    With ``every``, the last group column is ``period_start``, the first day of each row's calendar period.
+    Rows of other users, rows without a user, rows of 0 active days and rows that reach past ``as_of``
+    are left out. Duplicate rows count once, with a DataWarning. Each user has one spelling
+    (:func:`one_spelling`). With ``every``, the last group column is ``period_start``, the first day of
+    each row's calendar period.
 
     Raises
     ------
@@ -346,7 +323,7 @@ def usage_rows(
     days = [name for name in ("date", "period_start", "period_end") if name in schema]
     needed = dict.fromkeys([*groups, *users, *metrics, *days])
     # Read once: what follows looks at the rows several times, and a LazyFrame would be computed each time.
-    rows = frame.lazy().select(*needed, *_identity(schema)).collect(engine=engine_for(frame))
+    rows = active_rows(frame).lazy().select(*needed, *_identity(schema)).collect(engine=engine_for(frame))
     if every is not None:
         rows = _with_calendar_period(rows, check_every(every))
     if as_of is not None:

@@ -284,16 +284,13 @@ def _checked(frame: AnyFrame, table: Table) -> pl.LazyFrame:
 
 def _users_by_day(listed: pl.LazyFrame) -> pl.DataFrame:
     """Count the users listed for each day, by each reading: ``date``, and a column a reading; duplicates are one."""
-    users = {
-        name: select_users(listed, user_type, table=DAU.name)
-        .group_by("date")
-        .agg(hashed(DAU.key).n_unique().alias(name))
-        for name, user_type in _READINGS.items()
-    }
-    days = listed.select("date").unique()
-    for counted in users.values():
-        days = days.join(counted, on="date", how="left")
-    return days.with_columns(pl.col(list(users)).fill_null(0).cast(pl.Int64)).collect(engine="streaming")
+    named = select_users(listed, "all", table=DAU.name)
+    people = pl.col("user_type").cast(pl.String) == "person"
+    counted = named.group_by("date").agg(
+        user_key().n_unique().alias("all users"), user_key().filter(people).n_unique().alias("people")
+    )
+    days = listed.select("date").unique().join(counted, on="date", how="left")
+    return days.with_columns(pl.exclude("date").fill_null(0).cast(pl.Int64)).collect(engine="streaming")
 
 
 def _known_sum(name: str) -> pl.Expr:
