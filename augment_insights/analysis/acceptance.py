@@ -111,7 +111,7 @@ def acceptance_rate(
     Warns
     -----
     DataWarning
-        Rows with more accepted than suggested, rows that stand twice, rows without a user.
+        Rows with more accepted than suggested, duplicate rows, rows without a user.
 
     See Also
     --------

@@ -322,7 +322,7 @@ def read_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame) -> pl.D
 
     Reads the file, or takes the frame, and returns one row a licensed user in a form that every
     function here accepts: names without spaces around them, licence dates as dates, no empty rows.
-    A user who stands there twice with the same facts (two spellings of an e-mail) counts once, with a
+    Duplicate rows with the same facts (two spellings of an e-mail) count once, with a
     DataWarning; with different facts it is an error, because nobody knows which team is right.
 
     Parameters
@@ -346,12 +346,12 @@ def read_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame) -> pl.D
     ------
     TableError
         The file cannot be read, ``user`` is missing, a date is no date (write YYYY-MM-DD), a licence
-        ends before it begins, or a user stands there twice with different facts.
+        ends before it begins, or two rows of one user have different facts.
 
     Warns
     -----
     DataWarning
-        Rows without a user, and users who stand there twice: left out.
+        Rows without a user, and duplicate rows: dropped.
 
     See Also
     --------
@@ -455,7 +455,7 @@ def join_roster(
 
 
 def tidy_roster(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
-    """Return a roster with names trimmed and licence dates as dates; a user may stand in it twice.
+    """Return a roster with names trimmed and licence dates as dates; a user may have several rows.
 
     For questions that ask only from when to when somebody is licensed: two rows of one user, whatever
     else they say, are one licence there (see ``licences_of``).

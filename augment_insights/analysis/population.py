@@ -333,7 +333,8 @@ def usage_rows(
         rows = one_spelling(select_users(rows, user_type, table=USAGE).collect(engine=IN_MEMORY))
     elif users and user_type != "all":  # summed over users, and still told apart
         rows = rows.filter(pl.col("user_type").cast(pl.String) == user_type)
-    rows = _without_duplicates(rows, [*metrics, *groups])
+    if metrics:  # without them nothing is added up
+        rows = _without_duplicates(rows, [*metrics, *groups])
     if every is not None:
         rows = rows.with_columns(pl.col(_PERIOD).alias("period_start"))
         groups = [*groups, "period_start"]
@@ -411,7 +412,7 @@ def licences_of(
     """Return one row a licensed user: ``user_key``, ``licensed_from``, ``licensed_to`` (null: open).
 
     The roster has been read or tidied (see :func:`.read_roster`). Without ``user_type`` it is one of people.
-    Of a user who stands in it twice, the licence runs from the earliest known start to the latest
+    Of a user with several rows, the licence runs from the earliest known start to the latest
     end, or on where one of them is open.
     """
     schema = columns_of(roster)
