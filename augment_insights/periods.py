@@ -20,6 +20,10 @@ Every = Literal["1d", "1w", "1mo", "1q"]
 
 EVERY: tuple[str, ...] = get_args(Every)
 
+NOUN = {"1d": "day", "1w": "week", "1mo": "month", "1q": "quarter"}
+ADJECTIVE = {"1d": "Daily", "1w": "Weekly", "1mo": "Monthly", "1q": "Quarterly"}
+"""What a calendar period is called."""
+
 MAX_RANGE_DAYS = 90
 """The API answers for at most this many days in one request."""
 
@@ -36,6 +40,9 @@ PUBLICATION_CUTOFF = time(3, 0)
 """The time (UTC) from which yesterday is taken as safely published: publication and an hour of slack."""
 
 _DAY = timedelta(days=1)
+
+# strftime would follow the machine's language.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, order=True)
@@ -336,6 +343,17 @@ def check_count(name: str, value: int, *, at_least: int = 1, at_most: int | None
         return value
     wanted = f">= {at_least}" if at_most is None else f"from {at_least} to {at_most}"
     raise ValueError(f"{name}={value!r} is not an integer {wanted}.")
+
+
+def day_text(day: date) -> str:
+    """Write a day so that no country misreads it.
+
+    Examples
+    --------
+    >>> day_text(date(2026, 3, 1))
+    '1 Mar 2026'
+    """
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def check_every(every: str) -> Every:

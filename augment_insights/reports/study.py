@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from augment_insights.analysis import join_roster, read_roster
-from augment_insights.charts.caption import NOUN
 from augment_insights.errors import ConfigurationError, did_you_mean
-from augment_insights.periods import Every, check_every
+from augment_insights.periods import NOUN, Every, check_every
 from augment_insights.reports.days import report_days
 from augment_insights.reports.page import Page
 from augment_insights.reports.sharing import Sharing, told
