@@ -12,7 +12,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from augment_insights.errors import ConfigurationError, RateLimitedError
-from augment_insights.periods import parse_day
 from augment_insights.sample import AnalyticsApp, RecordStore, SampleOrganisation
 from augment_insights.transport import responses, settings
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
@@ -116,13 +115,11 @@ class Client:
         retry: RetryPolicy | None = None,
         app: WsgiApp | None = None,
     ) -> None:
-        for name, value in {"requests_per_minute": requests_per_minute, "burst": burst, "timeout": timeout}.items():
-            if not value > 0:
-                raise ConfigurationError(f"{name}={value!r} must be above zero.", setting=name)
-        if timeout > _LONGEST_TIMEOUT:  # a socket takes no endless one
-            raise ConfigurationError(
-                f"timeout={timeout!r} is over a day. Hint: seconds, such as timeout=30.", setting="timeout"
-            )
+        most = {"requests_per_minute": math.inf, "burst": math.inf, "timeout": _LONGEST_TIMEOUT}
+        for (name, limit), value in zip(most.items(), (requests_per_minute, burst, timeout), strict=True):
+            if not 0 < value <= limit:
+                hint = f"a number above 0 and up to {limit:g}, such as {name}=30"
+                raise ConfigurationError(f"{name}={value!r} is not valid. Hint: {hint}.", setting=name)
         self._token = settings.read_token(token)
         self.base_url = settings.read_base_url(base_url)
         self._cache_folder = None if cache is False else settings.cache_root(cache)
@@ -168,7 +165,7 @@ class Client:
         archive, progress : optional
             As in :class:`Client`.
         """
-        clock = _clock_at(today)
+        clock = Clock(today)
         organisation = SampleOrganisation(clock.now().date())
         client = cls._in_process(organisation, _SAMPLE_URL, clock, archive=archive, progress=progress)
         client.is_sample = True
@@ -192,7 +189,7 @@ class Client:
         today, archive, progress : optional
             As in :meth:`sample`.
         """
-        return cls._in_process(RecordStore(records), _RECORDS_URL, _clock_at(today), archive=archive, progress=progress)
+        return cls._in_process(RecordStore(records), _RECORDS_URL, Clock(today), archive=archive, progress=progress)
 
     @classmethod
     def _in_process(cls, organisation: Organisation, base_url: str, clock: Clock, **more: Any) -> Client:
@@ -200,10 +197,8 @@ class Client:
         return cls(_NO_TOKEN, base_url=base_url, cache=False, clock=clock, app=app, **more)
 
     def __repr__(self) -> str:
-        if self.is_sample:
-            return "Client(the sample organisation, in this process)"
-        where = "given records, in this process" if self._app is not None else self.base_url
-        return f"Client({where})"
+        organisation = "the sample organisation" if self.is_sample else "given records"
+        return f"Client({self.base_url if self._app is None else f'{organisation}, in this process'})"
 
     def __enter__(self) -> Self:
         return self
@@ -314,15 +309,12 @@ class Client:
             # files that SQLite opened there are neither used nor closed here.
             session = self._sessions.get(os.getpid())
             if session is None:
-                from augment_insights.transport.session import (  # noqa: PLC0415 (costs most of a second to import)
-                    WireAdapter,
-                    open_session,
-                )
+                from augment_insights.transport import session as wire  # noqa: PLC0415 (half a second of import)
 
                 now, permit = self._clock.now, self._permit
-                adapter = WireAdapter(self._app, token=self._token, timeout=self._timeout, now=now, permit=permit)
+                adapter = wire.WireAdapter(self._app, token=self._token, timeout=self._timeout, now=now, permit=permit)
                 is_kept = partial(responses.is_complete, base_url=self.base_url, token=self._token)
-                session = open_session(self.base_url, adapter, cache_path=self.cache_path, is_complete=is_kept)
+                session = wire.open_session(self.base_url, adapter, cache_path=self.cache_path, is_complete=is_kept)
                 self._sessions[os.getpid()] = session
             return session
 
@@ -367,17 +359,15 @@ class Client:
             # Errors are raised here alone, where no frame holds an answer: a server may echo the token in one.
             if not outcome.may_pass:
                 raise outcome.error
-            wait = self._retry.backoff(attempt, random=self._random)
-            is_refused = isinstance(outcome.error, RateLimitedError)
+            wait = backoff = self._retry.backoff(attempt, random=self._random)
             if isinstance(outcome.error, RateLimitedError):
                 refusals += 1
-                wait = self._retry.block(refusals, retry_after=outcome.error.retry_after)
+                wait, backoff = self._retry.block(refusals, retry_after=outcome.error.retry_after), 0.0
                 self._limit.block_for(wait)
             elapsed = self._clock.monotonic() - started
             if attempt == self._retry.attempts or elapsed + wait > self._retry.deadline:
                 raise outcome.error
-            if not is_refused:  # after a 429 the rate limit does the waiting
-                self._wait(wait)
+            self._wait(backoff)  # not after a 429: the rate limit does that waiting
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _attempt(self, question: Question, attempt: int) -> Answer | Failure:
@@ -401,7 +391,3 @@ class Client:
 
     def _get(self, question: Question, **how: bool) -> Any:
         return self._open().get(question.url, params=question.params, allow_redirects=False, **how)
-
-
-def _clock_at(today: date | str | None) -> Clock:
-    return Clock(None if today is None else parse_day(today, name="today"))

@@ -7,7 +7,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
 from augment_insights.errors import ConfigurationError, did_you_mean
 from augment_insights.transport.settings import PROGRESS_VARIABLE
@@ -15,7 +15,6 @@ from augment_insights.transport.settings import PROGRESS_VARIABLE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Style = Literal["bar", "lines", "off"]
 STYLES = ("bar", "lines", "off")
 
 _FIRST_SHOWN_AFTER = 1.0
@@ -28,7 +27,7 @@ class Cancelled(BaseException):
     """The fetch was stopped by whoever watches it."""
 
 
-def choose_style(progress: bool | str | None) -> Style:  # noqa: FBT001 (the setting itself, not a switch)
+def choose_style(progress: bool | str | None) -> str:  # noqa: FBT001 (the setting itself, not a switch)
     """Return the style asked for, or the one that fits where we run.
 
     ``False`` and ``"off"`` show nothing, ``"bar"`` and ``"lines"`` what they say. ``True`` and None
@@ -43,7 +42,7 @@ def choose_style(progress: bool | str | None) -> Style:  # noqa: FBT001 (the set
     if wanted is False:
         return "off"
     if wanted in STYLES:
-        return cast("Style", wanted)
+        return str(wanted)
     if wanted is True or not wanted:
         if in_notebook():
             return "bar"
@@ -110,7 +109,7 @@ class Progress(threading.local):
         Whoever watches, in place of the display: says whether to stop, and is told how far it is.
     """
 
-    def __init__(self, style: Style, *, seconds_for: Callable[[int], float]) -> None:
+    def __init__(self, style: str, *, seconds_for: Callable[[int], float]) -> None:
         self._style = style
         self._seconds_for = seconds_for
         self._bar: Any = None
@@ -164,10 +163,9 @@ class Progress(threading.local):
         if self.tell is not None:
             self.tell(done=self._done, total=self._total, left=left)
         if self._bar is not None:
-            is_done = self._style == "lines" and self._done >= self._total
             rest = f"{format_duration(left)} left at the rate limit" if left >= 1 else ""
             self._bar.total = self._total
-            self._bar.set_postfix_str("done" if is_done else rest, refresh=False)
+            self._bar.set_postfix_str(rest, refresh=False)
             was_shown = self._bar.update(self._done - self._bar.n)
             if was_shown and self._style == "lines":
                 self._bar.mininterval = _SECONDS_BETWEEN_LINES
@@ -199,17 +197,12 @@ class Progress(threading.local):
     def _make_bar(self, label: str) -> Any:
         if self._style == "off" or self.tell is not None:
             return None
+        is_bar = self._style == "bar"
         # Imported here: the notebook's bar needs ipywidgets, a second of import.
-        if self._style == "bar":
-            layout = "{l_bar}{bar}| {n_fmt}/{total_fmt} requests{postfix}"
-            tqdm = import_module("tqdm.auto").tqdm
-            return tqdm(desc=label, total=0, leave=False, delay=_FIRST_SHOWN_AFTER, bar_format=layout)
-        return import_module("tqdm").tqdm(
-            desc=label,
-            total=0,
-            file=_LogLines(),
-            delay=_FIRST_SHOWN_AFTER,
-            mininterval=_FIRST_SHOWN_AFTER,  # the first line; between the others it is longer, see `show`
-            miniters=0,
-            bar_format="{desc}: {n_fmt} of {total_fmt} requests{postfix}",
-        )
+        tqdm = import_module("tqdm.auto" if is_bar else "tqdm").tqdm
+        layout = "{l_bar}{bar}| {n_fmt}/{total_fmt}" if is_bar else "{desc}: {n_fmt} of {total_fmt}"
+        more: dict[str, Any] = {"leave": False}
+        if not is_bar:  # the first line is due as soon as a bar would be; for the others see `show`
+            more = {"file": _LogLines(), "mininterval": _FIRST_SHOWN_AFTER, "miniters": 0}
+        bar_format = f"{layout} requests{{postfix}}"
+        return tqdm(desc=label, total=0, delay=_FIRST_SHOWN_AFTER, bar_format=bar_format, **more)

@@ -25,14 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
-    from requests import Response
-
     from augment_insights.transport.settings import Token
 
 E = TypeVar("E", bound=errors.ApiError)
 
 _CACHED = "Data already received is cached; run again to resume"
-_CURSOR_PATH = "$.pagination.next_cursor"
 _RETRIED = {int(HTTPStatus.REQUEST_TIMEOUT), *range(500, 600)}
 _FINAL_ERRORS: Mapping[int, tuple[type[errors.ApiError], str, str]] = {
     HTTPStatus.BAD_REQUEST: (
@@ -84,9 +81,8 @@ class RetryPolicy:
 
     def block(self, refusals: int, *, retry_after: float | None) -> float:
         """Return how long to wait after the 429 number ``refusals`` (from 1)."""
-        if retry_after is not None:
-            return retry_after
-        return min(self.first_block * 2.0 ** (refusals - 1), LONGEST_BLOCK)
+        own_choice = min(self.first_block * 2.0 ** (refusals - 1), LONGEST_BLOCK)
+        return own_choice if retry_after is None else retry_after
 
 
 @dataclass(frozen=True)
@@ -126,7 +122,7 @@ def read(question: Question, response: Any, *, attempts: int, token: Token, now:
         cursor = page.pagination.next_cursor if page.pagination is not None else None
         if not cursor or not token.appears_in(cursor):
             return Answer(page, created_at=response.created_at, cache_key=response.cache_key)
-        wrong = WrongShapeError("the cursor holds the API token, which is not sent in a URL", _CURSOR_PATH)
+        wrong = WrongShapeError("it holds the API token, which is not sent in a URL", "$.pagination.next_cursor")
     return Failure(unexpected(question, wrong, attempts=attempts, token=token), may_pass=not wrong.is_json)
 
 
@@ -152,7 +148,7 @@ def unreachable(question: Question, cause: Exception, *, attempts: int) -> Failu
     return Failure(error, may_pass=True)
 
 
-def _refused(question: Question, response: Response, *, attempts: int, token: Token, now: datetime) -> Failure:
+def _refused(question: Question, response: Any, *, attempts: int, token: Token, now: datetime) -> Failure:
     """Return the failure that a status other than 200 stands for; only 408, 429 and 5xx may pass."""
     status = response.status_code
     code, message = (text and token.redact(text) for text in messages.decode_error(response.content or b""))
@@ -175,7 +171,7 @@ def _refused(question: Question, response: Response, *, attempts: int, token: To
     return Failure(question.error(kind, what, attempts=attempts, hint=hint, **details), may_pass)
 
 
-def is_complete(response: Response, *, base_url: str, token: Token) -> bool:
+def is_complete(response: Any, *, base_url: str, token: Token) -> bool:
     """Tell whether a new answer is whole, of the documented shape and free of the token: only that is cached."""
     if response.status_code != HTTPStatus.OK or getattr(response, "from_cache", False):
         return True  # the first is not cached anyway, and the second was looked at before

@@ -56,8 +56,8 @@ def test_lines_come_now_and_then_with_what_is_left(
     lines = err.splitlines()
     assert out == ""
     assert 4 <= len(lines) <= 6, "120 s of waiting"
-    assert lines[-1] == "dau: 40 of 40 requests, done"
-    assert all(line.startswith("dau: ") and " of 40 requests, " in line for line in lines)
+    assert lines[-1] == "dau: 40 of 40 requests"
+    assert all(line.startswith("dau: ") and " of 40 requests" in line for line in lines)
     done = [int(line.split()[1]) for line in lines]
     assert done == sorted(done)
     assert "left at the rate limit" in lines[0]
@@ -97,7 +97,7 @@ def test_pages_nobody_knew_of_are_counted_in(
 
     api = serve(answer)
     assert fetch.dau("2026-03-01", client=connect(api.url, progress="lines")).height == 30
-    assert capsys.readouterr().err.splitlines()[-1] == "dau: 30 of 30 requests, done"
+    assert capsys.readouterr().err.splitlines()[-1] == "dau: 30 of 30 requests"
 
 
 def test_a_failed_fetch_ends_its_progress(
@@ -109,7 +109,7 @@ def test_a_failed_fetch_ends_its_progress(
     with pytest.raises(Exception, match="403"):
         fetch.dau(**RANGE, client=client)
     fetch.dau(**RANGE, client=client)
-    assert capsys.readouterr().err.splitlines()[-1] == "dau: 40 of 40 requests, done"
+    assert capsys.readouterr().err.splitlines()[-1] == "dau: 40 of 40 requests"
 
 
 @pytest.mark.parametrize(
