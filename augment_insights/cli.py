@@ -366,7 +366,7 @@ def sync(
 @cache_app.command("info")
 def cache_info() -> None:
     """Show where the cache lies and what is in it."""
-    from augment_insights.transport.cache import cache_files  # noqa: PLC0415 (a command imports what it needs)
+    from augment_insights.transport.session import cache_files  # noqa: PLC0415 (a command imports what it needs)
     from augment_insights.transport.settings import cache_root  # noqa: PLC0415
 
     files = cache_files(cache_root())
@@ -381,7 +381,7 @@ def cache_info() -> None:
 @cache_app.command("clear")
 def cache_clear() -> None:
     """Delete every cached answer; the rate limit is remembered."""
-    from augment_insights.transport.cache import clear_cache  # noqa: PLC0415 (a command imports what it needs)
+    from augment_insights.transport.session import clear_cache  # noqa: PLC0415 (a command imports what it needs)
     from augment_insights.transport.settings import cache_root  # noqa: PLC0415
 
     gone = clear_cache(cache_root())

@@ -25,7 +25,7 @@ from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at,
 from augment_insights.periods import DayRange, Every
 from augment_insights.transport import Client
 from augment_insights.transport.messages import ENDPOINTS, DayCount
-from augment_insights.transport.progress import spoken
+from augment_insights.transport.progress import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -609,7 +609,7 @@ class Plan:
         lines = [
             ("to send", f"{about}{many(self.requests_to_send, 'request')}{self._bounds()}"),
             ("needed", f"{about}{many(self.requests_needed, 'request')}, of which {saved}"),
-            ("time", f"{about}{spoken(self.seconds)} at the rate limit, from now"),
+            ("time", f"{about}{format_duration(self.seconds)} at the rate limit, from now"),
             ("rows", f"{'about ' if self.estimates else ''}{self.rows_expected:,}"),
         ]
         if self.days_without_activity:

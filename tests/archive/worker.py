@@ -21,7 +21,7 @@ import requests_cache  # noqa: F401
 
 from augment_insights import Client, fetch
 from augment_insights.sample import AnalyticsApp, RecordStore  # noqa: F401
-from augment_insights.transport import cache, session  # noqa: F401
+from augment_insights.transport import session  # noqa: F401
 
 SINCE = date(2026, 2, 27)
 SETTLED = date(2026, 3, 2)

@@ -12,7 +12,7 @@ import pytest
 
 from augment_insights import Client
 from augment_insights.sample import AnalyticsApp, RecordStore
-from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import Clock
 
 
 class At(Clock):

@@ -18,7 +18,7 @@ from polars.testing import assert_frame_equal
 from augment_insights import Archive, Client, analysis, fetch, tables
 from augment_insights.errors import DataWarning, DateRangeError
 from augment_insights.periods import DayRange, calendar_periods
-from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -26,7 +26,7 @@ from augment_insights.errors import (
 from augment_insights.fetch.plan import TABLES, LocalData, cover, learn_turnover, window_users
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore
-from augment_insights.transport import RetryPolicy
+from augment_insights.transport import Cancelled, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -193,22 +193,12 @@ def test_counts_that_leave_service_accounts_out_lose_nobody(ask: Any, people_onl
 
 def test_an_interrupted_list_is_gone_on_with() -> None:
     """Of a list of three pages, of which one came before the fetch broke off, two are planned and sent."""
-    rows = organisation({0: 501})
-    client = Client.serving(rows, today=TODAY)
-    asked = 0
-    plain = client._ask
-
-    def break_off(*question: Any) -> Any:
-        nonlocal asked
-        asked += 1
-        if asked == 2:
-            raise KeyboardInterrupt
-        return plain(*question)
-
-    client._ask = break_off  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
+    client = Client.serving(organisation({0: 501}), today=TODAY)
+    with (
+        pytest.raises(Cancelled),
+        client.watched(stop=lambda: client.requests_sent == 1, tell=lambda **_told: None),
+    ):
         fetch.dau(FIRST, client=client)
-    client._ask = plain  # type: ignore[method-assign]
     plan = fetch.plan("dau", FIRST, FIRST, client=client)
     assert (plan.requests_to_send, plan.requests_cached) == (2, 2), "a page and the counts are available locally"
     assert sent_by(client, lambda: fetch.dau(FIRST, client=client)) == 2

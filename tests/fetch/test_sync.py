@@ -15,7 +15,7 @@ from augment_insights import Archive, Client, fetch
 from augment_insights.errors import ArchiveError, ConfigurationError, DateRangeError
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore, TokenBucket, serve
-from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
