@@ -20,6 +20,10 @@ Every = Literal["1d", "1w", "1mo", "1q"]
 
 EVERY: tuple[str, ...] = get_args(Every)
 
+NOUN = {"1d": "day", "1w": "week", "1mo": "month", "1q": "quarter"}
+ADJECTIVE = {"1d": "Daily", "1w": "Weekly", "1mo": "Monthly", "1q": "Quarterly"}
+"""What a calendar period is called."""
+
 MAX_RANGE_DAYS = 90
 """The API answers for at most this many days in one request."""
 
@@ -36,6 +40,9 @@ PUBLICATION_CUTOFF = time(3, 0)
 """The time (UTC) from which yesterday is taken as safely published: publication and an hour of slack."""
 
 _DAY = timedelta(days=1)
+
+# strftime would follow the machine's language.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, order=True)
@@ -295,8 +302,7 @@ def lookback_range(days: DayRange, lookback_days: int | None, *, now: datetime) 
     """
     if lookback_days is None:
         return None
-    if isinstance(lookback_days, bool) or not isinstance(lookback_days, int) or lookback_days < 0:
-        raise ValueError(f"lookback_days={lookback_days!r} is not an integer >= 0. Hint: 365, for example.")
+    check_count("lookback_days", lookback_days, at_least=0)
     # The same date two years ago may be one day further back, and then the API may refuse it.
     oldest = utc_day(now) - timedelta(days=LOOKBACK_DAYS)
     start = max(days.start - timedelta(days=min(lookback_days, LOOKBACK_DAYS)), oldest)
@@ -318,6 +324,36 @@ def day_ranges(days: Iterable[date]) -> list[DayRange]:
         else:
             found.append(DayRange(day, day))
     return found
+
+
+def check_count(name: str, value: int, *, at_least: int = 1, at_most: int | None = None) -> int:
+    """Return the value of a parameter that counts something, and refuse what is no such integer.
+
+    Examples
+    --------
+    >>> check_count("weeks", 12)
+    12
+    >>> check_count("lookback", -1, at_least=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: lookback=-1 is not an integer >= 0.
+    """
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if is_integer and at_least <= value <= (value if at_most is None else at_most):
+        return value
+    wanted = f">= {at_least}" if at_most is None else f"from {at_least} to {at_most}"
+    raise ValueError(f"{name}={value!r} is not an integer {wanted}.")
+
+
+def day_text(day: date) -> str:
+    """Write a day so that no country misreads it.
+
+    Examples
+    --------
+    >>> day_text(date(2026, 3, 1))
+    '1 Mar 2026'
+    """
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
 
 
 def check_every(every: str) -> Every:
