@@ -19,6 +19,7 @@ from augment_insights.fetch.plan import (
     learn_turnover,
     list_rows,
     make_plan,
+    range_pieces,
 )
 from augment_insights.periods import DayRange, Every
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import date
 
     from augment_insights.fetch.plan import Counts, Way
+    from augment_insights.tables import Table
     from augment_insights.transport import Client
 
 
@@ -89,9 +91,7 @@ def dau_count(
     >>> fetch.dau_count("2026-03-02", "2026-03-08", client=client).shape
     (7, 2)
     """
-    with LocalData(client) as local:
-        days = periods.resolve_range(start_date, end_date, now=local.client.now())
-        return _table_by_day(local, tables.DAU_COUNT, days)
+    return _table_by_day(tables.DAU_COUNT, client, start_date, end_date)
 
 
 def dau(
@@ -153,9 +153,7 @@ def dau(
     >>> fetch.dau("2026-03-02", client=Client.sample(today="2026-03-10")).columns
     ['date', 'user', 'user_type']
     """
-    with LocalData(client) as local:
-        days = periods.resolve_days(date, start_date, end_date, now=local.client.now())
-        return _table_by_day(local, tables.DAU, days)
+    return _table_by_day(tables.DAU, client, start_date, end_date, date)
 
 
 def daily_usage(
@@ -193,9 +191,7 @@ def daily_usage(
     >>> fetch.daily_usage("2026-03-02", "2026-03-08", client=Client.sample(today="2026-03-10")).shape
     (7, 17)
     """
-    with LocalData(client) as local:
-        days = periods.resolve_range(start_date, end_date, now=local.client.now())
-        return _table_by_day(local, tables.DAILY_USAGE, days)
+    return _table_by_day(tables.DAILY_USAGE, client, start_date, end_date)
 
 
 def user_activity(
@@ -256,8 +252,7 @@ def user_activity(
     """
     with LocalData(client) as local:
         days = periods.resolve_range(start_date, end_date, now=local.client.now())
-        wholes = [days] if every is None else periods.calendar_periods(days, periods.check_every(every))
-        period_of = {window: whole for whole in wholes for window in periods.windows(whole)}
+        period_of = {window: period for period, window in range_pieces(days, every)}
         if local.client.is_watched:
             announce(local.client, make_plan(local, tables.USER_ACTIVITY.name, days, local.counts(days), every=every))
         gaps = [window for window in period_of if local.archived_rows(tables.USER_ACTIVITY, window) is None]
@@ -307,9 +302,7 @@ def editor_language(
     >>> fetch.editor_language("2026-03-02", client=Client.sample(today="2026-03-10")).columns[:5]
     ['date', 'user', 'user_type', 'language', 'editor']
     """
-    with LocalData(client) as local:
-        days = periods.resolve_days(date, start_date, end_date, now=local.client.now())
-        return _table_by_day(local, tables.EDITOR_LANGUAGE, days)
+    return _table_by_day(tables.EDITOR_LANGUAGE, client, start_date, end_date, date)
 
 
 def activity(
@@ -408,25 +401,33 @@ def activity(
         return _one_row_a_user(found)
 
 
-def _table_by_day(local: LocalData, table: tables.Table, days: DayRange) -> pl.DataFrame:
+def _table_by_day(
+    table: Table, client: Client | None, start: date | str | None, end: date | str | None, day: date | str | None = None
+) -> pl.DataFrame:
     """Return a table whose rows are of single days: what is archived of it, and the rest from the cache or the API."""
-    gaps = local.gaps(table, days)
-    if "user" in table.columns:
-        fetched = _fetch_lists(local, table, days, gaps)
+    with LocalData(client) as local:
+        now, of_users = local.client.now(), "user" in table.columns
+        days = (
+            periods.resolve_days(day, start, end, now=now) if of_users else periods.resolve_range(start, end, now=now)
+        )
+        gaps = local.gaps(table, days)
+        if of_users:
+            fetched = _fetch_lists(local, table, days, gaps)
+        else:
+            fetched = _fetch_all(local, table, local.windows(table, days))
+        warn_of_days(table, days, fetched, now=local.client.now())
         frame = table_frame(table, fetched)
-    else:
-        fetched = _fetch_all(local, table, local.windows(table, days))
-        frame = fill_days(table_frame(table, fetched), table, days, fetched, now=local.client.now())
-    warn_of_days(table, days, fetched, now=local.client.now())
-    return local.with_archived(table, frame, days, gaps)
+        if not of_users:
+            frame = fill_days(frame, table, days, fetched, now=local.client.now())
+        return local.with_archived(table, frame, days, gaps)
 
 
-def _fetch_all(local: LocalData, table: tables.Table, spans: Sequence[DayRange]) -> list[Fetched]:
+def _fetch_all(local: LocalData, table: Table, spans: Sequence[DayRange]) -> list[Fetched]:
     with local.client.task(table.name, len(spans)):
         return [local.fetch(table, span) for span in spans]
 
 
-def _fetch_lists(local: LocalData, table: tables.Table, days: DayRange, gaps: Sequence[DayRange]) -> list[Fetched]:
+def _fetch_lists(local: LocalData, table: Table, days: DayRange, gaps: Sequence[DayRange]) -> list[Fetched]:
     """Fetch the list of each day that is not archived, but for those on which nobody was active."""
     spans = [DayRange(day, day) for gap in gaps for day in gap]
     if not spans:
@@ -477,11 +478,9 @@ def _gather(
 
 def _who(local: LocalData, period: DayRange, way: Way, fetched: list[Fetched]) -> pl.DataFrame:
     """Return who was active, by some lists and a window, in rows of a period; add what was fetched for it."""
-    spans = [DayRange(day, day) for day in way[0]]
-    kept = [span for span in spans if local.archived_rows(tables.DAU, span) is not None]
-    asked = [local.fetch(tables.DAU, span) for span in spans if span not in kept]
-    archived = local.read(tables.DAU, DayRange(kept[0].start, kept[-1].end)) if kept else tables.DAU.empty()
-    archived = archived.filter(pl.col("date").is_in([span.start for span in kept]))
+    kept = [day for day in way[0] if local.archived_rows(tables.DAU, DayRange(day, day)) is not None]
+    asked = [local.fetch(tables.DAU, DayRange(day, day)) for day in way[0] if day not in kept]
+    archived = local.read(tables.DAU, period).filter(pl.col("date").is_in(kept)) if kept else tables.DAU.empty()
     listed = pl.concat([table_frame(tables.DAU, asked), archived])
     parts = [
         listed.group_by(tables.user_key())

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date, datetime
 
+    from augment_insights.tables import Table
+
 TABLES = (*tables.ENDPOINT_TABLES, tables.ACTIVITY.name)
 """What can be planned: the nouns of the endpoints, and activity."""
 
@@ -118,7 +120,7 @@ class LocalData:
 
     # ---- What need not be sent for ----
 
-    def archived_rows(self, table: tables.Table, days: DayRange) -> int | None:
+    def archived_rows(self, table: Table, days: DayRange) -> int | None:
         """Return how many rows the archive has of a day or a window; None where it does not have it."""
         if self.archive is None:
             return None
@@ -127,7 +129,7 @@ class LocalData:
             self._archived[table.name] = {DayRange(start, end): rows for start, end, rows in manifest}
         return self._archived[table.name].get(days)
 
-    def cached(self, table: tables.Table, days: DayRange) -> tuple[int, int, bool]:
+    def cached(self, table: Table, days: DayRange) -> tuple[int, int, bool]:
         """Return how many pages of an answer are cached, how many rows they have, and whether they are all."""
         if (table.name, days) not in self._cached:
             found = self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
@@ -135,7 +137,7 @@ class LocalData:
             self._cached[table.name, days] = len(found.pages), rows, found.is_whole
         return self._cached[table.name, days]
 
-    def rows(self, table: tables.Table, days: DayRange) -> int | None:
+    def rows(self, table: Table, days: DayRange) -> int | None:
         """Return how many rows the answer for a day or a window has, if all of it is available locally."""
         archived = self.archived_rows(table, days)
         if archived is not None:
@@ -143,11 +145,11 @@ class LocalData:
         _, rows, is_whole = self.cached(table, days)
         return rows if is_whole else None
 
-    def gaps(self, table: tables.Table, days: DayRange) -> list[DayRange]:
+    def gaps(self, table: Table, days: DayRange) -> list[DayRange]:
         """Return the days of a range that are not archived; of user_activity, the window itself or nothing."""
         return [days] if self.archive is None else self.archive.missing(table.name, days)
 
-    def windows(self, table: tables.Table, days: DayRange) -> list[DayRange]:
+    def windows(self, table: Table, days: DayRange) -> list[DayRange]:
         """Return the fewest windows to ask for, so that each day that is not archived is in one.
 
         The windows of the whole range, if they are cached: what was just fetched is archived as far as it
@@ -158,12 +160,12 @@ class LocalData:
             return whole
         return cover(gaps)
 
-    def read(self, table: tables.Table, days: DayRange) -> pl.DataFrame:
+    def read(self, table: Table, days: DayRange) -> pl.DataFrame:
         """Read the archived days of a range."""
         return table.empty() if self.archive is None else self.archive.read(table.name, days)
 
     def with_archived(
-        self, table: tables.Table, frame: pl.DataFrame, days: DayRange, gaps: Iterable[DayRange]
+        self, table: Table, frame: pl.DataFrame, days: DayRange, gaps: Iterable[DayRange]
     ) -> pl.DataFrame:
         """Add the archived days of a range to what was fetched of its gaps.
 
@@ -220,7 +222,7 @@ class LocalData:
         """Return the daily counts that the archive has of a range."""
         return dict(self.read(tables.DAU_COUNT, days).select("date", "user_count").iter_rows())
 
-    def exceed(self, table: tables.Table, counts: Counts, fetched: Iterable[Fetched]) -> bool:
+    def exceed(self, table: Table, counts: Counts, fetched: Iterable[Fetched]) -> bool:
         """Tell whether a list or a window, fetched or archived, has more active users than were counted on its days.
 
         Then the counts leave somebody out (service accounts, as it may be), and a day without a count may
@@ -238,7 +240,7 @@ class LocalData:
 
     # ---- What is fetched and kept ----
 
-    def fetch(self, table: tables.Table, days: DayRange) -> Fetched:
+    def fetch(self, table: Table, days: DayRange) -> Fetched:
         """Return the answer for a day or a window, from the cache or the API; it is archived when it is settled."""
         answer = Fetched(days, self.client.pages(ENDPOINTS[table.name], **question(table, days)))
         self._cached.pop((table.name, days), None)
@@ -248,7 +250,7 @@ class LocalData:
                 self.commit()
         return answer
 
-    def keep_idle(self, table: tables.Table, days: Iterable[date]) -> None:
+    def keep_idle(self, table: Table, days: Iterable[date]) -> None:
         """Archive that those of these days have no rows of which the archived counts and usage say so."""
         if self.archive is None:
             return
@@ -277,7 +279,7 @@ class LocalData:
                 spans = [span for span in spans if not self.archive.has(name, span)]
             self._add(table, frame, spans, fetched_at=moment)
 
-    def _add(self, table: tables.Table, frame: pl.DataFrame, spans: list[DayRange], *, fetched_at: datetime) -> None:
+    def _add(self, table: Table, frame: pl.DataFrame, spans: list[DayRange], *, fetched_at: datetime) -> None:
         if self.archive is None or not spans:
             return
         new = [span for span in spans if not self.archive.has(table.name, span)]
@@ -297,7 +299,7 @@ class LocalData:
         self._archived.pop(table.name, None)
 
 
-def question(table: tables.Table, days: DayRange) -> dict[str, str]:
+def question(table: Table, days: DayRange) -> dict[str, str]:
     """Return the parameters by which the endpoint of a table is asked for a day or a window."""
     if table.name in LISTS:
         return {"date": days.start.isoformat()}
@@ -359,12 +361,12 @@ class Cost:
         return Cost(*(mine + others for mine, others in zip(astuple(self), astuple(other), strict=True)))
 
 
-def answer_pages(table: tables.Table, rows: int) -> int:
+def answer_pages(table: Table, rows: int) -> int:
     """Return how many pages so many rows fill."""
     return max(1, math.ceil(rows / (ENDPOINTS[table.name].page_size or 1)))
 
 
-def answer_cost(local: LocalData, table: tables.Table, days: DayRange, rows: Rows) -> Cost:
+def answer_cost(local: LocalData, table: Table, days: DayRange, rows: Rows) -> Cost:
     """Return what one answer costs, of which ``rows`` says how many rows it has before anything of it is seen."""
     archived = local.archived_rows(table, days)
     if archived is not None:
@@ -422,7 +424,7 @@ def learn_from_local(local: LocalData, spans: Iterable[DayRange], counts: Counts
     any(learn_turnover(local, span, counts, local.rows(tables.USER_ACTIVITY, span)) for span in spans)
 
 
-def range_cost(local: LocalData, table: tables.Table, days: DayRange) -> Cost:
+def range_cost(local: LocalData, table: Table, days: DayRange) -> Cost:
     """Return what a table with a row a day costs, one request a window."""
     spans = local.windows(table, days)
     cached = sum(local.cached(table, span)[2] for span in spans)
@@ -432,7 +434,7 @@ def range_cost(local: LocalData, table: tables.Table, days: DayRange) -> Cost:
 
 
 def lists_cost(
-    local: LocalData, table: tables.Table, days: Iterable[date], counts: Counts, per_user: float | None = None
+    local: LocalData, table: Table, days: Iterable[date], counts: Counts, per_user: float | None = None
 ) -> Cost:
     """Return what the lists of some days cost: users, or their records; idle days cost nothing."""
     cost = Cost()
@@ -467,16 +469,20 @@ Way = tuple[list["date"], list[DayRange]]
 """How to learn who was active in some days: the days whose lists tell, and the window (if any) for the rest."""
 
 
+def range_pieces(days: DayRange, every: Every | None) -> list[tuple[DayRange, DayRange]]:
+    """Cut a range into pieces that a window can cover, each with its period, oldest first."""
+    wholes = [days] if every is None else periods.calendar_periods(days, periods.check_every(every))
+    return [(period, window) for period in wholes for window in periods.windows(period)]
+
+
 def activity_pieces(days: DayRange, every: Every, lookback: DayRange | None) -> list[tuple[DayRange, DayRange]]:
     """Cut a range, and the look-back before it, into pieces that a window can cover: period and days, newest first.
 
     The newest days are the most alike to those that are asked for again, so what is learnt of one piece serves
     the next; and if the fetch is interrupted, they are what is there.
     """
-    whole = periods.calendar_periods(days, periods.check_every(every))
-    pieces = [(period, window) for period in whole for window in periods.windows(period)]
     before = [] if lookback is None else periods.windows_back(lookback)
-    return [*reversed(pieces), *((window, window) for window in before)]
+    return [*reversed(range_pieces(days, every)), *((window, window) for window in before)]
 
 
 def ways(local: LocalData, days: DayRange, counts: Counts) -> list[tuple[Cost, Way]]:
@@ -621,9 +627,8 @@ class Plan:
     def _bounds(self) -> str:
         if not self.is_estimate:
             return ""
-        if self.requests_to_send_most is None:
-            return f" ({self.requests_to_send_least:,} at least)"
-        return f" ({self.requests_to_send_least:,} to {self.requests_to_send_most:,})"
+        most = "at least" if self.requests_to_send_most is None else f"to {self.requests_to_send_most:,}"
+        return f" ({self.requests_to_send_least:,} {most})"
 
 
 def plan(
@@ -722,8 +727,7 @@ def make_plan(
         cost = _activity_cost(local, activity_pieces(days, every or "1w", lookback), counts)
         reasons += uncounted
     elif table == tables.USER_ACTIVITY.name:
-        wholes = [days] if every is None else periods.calendar_periods(days, periods.check_every(every))
-        pieces = [window for whole in wholes for window in periods.windows(whole)]
+        pieces = [window for _, window in range_pieces(days, every)]
         learn_from_local(local, reversed(pieces), counts)
         cost = windows_cost(local, pieces, counts)
     elif table in LISTS:

@@ -120,8 +120,8 @@ def activity(*users: dict[str, Any]) -> Any:
 
 def test_an_unknown_metric_is_named_once(scripted: Any) -> None:
     """A new metric is left out of the table, and named in one warning for all pages and rows."""
-    user = {"user_email": "a@example.com", "active_days": 1, "metrics": {**all_metrics(), "vibes": 7}}
-    client, _ = scripted(activity(user, {**user, "user_email": "b@example.com", "mood": "good"}))
+    user = {"user_email": "a@example.com", "active_days": 1, "metrics": {**all_metrics(), "vibes": 7}, "mood": "good"}
+    client, _ = scripted(activity(user, {**user, "user_email": "b@example.com"}))
     with pytest.warns(DataWarning) as warned:
         found = fetch.user_activity("2026-03-02", "2026-03-03", client=client)
     assert len(warned) == 1
@@ -281,13 +281,11 @@ def test_windows_that_add_up_to_more_than_64_bits_are_refused() -> None:
 # ---- When an answer was made ----
 
 
-def answer(generated_at: str | None, *rows: str, day: str = "2026-03-02") -> Fetched:
+def answer(generated_at: str | None) -> Fetched:
     """Make an answer of dau as it comes off the wire."""
-    page = messages.DauPage(
-        rows=[messages.User(user_email=row) for row in rows],
-        metadata=messages.DayMetadata(effective_date=date.fromisoformat(day), generated_at=generated_at),
-        pagination=messages.Pagination(has_more=False),
-    )
+    metadata = {"effective_date": "2026-03-02", "generated_at": generated_at}
+    body = {"users": [], "metadata": metadata, "pagination": {"has_more": False}}
+    page = messages.decode(messages.ENDPOINTS["dau"], json.dumps(body).encode())
     return Fetched(DayRange(date(2026, 3, 2), date(2026, 3, 2)), [page])
 
 

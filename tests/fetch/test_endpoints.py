@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 import polars as pl
 import pytest
@@ -18,7 +16,6 @@ from polars.testing import assert_frame_equal
 from augment_insights import Archive, Client, analysis, fetch, tables
 from augment_insights.errors import DataWarning, DateRangeError
 from augment_insights.periods import DayRange, calendar_periods
-from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -198,7 +195,7 @@ def test_counts_in_pages_are_followed(scripted: Any) -> None:
     answered=st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted),
 )
 @settings(max_examples=60, deadline=None)
-def test_each_day_has_its_row_or_a_reason_not_to(present: Any, hour: int, answered: Any) -> None:
+def test_each_day_has_its_row_or_a_reason_not_to(present: Any, hour: int, answered: Any, scripted: Any) -> None:
     """Of 21 days up to yesterday: a day answered for and published has a row (zero if omitted), others none."""
     first = date(2026, 2, 17)
     sent: dict[date, int] = {}
@@ -206,24 +203,10 @@ def test_each_day_has_its_row_or_a_reason_not_to(present: Any, hour: int, answer
         sent.setdefault(first + offset * ONE_DAY, count)
     low, high = (first + n * ONE_DAY for n in answered)
 
-    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        parameters = dict(parse_qsl(environ["QUERY_STRING"]))
-        rows = [(day.isoformat(), count) for day, count in sent.items()]
-        clamp = {"effective_start_date": str(low), "effective_end_date": str(high)}
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(counts(*rows, **clamp)("", parameters)).encode()]
-
-    class At(Clock):
-        """A moment of the morning or the day."""
-
-        def now(self) -> datetime:
-            """Return it."""
-            return NOON.replace(hour=hour)
-
-    with (
-        warnings.catch_warnings(),
-        Client("a-token-of-tests", base_url="https://t.invalid", cache=False, clock=At(), app=app) as client,
-    ):
+    clamp = {"effective_start_date": str(low), "effective_end_date": str(high)}
+    rows = [(day.isoformat(), count) for day, count in sent.items()]
+    client, _ = scripted(counts(*rows, **clamp), now=NOON.replace(hour=hour))
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         found = fetch.dau_count(first, date(2026, 3, 9), client=client)
     expected = [
@@ -263,24 +246,6 @@ def test_nothing_in_is_an_empty_table() -> None:
         assert fetch.activity("2026-03-02", "2026-03-03", client=empty).equals(tables.ACTIVITY.empty())
 
 
-def test_records_served_in_this_process_are_cached_in_memory() -> None:
-    """The same question is answered from memory, for every endpoint."""
-    record = {
-        "date": "2026-03-02",
-        "user_email": "a@x.y",
-        "language": "Go",
-        "editor": "vim",
-        "metrics": dict.fromkeys(METRICS, 1),
-    }
-    with Client.serving([record], today=YESTERDAY + ONE_DAY, progress=False) as client:
-        for noun in tables.ENDPOINT_TABLES:
-            ask = getattr(fetch, noun)
-            first = ask(start_date="2026-03-02", end_date="2026-03-02", client=client)
-            sent = client.requests_sent
-            assert ask(start_date="2026-03-02", end_date="2026-03-02", client=client).equals(first)
-            assert client.requests_sent == sent, noun
-
-
 HISTORY = date(2025, 9, 1)
 USERS = (("user_email", "ada@example.com"), ("user_email", "Grace@example.com"), ("service_account_name", "ci-bot"))
 SUMMED = ("total_messages", "chat_messages", "completions_accepted")
@@ -315,10 +280,13 @@ def test_user_activity_is_the_sum_of_its_records(records: dict[Any, Any], every:
     end = min(start + bounds.draw(st.integers(0, longest)) * ONE_DAY, YESTERDAY)
     with serving(records) as client:
         found = fetch.user_activity(start, end, every=every, client=client)
+    whole = DayRange(start, end)
+    periods = [whole] if every is None else calendar_periods(whole, every)
     expected: dict[Any, list[Any]] = {}
     for (day, (_, name), _, _), values in records.items():
         if start <= day <= end and any(values):
-            row = expected.setdefault((_period_of(day, every, start, end), name), [set(), [0, 0, 0]])
+            period = next(period for period in periods if day in period)
+            row = expected.setdefault(((period.start, period.end), name), [set(), [0, 0, 0]])
             row[0].add(day)
             row[1] = [total + value for total, value in zip(row[1], values, strict=True)]
     rows = found.select("period_start", "period_end", "user", "active_days", *SUMMED).rows()
@@ -326,27 +294,6 @@ def test_user_activity_is_the_sum_of_its_records(records: dict[Any, Any], every:
         (period, name): [len(active), totals] for (period, name), (active, totals) in expected.items()
     }
     assert found.equals(found.sort("period_start", "user_type", pl.col("user").str.to_lowercase()))
-
-
-def _period_of(day: date, every: str | None, start: date, end: date) -> tuple[date, date]:
-    """Find a day's period by walking to its borders: as long as the name stays, and the range lasts."""
-    if every is None:
-        return start, end
-
-    def name(each: date) -> Any:
-        return {
-            "1d": each,
-            "1w": each.isocalendar()[:2],
-            "1mo": (each.year, each.month),
-            "1q": (each.year, (each.month - 1) // 3),
-        }[every]
-
-    first = last = day
-    while first > start and name(first - ONE_DAY) == name(day):
-        first -= ONE_DAY
-    while last < end and name(last + ONE_DAY) == name(day):
-        last += ONE_DAY
-    return first, last
 
 
 @given(records=records, start=st.dates(HISTORY, YESTERDAY), length=st.integers(1, 12))

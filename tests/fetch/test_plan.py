@@ -26,7 +26,7 @@ from augment_insights.errors import (
 from augment_insights.fetch.plan import TABLES, LocalData, cover, learn_turnover, window_users
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore
-from augment_insights.transport import RetryPolicy
+from augment_insights.transport import Cancelled, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -148,6 +148,7 @@ def test_what_was_fetched_is_free(table: str) -> None:
         assert plan.requests_needed == plan.requests_cached + plan.requests_archived + plan.requests_to_send
         getattr(fetch, table)(start_date=start, end_date=end, client=client)
     plan = fetch.plan(table, start, end, client=client)
+    assert sent_by(client, lambda: getattr(fetch, table)(start_date=start, end_date=end, client=client)) == 0
     assert (plan.requests_to_send, plan.requests_sent, plan.seconds) == (0, 0, 0.0)
     assert plan.requests_cached == plan.requests_needed > 0
 
@@ -193,22 +194,12 @@ def test_counts_that_leave_service_accounts_out_lose_nobody(ask: Any, people_onl
 
 def test_an_interrupted_list_is_gone_on_with() -> None:
     """Of a list of three pages, of which one came before the fetch broke off, two are planned and sent."""
-    rows = organisation({0: 501})
-    client = Client.serving(rows, today=TODAY)
-    asked = 0
-    plain = client._ask
-
-    def break_off(*question: Any) -> Any:
-        nonlocal asked
-        asked += 1
-        if asked == 2:
-            raise KeyboardInterrupt
-        return plain(*question)
-
-    client._ask = break_off  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
+    client = Client.serving(organisation({0: 501}), today=TODAY)
+    with (
+        pytest.raises(Cancelled),
+        client.watched(stop=lambda: client.requests_sent == 1, tell=lambda **_told: None),
+    ):
         fetch.dau(FIRST, client=client)
-    client._ask = plain  # type: ignore[method-assign]
     plan = fetch.plan("dau", FIRST, FIRST, client=client)
     assert (plan.requests_to_send, plan.requests_cached) == (2, 2), "a page and the counts are available locally"
     assert sent_by(client, lambda: fetch.dau(FIRST, client=client)) == 2
@@ -472,18 +463,26 @@ def test_the_environment_names_an_archive(tmp_path: Path, monkeypatch: pytest.Mo
     assert Client.sample(today=TODAY).archive_path is None
 
 
-def test_the_token_is_not_in_the_archive(tmp_path: Path) -> None:
-    """No file under the archive holds the token that fetched it."""
-    token = "tok-9a8b7c6d5e4f"
-    app = AnalyticsApp(RecordStore(RECORDS), now=lambda: datetime(2026, 3, 10, 12, tzinfo=UTC))
-    own = Client.serving([], today=LAST)
-    asking = Client(
-        token, base_url="https://t.invalid", cache=False, archive=tmp_path / "archive", app=app, clock=own._clock
+@pytest.fixture
+def noon(virtual_clock: Any) -> Any:
+    """Return a clock at noon of the day after YESTERDAY."""
+    return virtual_clock(datetime(2026, 3, 10, 12, tzinfo=UTC))
+
+
+def remote(path: Path, clock: Any, app: Any, token: str = "a-token-of-tests") -> Client:
+    client = Client(
+        token, base_url="https://t.invalid", cache=False, clock=clock, app=app, retry=RetryPolicy(attempts=1)
     )
-    fetch.dau("2026-03-02", client=asking)
-    files = [path for path in (tmp_path / "archive").rglob("*") if path.is_file()]
-    assert Archive(tmp_path / "archive").has("dau", date(2026, 3, 2))
-    assert not any(token.encode() in path.read_bytes() for path in files)
+    client.archive_path = path
+    return client
+
+
+def test_the_token_is_not_in_the_archive(tmp_path: Path, noon: Any) -> None:
+    """No file under the archive holds the token that fetched it."""
+    token, path = "tok-9a8b7c6d5e4f", tmp_path / "archive"
+    fetch.dau("2026-03-02", client=remote(path, noon, AnalyticsApp(RecordStore(RECORDS), now=noon.now), token))
+    assert Archive(path).has("dau", date(2026, 3, 2))
+    assert not any(token.encode() in file.read_bytes() for file in path.rglob("*") if file.is_file())
 
 
 def test_another_client_is_refused_before_a_request(tmp_path: Path) -> None:
@@ -495,9 +494,9 @@ def test_another_client_is_refused_before_a_request(tmp_path: Path) -> None:
     assert sample.requests_sent == 0
 
 
-def test_what_was_fetched_before_a_failure_is_kept(tmp_path: Path) -> None:
+def test_what_was_fetched_before_a_failure_is_kept(tmp_path: Path, noon: Any) -> None:
     """The API goes away on the fourth day: the three days before it are archived."""
-    app = AnalyticsApp(RecordStore(RECORDS), now=lambda: datetime(2026, 3, 10, 12, tzinfo=UTC))
+    app = AnalyticsApp(RecordStore(RECORDS), now=noon.now)
 
     def failing(environ: dict[str, Any], start_response: Any) -> Any:
         if "2026-03-05" in environ["QUERY_STRING"]:
@@ -505,18 +504,8 @@ def test_what_was_fetched_before_a_failure_is_kept(tmp_path: Path) -> None:
             return [b""]
         return app(environ, start_response)
 
-    own = archiving(tmp_path / "archive")
-    asking = Client(
-        "a-token-of-tests",
-        base_url="https://t.invalid",
-        cache=False,
-        archive=tmp_path / "archive",
-        app=failing,
-        clock=own._clock,
-        retry=RetryPolicy(attempts=1),
-    )
     with pytest.raises(ApiUnavailableError):
-        fetch.dau(start_date="2026-03-02", end_date="2026-03-07", client=asking)
+        fetch.dau(start_date="2026-03-02", end_date="2026-03-07", client=remote(tmp_path / "archive", noon, failing))
     archive = Archive(tmp_path / "archive")
     assert archive.missing("dau", DayRange(date(2026, 3, 2), SETTLED)) == [DayRange(date(2026, 3, 5), SETTLED)]
 
@@ -531,25 +520,34 @@ def test_an_archive_that_cannot_be_written_costs_nothing_but_a_warning(tmp_path:
     assert_frame_equal(frame, fetch.dau("2026-03-02", client=archiving()))
 
 
-def test_an_old_answer_out_of_the_cache_is_not_settled(scripted: Any, tmp_path: Path) -> None:
+def listing(day: str, *users: dict[str, str], moment: str = "2026-03-10T11:00:00Z") -> dict[str, Any]:
+    """Return an answer of dau."""
+    metadata = {"effective_date": day, "generated_at": moment}
+    return {"users": list(users), "metadata": metadata, "pagination": {"has_more": False}}
+
+
+def counting(start: str, end: str, **counts: int) -> dict[str, Any]:
+    """Return an answer of dau-count, of days in words such as ``d20260305``."""
+    metadata = {"effective_start_date": start, "effective_end_date": end, "generated_at": "2026-03-10T11:00:00Z"}
+    rows = [{"date": f"{day[1:5]}-{day[5:7]}-{day[7:]}", "user_count": count} for day, count in counts.items()]
+    return {"daily_active_user_counts": rows, "metadata": metadata}
+
+
+ADA = {"user_email": "ada@example.com"}
+
+
+@pytest.mark.parametrize(("moment", "is_kept"), [("2026-03-09T13:00:00Z", False), ("2026-03-10T11:00:00Z", True)])
+def test_an_old_answer_out_of_the_cache_is_not_settled(
+    moment: str,
+    is_kept: bool,  # noqa: FBT001 (a parameter of the test)
+    scripted: Any,
+    tmp_path: Path,
+) -> None:
     """A day that is three days old is not kept from an answer that was given when it was two days old."""
-
-    def told(moment: str) -> Any:
-        def tell(_path: str, asked: dict[str, str]) -> dict[str, Any]:
-            metadata = {"effective_date": asked["date"], "generated_at": moment}
-            return {
-                "users": [{"user_email": "ada@example.com"}],
-                "metadata": metadata,
-                "pagination": {"has_more": False},
-            }
-
-        return tell
-
-    for moment, is_kept in (("2026-03-09T13:00:00Z", False), ("2026-03-10T11:00:00Z", True)):
-        asking, _ = scripted(told(moment))
-        asking.archive_path = tmp_path / "archive"
-        fetch.dau("2026-03-07", client=asking)
-        assert Archive(tmp_path / "archive").has("dau", date(2026, 3, 7)) is is_kept
+    asking, _ = scripted(lambda _path, asked: listing(asked["date"], ADA, moment=moment))
+    asking.archive_path = tmp_path / "archive"
+    fetch.dau("2026-03-07", client=asking)
+    assert Archive(tmp_path / "archive").has("dau", date(2026, 3, 7)) is is_kept
 
 
 def test_what_moved_while_it_was_fetched_is_not_kept(scripted: Any, tmp_path: Path) -> None:
@@ -558,11 +556,7 @@ def test_what_moved_while_it_was_fetched_is_not_kept(scripted: Any, tmp_path: Pa
     def tell(_path: str, asked: dict[str, str]) -> dict[str, Any]:
         twice = asked["date"] == "2026-03-02"
         told = "2026-03-01" if asked["date"] == "2026-03-03" else asked["date"]
-        return {
-            "users": [{"user_email": "ada@example.com"}] * (1 + twice),
-            "metadata": {"effective_date": told, "generated_at": "2026-03-10T11:00:00Z"},
-            "pagination": {"has_more": False},
-        }
+        return listing(told, *[ADA] * (1 + twice))
 
     asking, _ = scripted(tell)
     asking.archive_path = tmp_path / "archive"
@@ -575,13 +569,7 @@ def test_what_moved_while_it_was_fetched_is_not_kept(scripted: Any, tmp_path: Pa
 
 def test_an_answer_of_fewer_days_than_asked_is_not_kept(scripted: Any, tmp_path: Path) -> None:
     """The API clamps a range: the days it left out must not pass for fetched, and none of it is archived."""
-
-    def tell(_path: str, asked: dict[str, str]) -> dict[str, Any]:
-        span = {"effective_start_date": "2026-03-04", "effective_end_date": asked["end_date"]}
-        counted = [{"date": "2026-03-05", "user_count": 7}]
-        return {"daily_active_user_counts": counted, "metadata": {**span, "generated_at": "2026-03-10T11:00:00Z"}}
-
-    asking, _ = scripted(tell)
+    asking, _ = scripted(lambda _path, asked: counting("2026-03-04", asked["end_date"], d20260305=7))
     asking.archive_path = tmp_path / "archive"
     with pytest.warns(DataWarning, match="other days than asked"):
         frame = fetch.dau_count("2026-03-02", "2026-03-05", client=asking)
@@ -593,17 +581,9 @@ def test_counts_that_leave_somebody_out_empty_no_archived_day(scripted: Any, tmp
     """The API counts people only, and lists a service account: an uncounted day is asked for, archived lists or not."""
 
     def tell(path: str, asked: dict[str, str]) -> dict[str, Any]:
-        moment = "2026-03-10T11:00:00Z"
         if path == "dau-count":
-            span = {"effective_start_date": asked["start_date"], "effective_end_date": asked["end_date"]}
-            counted = [{"date": "2026-02-25", "user_count": 1}]
-            return {"daily_active_user_counts": counted, "metadata": {**span, "generated_at": moment}}
-        people = [{"user_email": "ada@example.com"}] if asked["date"] == "2026-02-25" else []
-        return {
-            "users": [*people, {"service_account_name": "ci"}],
-            "metadata": {"effective_date": asked["date"], "generated_at": moment},
-            "pagination": {"has_more": False},
-        }
+            return counting(asked["start_date"], asked["end_date"], d20260225=1)
+        return listing(asked["date"], *[ADA] * (asked["date"] == "2026-02-25"), {"service_account_name": "ci"})
 
     for start, users in (("2026-02-20", 10), ("2026-02-05", 25)):
         asking, _ = scripted(tell)
