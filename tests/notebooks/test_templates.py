@@ -73,7 +73,7 @@ def test_what_can_be_chosen_is_listed_and_the_template_begins_with_one_of_it(nam
     found = template.find(name)
     assert found.choices["names"] == ("show", "pseudonyms", "hide")
     assert {"source", "every", "user_type", "names"} <= set(found.choices)
-    found.check_values(found.defaults)
+    found.check(found.defaults)
 
 
 @each

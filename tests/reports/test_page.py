@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from augment_insights import charts
 from augment_insights.errors import ReportError, TableError
 from augment_insights.periods import DayRange
-from augment_insights.reports import Page
+from augment_insights.reports import Page, html
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,7 +217,7 @@ def test_a_headline_rate_comes_with_its_interval_and_counts() -> None:
     assert [text for text in words[at : at + 7] if text.strip()] == [
         "Rate",
         "30.8%",
-        "95% interval 25.5% to 36.6% · 81 of 263 people",
+        "95 % confidence interval 25.5% to 36.6% · 81 of 263 people",
     ]
     with pytest.raises(TableError, match="2 rows"):
         page.headline_rate("Rate", pl.concat([row, row]), "r", counts=("a", "b"), unit="people")
@@ -243,7 +243,7 @@ def test_a_change_is_called_one_only_where_its_verdict_says_so(before: float | N
         html = page.headline_rate(
             "Rate", row, "r", counts=("a", "b"), unit="people", change=compared, than="the week before"
         ).to_html()
-        assert f"95% interval 20.0% to 40.0% · 30 of 100 people{expected}" in Parsed(html).words
+        assert f"95 % confidence interval 20.0% to 40.0% · 30 of 100 people{expected}" in Parsed(html).words
 
 
 def test_building_leaves_the_page_before_as_it_was(page: Page) -> None:
@@ -324,11 +324,9 @@ def test_a_browser_draws_every_chart_asks_nobody_and_complains_of_nothing(
 
 def test_the_drawing_library_is_kept_and_made_anew_where_it_was_changed(tmp_path: Path) -> None:
     """A script that somebody put into the cache folder does not get into a report."""
-    from augment_insights.reports import web  # noqa: PLC0415 (a private seam: what is kept between runs)
-
-    made = web._bundle.__wrapped__()
+    made = html._bundle.__wrapped__()  # a private seam: what is kept between runs
     (kept,) = (tmp_path / "cache").glob("vega-*.js")
-    assert web._bundle.__wrapped__() == made
+    assert html._bundle.__wrapped__() == made
     digest = kept.read_text("utf-8").partition("\n")[0]
     kept.write_text(f"{digest}\nalert(1)", "utf-8")
-    assert web._bundle.__wrapped__() == made
+    assert html._bundle.__wrapped__() == made

@@ -27,10 +27,10 @@ TEAMS = pl.DataFrame({"team": ["A", "B", "C", "D"], "users": [40, 3, 9, 12], "ac
 
 
 def test_a_switch_that_is_none_is_said_to_be_none() -> None:
-    """With the nearest."""
-    with pytest.raises(ConfigurationError, match="did you mean 'hide'"):
+    """With what may be chosen."""
+    with pytest.raises(ConfigurationError, match="Choose 'show', 'pseudonyms' or 'hide'"):
         Sharing("hid")
-    with pytest.raises(ConfigurationError, match="not a number of people"):
+    with pytest.raises(ConfigurationError, match="not an integer >= 1"):
         Sharing(min_group_size=0)
 
 
