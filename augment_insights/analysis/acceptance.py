@@ -74,7 +74,8 @@ def acceptance_rate(
         ``user_activity``, ``editor_language`` or ``daily_usage``, or anything with their columns;
         a joined ``team`` may be there too.
     by : str or sequence of str, optional
-        Columns to group by: ``"user"``, ``"language"``, ``"editor"``, ``"team"``, several of them.
+        Columns to group by: ``"user"``, ``"language"``, ``"editor"``, ``"team"``, several of them. Of a user
+        of ``user_type="all"`` the type stands beside the name: a person and a service account may share it.
     every : {"1d", "1w", "1mo", "1q"}, optional
         A row a calendar period too. The first and the last may be parts, as far as the data goes:
         each row is the rate of the days that are there.

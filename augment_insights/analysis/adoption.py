@@ -15,13 +15,16 @@ from augment_insights.analysis.intervals import rate, wilson
 from augment_insights.analysis.population import (
     ACTIVITY,
     as_columns,
+    data_span,
+    is_licensed,
     licences_of,
     on_roster,
     usage_rows,
     with_user_key,
 )
-from augment_insights.analysis.user_days import prepare
+from augment_insights.analysis.user_days import UserDays, prepare
 from augment_insights.errors import DataWarning, TableError, plural
+from augment_insights.periods import parse_day
 from augment_insights.tables import (
     ADOPTION_CURVE,
     ADOPTION_RATE,
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from augment_insights.analysis.population import UserType
-    from augment_insights.analysis.user_days import UserDays
     from augment_insights.periods import Every
 
 _KEY = "user_key"
@@ -273,13 +275,14 @@ def unused_licences(
 ) -> pl.DataFrame:
     """Which licensed users have never been active?
 
-    Never means: no row of activity in the frame, to ``as_of``. A licence that has only begun, or has
-    ended, is there too: its dates stand beside it.
+    Licensed on the last day of the data: a licence that has ended by then, or not begun, is not there. Never
+    means: no row of activity in the frame, to ``as_of``.
 
     Parameters
     ----------
     activity : DataFrame, LazyFrame or UserDays
-        ``user`` and ``user_type``; with ``as_of`` also ``date``, or ``period_start`` and ``period_end``.
+        ``user`` and ``user_type``, and ``date`` or ``period_start`` with ``period_end``. Without days there
+        is no last day: all licences count then.
     roster : DataFrame or LazyFrame
         As for :func:`read_roster`. Without ``user_type`` it lists people.
     user_type : {"person", "service_account", "all"}
@@ -308,12 +311,20 @@ def unused_licences(
     >>> unused_licences(activity, pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "team": ["A", "B"]})).rows()
     [('bob@x.io', 'B')]
     """
-    frame = activity if isinstance(activity, (pl.DataFrame, pl.LazyFrame)) else prepare(activity).activity
-    require(columns_of(frame), ("user", "user_type"), table=ACTIVITY)
+    frame = activity.activity if isinstance(activity, UserDays) else activity
+    schema = columns_of(frame)
+    require(schema, ("user", "user_type"), table=ACTIVITY)
+    span = None if schema.keys().isdisjoint(("date", "period_start", "period_end")) else data_span(frame)
+    last = span.last if span is not None else None
+    if as_of is not None:
+        last = parse_day(as_of, name="as_of")
     rows, _ = usage_rows(frame, (), user_type=user_type, as_of=as_of)
     listed = read_roster(roster)
-    asked = with_user_key(listed).join(licences_of(listed, user_type).select(_KEY), on=_KEY, how="semi")
-    seen = rows.select("user", "user_type").unique().select(user_key()).unique()
+    licences = licences_of(listed, user_type)
+    if last is not None:
+        licences = licences.filter(is_licensed(pl.lit(last), pl.lit(last)))
+    seen = rows.select("user", "user_type").unique().select(user_key())
+    asked = with_user_key(listed).join(licences, on=_KEY, how="semi")
     return asked.join(seen, on=_KEY, how="anti").sort(_KEY).select(listed.columns)
 
 
@@ -494,9 +505,7 @@ def _licensed_counts(
     licences = licences_of(roster, user_type).join(named, on=_KEY)
     seen = rows.select("period_start", "user", "user_type").unique()
     seen = seen.select("period_start", user_key(), is_active=pl.lit(value=True)).unique()
-    covers = (pl.col("licensed_from").fill_null(pl.col("period_start")) <= pl.col("period_end")) & (
-        pl.col("licensed_to").fill_null(pl.col("period_end")) >= pl.col("period_start")
-    )
+    covers = is_licensed(pl.col("period_start"), pl.col("period_end"))
     licensed = periods.join(licences, how="cross").filter(covers)
     users = seen.select(_KEY).unique()
     strangers = users.join(licences, on=_KEY, how="anti").height

@@ -14,6 +14,7 @@ from augment_insights.analysis.population import (
     GROUP,
     USER_KEY,
     data_span,
+    is_licensed,
     licences_of,
     period_end,
     row_days,
@@ -173,7 +174,7 @@ def mode_mix(
     every : {"1d", "1w", "1mo", "1q"}, optional
         A mix a calendar period; the first and last may be parts, as far as the data goes.
     by : str or sequence of str, optional
-        Columns to group by; ``user`` in one spelling.
+        Columns to group by; ``user`` in one spelling, and with ``user_type="all"`` the type beside it.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
     as_of : date or str, optional
@@ -533,10 +534,7 @@ def _with_licensed(
     active: pl.DataFrame, roster: pl.DataFrame, *, start: date, end: date, user_type: str
 ) -> pl.DataFrame:
     """Add the users who have a licence in these weeks and no activity."""
-    licences = licences_of(roster, user_type).filter(
-        (pl.col("licensed_from").is_null() | (pl.col("licensed_from") <= end))
-        & (pl.col("licensed_to").is_null() | (pl.col("licensed_to") >= start))
-    )
+    licences = licences_of(roster, user_type).filter(is_licensed(pl.lit(start), pl.lit(end)))
     idle = with_user_key(roster).join(licences, on="user_key", how="semi").join(active, on="user_key", how="anti")
     kind = pl.col("user_key").str.splitn(":", 2).struct.field("field_0").cast(active.schema["user_type"])
     added = idle.select("user_key", "user", user_type=kind, active_weeks=0, actions=0)

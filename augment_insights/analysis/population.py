@@ -297,7 +297,8 @@ def usage_rows(
 
     Rows of other users, rows without a user, rows of 0 active days and rows that reach past ``as_of``
     are left out. Duplicate rows count once, with a DataWarning. Each user has one spelling
-    (:func:`one_spelling`). With ``every``, the last group column is ``period_start``, the first day of
+    (:func:`one_spelling`); grouped by ``user``, people and automation together have ``user_type`` as a
+    group too. With ``every``, the last group column is ``period_start``, the first day of
     each row's calendar period.
 
     Raises
@@ -313,6 +314,8 @@ def usage_rows(
     require(schema, (*metrics, *(["user_type"] if "user" in schema else [])), table=USAGE)
     groups = as_columns(by, frame, reserved=[*reserved, *(["period_start"] if every else [])], table=USAGE)
     users = [name for name in _USERS if name in schema]
+    if "user" in groups and "user_type" not in groups and user_type == "all":
+        groups.insert(groups.index("user") + 1, "user_type")  # a person and a service account may share a name
     if not users and user_type == "service_account":
         raise TableError(
             "This frame has no users, so automation cannot be told apart in it.",
@@ -412,8 +415,8 @@ def licences_of(
     """Return one row a licensed user: ``user_key``, ``licensed_from``, ``licensed_to`` (null: open).
 
     The roster has been read or tidied (see :func:`.read_roster`). Without ``user_type`` it is one of people.
-    Of a user with several rows, the licence runs from the earliest known start to the latest
-    end, or on where one of them is open.
+    Of a user with several rows, the licence runs from the earliest start to the latest end, and is open
+    where one of them is.
     """
     schema = columns_of(roster)
     rows = roster.lazy()
@@ -423,13 +426,19 @@ def licences_of(
         if name not in schema:
             rows = rows.with_columns(pl.lit(None, dtype=pl.Date).alias(name))
     named = select_users(rows, user_type, table=table).select(user_key(), "licensed_from", "licensed_to")
-    ends = pl.col("licensed_to")
+    start, end = pl.col("licensed_from"), pl.col("licensed_to")
     return (
         named.group_by("user_key")
-        .agg(pl.col("licensed_from").min(), licensed_to=pl.when(ends.is_not_null().all()).then(ends.max()))
+        .agg(pl.when(start.is_not_null().all()).then(start.min()), pl.when(end.is_not_null().all()).then(end.max()))
         .sort("user_key")
         .collect()
     )
+
+
+def is_licensed(first: pl.Expr, last: pl.Expr) -> pl.Expr:
+    """Tell of each licence whether it is valid on at least one day from the first to the last."""
+    begun = pl.col("licensed_from").is_null() | (pl.col("licensed_from") <= last)
+    return begun & (pl.col("licensed_to").is_null() | (pl.col("licensed_to") >= first))
 
 
 def on_roster(seen: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:

@@ -162,6 +162,37 @@ def test_duplicates_count_once_where_rows_have_a_name(make_usage: MakeUsage) -> 
     assert analysis.acceptance_rate(cut)["suggested_count"].to_list() == [20]
 
 
+def test_rows_that_differ_in_a_further_column_are_added_up(make_usage: MakeUsage) -> None:
+    """Go 10/5 and C 10/5 of one user and week are 20 suggestions, by language 10 each: in every question of usage."""
+    shared = {"total_messages": 7, "active_days": 1}
+    usage = make_usage(row("ada@x.io", 10, 5, language="Go", **shared), row("ada@x.io", 10, 5, language="C", **shared))
+    assert analysis.acceptance_rate(usage)["suggested_count"].to_list() == [20]
+    assert analysis.acceptance_rate(usage, by="language")["suggested_count"].to_list() == [10, 10]
+    weekly = analysis.habit_ladder(usage, weeks=1, habitual_weeks=1, power_actions=99)
+    assert weekly["mean_actions"].to_list() == [24.0]  # 2 * (7 messages + 5 accepted)
+    again = pl.concat([usage, usage.with_columns(user=pl.lit("ADA@x.io "))])
+    with pytest.warns(DataWarning, match="2 duplicate rows"):
+        assert analysis.acceptance_rate(again)["suggested_count"].to_list() == [20]
+
+
+def test_a_person_and_a_service_account_of_one_name_are_two(make_usage: MakeUsage) -> None:
+    """By user and with all types, 10/5 and 30/3 under one name are two rows with their type, in every question."""
+    usage = make_usage(
+        row("ci", 10, 5, chat_messages=1), row("ci", 30, 3, user_type="service_account", chat_messages=9)
+    )
+    rates = analysis.acceptance_rate(usage, by="user", user_type="all")
+    assert rates.select("user", "user_type", "suggested_count").rows() == [
+        ("ci", "person", 10),
+        ("ci", "service_account", 30),
+    ]
+    mix = analysis.mode_mix(usage, by="user", user_type="all").filter(pl.col("mode") == "chat")
+    assert mix.select("user_type", "messages_count").rows() == [("person", 1), ("service_account", 9)]
+    spread = analysis.acceptance_distribution(usage, steps=2, min_suggested=10, user_type="all")
+    assert spread["users"].to_list() == [1, 1]
+    change = analysis.acceptance_change(usage, usage, by="user", user_type="all")
+    assert change.select("user", "user_type").rows() == [("ci", "person"), ("ci", "service_account"), (None, None)]
+
+
 @few
 @given(records, st.randoms(use_true_random=False))
 def test_any_order_and_a_lazy_frame_give_the_same(rows: list[Any], dice: Any) -> None:

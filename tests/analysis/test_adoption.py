@@ -188,6 +188,43 @@ def test_unused_licences_are_listed(make_activity: MakeActivity) -> None:
     ]
 
 
+def test_zero_active_days_are_no_activity(make_usage: MakeActivity) -> None:
+    """A name on the API's list with 0 active days used nothing: 1 of 2 is active, and the other's licence unused."""
+    usage = make_usage({"user": "ada@x.io"}, {"user": "bob@x.io", "active_days": 0})
+    roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})
+    assert analysis.adoption_rate(usage, licences=roster, every="1w")["active_users"].to_list() == [1]
+    assert analysis.adoption_curve(usage, licences=roster)["cumulative_users"].to_list() == [1]
+    assert analysis.unused_licences(usage, roster).rows() == [("bob@x.io",)]
+
+
+def test_unused_licences_are_valid_on_the_last_day(make_activity: MakeActivity) -> None:
+    """To 12 January: ended on the 11th or begun on the 13th is not there; valid on the 12th alone is enough."""
+    roster = pl.DataFrame(
+        {
+            "user": ["ended", "ends", "begins", "begins later", "open"],
+            "licensed_from": [None, None, date(2026, 1, 12), date(2026, 1, 13), None],
+            "licensed_to": [date(2026, 1, 11), date(2026, 1, 12), None, None, None],
+        }
+    )
+    activity = make_activity({"ada@x.io": [0, 7]})
+    assert analysis.unused_licences(activity, roster)["user"].to_list() == ["begins", "ends", "open"]
+    later = analysis.unused_licences(activity, roster, as_of="2026-01-13")
+    assert later["user"].to_list() == ["begins", "begins later", "open"]
+
+
+def test_a_licence_without_a_start_is_always_valid(make_activity: MakeActivity) -> None:
+    """Rows (always to 6 January) and (from 20 January on) of one user: licensed from the first week on."""
+    roster = pl.DataFrame(
+        {
+            "user": ["ada@x.io"] * 2,
+            "licensed_from": [None, date(2026, 1, 20)],
+            "licensed_to": [date(2026, 1, 6), None],
+        }
+    )
+    curve = analysis.adoption_curve(make_activity({"ada@x.io": [0, 16]}), licences=roster)
+    assert curve["licensed_users"].to_list() == [1, 1, 1]
+
+
 def test_who_uses_no_licence(make_activity: MakeActivity) -> None:
     """A service account that is called like a person is not that person; no activity leaves all unused.
 

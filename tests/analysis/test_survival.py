@@ -245,7 +245,7 @@ def test_a_licence_without_a_beginning_is_warned_of(make_activity: Callable[...,
         (lambda roster: roster.drop("licensed_from"), "roster needs the column 'licensed_from'"),
         (lambda roster: roster.rename({"user": "e-mail"}), "roster needs the column 'user'"),
         (lambda roster: roster.with_columns(licensed_from=pl.lit("5.1.2026")), "5.1.2026 as licensed_from"),
-        (lambda roster: roster.with_columns(licensed_to=date(2025, 1, 1)), "1 licences end before they begin"),
+        (lambda roster: roster.with_columns(licensed_to=date(2025, 1, 1)), "1 licence with an end before the start"),
     ],
 )
 def test_a_roster_that_breaks_its_contract_is_told_how(
