@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import altair as alt
@@ -198,7 +199,9 @@ def mode_mix(
     if of not in get_args(Of):
         raise ValueError(f"of={of!r} is not valid.{did_you_mean(str(of), get_args(Of))}")
     measured = {f"{of}_count": "count", f"{of}_share": "share"}
-    frame = marks.read(table, MODE_MIX, keys=["mode", "group", "period_start"], also=["period_start"])
+    # Of the other mix nothing is needed.
+    contract = replace(MODE_MIX, columns={name: MODE_MIX.columns[name] for name in ("mode", *measured)})
+    frame = marks.read(table, contract, keys=["mode", "group", "period_start"], also=["period_start"])
     over_time = "period_start" in frame.columns
     timed = ["period_start"] if over_time else []
     frame = frame.rename(measured).select("mode", "group", *timed, "count", "share")
