@@ -340,7 +340,7 @@ def sync(
 @cache_app.command("info")
 def cache_info() -> None:
     """Show where the cache lies and what is in it."""
-    from augment_insights.transport.cache import cache_files
+    from augment_insights.transport.session import cache_files
     from augment_insights.transport.settings import cache_root
 
     files = cache_files(cache_root())
@@ -355,7 +355,7 @@ def cache_info() -> None:
 @cache_app.command("clear")
 def cache_clear() -> None:
     """Delete every cached answer; the rate limit is remembered."""
-    from augment_insights.transport.cache import clear_cache
+    from augment_insights.transport.session import clear_cache
     from augment_insights.transport.settings import cache_root
 
     gone = clear_cache(cache_root())

@@ -26,7 +26,7 @@ from urllib.parse import parse_qsl
 from augment_insights import Client, fetch
 from augment_insights.periods import DayRange, calendar_periods, windows
 from augment_insights.sample import TokenBucket
-from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -16,7 +16,7 @@ import polars as pl
 import polars.selectors as cs
 
 from augment_insights.analysis import pseudonymise, suppress_small_groups
-from augment_insights.analysis.adoption import with_user_key
+from augment_insights.analysis.population import with_user_key
 from augment_insights.errors import ConfigurationError, not_valid
 
 Names = Literal["show", "pseudonyms", "hide"]

@@ -13,11 +13,11 @@ import polars as pl
 
 import augment_insights
 from augment_insights.analysis import join_roster, read_roster
-from augment_insights.analysis.adoption import with_user_key
-from augment_insights.charts.caption import NOUN
+from augment_insights.analysis.population import with_user_key
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
 from augment_insights.periods import (
     MAX_RANGE_DAYS,
+    NOUN,
     DayRange,
     Every,
     calendar_period,

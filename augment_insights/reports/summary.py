@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import polars.selectors as cs
 
-from augment_insights.charts.caption import NOUN, day_text
 from augment_insights.errors import TableError
-from augment_insights.periods import Every, check_every
+from augment_insights.periods import NOUN, Every, check_every, day_text
 from augment_insights.tables import COMPARISON, columns_of, require
 
 if TYPE_CHECKING:

@@ -107,7 +107,7 @@ def test_bands_that_would_cover_one_another_are_left_out(weekly_acceptance: pl.D
         chart = charts.acceptance_rate(pl.concat(named))
         spec = theme.to_vegalite(chart)
         tips = {tip["field"] for tip in layers_of(spec, "point")[0]["encoding"]["tooltip"]}
-        return len(layers_of(spec, "area")), "95%" in chart.title.subtitle, tips
+        return len(layers_of(spec, "area")), "95 %" in chart.title.subtitle, tips
 
     assert drawn(3)[:2] == (1, True)
     bands, promised, tips = drawn(4)

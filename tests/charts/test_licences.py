@@ -59,7 +59,7 @@ def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly: pl.DataFrame
     assert [row["solid"] for row in rows_of(spec)] == [None, 0.5, None]
     assert [row["open"] for row in rows_of(spec)] == [None, None, 1 / 3]
     assert chart.title.text.startswith("Monthly adoption rate")
-    assert chart.title.subtitle == "people · data to 28 Feb 2026 · 95% intervals"
+    assert chart.title.subtitle == "people · data to 28 Feb 2026 · 95 % confidence intervals"
 
 
 def test_groups_have_a_panel_each_over_time_and_a_row_each_in_one_month(monthly: pl.DataFrame) -> None:

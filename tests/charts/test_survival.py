@@ -79,7 +79,7 @@ def test_a_single_day_is_a_dot(survival: pl.DataFrame) -> None:
 
 def test_the_subtitle_says_how_many_are_followed(survival: pl.DataFrame) -> None:
     """All of them at the start, over groups too."""
-    assert charts.survival(survival).title.subtitle == "people · 10 users followed · 95% interval"
+    assert charts.survival(survival).title.subtitle == "people · 10 users followed · 95 % confidence intervals"
     teams = pl.concat([survival.with_columns(team=pl.lit(name)) for name in ("A", "B")])
     assert "20 users followed" in charts.survival(teams).title.subtitle
 

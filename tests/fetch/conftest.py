@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 
 from augment_insights import Client
-from augment_insights.transport.clock import Clock
+from augment_insights.sample import AnalyticsApp, RecordStore
+from augment_insights.transport.rate_limit import Clock
 
 
 class At(Clock):
@@ -61,3 +62,32 @@ def scripted() -> Iterator[Callable[..., tuple[Client, ScriptedApi]]]:
     yield make
     for client in made:
         client.close()
+
+
+class CountsPeopleOnly(AnalyticsApp):
+    """An API whose dau-count leaves service accounts out: the reference does not say whether it does."""
+
+    def _dau_count(self, asked: Any) -> dict[str, Any]:
+        answer = super()._dau_count(asked)
+        for line in answer["daily_active_user_counts"]:
+            users = self._day(date.fromisoformat(line["date"])).users
+            line["user_count"] = sum(field == "user_email" for field, _ in users)
+        return answer
+
+
+@pytest.fixture(scope="session")
+def serving_at() -> Callable[..., Client]:
+    """Make clients of records at a moment, without a limit."""
+
+    def make(records: list[dict[str, Any]], moment: datetime, api: type[AnalyticsApp] = AnalyticsApp) -> Client:
+        clock = At(moment)
+        app = api(RecordStore(records), now=clock.now)
+        return Client("any", base_url="https://records.invalid", cache=False, progress=False, clock=clock, app=app)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def people_only(serving_at: Any) -> Callable[[list[dict[str, Any]]], Client]:
+    """Make clients of an API that counts people only, at noon (UTC) of 30 March 2026."""
+    return lambda records: serving_at(records, datetime(2026, 3, 30, 12, tzinfo=UTC), CountsPeopleOnly)
