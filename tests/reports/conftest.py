@@ -10,7 +10,6 @@ from pathlib import Path
 
 import nbformat
 import polars as pl
-import pypdf
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -20,7 +19,6 @@ from augment_insights.reports import Page
 
 MakeNotebook = Callable[..., Path]
 Browse = Callable[[Path], "subprocess.CompletedProcess[str]"]
-Words = Callable[[Path], str]
 
 ALL_FORMATS = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
 HOSTILE = [
@@ -117,12 +115,6 @@ def browse(tmp_path: Path) -> Browse:
 
 
 @pytest.fixture(scope="session")
-def hostile_words() -> list[str]:
-    """Give words that a page, a document or a workbook might run, follow or swallow."""
-    return HOSTILE
-
-
-@pytest.fixture(scope="session")
 def hostile_table() -> pl.DataFrame:
     """Give a table of teams with such names, with a date and a rate each."""
     count = len(HOSTILE)
@@ -174,14 +166,3 @@ def named(tmp_path_factory: pytest.TempPathFactory, six_weeks: dict[str, date]) 
         patch.setenv("AUGMENT_INSIGHTS_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("AUGMENT_INSIGHTS_PROGRESS", "off")
         return reports.build("overview", **six_weeks)
-
-
-@pytest.fixture(scope="session")
-def pdf_words() -> Words:
-    """Return a document's text without blanks and breaks of no width, as it was broken into lines."""
-
-    def read(path: Path) -> str:
-        text = "".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
-        return "".join(letter for letter in text if not letter.isspace() and letter != "\u200b")
-
-    return read

@@ -93,10 +93,10 @@ def empty_page() -> Page:
     return Page("T", population="people", as_of=None, range_asked="today")
 
 
-def test_whatever_the_api_sent_is_text(hostile_words: list[str]) -> None:
+def test_whatever_the_api_sent_is_text(hostile_table: pl.DataFrame) -> None:
     """The page has the same elements as with harmless words, and shows the words themselves."""
     harmless = Parsed(hostile_page("Payments").to_html())
-    for words in hostile_words:
+    for words in hostile_table["team"]:
         hostile = Parsed(hostile_page(words).to_html())
         assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in harmless.tags]
         assert not [name for _, attributes in hostile.tags for name in attributes if name.startswith("on")]
@@ -234,19 +234,15 @@ def test_building_leaves_the_page_before_as_it_was(page: Page) -> None:
     assert page.to_html() == before
 
 
-def test_long_tables_are_cut_and_say_so(page: Page, teams: pl.DataFrame) -> None:
-    """300 rows are shown."""
-    html = page.figure("Long", charts.acceptance_rate(teams), pl.DataFrame({"n": range(1000)})).to_html()
+def test_long_tables_are_cut_and_a_page_is_at_most_two_megabytes(page: Page, teams: pl.DataFrame) -> None:
+    """300 rows are shown; a page that would be larger is refused with what to do."""
+    chart = charts.acceptance_rate(teams)
+    html = page.figure("Long", chart, pl.DataFrame({"n": range(1000)})).to_html()
     assert "700 more rows are not shown" in html
     assert [tag for tag, _ in Parsed(html).tags].count("td") == 2 * 7 + 300
-
-
-def test_a_page_is_at_most_two_megabytes(page: Page, teams: pl.DataFrame) -> None:
-    """A usual one is far below; one that would be larger is refused with what to do."""
-    assert len(page.to_html().encode()) < 1_300_000
-    wide = pl.DataFrame({f"column {n}": ["x" * 5000] for n in range(300)})
+    assert len(html.encode()) < 1_300_000
     with pytest.raises(ReportError, match="fewer rows"):
-        page.figure("Wide", charts.acceptance_rate(teams), wide).to_html()
+        page.figure("Wide", chart, pl.DataFrame({f"column {n}": ["x" * 5000] for n in range(400)})).to_html()
 
 
 def test_a_number_that_json_cannot_hold_is_an_error_and_not_an_empty_chart(page: Page) -> None:
@@ -279,15 +275,15 @@ def test_a_page_in_a_notebook_shows_its_headlines_as_text() -> None:
 
 @pytest.mark.slow
 def test_a_browser_draws_every_chart_asks_nobody_and_complains_of_nothing(
-    teams: pl.DataFrame, hostile_words: list[str], named: Page, tmp_path: Path, browse: Browse
+    teams: pl.DataFrame, hostile_table: pl.DataFrame, named: Page, tmp_path: Path, browse: Browse
 ) -> None:
     """In real Chromium: all charts of hostile names and of the overview, an empty console, the names as text.
 
     The page's policy forbids every request, and a browser writes each attempt to its console: the
     control, an image from elsewhere, is seen there.
     """
-    page = hostile_page(HOSTILE)
-    for words in hostile_words[1:3]:
+    page, hostile = hostile_page(HOSTILE), hostile_table["team"].to_list()[:3]
+    for words in hostile[1:]:
         table = teams.with_columns(team=pl.Series([words, "Search"]))
         page = page.figure(words, charts.acceptance_rate(table), table)
     for path in (named.save_html(tmp_path / "overview.html"), page.save_html(tmp_path / "page.html")):
@@ -296,7 +292,7 @@ def test_a_browser_draws_every_chart_asks_nobody_and_complains_of_nothing(
         assert len([tag for tag, attributes in drawn.tags if tag == "svg" and attributes.get("class") == "marks"]) == 3
         assert seen.stdout.count("could not be drawn") == 1  # in the page's script, and nowhere else
         assert [line for line in seen.stderr.splitlines() if "CONSOLE" in line] == []
-    assert set(hostile_words[:3]) <= set(drawn.words)
+    assert set(hostile) <= set(drawn.words)
     asking = path.read_text("utf-8").replace("<main>", '<main><img src="http://127.0.0.1:9/x.png">')
     path.write_text(asking, "utf-8")
     assert "127.0.0.1:9" in "".join(line for line in browse(path).stderr.splitlines() if "CONSOLE" in line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import polars as pl
+import pypdf
 import pytest
 
 from augment_insights import charts, reports
@@ -22,18 +24,22 @@ if TYPE_CHECKING:
     from datetime import date
     from pathlib import Path
 
-    from conftest import Words
-
 ALL = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
 
 
-def readable(path: Path, pdf_words: Words) -> bytes:
+def pdf_text(path: Path) -> str:
+    """Return a document's text without blanks and breaks of no width, as it was broken into lines."""
+    text = "".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+    return "".join(letter for letter in text if not letter.isspace() and letter != "\u200b")
+
+
+def readable(path: Path) -> bytes:
     """Return what can be read in a file: a workbook's parts, a document's text, a table's rows."""
     if path.suffix == ".xlsx":
         with zipfile.ZipFile(path) as parts:
             return b"".join(parts.read(part) for part in parts.namelist())
     if path.suffix == ".pdf":
-        return pdf_words(path).encode()
+        return pdf_text(path).encode()
     return pl.read_parquet(path).write_ndjson().encode() if path.suffix == ".parquet" else path.read_bytes()
 
 
@@ -41,17 +47,31 @@ def files_in(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_csv_keeps_the_words_and_disarms_formulas(hostile: Path, hostile_words: list[str]) -> None:
+def test_csv_keeps_the_words_and_disarms_formulas(hostile: Path, hostile_table: pl.DataFrame) -> None:
     """What a spreadsheet would compute has an apostrophe before it; the rest is as it was."""
+    words = hostile_table["team"].to_list()
     with (hostile / "hostile-csv" / "raw.csv").open(newline="", encoding="utf-8") as file:
         found = [row["team"] for row in csv.DictReader(file)]
-    assert found == [f"'{words}" if words[0] in "=+-@" else words for words in hostile_words]
-    assert found != hostile_words
+    assert found == [f"'{word}" if word[0] in "=+-@" else word for word in words] != words
 
 
 def test_parquet_holds_the_very_table(hostile: Path, hostile_table: pl.DataFrame) -> None:
     """Dtypes and all."""
     assert pl.read_parquet(hostile / "hostile-parquet" / "raw.parquet").equals(hostile_table)
+
+
+def test_a_document_shows_the_words_and_runs_and_links_nothing(hostile: Path, hostile_table: pl.DataFrame) -> None:
+    """As text that can be searched for; a markup command of the typesetter is text, too."""
+    path = hostile / "hostile.pdf"
+    text = pdf_text(path)
+    for words in hostile_table["team"]:
+        if "\u202e" not in words:  # its letters are drawn from right to left, as they ask for
+            assert "".join(words.split()) in text, words
+    data = path.read_bytes()
+    assert not [name for name in (b"/JavaScript", b"/URI", b"/Launch") if name in data]
+    pages = pypdf.PdfReader(path).pages
+    assert all(float(page.mediabox.width) == pytest.approx(595.28, abs=0.01) for page in pages)
+    assert "Rangeasked" in text
 
 
 def test_images_are_images_of_the_words(hostile: Path) -> None:
@@ -62,9 +82,7 @@ def test_images_are_images_of_the_words(hostile: Path) -> None:
     assert not [element for element in root.iter() if element.tag.endswith(("script", "a", "foreignObject"))]
 
 
-def test_every_folder_and_the_report_carry_the_manifest(
-    hostile: Path, hostile_table: pl.DataFrame, hostile_words: list[str]
-) -> None:
+def test_every_folder_and_the_report_carry_the_manifest(hostile: Path, hostile_table: pl.DataFrame) -> None:
     """The same one: parameters, ranges, definitions, tables, and which entries are time stamps."""
     texts = [path.read_text("utf-8") for path in hostile.rglob("*manifest.json")]
     assert len(texts) == 5
@@ -74,7 +92,7 @@ def test_every_folder_and_the_report_carry_the_manifest(
     assert manifest["reconciliation"] == "not checked"
     assert manifest["time_stamps"] == ["generated_at"]
     assert manifest["tables"]["raw"] == {"rows": hostile_table.height, "columns": hostile_table.columns}
-    assert manifest["definitions"][hostile_words[0]] == hostile_words[1]
+    assert list(manifest["definitions"]) == sorted(hostile_table["team"])
     assert manifest["versions"]["Polars"] == pl.__version__
 
 
@@ -89,9 +107,7 @@ def test_a_built_page_has_tables_and_charts_and_shows_itself(named: Page) -> Non
 
 
 @pytest.mark.slow
-def test_the_same_inputs_give_the_same_bytes(
-    named: Page, six_weeks: dict[str, date], tmp_path: Path, pdf_words: Words
-) -> None:
+def test_the_same_inputs_give_the_same_bytes(named: Page, six_weeks: dict[str, date], tmp_path: Path) -> None:
     """Every file of every format; and with another time stamp, only that stamp differs."""
     again = reports.build("overview", **six_weeks)
     stamp = {"Generated at": "2026-01-01 10:00 UTC", "Data made at": "2026-01-01 09:00"}
@@ -105,11 +121,11 @@ def test_the_same_inputs_give_the_same_bytes(
         name: path.read_bytes() for name, path in two.items()
     }
     for name, path in one.items():
-        expected = readable(path, pdf_words)
+        expected = readable(path)
         for before, after in zip(stamp.values(), later.values(), strict=True):
             for form in (str, lambda words: "".join(words.split())):
                 expected = expected.replace(form(before).encode(), form(after).encode())
-        assert readable(late[name], pdf_words) == expected, name
+        assert readable(late[name]) == expected, name
 
 
 @pytest.mark.parametrize("names", ["pseudonyms", "hide"])
@@ -118,7 +134,6 @@ def test_no_name_stands_in_any_format_when_names_are_not_shown(
     named: Page,
     six_weeks: dict[str, date],
     tmp_path: Path,
-    pdf_words: Words,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Every file is searched for every person, and for the key; the control, a page with names, has many."""
@@ -129,7 +144,7 @@ def test_no_name_stands_in_any_format_when_names_are_not_shown(
     page.headline("Most", people[0]).text(f"Ask {people[1]}.").save(tmp_path, ALL)
     secrets = ["@example.com", "the-key-of-this-test", "ci-review-bot", "dependency-updater"]
     for name, path in files_in(tmp_path).items():
-        text = readable(path, pdf_words).decode("utf-8", errors="replace")
+        text = readable(path).decode("utf-8", errors="replace")
         assert not [word for word in (*secrets, *(user.split("@")[0] for user in people)) if word in text], name
     raw = page.tables["user_activity"]
     if names == "hide":
@@ -166,8 +181,13 @@ def test_a_folder_of_somebody_else_is_not_replaced(page: Page, tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["ours", "theirs"]
 
 
-def test_a_format_that_is_none_is_said_to_be_none(page: Page, tmp_path: Path) -> None:
-    """With the nearest; nothing is written."""
+def test_a_format_that_is_none_or_lacks_its_extra_is_told(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the nearest, or with what to install; nothing is written."""
+    monkeypatch.setitem(sys.modules, "typst", None)
+    with pytest.raises(ReportError, match=r"augment-insights\[pdf\]"):
+        page.save_pdf(tmp_path / "out" / "page.pdf")
     with pytest.raises(ReportError, match="did you mean 'xlsx'"):
         page.save(tmp_path / "out", ["html", "xslx"])
     with pytest.raises(ReportError, match="no format 'docx'"):

@@ -38,6 +38,8 @@ def names_in(folder: Path) -> list[str]:
         ({"color": "blue"}, ReportError, "did you mean 'colour'"),
         ({"end_date": "2026-01-01"}, ReportError, "has no parameter 'end_date'"),
         ({"colour": object()}, ReportError, "cannot hold"),
+        ({"names": "shwo"}, ReportError, r"names='shwo' is not valid\. Choose 'show', 'pseudonyms' or 'hide'\."),
+        ({"every": 7}, ReportError, r"every=7 is not valid\. Choose '1d' or '1w'"),
         ({"source": "sampel"}, ReportError, "Choose 'api' or 'sample'"),
         ({"formats": ("pdf",)}, ReportError, "no parameter 'formats'"),
         ({"start_date": "yesterday"}, DateRangeError, "start_date='yesterday'"),
@@ -48,32 +50,49 @@ def names_in(folder: Path) -> list[str]:
 def test_parameters_are_checked_before_anything_runs(
     asked: dict[str, Any], error: type[Exception], words: str, make_notebook: MakeNotebook, tmp_path: Path
 ) -> None:
-    """An unknown one, one that no cell can hold, an unknown source, days that are none: no kernel, no folder."""
-    mark, out = tmp_path / "ran", tmp_path / "out"
+    """An unknown one, one that no cell can hold or that is none of its choices, days that are none: no kernel."""
+    cell = f'from typing import Literal\n{PARAMETERS}\nnames: Literal["show", "pseudonyms", "hide"] = "show"'
+    notebook = make_notebook(f'{cell}\nevery: Literal["1d", "1w"] = "1w"', f"open({str(tmp_path / 'ran')!r}, 'w')")
     with pytest.raises(error, match=words):
-        reports.write(make_notebook(PARAMETERS, f"open({str(mark)!r}, 'w')"), output_dir=out, **asked)
-    assert not mark.exists()
-    assert not out.exists()
+        reports.write(notebook, output_dir=tmp_path / "out", **asked)
+    assert {"ran", "out"}.isdisjoint(names_in(tmp_path))
 
 
 @pytest.mark.parametrize(
-    "parameters",
+    ("parameters", "words"),
     [
-        {"api_token": "x"},
-        {"password": "x"},
-        {"colour": TOKEN},
-        {"colour": f"Bearer {TOKEN}"},
-        {"colour": ["red", "mine"]},
-        {"colour": "0f8fad5b-d9cb-469f-a165-70867728950e"},
-        {"colour": "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"},
+        *(
+            ({name: value}, "looks like a token")
+            for name, value in (
+                ("api_token", "x"),
+                ("password", "x"),
+                ("colour", TOKEN),
+                ("colour", f"Bearer {TOKEN}"),
+                ("colour", ["red", "mine"]),
+                ("colour", "0f8fad5b-d9cb-469f-a165-70867728950e"),
+                (
+                    "colour",
+                    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
+                ),
+            )
+        ),
+        *(
+            ({"colour": name, "unknown": 1}, "has no parameter 'unknown'")
+            for name in (
+                "roster-2026-11-platform-and-web-teams.csv",
+                "/home/ada/rosters/2026/roster-of-platform-and-web.csv",
+                "platform-and-web-2026-all-of-the-people",
+                "Kubernetes.Operators.Platform.2026.North",
+            )
+        ),
     ],
 )
-def test_a_token_among_the_parameters_is_refused_and_not_repeated(
-    parameters: dict[str, object], make_notebook: MakeNotebook, monkeypatch: pytest.MonkeyPatch
+def test_a_token_among_the_parameters_is_refused_and_a_name_or_path_is_none(
+    parameters: dict[str, object], words: str, make_notebook: MakeNotebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By its name, by its look, or because it is the environment's own."""
+    """By its name, by its look, or because it is the environment's own; and it is not repeated."""
     monkeypatch.setenv("AUGMENT_API_TOKEN", "mine")
-    with pytest.raises(ReportError, match="looks like a token") as caught:
+    with pytest.raises(ReportError, match=words) as caught:
         reports.write(make_notebook(PARAMETERS), **parameters)
     assert TOKEN not in str(caught.value)
 
@@ -257,21 +276,6 @@ def test_a_notebook_is_the_same_bytes_again_and_holds_no_name_where_none_is_to_b
     assert outputs.count("(name hidden)") >= 4
     shown = reports.write(notebook, output_dir=tmp_path / "shown").notebook.read_text("utf-8")
     assert "ada@x.io" in json.dumps([cell["outputs"] for cell in json.loads(shown)["cells"]])
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "roster-2026-11-platform-and-web-teams.csv",
-        "/home/ada/rosters/2026/roster-of-platform-and-web.csv",
-        "platform-and-web-2026-all-of-the-people",
-        "Kubernetes.Operators.Platform.2026.North",
-    ],
-)
-def test_names_and_paths_are_no_secrets(name: str, make_notebook: MakeNotebook) -> None:
-    """However long: words and numbers with dots and dashes between them."""
-    with pytest.raises(ReportError, match="has no parameter 'unknown'"):
-        reports.write(make_notebook(PARAMETERS), colour=name, unknown=1)
 
 
 @pytest.mark.slow
