@@ -202,3 +202,14 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if nearest:
         return f" Hint: did you mean {nearest[0]!r}?"
     return f" Known: {', '.join(choices)}."
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun, ready to stand in a message.
+
+    Examples
+    --------
+    >>> plural(1, "user"), plural(0, "row"), plural(1234, "duplicate row")
+    ('1 user', '0 rows', '1,234 duplicate rows')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

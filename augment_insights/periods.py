@@ -265,6 +265,25 @@ def windows(days: DayRange, *, max_days: int = MAX_RANGE_DAYS) -> list[DayRange]
     return [DayRange(first, min(days.end, first + timedelta(days=max_days - 1))) for first in firsts]
 
 
+def check_count(name: str, value: int, *, at_least: int = 1, at_most: int | None = None) -> int:
+    """Return the value of a parameter that counts something, and refuse what is no such integer.
+
+    Examples
+    --------
+    >>> check_count("weeks", 12)
+    12
+    >>> check_count("lookback", -1, at_least=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: lookback=-1 is not an integer >= 0.
+    """
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if is_integer and at_least <= value <= (value if at_most is None else at_most):
+        return value
+    wanted = f">= {at_least}" if at_most is None else f"from {at_least} to {at_most}"
+    raise ValueError(f"{name}={value!r} is not an integer {wanted}.")
+
+
 def check_every(every: str) -> Every:
     """Return ``every`` if it names a calendar period, and say which do if it does not."""
     if every not in EVERY:
