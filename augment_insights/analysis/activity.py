@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from augment_insights.analysis.intervals import rate
-from augment_insights.analysis.user_days import periods_of, prepare
+from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
 from augment_insights.periods import check_count
 from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
@@ -86,7 +86,8 @@ def active_users(
     """
     order = prepare(activity).ordered(ACTIVE_USERS, user_type=user_type, as_of=as_of, by=by)
     calendar = order.calendar(every)
-    counts = order.visits(calendar).group_by("group", "label").agg(active_users=pl.col("users").sum())
+    visits = first_of_periods(order.gaps.lazy(), calendar)
+    counts = visits.group_by("group", "label").agg(active_users=pl.col("users").sum()).collect()
     periods = order.grid(periods_of(calendar)).join(counts, on=["group", "label"], how="left")
     return order.as_table(
         periods.with_columns(pl.col("active_users").fill_null(0)), ACTIVE_USERS, before="active_users"

@@ -10,7 +10,7 @@ import polars as pl
 from augment_insights.analysis.adoption import tidy_roster
 from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
 from augment_insights.analysis.population import as_columns, licences_of, on_roster, row_days
-from augment_insights.analysis.user_days import periods_of, prepare
+from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
 from augment_insights.errors import DataWarning, did_you_mean
 from augment_insights.periods import check_count
 from augment_insights.tables import (
@@ -258,7 +258,7 @@ def _count_cells(
     users = order.users.with_row_index("number")
     first, last = (calendar["label"].gather(users[fact]) for fact in ("first", "last"))
     of_first, of_last = (pl.lit(labels).gather("user") for labels in (first, last))
-    visits = order.visits_of_users(calendar)
+    visits = first_of_periods(order.days.lazy(), calendar).select("user", "label")
     if cohort == "recurring":
         members = visits.filter(pl.col("label") >= 0).select("user", cohort="label")
         cells = members.join(visits, on="user") if kind == "bounded" else members.with_columns(label=of_last)
@@ -360,7 +360,7 @@ def lifecycle(
     calendar = order.calendar(every, lookback)
     users, before, label = pl.col("users"), pl.col("before"), pl.col("label")
     states = (
-        order.visits(calendar)
+        first_of_periods(order.gaps.lazy(), calendar)
         .group_by("group", "label")
         .agg(
             new_users=users.filter(before.is_null()).sum(),
@@ -368,6 +368,7 @@ def lifecycle(
             resurrected_users=users.filter(before < label - 1).sum(),
             active_users=users.sum(),
         )
+        .collect()
     )
     table = (
         order.grid(periods_of(calendar, -1))

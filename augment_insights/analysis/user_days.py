@@ -9,7 +9,6 @@ stays in memory are a few bytes a user-day.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +33,7 @@ from augment_insights.tables import columns_of, require, user_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import date
 
     from polars._typing import EngineType
 
@@ -46,8 +46,6 @@ MAX_SPAN_DAYS = 1 << 15
 
 STREAMING: Final = "streaming"
 """The engine for what may be larger than memory, and for counting many rows into few: it needs no copy of them."""
-
-_EPOCH = date(1970, 1, 1).toordinal()
 
 _BY = "__by_"
 """Before the names of columns grouped by, which may be any."""
@@ -206,23 +204,6 @@ class OrderedDays:
         counted = rows.group_by(*keys, group=group).agg(users=pl.len().cast(pl.Int64))
         return counted.collect(engine=STREAMING)
 
-    def visits(self, calendar: pl.DataFrame) -> pl.DataFrame:
-        """Count the users of each period, by the period that they were active in before.
-
-        Returns
-        -------
-        DataFrame
-            ``group``, ``label`` (the period's number in the calendar), ``before`` (the number of the
-            last period before with activity; null for a new user), ``users``.
-        """
-        before = pl.lit(calendar["label"]).gather(pl.col("day") - pl.col("gap"))
-        visits = _first_of_period(self.gaps.lazy(), calendar)
-        return visits.group_by("group", "label", before=before).agg(pl.col("users").sum()).collect(engine=IN_MEMORY)
-
-    def visits_of_users(self, calendar: pl.DataFrame) -> pl.LazyFrame:
-        """Return one row a user and active period: ``user`` and the period's ``label``."""
-        return _first_of_period(self.days.lazy(), calendar).select("user", "label")
-
     def calendar(self, every: Every = "1d", lookback: int | None = None) -> pl.DataFrame:
         """Return one row a day of the data and the period that it counts in; refuse rows too coarse for the period.
 
@@ -299,11 +280,8 @@ class OrderedDays:
         columns = [pl.col(name).cast(table.schema[name]) for name in names]
         keys = [*(name for name in table.key if name in names[:at]), "group"]
         rows = frame.sort(keys).select(*columns, "group")
-        groups = [
-            self.groups[name].gather(rows["group"]).alias(name.removeprefix(_BY))
-            for name in self.groups.columns
-            if name.startswith(_BY)
-        ]
+        of_rows = self.groups.drop("group")[rows["group"]]
+        groups = [column.alias(column.name.removeprefix(_BY)) for column in of_rows]
         return rows.select(*names[:at], *groups, *names[at:])
 
 
@@ -313,11 +291,25 @@ def periods_of(calendar: pl.DataFrame, first_label: int = 0) -> pl.DataFrame:
     return shown.select("label", "period_start", "period_end", "is_complete")
 
 
-def _first_of_period(days: pl.LazyFrame, calendar: pl.DataFrame) -> pl.LazyFrame:
-    """Keep each user's first active day of a period, with the period's ``label``."""
-    day, gap = pl.col("day"), pl.col("gap")
+def first_of_periods(days: pl.LazyFrame, calendar: pl.DataFrame) -> pl.LazyFrame:
+    """Keep each user's first active day of each period.
+
+    Parameters
+    ----------
+    days : LazyFrame
+        ``day`` and ``gap``, of users one by one or counted (``OrderedDays.days`` or ``gaps``).
+    calendar : DataFrame
+        As :meth:`OrderedDays.calendar` returns it.
+
+    Returns
+    -------
+    LazyFrame
+        The rows kept, with ``label`` (the period's number) and ``before`` (the number of the last
+        period before with activity; null for a new user).
+    """
+    day, gap, label = pl.col("day"), pl.col("gap"), pl.lit(calendar["label"])
     is_first = gap.is_null() | (gap > pl.lit(calendar["since"]).gather(day))
-    return days.filter(is_first).with_columns(label=pl.lit(calendar["label"]).gather(day))
+    return days.filter(is_first).with_columns(label=label.gather(day), before=label.gather(day - gap))
 
 
 def _check_span(source: UserDays, last: date | None) -> None:
@@ -339,23 +331,17 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
     _check_span(source, last)
     activity, first = source.activity, source.span.first if source.span else None
     _, end = row_days(activity)
-    day = end.meta.output_name()
-    needed = list(dict.fromkeys(["user", "user_type", day, *by]))
-    rows = select_users(active_rows(activity).select(needed), user_type)
+    rows = select_users(active_rows(activity), user_type)
     if source.span is not None and source.span.last != last:
         rows = rows.filter(end <= pl.lit(last, dtype=pl.Date))
-    groups = {f"{_BY}{column}": column for column in by}
-    epoch = pl.lit(first.toordinal() - _EPOCH if first else 0, dtype=pl.Int32)
+    day = (end.to_physical() - pl.lit(first, dtype=pl.Date).to_physical()).cast(pl.Int16)
+    groups = {f"{_BY}{column}": pl.col(column) for column in by}
+    in_memory = isinstance(activity, pl.DataFrame)
     lists = _days_of_users(
-        rows.select(
-            "user",
-            "user_type",
-            *(pl.col(column).alias(group) for group, column in groups.items()),
-            days=(end.to_physical() - epoch).cast(pl.Int16),
-        ),
+        rows.select("user", "user_type", **groups, days=day),
         [*groups, *(["user_type"] if user_type == "all" else [])],
-        is_in_order=isinstance(activity, pl.DataFrame) and activity[day].is_sorted(),
-        engine=IN_MEMORY if isinstance(activity, pl.DataFrame) else STREAMING,
+        is_in_order=in_memory and activity.lazy().select(end).collect().to_series().is_sorted(),
+        engine=IN_MEMORY if in_memory else STREAMING,
     )
     numbered = pl.DataFrame({"group": [0]}, schema={"group": pl.UInt32})
     if groups:
