@@ -231,10 +231,7 @@ class OrderedDays:
             pl.LazyFrame({"date": dates})
             .with_columns(day=pl.int_range(pl.len(), dtype=pl.Int32), period_start=period_start(pl.col("date"), every))
             .with_columns(pl.when(is_shown).then(start).otherwise(pl.min_horizontal(start, before)))
-            .select(
-                "day",
-                "date",
-                "period_start",
+            .with_columns(
                 label=number - number.filter(~is_shown).n_unique().cast(pl.Int32),
                 period_end=period_end(start, every),
                 is_complete=is_complete(start, every, self.last),
@@ -248,18 +245,9 @@ class OrderedDays:
         if self.is_daily or self.first is None:
             return
         start, end = row_days(self.activity)
-        astray = (
-            self.activity.lazy()
-            .filter(
-                period_start(start, every) != period_start(end, every),
-                end >= pl.lit(self.first).dt.offset_by(f"{border}d"),
-                end <= pl.lit(self.last, dtype=pl.Date),
-            )
-            .select(start=start, end=end)
-            .sort("start", "end")
-            .head(1)
-            .collect()
-        )
+        is_shown = end.is_between(pl.lit(self.first).dt.offset_by(f"{border}d"), pl.lit(self.last, dtype=pl.Date))
+        is_astray = period_start(start, every) != period_start(end, every)
+        astray = self.activity.lazy().filter(is_shown, is_astray).select(start, end).sort(start, end).head(1).collect()
         if astray.height:
             from_day, to_day = astray.row(0)
             raise TableError(
@@ -280,8 +268,7 @@ class OrderedDays:
         columns = [pl.col(name).cast(table.schema[name]) for name in names]
         keys = [*(name for name in table.key if name in names[:at]), "group"]
         rows = frame.sort(keys).select(*columns, "group")
-        of_rows = self.groups.drop("group")[rows["group"]]
-        groups = [column.alias(column.name.removeprefix(_BY)) for column in of_rows]
+        groups = [column.alias(column.name.removeprefix(_BY)) for column in self.groups.drop("group")[rows["group"]]]
         return rows.select(*names[:at], *groups, *names[at:])
 
 
@@ -336,24 +323,20 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
         rows = rows.filter(end <= pl.lit(last, dtype=pl.Date))
     day = (end.to_physical() - pl.lit(first, dtype=pl.Date).to_physical()).cast(pl.Int16)
     groups = {f"{_BY}{column}": pl.col(column) for column in by}
-    in_memory = isinstance(activity, pl.DataFrame)
     lists = _days_of_users(
         rows.select("user", "user_type", **groups, days=day),
         [*groups, *(["user_type"] if user_type == "all" else [])],
-        is_in_order=in_memory and activity.lazy().select(end).collect().to_series().is_sorted(),
-        engine=IN_MEMORY if in_memory else STREAMING,
+        is_in_order=isinstance(activity, pl.DataFrame) and activity[end.meta.output_name()].is_sorted(),
+        engine=IN_MEMORY if isinstance(activity, pl.DataFrame) else STREAMING,
     )
     numbered = pl.DataFrame({"group": [0]}, schema={"group": pl.UInt32})
+    group = pl.lit(0, dtype=pl.UInt32)
     if groups:
         numbered = lists.select(*groups).unique().sort(*groups, nulls_last=True).with_row_index("group")
         lists = lists.join(numbered, on=[*groups], how="left", nulls_equal=True, maintain_order="left")
-    users = lists.select(
-        "group" if groups else pl.lit(0, pl.UInt32).alias("group"),
-        "user",
-        "user_type",
-        first=pl.col("days").list.first(),
-        last=pl.col("days").list.last(),
-    )
+        group = pl.col("group")
+    of_user = pl.col("days").list
+    users = lists.select("user", "user_type", group=group, first=of_user.first(), last=of_user.last())
     is_same_user = pl.col("user") == pl.col("user").shift()
     days = (
         lists.select(day="days")
