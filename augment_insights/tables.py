@@ -168,7 +168,10 @@ def folded_user() -> pl.Expr:
     ['ada@x.io', 'ada@x.io']
     """
     name = pl.col("user").cast(pl.String)
-    folded = name.str.replace_all(_INVISIBLE, "").str.strip_chars().str.to_lowercase().str.normalize("NFC")
+    # Only names beyond ASCII have invisible characters or something to compose, and looking costs most of the time.
+    beyond_ascii = pl.when(name.str.len_bytes() > name.str.len_chars()).then(name)
+    composed = beyond_ascii.str.replace_all(_INVISIBLE, "").str.strip_chars().str.to_lowercase().str.normalize("NFC")
+    folded = pl.coalesce(composed, name.str.strip_chars().str.to_lowercase())
     return pl.when(_is_person()).then(folded).otherwise(name).alias("user")
 
 

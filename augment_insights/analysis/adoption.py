@@ -22,7 +22,7 @@ from augment_insights.analysis.population import (
     usage_rows,
     with_user_key,
 )
-from augment_insights.analysis.user_days import UserDays, prepare
+from augment_insights.analysis.user_days import UserDays, periods_of, prepare
 from augment_insights.errors import DataWarning, TableError, plural
 from augment_insights.periods import parse_day
 from augment_insights.tables import (
@@ -235,8 +235,7 @@ def adoption_curve(
     >>> adoption_curve(activity, licences=4).rows()
     [(datetime.date(2026, 1, 5), 1, 1, 4, 0.25), (datetime.date(2026, 1, 12), 1, 2, 4, 0.5)]
     """
-    order = prepare(activity).ordered(user_type=user_type, as_of=as_of, table=ADOPTION_CURVE)
-    order.check_fits(every, lookback)
+    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, as_of=as_of)
     calendar = order.calendar(every, lookback)
     users, roster = order.first_days(), None
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
@@ -246,7 +245,7 @@ def adoption_curve(
     new = firsts.group_by("label").agg(new_users=pl.col("users").sum())
     existing = new.filter(pl.col("label") < 0)["new_users"].sum()
     curve = (
-        order.periods(every, lookback)
+        periods_of(calendar)
         .join(new, on="label", how="left")
         .sort("label")
         .with_columns(pl.col("new_users").fill_null(0), group=pl.lit(0))

@@ -119,6 +119,33 @@ def difference(
     return change - down, change + up
 
 
+def kaplan_meier(followed: pl.DataFrame) -> pl.DataFrame:
+    """After how many days has what share had no event yet (Kaplan-Meier, Greenwood's log-log interval)?
+
+    A user who is followed for n days is at risk up to and on day n, and leaves after it. So an
+    event on a day comes before the users whose time ends on that day leave.
+    """
+    by_day = followed.group_by(pl.col("days").cast(pl.Int64)).agg(leaving=pl.len(), event_users=pl.col("event").sum())
+    grid = followed.select(days=pl.int_range(0, pl.col("days").max().fill_null(-1) + 1, dtype=pl.Int64))
+    left = pl.col("leaving")
+    events, at_risk, rate = pl.col("event_users"), pl.col("at_risk_users"), pl.col("rate")
+    # Greenwood: the variance of log S is the sum of d / (n (n - d)); it is infinite once S is 0.
+    spread = (events / (at_risk * (at_risk - events))).cum_sum().sqrt() / rate.log()
+    reach = Z95 * spread
+    open_ended = pl.when(rate == 1).then(1.0)
+    return (
+        grid.join(by_day, on="days", how="left")
+        .sort("days")
+        .with_columns(pl.col("leaving", "event_users").fill_null(0).cast(pl.Int64))
+        .with_columns(at_risk_users=left.cum_sum(reverse=True))
+        .with_columns(rate=(1 - events / at_risk).cum_prod())
+        .with_columns(
+            low=open_ended.when(rate > 0).then(rate.pow((-reach).exp())),
+            high=open_ended.when(rate > 0).then(rate.pow(reach.exp())),
+        )
+    )
+
+
 def ratio_interval(sums: pl.DataFrame, *, group: str, numerator: str, denominator: str) -> pl.DataFrame:
     """Between which values does each group's ratio of sums lie, with 95 % confidence over its users?
 
