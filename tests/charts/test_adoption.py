@@ -39,16 +39,11 @@ def curve() -> pl.DataFrame:
     return pl.DataFrame({"period_start": MONTHS, "new_users": [5, 2, 1], "cumulative_users": [5, 7, 8]})
 
 
-def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    (rows,) = spec["datasets"].values()
-    return rows
-
-
 def marks_of(spec: dict[str, Any]) -> list[str]:
     return [layer["mark"]["type"] for layer in spec["layer"]]
 
 
-def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly: pl.DataFrame) -> None:
+def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly: pl.DataFrame, look: Any) -> None:
     """No licence leaves a gap; the month that is not over is open, and not part of the line."""
     chart = charts.adoption_rate(monthly)
     spec = theme.to_vegalite(chart)
@@ -56,10 +51,10 @@ def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly: pl.DataFrame
     assert band["mark"]["type"] == "area"
     assert band["encoding"]["y"]["field"] == "adoption_rate_low"
     assert band["encoding"]["y2"]["field"] == "adoption_rate_high"
-    assert [row["solid"] for row in rows_of(spec)] == [None, 0.5, None]
-    assert [row["open"] for row in rows_of(spec)] == [None, None, 1 / 3]
+    assert [row["solid"] for row in look.rows(spec)] == [None, 0.5, None]
+    assert [row["open"] for row in look.rows(spec)] == [None, None, 1 / 3]
     assert chart.title.text.startswith("Monthly adoption rate")
-    assert chart.title.subtitle == "people · data to 28 Feb 2026 · 95% intervals"
+    assert chart.title.subtitle == "people · data to 28 Feb 2026 · 95 % confidence intervals"
 
 
 def test_groups_have_a_panel_each_over_time_and_a_row_each_in_one_month(monthly: pl.DataFrame) -> None:
@@ -81,18 +76,18 @@ def test_without_licences_there_is_no_line_of_them(curve: pl.DataFrame) -> None:
     assert full["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["Seen so far", "Licensed", "New in the period"]
 
 
-def test_the_last_period_is_open_and_veiled_when_the_data_ends_in_it(curve: pl.DataFrame) -> None:
+def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve: pl.DataFrame, look: Any) -> None:
     """On its last day it is over."""
-    rows = rows_of(theme.to_vegalite(charts.adoption_curve(curve, as_of="2026-03-30")))
+    rows = look.rows(charts.adoption_curve(curve, as_of="2026-03-30"))
     assert [row["solid"] for row in rows] == [5, 7, None]
     assert [row["state"] for row in rows] == ["complete", "complete", "not over yet"]
-    over = rows_of(theme.to_vegalite(charts.adoption_curve(curve, as_of="2026-03-31")))
+    over = look.rows(charts.adoption_curve(curve, as_of="2026-03-31"))
     assert [row["solid"] for row in over] == [5, 7, 8]
 
 
-def test_bars_fill_their_months(curve: pl.DataFrame) -> None:
+def test_bars_fill_their_months(curve: pl.DataFrame, look: Any) -> None:
     """February has 28 days and March 31: each bar ends where the next begins."""
-    rows = rows_of(theme.to_vegalite(charts.adoption_curve(curve)))
+    rows = look.rows(charts.adoption_curve(curve))
     assert [row["next_start"][:10] for row in rows] == ["2026-02-01", "2026-03-01", "2026-04-01"]
 
 
