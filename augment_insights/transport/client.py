@@ -295,9 +295,9 @@ class Client:
                 Question(endpoint, params, self.base_url), wrong, attempts=1, token=self._token
             )
         else:
-            moments = [page.metadata.generated_at for page in found if page.metadata.generated_at]
-            if moments:  # all are UTC, and sort as text
-                moments += self.generated_at or ()
+            told = [*(page.metadata.generated_at for page in found), *(self.generated_at or ())]
+            moments = [moment for moment in told if moment]  # all are UTC, and sort as text
+            if moments:
                 self.generated_at = min(moments), max(moments)
             return found
         raise error  # outside the except block: the pages that the walk still holds stay behind

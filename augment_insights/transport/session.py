@@ -52,7 +52,6 @@ Permit = Callable[[], AbstractContextManager[None]]
 EXPIRE_AFTER = timedelta(hours=24)
 
 _LONGEST_BODY = 64 * 2**20
-_CHUNK = 2**16
 _SILENCES = 4
 """How many times the timeout a whole answer may take."""
 _LOCK_TIMEOUT = 5.0
@@ -183,7 +182,7 @@ class WireAdapter(HTTPAdapter):
 def _read(answer: Response) -> bytes:
     """Read and unpack the body, up to a length that no honest answer has."""
     body = bytearray()
-    while part := answer.raw.read1(_CHUNK, decode_content=True):
+    while part := answer.raw.read1(2**16, decode_content=True):
         body += part
         if len(body) > _LONGEST_BODY:
             raise HTTPError(f"the body is longer than {_LONGEST_BODY:,} bytes")
@@ -312,9 +311,11 @@ class AnswerTable(SQLiteDict):
         try:
             return action(self, *values)
         except (sqlite3.Error, OSError) as error:
-            _warn_of_memory(self.db_path, error)
-            self.db_path, self.wal = _MEMORY, False
-            self.init_db()  # type: ignore[no-untyped-call]
+            with self._lock:
+                if self.db_path != _MEMORY:  # not yet, by another thread
+                    _warn_of_memory(self.db_path, error)
+                    self.db_path, self.wal = _MEMORY, False
+                    self.init_db()  # type: ignore[no-untyped-call]
             return action(self, *values)
 
     @contextmanager

@@ -31,7 +31,6 @@ from augment_insights.transport.settings import cache_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import SimpleNamespace
 
 
 class MovedClock(Clock):
@@ -312,7 +311,7 @@ def test_the_file_is_its_owners(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "limit.sqlite").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_cached_answer_costs_nothing(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+def test_a_cached_answer_costs_nothing(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
     """A hundred reads of one answer send one request and leave 19 free."""
     api = serve(wire.counting)
     client = connect(api.url)
@@ -323,7 +322,7 @@ def test_a_cached_answer_costs_nothing(serve: Any, connect: Any, clock: Any, wir
     assert client.seconds_for(20) == pytest.approx(6, abs=1)
 
 
-def test_retries_cost_what_they_send(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+def test_retries_cost_what_they_send(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
     """A retry takes its leave like any request: 30 requests that each fail once are 60, and take 240 s at least."""
     api = serve(lambda asked: wire.refuse(503) if asked.number % 2 else wire.counting(asked))
     client = connect(api.url)

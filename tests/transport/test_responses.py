@@ -32,7 +32,6 @@ from augment_insights.transport.responses import parse_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import SimpleNamespace
 
 DAYS = ("2026-03-01", "2026-03-02")
 
@@ -80,7 +79,7 @@ FAULTS = tuple(faults(b"", lambda _connection: None))
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_that_stays_is_an_error_and_one_that_passes_costs_one_request(
-    name: str, serve: Any, connect: Any, clock: Any, wire: SimpleNamespace
+    name: str, serve: Any, connect: Any, clock: Any, wire: Any
 ) -> None:
     """After six attempts: a typed error with URL, status and attempts. Nothing of a fault is ever cached.
 
@@ -114,7 +113,7 @@ KINDS = {400: InvalidRequestError, 401: AuthenticationError, 403: PermissionDeni
 
 @pytest.mark.parametrize(("status", "kind"), [*KINDS.items(), (418, ApiError), (304, UnexpectedResponseError)])
 def test_what_asking_again_cannot_mend_is_asked_once(
-    status: int, kind: type[ApiError], serve: Any, connect: Any, wire: SimpleNamespace
+    status: int, kind: type[ApiError], serve: Any, connect: Any, wire: Any
 ) -> None:
     """400, 401, 403, 404 and redirects: one request, and the API's own code and message in the error."""
     api = serve(lambda _asked: wire.refuse(status, code="ItsCode", message="its message", Location="/elsewhere"))
@@ -144,7 +143,7 @@ REFERENCE = {"error": {"code": "InvalidArgument", "message": "end_date cannot be
     ],
 )
 def test_the_apis_code_and_message_are_told_where_it_sends_them(
-    body: str | bytes, code: str | None, told: str, serve: Any, connect: Any, wire: SimpleNamespace
+    body: str | bytes, code: str | None, told: str, serve: Any, connect: Any, wire: Any
 ) -> None:
     """The documented error body is read; a proxy's own 403 has no code, and is the same kind of error all the same."""
     api = serve(lambda _asked: wire.respond(body, 403))
@@ -163,7 +162,7 @@ def test_back_off_doubles_with_jitter_and_has_a_ceiling() -> None:
         assert max(waits) - min(waits) > full / 4, "they differ from client to client"
 
 
-def test_no_attempt_begins_after_the_deadline(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+def test_no_attempt_begins_after_the_deadline(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
     """With a deadline of 5 s the sixth attempt (after up to 31 s) is never made."""
     api = serve(lambda _asked: wire.refuse(500))
     with pytest.raises(ApiUnavailableError) as caught:
@@ -199,7 +198,7 @@ def test_a_server_that_is_not_there_is_said_to_be_so(connect: Any) -> None:
     ],
 )
 def test_a_429_waits_as_told(
-    told: str | None, at_least: float, at_most: float, serve: Any, connect: Any, clock: Any, wire: SimpleNamespace
+    told: str | None, at_least: float, at_most: float, serve: Any, connect: Any, clock: Any, wire: Any
 ) -> None:
     """Seconds, a date, or nonsense: the next request goes after the wait the server named, or a minute."""
     sent_at = []
@@ -215,7 +214,7 @@ def test_a_429_waits_as_told(
     assert at_least <= sent_at[1] - sent_at[0] <= at_most
 
 
-def test_429s_without_a_time_wait_longer_each_time(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+def test_429s_without_a_time_wait_longer_each_time(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
     """60, 120 and 240 s, then the good answer."""
     sent_at = []
 
@@ -229,7 +228,7 @@ def test_429s_without_a_time_wait_longer_each_time(serve: Any, connect: Any, clo
     assert waits == pytest.approx([60, 120, 240])
 
 
-def test_429s_without_end_are_an_error(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+def test_429s_without_end_are_an_error(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
     """A server that never lets us in raises RateLimitedError with its last wish, within the deadline."""
     api = serve(lambda _asked: wire.refuse(429, code="ResourceExhausted", Retry_After="20"))
     with pytest.raises(RateLimitedError, match="ResourceExhausted") as caught:
@@ -248,7 +247,7 @@ def test_no_retry_after_can_break_us(value: str) -> None:
     assert wait is None or 0 <= wait <= 600
 
 
-def test_a_deeply_nested_answer_is_refused_as_any_other_shape(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+def test_a_deeply_nested_answer_is_refused_as_any_other_shape(serve: Any, connect: Any, wire: Any) -> None:
     """JSON nested 100,000 deep is not an answer, and no reason to fall over."""
     body = b'{"daily_active_user_counts":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     api = serve(lambda _asked: wire.respond(body))
@@ -256,7 +255,7 @@ def test_a_deeply_nested_answer_is_refused_as_any_other_shape(serve: Any, connec
         fetch.dau_count(*DAYS, client=connect(api.url))
 
 
-def test_unknown_things_are_named_once(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+def test_unknown_things_are_named_once(serve: Any, connect: Any, wire: Any) -> None:
     """A new field is named in one warning of one client, however many answers have it."""
 
     def answer(asked: Any) -> bytes:
@@ -274,7 +273,7 @@ def test_unknown_things_are_named_once(serve: Any, connect: Any, wire: SimpleNam
 
 @pytest.mark.parametrize("value", [b'"\xe9"', b"1e999", b"-1e999"])
 def test_an_unknown_field_that_nothing_can_read_is_ignored_too(
-    value: bytes, serve: Any, connect: Any, wire: SimpleNamespace
+    value: bytes, serve: Any, connect: Any, wire: Any
 ) -> None:
     """Text that is not UTF-8, or a number beyond all numbers, in a field that nobody asked for costs no row."""
 
