@@ -219,6 +219,7 @@ def run(url: str, token: str) -> list[str]:
     return done.stdout.decode().split()
 
 
+@pytest.mark.slow
 def test_a_killed_fetch_loses_nothing(serve: Any, wire: Any) -> None:
     """Killed (-9) while it waits for the eleventh answer: the next run sends that and the three after it."""
     reached, release = threading.Event(), threading.Event()

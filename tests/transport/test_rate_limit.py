@@ -367,6 +367,7 @@ with Client("a-token", base_url=url, requests_per_minute=1800, burst=20) as clie
 """
 
 
+@pytest.mark.slow
 def test_four_processes_share_one_limit_and_one_cache() -> None:
     """Four fetches at once with one token: 80 requests, none refused, none sent twice, no warning from any."""
     app, bucket = a_strict_app()

@@ -464,6 +464,7 @@ def in_another_process(url: str, folder: Path, trouble: str) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["full", "full from the start"])
 def test_a_full_disk_costs_one_warning(trouble: str, serve: Any, wire: Any, tmp_path: Path) -> None:
     """When no byte more fits, the rest is kept in memory: all right, one warning, only what is on file asked twice."""
@@ -474,6 +475,7 @@ def test_a_full_disk_costs_one_warning(trouble: str, serve: Any, wire: Any, tmp_
     assert [kind for kind, text in found["heard"] if "cache" in text and "rate limit" not in text] == ["CacheWarning"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", ["a cache", "nothing"])
 def test_a_read_only_folder_costs_one_warning(there: str, serve: Any, connect: Any, wire: Any) -> None:
     """A folder that cannot be written to: all answers right, in memory, with one warning."""
