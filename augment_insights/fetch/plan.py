@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from augment_insights.tables import Table
+    from augment_insights.transport.pages import CachedPages
 
 TABLES = (*tables.ENDPOINT_TABLES, tables.ACTIVITY.name)
 """What can be planned: the nouns of the endpoints, and activity."""
@@ -132,10 +133,13 @@ class LocalData:
     def cached(self, table: Table, days: DayRange) -> tuple[int, int, bool]:
         """Return how many pages of an answer are cached, how many rows they have, and whether they are all."""
         if (table.name, days) not in self._cached:
-            found = self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
+            found = self._look(table, days)
             rows = sum(len(page.rows) for page in found.pages)
             self._cached[table.name, days] = len(found.pages), rows, found.is_whole
         return self._cached[table.name, days]
+
+    def _look(self, table: Table, days: DayRange) -> CachedPages:
+        return self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
 
     def rows(self, table: Table, days: DayRange) -> int | None:
         """Return how many rows the answer for a day or a window has, if all of it is available locally."""
@@ -204,11 +208,15 @@ class LocalData:
             empty unless all of it is there.
         """
         spans = self.windows(tables.DAU_COUNT, days)
-        if not ask and not all(self.cached(tables.DAU_COUNT, span)[2] for span in spans):
-            return {}
-        with self.client.task(tables.DAU_COUNT.name, len(spans)):
-            pages = [page for span in spans for page in self.fetch(tables.DAU_COUNT, span).pages]
-        self.commit()
+        if ask:
+            with self.client.task(tables.DAU_COUNT.name, len(spans)):
+                pages = [page for span in spans for page in self.fetch(tables.DAU_COUNT, span).pages]
+            self.commit()
+        else:
+            found = [self._look(tables.DAU_COUNT, span) for span in spans]
+            if not all(answer.is_whole for answer in found):
+                return {}
+            pages = [page for answer in found for page in answer.pages]
         published = periods.last_published_day(self.client.now())
         counts: Counts = {}
         for page in pages:
