@@ -12,6 +12,7 @@ from augment_insights.fetch.columns import Fetched, fill_days, sum_windows, tabl
 from augment_insights.fetch.plan import (
     RECORDS_PER_USER,
     LocalData,
+    active_days,
     activity_pieces,
     announce,
     answer_pages,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from augment_insights.fetch.plan import Counts, Way
+    from augment_insights.fetch.plan import Answer, Counts
     from augment_insights.tables import Table
     from augment_insights.transport import Client
 
@@ -435,8 +436,8 @@ def _fetch_lists(local: LocalData, table: Table, days: DayRange, gaps: Sequence[
     counts = local.counts(days)
     if local.client.is_watched:
         announce(local.client, make_plan(local, table.name, days, counts))
-    idle = [span for span in spans if counts.get(span.start) == 0 and not local.rows(table, span)]
-    active = [span for span in spans if span not in idle]
+    active = active_days(local, table, [span.start for span in spans], counts)
+    idle = [span for span in spans if span not in active]
     per_user = RECORDS_PER_USER if table is tables.EDITOR_LANGUAGE else None
     pages = sum(answer_pages(table, list_rows(span.start, counts, per_user)[1]) for span in active)
     with local.client.task(table.name, pages, is_forecast=bool(counts)):
@@ -462,24 +463,26 @@ def _gather(
     fetched: list[Fetched] = []
     skipped: list[list[date]] = []
     for period, days in pieces:
-        lists, window = cheapest_way(local, days, counts)
-        found.append(_who(local, period, (lists, window), fetched))
+        way = cheapest_way(local, days, counts)
+        found.append(_who(local, period, way, fetched))
         learn_turnover(local, days, counts, found[-1].select(tables.user_key().n_unique()).item())
-        told = {*lists, *chain.from_iterable(window)}
+        told = {day for _, span in way for day in span}
         skipped.append([day for day in days if day not in told])
     if not local.exceed(tables.DAU, counts, fetched):
         local.keep_idle(tables.DAU, chain.from_iterable(skipped))
         return found, fetched
     for (period, days), idle in zip(pieces, skipped, strict=True):
+        lists: list[Answer] = [(tables.DAU, DayRange(day, day)) for day in idle]
         is_window = len(idle) == days.days > 1
-        found.append(_who(local, period, ([], [days]) if is_window else (idle, []), fetched))
+        found.append(_who(local, period, [(tables.USER_ACTIVITY, days)] if is_window else lists, fetched))
     return found, fetched
 
 
-def _who(local: LocalData, period: DayRange, way: Way, fetched: list[Fetched]) -> pl.DataFrame:
+def _who(local: LocalData, period: DayRange, way: list[Answer], fetched: list[Fetched]) -> pl.DataFrame:
     """Return who was active, by some lists and a window, in rows of a period; add what was fetched for it."""
-    kept = [day for day in way[0] if local.archived_rows(tables.DAU, DayRange(day, day)) is not None]
-    asked = [local.fetch(tables.DAU, DayRange(day, day)) for day in way[0] if day not in kept]
+    lists = [span for table, span in way if table is tables.DAU]
+    kept = [span.start for span in lists if local.archived_rows(tables.DAU, span) is not None]
+    asked = [local.fetch(tables.DAU, span) for span in lists if span.start not in kept]
     archived = local.read(tables.DAU, period).filter(pl.col("date").is_in(kept)) if kept else tables.DAU.empty()
     listed = pl.concat([table_frame(tables.DAU, asked), archived])
     parts = [
@@ -487,7 +490,7 @@ def _who(local: LocalData, period: DayRange, way: Way, fetched: list[Fetched]) -
         .agg(pl.col("user").min(), pl.col("user_type").first(), active_days=pl.col("date").n_unique().cast(pl.Int64))
         .select(_IN_PIECE)
     ]
-    for window in way[1]:
+    for window in (span for table, span in way if table is tables.USER_ACTIVITY):
         if local.archived_rows(tables.USER_ACTIVITY, window) is not None:
             parts.append(local.read(tables.USER_ACTIVITY, window).select(_IN_PIECE))
         else:

@@ -59,6 +59,10 @@ Counts = dict["date", int]
 """How many users each published day had; a day that the API omitted is 0, one that is not known is not in it."""
 
 
+Answer = tuple["Table", DayRange]
+"""What one answer tells: a day or a window of a table."""
+
+
 class LocalData:
     """What a client has available locally, in its archive and its cache; new answers are kept in both.
 
@@ -441,24 +445,20 @@ def range_cost(local: LocalData, table: Table, days: DayRange) -> Cost:
     return Cost(days.days, len(spans) + archived, sent, sent, sent, cached=cached, archived=archived)
 
 
-def lists_cost(
-    local: LocalData, table: Table, days: Iterable[date], counts: Counts, per_user: float | None = None
-) -> Cost:
-    """Return what the lists of some days cost: users, or their records; idle days cost nothing."""
+def answers_cost(local: LocalData, answers: Iterable[Answer], counts: Counts, per_user: float | None = None) -> Cost:
+    """Return what lists and windows cost together; with ``per_user``, lists are of so many records a user."""
     cost = Cost()
-    for day in days:
-        span = DayRange(day, day)
-        if counts.get(day) != 0 or local.rows(table, span):
-            cost += answer_cost(local, table, span, list_rows(day, counts, per_user))
+    for table, span in answers:
+        is_window = table is tables.USER_ACTIVITY
+        rows = window_users(span, counts, local.turnover) if is_window else list_rows(span.start, counts, per_user)
+        cost += answer_cost(local, table, span, rows)
     return cost
 
 
-def windows_cost(local: LocalData, spans: Iterable[DayRange], counts: Counts) -> Cost:
-    """Return what some windows of user_activity cost."""
-    cost = Cost()
-    for span in spans:
-        cost += answer_cost(local, tables.USER_ACTIVITY, span, window_users(span, counts, local.turnover))
-    return cost
+def active_days(local: LocalData, table: Table, days: Iterable[date], counts: Counts) -> list[DayRange]:
+    """Return the days whose lists are worth a request: all but those that are known to have nobody on them."""
+    spans = (DayRange(day, day) for day in days)
+    return [span for span in spans if counts.get(span.start) != 0 or local.rows(table, span)]
 
 
 def records_per_user(local: LocalData, days: DayRange, counts: Counts) -> tuple[float, str]:
@@ -472,9 +472,6 @@ def records_per_user(local: LocalData, days: DayRange, counts: Counts) -> tuple[
 
 
 # ---- By lists, or by a window ----
-
-Way = tuple[list["date"], list[DayRange]]
-"""How to learn who was active in some days: the days whose lists tell, and the window (if any) for the rest."""
 
 
 def range_pieces(days: DayRange, every: Every | None) -> list[tuple[DayRange, DayRange]]:
@@ -493,24 +490,24 @@ def activity_pieces(days: DayRange, every: Every, lookback: DayRange | None) -> 
     return [*reversed(range_pieces(days, every)), *((window, window) for window in before)]
 
 
-def ways(local: LocalData, days: DayRange, counts: Counts) -> list[tuple[Cost, Way]]:
+def ways(local: LocalData, days: DayRange, counts: Counts) -> list[tuple[Cost, list[Answer]]]:
     """Return the ways to learn who was active in a piece, with their costs; lists first, since they answer more.
 
     Either the list of each day that is not known to be idle; or one window over the piece, shorter where lists
     that are available locally tell of its first or last days.
     """
-    listed = [day for day in days if counts.get(day) != 0 or local.rows(tables.DAU, DayRange(day, day))]
-    missing = [day for day in listed if local.rows(tables.DAU, DayRange(day, day)) is None]
-    found: list[Way] = [(listed, [])]
+    listed = active_days(local, tables.DAU, days, counts)
+    missing = [span for span in listed if local.rows(tables.DAU, span) is None]
+    found: list[list[Answer]] = [[(tables.DAU, span) for span in listed]]
     if missing:
-        rest = DayRange(missing[0], missing[-1])
+        rest = DayRange(missing[0].start, missing[-1].end)
         is_local = local.rows(tables.USER_ACTIVITY, days) is not None
-        window = days if is_local or all(day in rest for day in listed) else rest
-        found.append(([day for day in listed if day not in window], [window]))
-    return [(lists_cost(local, tables.DAU, way[0], counts) + windows_cost(local, way[1], counts), way) for way in found]
+        window = days if is_local or all(span.start in rest for span in listed) else rest
+        found.append([(tables.USER_ACTIVITY, window), *(one for one in found[0] if one[1].start not in window)])
+    return [(answers_cost(local, way, counts), way) for way in found]
 
 
-def cheapest_way(local: LocalData, days: DayRange, counts: Counts) -> Way:
+def cheapest_way(local: LocalData, days: DayRange, counts: Counts) -> list[Answer]:
     """Return the way that likely needs the fewest requests; of two alike the first."""
     return min(ways(local, days, counts), key=lambda found: found[0].to_send)[1]
 
@@ -737,10 +734,11 @@ def make_plan(
     elif table == tables.USER_ACTIVITY.name:
         pieces = [window for _, window in range_pieces(days, every)]
         learn_from_local(local, reversed(pieces), counts)
-        cost = windows_cost(local, pieces, counts)
+        cost = answers_cost(local, [(tables.USER_ACTIVITY, window) for window in pieces], counts)
     elif table in LISTS:
         per_user, reason = records_per_user(local, days, counts) if table == tables.EDITOR_LANGUAGE.name else (None, "")
-        cost = lists_cost(local, tables.ENDPOINT_TABLES[table], days, counts, per_user)
+        listed = active_days(local, tables.ENDPOINT_TABLES[table], days, counts)
+        cost = answers_cost(local, [(tables.ENDPOINT_TABLES[table], span) for span in listed], counts, per_user)
         reasons = uncounted + ([reason] if reason else [])
     else:
         cost = range_cost(local, tables.ENDPOINT_TABLES[table], days)

@@ -153,21 +153,15 @@ def test_what_was_fetched_is_free(table: str) -> None:
     assert plan.requests_cached == plan.requests_needed > 0
 
 
-def test_days_without_activity_are_not_asked_for() -> None:
-    """Of two weeks with activity on two days, a plan's counts and two lists are fetched, and the table is whole."""
+@pytest.mark.parametrize(("is_planned", "requests"), [(True, 3), (False, 14)])
+def test_days_without_activity_are_not_asked_for_once_counted(*, is_planned: bool, requests: int) -> None:
+    """Of two weeks with activity on two days: a plan's counts and two lists; unplanned, fourteen lists and no count."""
     client = Client.serving(organisation({0: 2, 9: 1}), today=TODAY)
-    fetch.plan("dau", FIRST, FIRST + timedelta(days=13), client=client)
+    if is_planned:
+        fetch.plan("dau", FIRST, FIRST + timedelta(days=13), client=client)
     frame = fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=13), client=client)
-    assert client.requests_sent == 3
+    assert client.requests_sent == requests
     assert frame["date"].to_list() == [FIRST, FIRST, FIRST + timedelta(days=9)]
-
-
-def test_without_counts_available_locally_each_day_is_asked_for() -> None:
-    """A list is not preceded by a request that nobody asked for: two weeks are fourteen."""
-    client = Client.serving(organisation({0: 2, 9: 1}), today=TODAY)
-    frame = fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=13), client=client)
-    assert client.requests_sent == 14
-    assert frame.height == 3
 
 
 def test_an_unpublished_day_is_asked_for_and_not_called_idle(serving_at: Any) -> None:
@@ -361,17 +355,12 @@ def records() -> list[dict[str, Any]]:
     """Make up 43 days: four people, one of them in two spellings, a service account, and idle Sundays."""
     made = []
     for n in range(MANY):
-        day = BEGIN + timedelta(days=n)
-        if day.weekday() == 6:
-            continue
-        people = [f"user{k}@example.com" for k in range(4) if (n + k) % 3]
-        people += ["User1@Example.com"] if n % 5 == 0 else []
-        for place, user in enumerate([*people, "ci-bot"]):
-            who = {"service_account_name": user} if user == "ci-bot" else {"user_email": user}
-            metrics = {"total_messages": n + place, "chat_messages": place}
-            if place % 2:
-                metrics["completions_count"] = n
-            made.append({"date": day.isoformat(), **who, "language": "Go", "editor": "vim", "metrics": metrics})
+        people = [f"user{k}@example.com" for k in range(4) if (n + k) % 3] + ["User1@Example.com"] * (n % 5 == 0)
+        for place, user in enumerate([*people, "ci-bot"] if (BEGIN + n * ONE_DAY).weekday() != 6 else []):
+            metrics = {"total_messages": n + place, "chat_messages": place} | (
+                {"completions_count": n} if n % 2 else {}
+            )
+            made.append(record(BEGIN + n * ONE_DAY, user) | {"metrics": metrics})
     return made
 
 
