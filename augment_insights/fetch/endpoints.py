@@ -16,11 +16,11 @@ from augment_insights.fetch.plan import (
     activity_pieces,
     announce,
     answer_pages,
-    cheapest_way,
     learn_turnover,
     list_rows,
     make_plan,
     range_pieces,
+    ways,
 )
 from augment_insights.periods import DayRange, Every
 
@@ -399,7 +399,12 @@ def activity(
         with local.client.task("activity", answers, is_forecast=True):
             found, fetched = _gather(local, pieces, counts)
         warn_of_days(tables.ACTIVITY, days, fetched, now=local.client.now())
-        return _one_row_a_user(found)
+        summed = (  # of several spellings the first in the alphabet stays, which does not depend on the way
+            pl.concat(found)
+            .group_by("period_start", "period_end", tables.user_key())
+            .agg(pl.col("user").min(), pl.col("user_type").first(), pl.col("active_days").sum())
+        )
+        return tables.ACTIVITY.sort(summed.select(tables.ACTIVITY.schema.names()))
 
 
 def _table_by_day(
@@ -463,7 +468,7 @@ def _gather(
     fetched: list[Fetched] = []
     skipped: list[list[date]] = []
     for period, days in pieces:
-        way = cheapest_way(local, days, counts)
+        _, way = min(ways(local, days, counts), key=lambda found: found[0].to_send)
         found.append(_who(local, period, way, fetched))
         learn_turnover(local, days, counts, found[-1].select(tables.user_key().n_unique()).item())
         told = {day for _, span in way for day in span}
@@ -498,19 +503,6 @@ def _who(local: LocalData, period: DayRange, way: list[Answer], fetched: list[Fe
             parts.append(table_frame(tables.USER_ACTIVITY, asked[-1:]).select(_IN_PIECE))
     fetched += asked
     return pl.concat(parts).with_columns(period_start=pl.lit(period.start), period_end=pl.lit(period.end))
-
-
-def _one_row_a_user(found: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Put the pieces together, one row a user and period.
-
-    Of several spellings of a user the first in the alphabet stays, which does not depend on the way.
-    """
-    summed = (
-        pl.concat(found)
-        .group_by("period_start", "period_end", tables.user_key())
-        .agg(pl.col("user").min(), pl.col("user_type").first(), pl.col("active_days").sum())
-    )
-    return tables.ACTIVITY.sort(summed.select(tables.ACTIVITY.schema.names()))
 
 
 _IN_PIECE = ("user", "user_type", "active_days")

@@ -491,7 +491,9 @@ def activity_pieces(days: DayRange, every: Every, lookback: DayRange | None) -> 
 
 
 def ways(local: LocalData, days: DayRange, counts: Counts) -> list[tuple[Cost, list[Answer]]]:
-    """Return the ways to learn who was active in a piece, with their costs; lists first, since they answer more.
+    """Return the ways to learn who was active in a piece, with their costs.
+
+    Of two that cost alike the first is taken: lists answer more.
 
     Either the list of each day that is not known to be idle; or one window over the piece, shorter where lists
     that are available locally tell of its first or last days.
@@ -505,11 +507,6 @@ def ways(local: LocalData, days: DayRange, counts: Counts) -> list[tuple[Cost, l
         window = days if is_local or all(span.start in rest for span in listed) else rest
         found.append([(tables.USER_ACTIVITY, window), *(one for one in found[0] if one[1].start not in window)])
     return [(answers_cost(local, way, counts), way) for way in found]
-
-
-def cheapest_way(local: LocalData, days: DayRange, counts: Counts) -> list[Answer]:
-    """Return the way that likely needs the fewest requests; of two alike the first."""
-    return min(ways(local, days, counts), key=lambda found: found[0].to_send)[1]
 
 
 def _activity_cost(local: LocalData, pieces: Sequence[tuple[DayRange, DayRange]], counts: Counts) -> Cost:

@@ -53,6 +53,12 @@ def organisation(days: Mapping[int, int]) -> list[dict[str, Any]]:
     return [row for number, users in days.items() for row in crowd(users, FIRST + timedelta(days=number))]
 
 
+def in_languages(users: int, number: int, many: int) -> list[dict[str, Any]]:
+    """Return records of so many users on a day, each in so many languages."""
+    languages = ("Python", "Go", "Rust")[:many]
+    return [row | {"language": language} for row in crowd(users, FIRST + number * ONE_DAY) for language in languages]
+
+
 def sent_by(client: Client, ask: Any) -> int:
     before = client.requests_sent
     ask()
@@ -103,13 +109,7 @@ def test_an_estimate_keeps_its_bounds(days: dict[int, int], ends: list[int], tab
 @given(st.dictionaries(st.integers(0, 12), st.tuples(st.sampled_from([1, 60, 110]), st.integers(1, 3)), max_size=4))
 def test_records_are_at_least_one_a_user(days: dict[int, tuple[int, int]]) -> None:
     """A plan of editor_language names a least, no most, and keeps it."""
-    languages = ("Python", "Go", "Rust")
-    rows = [
-        row | {"language": language}
-        for number, (users, many) in days.items()
-        for row in crowd(users, FIRST + timedelta(days=number))
-        for language in languages[:many]
-    ]
+    rows = [row for number, (users, many) in days.items() for row in in_languages(users, number, many)]
     client = Client.serving(rows, today=TODAY)
     end = FIRST + timedelta(days=12)
     plan = fetch.plan("editor_language", FIRST, end, client=client)
@@ -122,20 +122,12 @@ def test_records_are_at_least_one_a_user(days: dict[int, tuple[int, int]]) -> No
 
 def test_records_a_user_are_learnt_from_the_days_available_locally() -> None:
     """With a day of 60 users and 120 records cached, another of 60 users is planned at 120 records, two pages."""
-    rows = [
-        row | {"language": language}
-        for number in (0, 1)
-        for row in crowd(60, FIRST + timedelta(days=number))
-        for language in ("Python", "Go")
-    ]
-    client = Client.serving(rows, today=TODAY)
-    days = (FIRST, FIRST + timedelta(days=1))
-    before = fetch.plan("editor_language", *days, client=client)
-    assert before.rows_expected == 2 * 96, "1.6 a user, as is typical"
+    client = Client.serving([*in_languages(60, 0, 2), *in_languages(60, 1, 2)], today=TODAY)
+    days = (FIRST, FIRST + ONE_DAY)
+    assert fetch.plan("editor_language", *days, client=client).rows_expected == 2 * 96, "1.6 a user, as is typical"
     fetch.editor_language(FIRST, client=client)
     plan = fetch.plan("editor_language", *days, client=client)
-    assert plan.rows_expected == 240
-    assert plan.requests_to_send == 2
+    assert (plan.rows_expected, plan.requests_to_send) == (240, 2)
     assert any("2.00 a user and day, as on the 1 day available locally" in reason for reason in plan.estimates)
 
 
@@ -257,12 +249,14 @@ def test_an_expensive_fetch_shows_its_plan_first(
     assert "Plan:" not in told(watched=False, plan_above=0)
 
 
-def test_the_budget_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """60 requests unless told, by argument or environment; nonsense is refused by name."""
-    assert Client("any").plan_above == 60
+def test_the_budget_and_the_archive_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan above 60 requests, and no archive, unless told by argument or environment; nonsense is refused by name."""
+    assert (Client("any").plan_above, Client("any").archive_path) == (60, None)
     monkeypatch.setenv("AUGMENT_INSIGHTS_PLAN_ABOVE", "500")
-    assert Client("any").plan_above == 500
-    assert Client("any", plan_above=0).plan_above == 0
+    monkeypatch.setenv("AUGMENT_INSIGHTS_ARCHIVE", str(tmp_path / "archive"))
+    assert (Client("any").plan_above, Client("any").archive_path) == (500, tmp_path / "archive")
+    assert (Client("any", plan_above=0).plan_above, Client("any", archive=False).archive_path) == (0, None)
+    assert Client.sample(today=TODAY).archive_path is None
     monkeypatch.setenv("AUGMENT_INSIGHTS_PLAN_ABOVE", "many")
     with pytest.raises(ConfigurationError, match="plan_above='many'"):
         Client("any")
@@ -443,14 +437,6 @@ def test_a_plan_up_to_yesterday_is_kept_with_an_archive_too(table: str, tmp_path
     assert plan.requests_archived == (10 if table in ("dau", "activity") else 0)
     assert sent_by(client, lambda: getattr(fetch, table)(**days, client=client)) == plan.requests_to_send
     assert not fetch.plan(table, **days, client=client).has_missing
-
-
-def test_the_environment_names_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AUGMENT_INSIGHTS_ARCHIVE is read by clients of the API, and not by those of the sample."""
-    monkeypatch.setenv("AUGMENT_INSIGHTS_ARCHIVE", str(tmp_path / "archive"))
-    assert Client("a-token-of-tests").archive_path == tmp_path / "archive"
-    assert Client("a-token-of-tests", archive=False).archive_path is None
-    assert Client.sample(today=TODAY).archive_path is None
 
 
 @pytest.fixture
