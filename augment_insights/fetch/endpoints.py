@@ -318,7 +318,7 @@ def activity(
 
     User lists day by day (250 users a request) and user-activity over the period (100 users a
     request) tell the same; which is cheaper depends on how alike the days are. The daily counts
-    (one request for each 90 days) price the lists exactly, and the users of a period between
+    (one request for each 90 days) give the cost of the lists exactly, and that of a period between
     bounds; the periods fetched so far tell where in between. Days on which nobody was counted are
     not asked for, and what the cache and the archive have counts as free. The answer is the same
     whichever way is taken.

@@ -644,7 +644,7 @@ def plan(
 ) -> Plan:
     """Tell how many requests it will take to fetch this, how long, and for how many rows.
 
-    The daily counts (one request for each 90 days, the only ones that planning sends) price user
+    The daily counts (one request for each 90 days, the only ones that planning sends) tell the cost of user
     lists exactly: a day of n users is ceil(n / 250) requests, a day of none needs no request. What
     the cache and the archive have costs nothing. The rest is estimated, between bounds where there
     are any, and the plan says so: the users of a window, and the languages and editors of a user.
