@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from augment_insights.tables import Table
+    from augment_insights.transport.pages import CachedPages
 
 TABLES = (*tables.ENDPOINT_TABLES, tables.ACTIVITY.name)
 """What can be planned: the nouns of the endpoints, and activity."""
@@ -56,6 +57,10 @@ _BOUNDS = "the users of a window: not fewer than on its busiest day, not more th
 
 Counts = dict["date", int]
 """How many users each published day had; a day that the API omitted is 0, one that is not known is not in it."""
+
+
+Answer = tuple["Table", DayRange]
+"""What one answer tells: a day or a window of a table."""
 
 
 class LocalData:
@@ -132,10 +137,13 @@ class LocalData:
     def cached(self, table: Table, days: DayRange) -> tuple[int, int, bool]:
         """Return how many pages of an answer are cached, how many rows they have, and whether they are all."""
         if (table.name, days) not in self._cached:
-            found = self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
+            found = self._look(table, days)
             rows = sum(len(page.rows) for page in found.pages)
             self._cached[table.name, days] = len(found.pages), rows, found.is_whole
         return self._cached[table.name, days]
+
+    def _look(self, table: Table, days: DayRange) -> CachedPages:
+        return self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
 
     def rows(self, table: Table, days: DayRange) -> int | None:
         """Return how many rows the answer for a day or a window has, if all of it is available locally."""
@@ -204,11 +212,15 @@ class LocalData:
             empty unless all of it is there.
         """
         spans = self.windows(tables.DAU_COUNT, days)
-        if not ask and not all(self.cached(tables.DAU_COUNT, span)[2] for span in spans):
-            return {}
-        with self.client.task(tables.DAU_COUNT.name, len(spans)):
-            pages = [page for span in spans for page in self.fetch(tables.DAU_COUNT, span).pages]
-        self.commit()
+        if ask:
+            with self.client.task(tables.DAU_COUNT.name, len(spans)):
+                pages = [page for span in spans for page in self.fetch(tables.DAU_COUNT, span).pages]
+            self.commit()
+        else:
+            found = [self._look(tables.DAU_COUNT, span) for span in spans]
+            if not all(answer.is_whole for answer in found):
+                return {}
+            pages = [page for answer in found for page in answer.pages]
         published = periods.last_published_day(self.client.now())
         counts: Counts = {}
         for page in pages:
@@ -433,24 +445,20 @@ def range_cost(local: LocalData, table: Table, days: DayRange) -> Cost:
     return Cost(days.days, len(spans) + archived, sent, sent, sent, cached=cached, archived=archived)
 
 
-def lists_cost(
-    local: LocalData, table: Table, days: Iterable[date], counts: Counts, per_user: float | None = None
-) -> Cost:
-    """Return what the lists of some days cost: users, or their records; idle days cost nothing."""
+def answers_cost(local: LocalData, answers: Iterable[Answer], counts: Counts, per_user: float | None = None) -> Cost:
+    """Return what lists and windows cost together; with ``per_user``, lists are of so many records a user."""
     cost = Cost()
-    for day in days:
-        span = DayRange(day, day)
-        if counts.get(day) != 0 or local.rows(table, span):
-            cost += answer_cost(local, table, span, list_rows(day, counts, per_user))
+    for table, span in answers:
+        is_window = table is tables.USER_ACTIVITY
+        rows = window_users(span, counts, local.turnover) if is_window else list_rows(span.start, counts, per_user)
+        cost += answer_cost(local, table, span, rows)
     return cost
 
 
-def windows_cost(local: LocalData, spans: Iterable[DayRange], counts: Counts) -> Cost:
-    """Return what some windows of user_activity cost."""
-    cost = Cost()
-    for span in spans:
-        cost += answer_cost(local, tables.USER_ACTIVITY, span, window_users(span, counts, local.turnover))
-    return cost
+def active_days(local: LocalData, table: Table, days: Iterable[date], counts: Counts) -> list[DayRange]:
+    """Return the days whose lists are worth a request: all but those that are known to have nobody on them."""
+    spans = (DayRange(day, day) for day in days)
+    return [span for span in spans if counts.get(span.start) != 0 or local.rows(table, span)]
 
 
 def records_per_user(local: LocalData, days: DayRange, counts: Counts) -> tuple[float, str]:
@@ -464,9 +472,6 @@ def records_per_user(local: LocalData, days: DayRange, counts: Counts) -> tuple[
 
 
 # ---- By lists, or by a window ----
-
-Way = tuple[list["date"], list[DayRange]]
-"""How to learn who was active in some days: the days whose lists tell, and the window (if any) for the rest."""
 
 
 def range_pieces(days: DayRange, every: Every | None) -> list[tuple[DayRange, DayRange]]:
@@ -485,26 +490,23 @@ def activity_pieces(days: DayRange, every: Every, lookback: DayRange | None) -> 
     return [*reversed(range_pieces(days, every)), *((window, window) for window in before)]
 
 
-def ways(local: LocalData, days: DayRange, counts: Counts) -> list[tuple[Cost, Way]]:
-    """Return the ways to learn who was active in a piece, with their costs; lists first, since they answer more.
+def ways(local: LocalData, days: DayRange, counts: Counts) -> list[tuple[Cost, list[Answer]]]:
+    """Return the ways to learn who was active in a piece, with their costs.
+
+    Of two that cost alike the first is taken: lists answer more.
 
     Either the list of each day that is not known to be idle; or one window over the piece, shorter where lists
     that are available locally tell of its first or last days.
     """
-    listed = [day for day in days if counts.get(day) != 0 or local.rows(tables.DAU, DayRange(day, day))]
-    missing = [day for day in listed if local.rows(tables.DAU, DayRange(day, day)) is None]
-    found: list[Way] = [(listed, [])]
+    listed = active_days(local, tables.DAU, days, counts)
+    missing = [span for span in listed if local.rows(tables.DAU, span) is None]
+    found: list[list[Answer]] = [[(tables.DAU, span) for span in listed]]
     if missing:
-        rest = DayRange(missing[0], missing[-1])
+        rest = DayRange(missing[0].start, missing[-1].end)
         is_local = local.rows(tables.USER_ACTIVITY, days) is not None
-        window = days if is_local or all(day in rest for day in listed) else rest
-        found.append(([day for day in listed if day not in window], [window]))
-    return [(lists_cost(local, tables.DAU, way[0], counts) + windows_cost(local, way[1], counts), way) for way in found]
-
-
-def cheapest_way(local: LocalData, days: DayRange, counts: Counts) -> Way:
-    """Return the way that likely needs the fewest requests; of two alike the first."""
-    return min(ways(local, days, counts), key=lambda found: found[0].to_send)[1]
+        window = days if is_local or all(span.start in rest for span in listed) else rest
+        found.append([(tables.USER_ACTIVITY, window), *(one for one in found[0] if one[1].start not in window)])
+    return [(answers_cost(local, way, counts), way) for way in found]
 
 
 def _activity_cost(local: LocalData, pieces: Sequence[tuple[DayRange, DayRange]], counts: Counts) -> Cost:
@@ -642,7 +644,7 @@ def plan(
 ) -> Plan:
     """Tell how many requests it will take to fetch this, how long, and for how many rows.
 
-    The daily counts (one request for each 90 days, the only ones that planning sends) price user
+    The daily counts (one request for each 90 days, the only ones that planning sends) tell the cost of user
     lists exactly: a day of n users is ceil(n / 250) requests, a day of none needs no request. What
     the cache and the archive have costs nothing. The rest is estimated, between bounds where there
     are any, and the plan says so: the users of a window, and the languages and editors of a user.
@@ -729,10 +731,11 @@ def make_plan(
     elif table == tables.USER_ACTIVITY.name:
         pieces = [window for _, window in range_pieces(days, every)]
         learn_from_local(local, reversed(pieces), counts)
-        cost = windows_cost(local, pieces, counts)
+        cost = answers_cost(local, [(tables.USER_ACTIVITY, window) for window in pieces], counts)
     elif table in LISTS:
         per_user, reason = records_per_user(local, days, counts) if table == tables.EDITOR_LANGUAGE.name else (None, "")
-        cost = lists_cost(local, tables.ENDPOINT_TABLES[table], days, counts, per_user)
+        listed = active_days(local, tables.ENDPOINT_TABLES[table], days, counts)
+        cost = answers_cost(local, [(tables.ENDPOINT_TABLES[table], span) for span in listed], counts, per_user)
         reasons = uncounted + ([reason] if reason else [])
     else:
         cost = range_cost(local, tables.ENDPOINT_TABLES[table], days)

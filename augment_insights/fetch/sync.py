@@ -17,14 +17,12 @@ from augment_insights.errors import ArchiveError, ConfigurationError, did_you_me
 from augment_insights.fetch.columns import many, table_frame
 from augment_insights.fetch.plan import (
     LocalData,
-    answer_cost,
     answer_pages,
+    answers_cost,
     cover,
     learn_from_local,
-    list_rows,
     question,
     records_per_user,
-    windows_cost,
 )
 from augment_insights.periods import DayRange
 from augment_insights.tables import ENDPOINT_TABLES, Table, folded_user
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
 
     from augment_insights.archive import Archive
     from augment_insights.fetch.columns import Fetched
+    from augment_insights.fetch.plan import Counts
     from augment_insights.transport import Client
 
 _ORDER = (tables.DAU_COUNT, tables.DAILY_USAGE, tables.USER_ACTIVITY, tables.DAU, tables.EDITOR_LANGUAGE)
@@ -282,25 +281,26 @@ class _Run:
         counts = self.local.archived_counts(self.days)
         jobs = []
         for table in wanted:
-            if table is tables.USER_ACTIVITY:
-                archived = self.archive.manifest(table.name).sort("end", descending=True)
-                kept = (DayRange(*span) for span in archived.select("start", "end").iter_rows())
-                learn_from_local(self.local, kept, counts)
-                costs = ((window, windows_cost(self.local, [window], counts)) for window in self._missing_windows())
-                jobs += [Job(table, window, cost.to_send) for window, cost in costs]
-            elif table in _LISTS:
-                is_records = table is tables.EDITOR_LANGUAGE
-                per_user = _CAUTION * records_per_user(self.local, self.days, counts)[0] if is_records else None
-                for day in reversed([*chain.from_iterable(self.archive.missing(table.name, self.days))]):
-                    span, rows = DayRange(day, day), list_rows(day, counts, per_user)
-                    jobs.append(Job(table, span, answer_cost(self.local, table, span, rows).to_send))
+            if table in _COUNTS:
+                continue
+            missing = reversed([*chain.from_iterable(self.archive.missing(table.name, self.days))])
+            spans, per_user = [DayRange(day, day) for day in missing], None
+            if table is tables.EDITOR_LANGUAGE:
+                per_user = _CAUTION * records_per_user(self.local, self.days, counts)[0]
+            elif table is tables.USER_ACTIVITY:
+                spans = self._missing_windows(counts)
+            for span in spans:
+                cost = answers_cost(self.local, [(table, span)], counts, per_user)
+                jobs.append(Job(table, span, cost.to_send))
         return jobs
 
-    def _missing_windows(self) -> list[DayRange]:
+    def _missing_windows(self, counts: Counts) -> list[DayRange]:
         """Return the windows of 90 days that every sync shares and that are missing, newest first."""
         end = self.archive.windows_end(self.days.end)
         end += (self.days.end - end) // _WINDOW * _WINDOW
-        ends = set(self.archive.manifest(tables.USER_ACTIVITY.name)["end"])
+        archived = self.archive.manifest(tables.USER_ACTIVITY.name).sort("end", descending=True)
+        learn_from_local(self.local, (DayRange(*span) for span in archived.select("start", "end").iter_rows()), counts)
+        ends = set(archived["end"])
         return [
             window
             for window in periods.windows_back(DayRange(self.days.start, end))

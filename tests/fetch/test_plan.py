@@ -53,6 +53,12 @@ def organisation(days: Mapping[int, int]) -> list[dict[str, Any]]:
     return [row for number, users in days.items() for row in crowd(users, FIRST + timedelta(days=number))]
 
 
+def in_languages(users: int, number: int, many: int) -> list[dict[str, Any]]:
+    """Return records of so many users on a day, each in so many languages."""
+    languages = ("Python", "Go", "Rust")[:many]
+    return [row | {"language": language} for row in crowd(users, FIRST + number * ONE_DAY) for language in languages]
+
+
 def sent_by(client: Client, ask: Any) -> int:
     before = client.requests_sent
     ask()
@@ -85,12 +91,13 @@ def test_a_plan_of_lists_is_kept_to_the_request(days: dict[int, int], ends: list
     days=ORGANISATIONS,
     ends=RANGES,
     table=st.sampled_from(["user_activity", "activity"]),
-    every=st.sampled_from(["1d", "1w", "1mo", "1q"]),
+    every=st.sampled_from([None, "1d", "1w", "1mo", "1q"]),
 )
 def test_an_estimate_keeps_its_bounds(days: dict[int, int], ends: list[int], table: str, every: Any) -> None:
     """A fetch sends no fewer and no more requests than the plan says it may, and exactly the plan where it is exact."""
     client = Client.serving(organisation(days), today=TODAY)
     start, end = (FIRST + timedelta(days=number) for number in ends)
+    every = every or ("1w" if table == "activity" else None)
     plan = fetch.plan(table, start, end, every=every, client=client)
     sent = sent_by(client, lambda: getattr(fetch, table)(start, end, every=every, client=client))
     assert plan.requests_to_send_most is not None
@@ -102,13 +109,7 @@ def test_an_estimate_keeps_its_bounds(days: dict[int, int], ends: list[int], tab
 @given(st.dictionaries(st.integers(0, 12), st.tuples(st.sampled_from([1, 60, 110]), st.integers(1, 3)), max_size=4))
 def test_records_are_at_least_one_a_user(days: dict[int, tuple[int, int]]) -> None:
     """A plan of editor_language names a least, no most, and keeps it."""
-    languages = ("Python", "Go", "Rust")
-    rows = [
-        row | {"language": language}
-        for number, (users, many) in days.items()
-        for row in crowd(users, FIRST + timedelta(days=number))
-        for language in languages[:many]
-    ]
+    rows = [row for number, (users, many) in days.items() for row in in_languages(users, number, many)]
     client = Client.serving(rows, today=TODAY)
     end = FIRST + timedelta(days=12)
     plan = fetch.plan("editor_language", FIRST, end, client=client)
@@ -121,20 +122,12 @@ def test_records_are_at_least_one_a_user(days: dict[int, tuple[int, int]]) -> No
 
 def test_records_a_user_are_learnt_from_the_days_available_locally() -> None:
     """With a day of 60 users and 120 records cached, another of 60 users is planned at 120 records, two pages."""
-    rows = [
-        row | {"language": language}
-        for number in (0, 1)
-        for row in crowd(60, FIRST + timedelta(days=number))
-        for language in ("Python", "Go")
-    ]
-    client = Client.serving(rows, today=TODAY)
-    days = (FIRST, FIRST + timedelta(days=1))
-    before = fetch.plan("editor_language", *days, client=client)
-    assert before.rows_expected == 2 * 96, "1.6 a user, as is typical"
+    client = Client.serving([*in_languages(60, 0, 2), *in_languages(60, 1, 2)], today=TODAY)
+    days = (FIRST, FIRST + ONE_DAY)
+    assert fetch.plan("editor_language", *days, client=client).rows_expected == 2 * 96, "1.6 a user, as is typical"
     fetch.editor_language(FIRST, client=client)
     plan = fetch.plan("editor_language", *days, client=client)
-    assert plan.rows_expected == 240
-    assert plan.requests_to_send == 2
+    assert (plan.rows_expected, plan.requests_to_send) == (240, 2)
     assert any("2.00 a user and day, as on the 1 day available locally" in reason for reason in plan.estimates)
 
 
@@ -153,21 +146,15 @@ def test_what_was_fetched_is_free(table: str) -> None:
     assert plan.requests_cached == plan.requests_needed > 0
 
 
-def test_days_without_activity_are_not_asked_for() -> None:
-    """Of two weeks with activity on two days, a plan's counts and two lists are fetched, and the table is whole."""
+@pytest.mark.parametrize(("is_planned", "requests"), [(True, 3), (False, 14)])
+def test_days_without_activity_are_not_asked_for_once_counted(*, is_planned: bool, requests: int) -> None:
+    """Of two weeks with activity on two days: a plan's counts and two lists; unplanned, fourteen lists and no count."""
     client = Client.serving(organisation({0: 2, 9: 1}), today=TODAY)
-    fetch.plan("dau", FIRST, FIRST + timedelta(days=13), client=client)
+    if is_planned:
+        fetch.plan("dau", FIRST, FIRST + timedelta(days=13), client=client)
     frame = fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=13), client=client)
-    assert client.requests_sent == 3
+    assert client.requests_sent == requests
     assert frame["date"].to_list() == [FIRST, FIRST, FIRST + timedelta(days=9)]
-
-
-def test_without_counts_available_locally_each_day_is_asked_for() -> None:
-    """A list is not preceded by a request that nobody asked for: two weeks are fourteen."""
-    client = Client.serving(organisation({0: 2, 9: 1}), today=TODAY)
-    frame = fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=13), client=client)
-    assert client.requests_sent == 14
-    assert frame.height == 3
 
 
 def test_an_unpublished_day_is_asked_for_and_not_called_idle(serving_at: Any) -> None:
@@ -262,12 +249,14 @@ def test_an_expensive_fetch_shows_its_plan_first(
     assert "Plan:" not in told(watched=False, plan_above=0)
 
 
-def test_the_budget_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """60 requests unless told, by argument or environment; nonsense is refused by name."""
-    assert Client("any").plan_above == 60
+def test_the_budget_and_the_archive_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan above 60 requests, and no archive, unless told by argument or environment; nonsense is refused by name."""
+    assert (Client("any").plan_above, Client("any").archive_path) == (60, None)
     monkeypatch.setenv("AUGMENT_INSIGHTS_PLAN_ABOVE", "500")
-    assert Client("any").plan_above == 500
-    assert Client("any", plan_above=0).plan_above == 0
+    monkeypatch.setenv("AUGMENT_INSIGHTS_ARCHIVE", str(tmp_path / "archive"))
+    assert (Client("any").plan_above, Client("any").archive_path) == (500, tmp_path / "archive")
+    assert (Client("any", plan_above=0).plan_above, Client("any", archive=False).archive_path) == (0, None)
+    assert Client.sample(today=TODAY).archive_path is None
     monkeypatch.setenv("AUGMENT_INSIGHTS_PLAN_ABOVE", "many")
     with pytest.raises(ConfigurationError, match="plan_above='many'"):
         Client("any")
@@ -361,17 +350,12 @@ def records() -> list[dict[str, Any]]:
     """Make up 43 days: four people, one of them in two spellings, a service account, and idle Sundays."""
     made = []
     for n in range(MANY):
-        day = BEGIN + timedelta(days=n)
-        if day.weekday() == 6:
-            continue
-        people = [f"user{k}@example.com" for k in range(4) if (n + k) % 3]
-        people += ["User1@Example.com"] if n % 5 == 0 else []
-        for place, user in enumerate([*people, "ci-bot"]):
-            who = {"service_account_name": user} if user == "ci-bot" else {"user_email": user}
-            metrics = {"total_messages": n + place, "chat_messages": place}
-            if place % 2:
-                metrics["completions_count"] = n
-            made.append({"date": day.isoformat(), **who, "language": "Go", "editor": "vim", "metrics": metrics})
+        people = [f"user{k}@example.com" for k in range(4) if (n + k) % 3] + ["User1@Example.com"] * (n % 5 == 0)
+        for place, user in enumerate([*people, "ci-bot"] if (BEGIN + n * ONE_DAY).weekday() != 6 else []):
+            metrics = {"total_messages": n + place, "chat_messages": place} | (
+                {"completions_count": n} if n % 2 else {}
+            )
+            made.append(record(BEGIN + n * ONE_DAY, user) | {"metrics": metrics})
     return made
 
 
@@ -453,14 +437,6 @@ def test_a_plan_up_to_yesterday_is_kept_with_an_archive_too(table: str, tmp_path
     assert plan.requests_archived == (10 if table in ("dau", "activity") else 0)
     assert sent_by(client, lambda: getattr(fetch, table)(**days, client=client)) == plan.requests_to_send
     assert not fetch.plan(table, **days, client=client).has_missing
-
-
-def test_the_environment_names_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AUGMENT_INSIGHTS_ARCHIVE is read by clients of the API, and not by those of the sample."""
-    monkeypatch.setenv("AUGMENT_INSIGHTS_ARCHIVE", str(tmp_path / "archive"))
-    assert Client("a-token-of-tests").archive_path == tmp_path / "archive"
-    assert Client("a-token-of-tests", archive=False).archive_path is None
-    assert Client.sample(today=TODAY).archive_path is None
 
 
 @pytest.fixture
