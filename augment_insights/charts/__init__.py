@@ -1,26 +1,38 @@
 """One chart for each analysis table, and the theme they share.
 
-A chart function takes the table of the same name and returns an Altair chart, neither shown nor
-saved. It draws what the table says and computes no metric. All take the same keywords:
-``population`` (who is counted), ``as_of`` (the last day of the data), ``sample`` (say that the
-organisation is made up) and ``width``. In a notebook, call :func:`setup` once.
+A chart function takes the table of the same name, as a DataFrame or a LazyFrame, and returns an
+Altair chart, neither shown nor saved. It draws what the table says and computes no metric, and the
+chart holds the drawn columns only. A table may have more columns than it needs; one that lacks some
+raises a :class:`~augment_insights.errors.TableError`, and an empty one gives a chart that says "No data".
+
+All take the same keywords: ``population``, ``as_of`` and ``sample`` are the caption under the title
+(see :class:`augment_insights.charts.marks.Caption`), and ``width`` is the plot's width in pixels.
+``every`` is the period of the rows, "1d", "1w", "1mo" or "1q"; left out, it is read off the distance
+between them. In a notebook, call :func:`setup` once.
+
+Importing this package does not load Altair: the first chart that is asked for does.
 """
 
 from __future__ import annotations
 
-from augment_insights.charts.acceptance import acceptance_distribution, acceptance_rate
-from augment_insights.charts.activity import active_day_distribution, rolling_active_users, stickiness
-from augment_insights.charts.adoption import active_users
-from augment_insights.charts.comparison import acceptance_change, compare
-from augment_insights.charts.features import feature_adoption, mode_mix, mode_transitions
-from augment_insights.charts.habits import concentration, habit_ladder
-from augment_insights.charts.licences import adoption_curve, adoption_rate
-from augment_insights.charts.lifecycle import lifecycle
-from augment_insights.charts.quality import data_quality
-from augment_insights.charts.reconciliation import reconcile
-from augment_insights.charts.retention import cohort_retention
-from augment_insights.charts.survival import retention_curve, survival, time_to_first_use
-from augment_insights.charts.theme import setup
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from augment_insights.charts.theme import load_altair, setup
+
+if TYPE_CHECKING:
+    from augment_insights.charts.acceptance import acceptance_change, acceptance_distribution, acceptance_rate, compare
+    from augment_insights.charts.activity import active_day_distribution, active_users, rolling_active_users, stickiness
+    from augment_insights.charts.adoption import adoption_curve, adoption_rate, time_to_first_use
+    from augment_insights.charts.features import (
+        concentration,
+        feature_adoption,
+        habit_ladder,
+        mode_mix,
+        mode_transitions,
+    )
+    from augment_insights.charts.quality import data_quality, reconcile
+    from augment_insights.charts.retention import cohort_retention, lifecycle, retention_curve, survival
 
 __all__ = [
     "acceptance_change",
@@ -47,3 +59,21 @@ __all__ = [
     "survival",
     "time_to_first_use",
 ]
+
+_NOUNS = ("activity", "retention", "adoption", "acceptance", "features", "quality")
+
+
+def __getattr__(name: str) -> Any:
+    """Load the charts, and Altair with them, when the first is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    load_altair()
+    for noun in _NOUNS:
+        module = import_module(f"{__name__}.{noun}")
+        globals().update({chart: getattr(module, chart) for chart in __all__ if hasattr(module, chart)})
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted(__all__)

@@ -1,32 +1,43 @@
-"""Charts of how much of what was suggested is accepted."""
+"""Charts of acceptance: how much of what was suggested is accepted, and which way rates went."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import altair as alt
 import polars as pl
 
-from augment_insights.charts import caption, marks
-from augment_insights.charts.theme import ACCENT, HEIGHT, WIDTH, load_altair
+from augment_insights.charts import marks
+from augment_insights.charts.marks import Caption
+from augment_insights.charts.theme import ACCENT, WIDTH
+from augment_insights.errors import TableError
+from augment_insights.periods import day_text
+from augment_insights.tables import (
+    ACCEPTANCE_CHANGE,
+    ACCEPTANCE_DISTRIBUTION,
+    ACCEPTANCE_RATE,
+    COMPARISON,
+    columns_of,
+)
 
 if TYPE_CHECKING:
     from datetime import date
 
-    import altair as alt
-
-    from augment_insights.periods import Every
-
-_COLUMNS = (
-    "users",
-    "suggested_count",
-    "accepted_count",
-    "acceptance_rate",
-    "acceptance_rate_low",
-    "acceptance_rate_high",
-)
-_STEPS = ("acceptance_from", "acceptance_to", "users")
 _HEADING = "acceptance rate of inline completions"
-_MAX_GROUPS = 40
+_VERDICTS = {"higher": "#0072B2", "lower": "#D55E00", "cannot tell": "#8b949e"}
+_EFFECTS = {
+    "rate_effect": "Groups accept more or less",
+    "mix_effect": "Weight moved between groups",
+    "entry_exit_effect": "Groups came or went",
+}
+_WHOLE = "Whole change"
+_DIRECTIONS = {"raises it": "#0072B2", "lowers it": "#D55E00", "whole change": "#8b949e"}
+_MOST_STEPS = 12
+_ROW_HEIGHT = 34
+_POINTS = "datum.value == 0 ? '0' : format(datum.value * 100, '+.3~f')"
+"""A difference of rates is in points: 0.31 after 0.3 is one point more, and not one per cent."""
+
+_FROM_ZERO = alt.Scale(nice=True, zero=True)
 
 
 def acceptance_rate(
@@ -40,36 +51,22 @@ def acceptance_rate(
 ) -> alt.LayerChart:
     """How much of what was suggested is accepted, over time or group by group?
 
-    A table by period gives a line with its 95% interval as a band; a period that ends after
-    ``as_of`` is an open point on a dashed line. A table by groups without periods gives a dot with
-    whiskers a group, highest rate first: at most the 40 with most suggestions, and the subtitle says so. By
-    both: a line a group, at most six, and bands with up to three groups. A rate that is null (nothing
-    was suggested) leaves a gap, never a zero. The chart computes no rate.
+    A table by period gives a line with its 95 % confidence interval as a band; a period that ends
+    after ``as_of`` is an open point on a dashed line. A table by groups without periods gives a dot
+    with whiskers a group, highest rate first: at most the 40 with most suggestions, and the subtitle
+    says so. By both: a line a group, at most six, and bands with up to three groups. A rate that is
+    null (nothing was suggested) leaves a gap, never a zero.
 
     Parameters
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.acceptance_rate``: one row a period, a group, or both.
-    population : str
-        Who is counted, for the subtitle.
-    as_of : date or str, optional
-        The last day of the data: for the subtitle, and to tell which period is not over.
-    sample : bool
-        Say in the subtitle that the organisation is made up.
-    width : int
-        Width of the plot in pixels.
-    every : {"1d", "1w", "1mo", "1q"}, optional
-        The period of the rows. Left out, it is read off the distance between them.
+    population, as_of, sample, width, every
+        As for :mod:`every chart <augment_insights.charts>`; ``as_of`` tells which period is not over.
 
     Returns
     -------
     alt.LayerChart
-        Neither shown nor saved; it holds the drawn columns only.
-
-    Raises
-    ------
-    TableError
-        When a column is missing.
 
     See Also
     --------
@@ -87,30 +84,51 @@ def acceptance_rate(
     ...     "acceptance_rate_high": [0.33, 0.29],
     ... })
     >>> acceptance_rate(teams, population="engineers").title.subtitle
-    'engineers · 95% intervals'
+    'engineers · 95 % confidence intervals'
     """
-    frame = caption.keep(table, _COLUMNS, name="acceptance_rate")
+    frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start"])
     over_time = "period_start" in frame.columns
-    by = "" if over_time else caption.by_words(frame, _COLUMNS)
-    frame = caption.with_group(frame, ("period_start", *_COLUMNS))
-    most = caption.MAX_LINES if over_time else _MAX_GROUPS
-    frame, note = caption.largest_groups(frame, size="suggested_count", most=most)
-    has_bands = not over_time or frame["group"].n_unique() <= marks.MOST_BANDS
-    intervals = "95% intervals" if has_bands and frame["acceptance_rate_low"].count() else ""
-    period = caption.infer_every(frame["period_start"], every) if over_time else None
-    heading = f"{caption.ADJECTIVE.get(period or '', '')} {_HEADING}{by}".strip().capitalize()
-    line = caption.subtitle(
-        population=population,
-        data_to=caption.as_day(as_of),
-        sample=sample,
-        note=" · ".join(part for part in (intervals, note) if part),
-    )
+    most = marks.MAX_LINES if over_time else marks.MAX_ROWS
+    frame, fewer = marks.largest_groups(frame, size="suggested_count", most=most)
+    has_bands = not over_time or marks.has_bands(frame)
+    intervals = marks.interval_note(frame, "acceptance_rate") if has_bands else ""
+    period = marks.infer_every(frame["period_start"], every) if over_time else None
+    # Over time the legend says what the groups are.
+    by = [] if over_time else marks.group_columns(columns_of(table), list(ACCEPTANCE_RATE.columns))
+    named = f" by {' and '.join(by)}".replace("_", " ").lower() if by else ""
+    caption = Caption(population, as_of, sample)
+    title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer)
     if not frame["acceptance_rate"].count():
-        return caption.no_data(heading, line, width=width)
-    chart = _over_time(frame, as_of=caption.as_day(as_of), every=period) if over_time else _by_group(frame)
-    return chart.properties(
-        title=caption.title(heading, line), width=width, description=_describe(frame, heading=heading, line=line)
+        return marks.no_data(title, width=width)
+    titles = {
+        "period_start": "From",
+        "acceptance_rate": "Acceptance rate",
+        "accepted_count": "Accepted",
+        "suggested_count": "Suggested",
+        **marks.interval("acceptance_rate"),
+        "users": "Users",
+    }
+    axis = "Accepted of suggested"
+    if not over_time:
+        titles = {"group": "Group", **titles}
+        return marks.ranked_dots(frame, "acceptance_rate", axis=axis, titles=titles, title=title, width=width)
+    timed = marks.with_period_ends(frame, every=period, as_of=caption.last_day).drop("next_start")
+    drawn, color = marks.group_color(marks.mark_incomplete(timed, "acceptance_rate"))
+    titles |= {"state": marks.noun(period).capitalize(), **marks.GROUP}
+    layers = marks.lines(
+        alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], period), **color),
+        marks.share_axis(axis),
+        value="acceptance_rate",
+        tooltip=marks.tooltip(drawn, titles),
+        points=drawn["period_start"].n_unique(),
+        band=has_bands,
     )
+    rated = frame.drop_nulls("acceptance_rate")["period_start"].sort()
+    told = (
+        f"{marks.counted(frame['period_start'].n_unique(), 'period')}, "
+        f"with rates from {day_text(rated[0])} to {day_text(rated[-1])}"
+    )
+    return marks.single(layers, title, "Line chart", told, width=width)
 
 
 def acceptance_distribution(
@@ -130,24 +148,17 @@ def acceptance_distribution(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.acceptance_distribution``: one row a step.
-    population : str
-        Who is counted, for the subtitle.
-    as_of : date or str, optional
-        The last day of the data, for the subtitle.
-    sample : bool
-        Say in the subtitle that the organisation is made up.
-    width : int
-        Width of the plot in pixels.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
     -------
     alt.LayerChart
-        Neither shown nor saved; it holds the drawn columns only.
 
     Raises
     ------
     TableError
-        When a column is missing, or a step has more than one row.
+        When a step has more than one row.
 
     See Also
     --------
@@ -160,35 +171,16 @@ def acceptance_distribution(
     >>> acceptance_distribution(halves).title.subtitle
     'people · 42 users with enough suggestions'
     """
-    frame = caption.keep(table, _STEPS, name="acceptance_distribution").select(_STEPS)
+    frame = marks.read(table, ACCEPTANCE_DISTRIBUTION, keys=["acceptance_from"]).drop("group")
     frame = frame.drop_nulls().sort("acceptance_from")
-    caption.refuse_repeats(frame, ["acceptance_from"], table="acceptance_distribution")
     everyone = frame["users"].sum()
-    heading = f"Users by their own {_HEADING}"
-    line = caption.subtitle(
-        population=population,
-        data_to=caption.as_day(as_of),
-        sample=sample,
-        note=f"{everyone:,} users with enough suggestions" if everyone else "",
-    )
+    note = f"{everyone:,} users with enough suggestions" if everyone else ""
+    title = Caption(population, as_of, sample).title(f"Users by their own {_HEADING}", note)
     if not everyone:
-        return caption.no_data(heading, line, width=width)
-    most = frame.sort("users", "acceptance_from", descending=[True, False]).row(0, named=True)
-    return _steps(frame).properties(
-        width=width,
-        title=caption.title(heading, line),
-        height=HEIGHT,
-        description=f"Bar chart of {heading.lower()} ({line}): most users, {most['users']:,}, accept "
-        f"{most['acceptance_from']:.0%} to {most['acceptance_to']:.0%}.",
-    )
-
-
-def _steps(frame: pl.DataFrame) -> alt.LayerChart:
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
+        return marks.no_data(title, width=width)
     # The scale ends where users do: most of the room from 0 to 1 would be empty.
     end = frame.filter(pl.col("users") > 0).select(pl.col("acceptance_to").max()).item()
+    drawn = frame.filter(pl.col("acceptance_to") <= end)
     rate = alt.X(
         "acceptance_from:Q",
         bin="binned",
@@ -196,89 +188,250 @@ def _steps(frame: pl.DataFrame) -> alt.LayerChart:
         scale=alt.Scale(domain=[0, end], nice=False),
         axis=alt.Axis(format="%", tickCount=10, grid=False),
     )
-    bars = (
-        alt.Chart(frame.filter(pl.col("acceptance_to") <= end))
-        .mark_bar(color=ACCENT, binSpacing=2)
-        .encode(
-            x=rate,
-            x2="acceptance_to:Q",
-            y=marks.count_axis("Users")("users"),
-            tooltip=[
-                alt.Tooltip("acceptance_from:Q", title="Accepts from", format=".0%"),
-                alt.Tooltip("acceptance_to:Q", title="to", format=".0%"),
-                marks.count("users", "Users"),
-            ],
-        )
+    titles = {"acceptance_from": "Accepts from", "acceptance_to": "to", "users": "Users"}
+    bars = alt.Chart(drawn).mark_bar(color=ACCENT, binSpacing=2)
+    layer = bars.encode(
+        x=rate,
+        x2="acceptance_to:Q",
+        y=marks.count_axis("Users")("users"),
+        tooltip=marks.tooltip(drawn, titles, acceptance_from=".0%", acceptance_to=".0%"),
     )
-    return alt.LayerChart(layer=[bars])
+    most = frame.sort("users", "acceptance_from", descending=[True, False]).row(0, named=True)
+    told = f"most users, {most['users']:,}, accept {most['acceptance_from']:.0%} to {most['acceptance_to']:.0%}"
+    return marks.single([layer], title, "Bar chart", told, width=width)
 
 
-def _counts() -> list[alt.Tooltip]:
-    """Return the numbers behind a rate, which never travels without them."""
+def compare(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+) -> alt.LayerChart:
+    """Which way did rates go between two periods or groups, if that can be told?
+
+    A row a rate (and group): a dot for the difference, whiskers for its 95 % confidence interval,
+    and the verdict in words. Where the whiskers cross the line of no change, the words are "cannot
+    tell". A row whose difference is not known keeps its place without a dot. Differences are
+    in percentage points. At most forty rows: the first ones, and the subtitle says so.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.compare``: one row, or one a group; several may stand under one another
+        (``pl.concat``).
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    TableError
+        When a rate has several rows and no column of groups tells them apart.
+
+    See Also
+    --------
+    augment_insights.analysis.compare : the table.
+    acceptance_change : what moved the acceptance rate.
+
+    Examples
+    --------
+    >>> change = pl.DataFrame({
+    ...     "metric": ["retention_rate"],
+    ...     "before": [0.6],
+    ...     "after": [0.8],
+    ...     "difference": [0.2],
+    ...     "difference_low": [0.05],
+    ...     "difference_high": [0.33],
+    ...     "verdict": ["higher"],
+    ... })
+    >>> compare(change).title.text
+    'Comparison: after minus before'
+    """
+    frame = marks.read(table, COMPARISON, keys=["metric", "group"])
+    shown = frame.head(marks.MAX_ROWS)
+    cut = f"the first {shown.height} of {frame.height} rows" if shown.height < frame.height else ""
+    title = Caption(population, as_of, sample).title(
+        "Comparison: after minus before", marks.interval_note(frame, "difference"), cut
+    )
+    if not shown["difference"].count():
+        return marks.no_data(title, width=width)
+    named = shown.with_columns(_row_name(shown).alias("row"), pl.col("verdict").cast(pl.String))
+    drawn = named.with_columns(marks.distinct("row")).drop("metric", "group")
+    parts = [f"{row}: {verdict}" for row, verdict in drawn.select("row", "verdict").head(5).iter_rows()]
+    more = f", and {drawn.height - len(parts)} more" if drawn.height > len(parts) else ""
+    told, height = f"{', '.join(parts)}{more}", _ROW_HEIGHT * drawn.height
+    return marks.single(_differences(drawn), title, "Dot plot", told, width=width, height=height)
+
+
+def acceptance_change(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    by_group: bool = False,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+) -> alt.LayerChart:
+    """Which effects moved the acceptance rate from the one period to the other?
+
+    A waterfall: each bar begins where the last one ended, and the last bar is the whole change
+    from nothing. The steps are the three effects over all groups; with ``by_group`` they are the
+    groups, largest effect first, at most twelve, and one bar for all the other groups together
+    that says how many they are. All in percentage points of the rate.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.acceptance_change``: one row a group, and the total as the last row.
+    by_group : bool
+        Show what each group adds rather than the three effects.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    TableError
+        When the last row is not the total.
+
+    See Also
+    --------
+    augment_insights.analysis.acceptance_change : the table.
+    compare : whether a change is more than chance.
+
+    Examples
+    --------
+    >>> change = pl.DataFrame({
+    ...     "language": ["Go", "C", None],
+    ...     "rate_effect": [0.02, -0.01, 0.01],
+    ...     "mix_effect": [0.0, 0.005, 0.005],
+    ...     "entry_exit_effect": [0.0, 0.0, 0.0],
+    ...     "total_effect": [0.02, -0.005, 0.015],
+    ... })
+    >>> acceptance_change(change).title.text
+    'Acceptance rate: what moved it'
+    """
+    frame = marks.read(table, ACCEPTANCE_CHANGE)
+    groups = _check_total(frame)
+    title = Caption(population, as_of, sample).title(
+        "Acceptance rate: what moved it" + (", group by group" if by_group else ""),
+        marks.counted(groups.height, "group") if groups.height else "",
+    )
+    if frame.is_empty() or frame["total_effect"][-1] is None:
+        return marks.no_data(title, width=width)
+    total = frame.row(-1, named=True)
+    effects = [(label, total[column]) for column, label in _EFFECTS.items()]
+    steps = _group_steps(groups) if by_group else pl.DataFrame(effects, schema=["step", "effect"], orient="row")
+    drawn = _falls(steps, whole=total["total_effect"])
+    parts = [f"{step} {points:+.2f}" for step, points in drawn.select("step", "effect_points").iter_rows()]
+    told, height = f"in percentage points, {', '.join(parts)}", _ROW_HEIGHT * drawn.height
+    return marks.single(_waterfall(drawn), title, "Waterfall chart", told, width=width, height=height)
+
+
+def _row_name(frame: pl.DataFrame) -> pl.Expr:
+    """Name a row by its rate, or its group, or both where there are several of both."""
+    metric = pl.col("metric").str.replace_all("_", " ")
+    if not marks.is_grouped(frame):
+        return metric
+    return pl.col("group") if frame["metric"].n_unique() == 1 else pl.concat_str(metric, "group", separator=" · ")
+
+
+def _points_axis(title: str) -> alt.Axis:
+    return alt.Axis(title=title, grid=True, labelExpr=_POINTS, tickCount=8)
+
+
+def _in_points(*columns: str) -> pl.Expr:
+    """Return differences in percentage points, as tooltips cannot multiply."""
+    return (pl.col(columns) * 100).name.suffix("_points")
+
+
+def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
+    pointed = drawn.with_columns(_in_points("difference", "difference_low", "difference_high"))
+    color = marks.series_color(list(_VERDICTS), column="verdict", colors=list(_VERDICTS.values())).legend(None)
+    titles = {
+        "row": "Rate",
+        "before": "Before",
+        "after": "After",
+        "difference_points": "Difference, points",
+        "difference_low_points": "Interval from, points",
+        "difference_high_points": "Interval to, points",
+        "verdict": "Verdict",
+    }
+    plain = alt.Chart(pointed).encode(
+        y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list())),
+        tooltip=marks.tooltip(pointed, titles),
+    )
+    base = plain.encode(color=color)
+    axis = _points_axis("Difference in percentage points")
+    low, difference, end = (
+        alt.X(f"{column}:Q", axis=axis, scale=_FROM_ZERO) for column in ("difference_low", "difference", "end")
+    )
+    ends = plain.transform_calculate(end="isValid(datum.difference_high) ? datum.difference_high : datum.difference")
     return [
-        marks.percent("acceptance_rate", "Acceptance rate"),
-        marks.count("accepted_count", "Accepted"),
-        marks.count("suggested_count", "Suggested"),
-        *marks.interval("acceptance_rate"),
-        marks.count("users", "Users"),
+        marks.zero_line(pointed),
+        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=low, x2="difference_high:Q"),
+        base.mark_point(filled=True, opacity=1, size=90).encode(x=difference),
+        ends.mark_text(align="left", dx=10).encode(x=end, text="verdict:N"),
     ]
 
 
-def _describe(frame: pl.DataFrame, *, heading: str, line: str) -> str:
-    """Say the chart in words, for those who do not see it."""
-    if "period_start" not in frame.columns:
-        return f"Dot plot of the {heading.lower()} ({line}): {frame.height} groups."
-    rated = frame.drop_nulls("acceptance_rate")["period_start"]
-    periods = frame["period_start"].n_unique()
-    first, last = (caption.day_text(day) for day in (rated.min(), rated.max()))  # type: ignore[arg-type]  # dates
-    return f"Line chart of the {heading.lower()} ({line}): {periods} periods, with rates from {first} to {last}."
+def _check_total(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the groups' rows, which all stand before the total."""
+    if frame.is_empty():
+        return frame
+    # The total has no group, and a group without a name is read as "(none)" in each of its columns.
+    parts = (frame["group"][-1] or "(none)").split(" · ")
+    if any(part != "(none)" for part in parts):
+        raise TableError(
+            "The last row of an acceptance_change is the total, without a group, and this one has a group.",
+            table="acceptance_change",
+            hint="pass the table as analysis.acceptance_change returns it.",
+        )
+    return frame.head(-1)
 
 
-def _over_time(frame: pl.DataFrame, *, as_of: date | None, every: Every | None) -> alt.LayerChart:
-    starts = frame["period_start"].unique().drop_nulls()
-    unfinished = [start for start in starts if as_of and caption.last_day(start, every) > as_of]
-    open_ended = frame.with_columns(~pl.col("period_start").is_in(unfinished).alias("is_complete"))
-    marked = caption.mark_incomplete(open_ended, "acceptance_rate")
-    drawn = marked.select("period_start", "group", *_COLUMNS, "solid", "dashed", "open", "state")
-    return _lines(drawn, every=every).properties(height=HEIGHT)
+def _group_steps(groups: pl.DataFrame) -> pl.DataFrame:
+    """Return what the largest groups add, and the others in one step that says how many they are."""
+    ranked = groups.sort(pl.col("total_effect").abs(), pl.col("group"), descending=[True, False])
+    steps = ranked.select(pl.col("group").alias("step"), pl.col("total_effect").alias("effect"))
+    if steps.height <= _MOST_STEPS:
+        return steps
+    others = steps.slice(_MOST_STEPS)
+    rest = pl.DataFrame({"step": [f"{others.height} other groups"], "effect": [others["effect"].sum()]})
+    return pl.concat([steps.head(_MOST_STEPS), rest])
 
 
-def _lines(drawn: pl.DataFrame, *, every: Every | None) -> alt.LayerChart:
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
+def _falls(steps: pl.DataFrame, *, whole: float) -> pl.DataFrame:
+    """Lay each step on the end of the last, and the whole change on the ground."""
+    effect = pl.col("effect")
+    laid = steps.with_columns(effect.cum_sum().alias("end")).with_columns((pl.col("end") - effect).alias("start"))
+    ground = pl.DataFrame({"step": [_WHOLE], "effect": [whole], "end": [whole], "start": [0.0]})
+    higher, lower, all_of_it = _DIRECTIONS
+    direction = pl.when(effect < 0).then(pl.lit(lower)).otherwise(pl.lit(higher))
+    return pl.concat(
+        [laid.with_columns(direction.alias("direction")), ground.with_columns(pl.lit(all_of_it).alias("direction"))]
+    ).select(marks.distinct("step"), _in_points("effect"), "start", "end", "direction")
 
-    color = caption.group_color(drawn)
-    tooltip = [
-        marks.day("period_start", "From"),
-        *_counts(),
-        marks.words("state", caption.NOUN.get(every or "", "period").capitalize()),
-        *([marks.words("group", "Group")] if color else []),
-    ]
-    base = alt.Chart(drawn if color else drawn.drop("group")).encode(
-        x=caption.time_axis(drawn["period_start"], every), **color
+
+def _waterfall(drawn: pl.DataFrame) -> list[alt.Chart]:
+    base = alt.Chart(drawn).encode(
+        y=alt.Y("step:N", title=None, scale=alt.Scale(domain=drawn["step"].to_list())),
+        tooltip=marks.tooltip(drawn, {"step": "Step", "effect_points": "Effect, points", "direction": "It"}),
     )
-    layers = marks.lines(
-        base,
-        marks.share_axis("Accepted of suggested"),
-        value="acceptance_rate",
-        tooltip=tooltip,
-        band="acceptance_rate" if drawn["group"].n_unique() <= marks.MOST_BANDS else None,
-        points=drawn["period_start"].n_unique(),
+    bars = base.mark_bar().encode(
+        x=alt.X("start:Q", axis=_points_axis("Percentage points of the acceptance rate"), scale=_FROM_ZERO),
+        x2="end:Q",
+        color=marks.series_color(list(_DIRECTIONS), column="direction", colors=list(_DIRECTIONS.values())),
     )
-    return alt.LayerChart(layer=layers)
-
-
-def _by_group(frame: pl.DataFrame) -> alt.LayerChart:
-    load_altair()
-    drawn = (
-        frame.with_columns(pl.col("group").fill_null("all"))
-        .sort("acceptance_rate", "group", descending=[True, False], nulls_last=True)
-        .select("group", *_COLUMNS)
-    )
-    return marks.whiskers(
-        drawn,
-        row="group",
-        rate="acceptance_rate",
-        title="Accepted of suggested",
-        tooltip=[marks.words("group", "Group"), *_counts()],
-    )
+    reach = base.transform_calculate(right="max(datum.start, datum.end)")
+    text = alt.Text("effect_points:Q", format="+.2f")
+    points = reach.mark_text(align="left", dx=6).encode(x=alt.X("right:Q", scale=_FROM_ZERO), text=text)
+    return [bars, marks.zero_line(drawn), points]

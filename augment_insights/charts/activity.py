@@ -1,30 +1,103 @@
-"""Charts of how many are active in trailing windows, and how often they come."""
+"""Charts of how many are active, period by period and in trailing windows, and how often they come."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import altair as alt
 import polars as pl
 
-from augment_insights.charts import caption, marks
-from augment_insights.charts.theme import ACCENT, WIDTH, load_altair
+from augment_insights.charts import marks
+from augment_insights.charts.marks import Caption
+from augment_insights.charts.theme import ACCENT, WIDTH
+from augment_insights.periods import day_text
+from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import date
 
-    import altair as alt
+    from augment_insights.periods import Every
 
-_ROLLING = ("date", "window_days", "active_users", "is_complete")
-_STICKINESS = ("date", "window_days", "mean_daily_users", "active_users", "stickiness_rate", "is_complete")
-_DISTRIBUTION = ("active_days", "users")
-_HEAD = "reaches back before the data"
+_LONGEST: dict[Every, int] = {"1d": 1, "1w": 7, "1mo": 31}
 _MAX_ROWS = 1500
 """More points than this make a page heavy, and stand closer than the eye can tell."""
 
 _WEEK = 7
 _MOST_NUMBERS = 31
 """More bars than this leave no room for their numbers."""
+
+
+def active_users(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+) -> alt.LayerChart:
+    """How many users were active, period by period?
+
+    A line over complete periods; a period that is not over yet is an open point at the end of a
+    dashed line, because it will still grow. A table grouped by team or the like gives a line a
+    group, at most six: the largest, and the subtitle says so.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.active_users``: one row a period, or a group and period.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`. Without ``as_of`` the subtitle names the
+        end of the last complete period.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    See Also
+    --------
+    augment_insights.analysis.active_users : the table.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> weeks = pl.DataFrame({
+    ...     "period_start": [date(2026, 3, 2), date(2026, 3, 9)],
+    ...     "period_end": [date(2026, 3, 8), date(2026, 3, 15)],
+    ...     "active_users": [41, 12],
+    ...     "is_complete": [True, False],
+    ... })
+    >>> active_users(weeks, as_of="2026-03-10").title.subtitle
+    'people · data to 10 Mar 2026'
+    """
+    frame, fewer = marks.largest_groups(marks.read(table, ACTIVE_USERS), size="active_users", most=marks.MAX_LINES)
+    every = _every(frame)
+    complete_to = marks.latest_day(frame.filter("is_complete")["period_end"])
+    title = Caption(population, as_of, sample).title(marks.heading(every, "active users"), fewer, until=complete_to)
+    if frame.is_empty():
+        return marks.no_data(title, width=width)
+    drawn, color = marks.group_color(marks.mark_incomplete(frame, "active_users"))
+    titles = {
+        "period_start": "From",
+        "period_end": "To",
+        "active_users": "Active users",
+        "state": marks.noun(every).capitalize(),
+        **marks.GROUP,
+    }
+    layers = marks.lines(
+        alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every), **color),
+        marks.count_axis("Active users"),
+        value="active_users",
+        tooltip=marks.tooltip(drawn, titles),
+        points=drawn["period_start"].n_unique(),
+    )
+    told, complete = marks.periods_text(frame)
+    if complete.height:
+        first, last = complete.row(0, named=True), complete.row(-1, named=True)
+        told += (
+            f", from {first['active_users']} in the one of {day_text(first['period_start'])} "
+            f"to {last['active_users']} in the last complete one, of {day_text(last['period_start'])}"
+        )
+    return marks.single(layers, title, "Line chart", told, width=width)
 
 
 def rolling_active_users(
@@ -47,24 +120,14 @@ def rolling_active_users(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.rolling_active_users``: one row a day and window, or a group of them.
-    population : str
-        Who is counted, for the subtitle.
-    as_of : date or str, optional
-        The last day of the data, for the subtitle. Left out, the last day of the table.
-    sample : bool
-        Say in the subtitle that the organisation is made up.
-    width : int
-        Width of the plot in pixels.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`. Without ``as_of`` the subtitle names the
+        last day of the table.
 
     Returns
     -------
     alt.LayerChart or alt.FacetChart
-        Neither shown nor saved; it holds the drawn columns only. Panels for groups are a FacetChart.
-
-    Raises
-    ------
-    TableError
-        When a column is missing.
+        Panels for groups are a FacetChart.
 
     See Also
     --------
@@ -83,17 +146,10 @@ def rolling_active_users(
     >>> rolling_active_users(days, population="engineers").title.subtitle
     'engineers · data to 2 Mar 2026'
     """
-    frame = _windows(caption.with_group(caption.keep(table, _ROLLING, name="rolling_active_users"), _ROLLING))
+    frame = _with_windows(marks.read(table, ROLLING_ACTIVE_USERS))
     lengths = frame["window"].unique(maintain_order=True).to_list()
     heading = f"Active users in a window of {lengths[0]}" if len(lengths) == 1 else "Active users in trailing windows"
-    return _trailing(
-        frame,
-        value="active_users",
-        also=(),
-        heading=heading,
-        captions=(population, caption.as_day(as_of), sample),
-        width=width,
-    )
+    return _trailing(frame, "active_users", heading=heading, caption=Caption(population, as_of, sample), width=width)
 
 
 def stickiness(
@@ -114,25 +170,14 @@ def stickiness(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.stickiness``: one row a day.
-    population : str
-        Who is counted, for the subtitle.
-    as_of : date or str, optional
-        The last day of the data, for the subtitle. Left out, the last day of the table.
-    sample : bool
-        Say in the subtitle that the organisation is made up.
-    width : int
-        Width of the plot in pixels.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`. Without ``as_of`` the subtitle names the
+        last day of the table.
 
     Returns
     -------
     alt.LayerChart or alt.FacetChart
-        Neither shown nor saved; it holds the drawn columns only. A table of several windows with
-        a column of groups beside gives panels, a FacetChart.
-
-    Raises
-    ------
-    TableError
-        When a column is missing.
+        Panels, for a table of several windows by groups, are a FacetChart.
 
     See Also
     --------
@@ -153,17 +198,11 @@ def stickiness(
     >>> stickiness(days).title.text
     'Stickiness: mean daily users of the users of 28 days'
     """
-    frame = _windows(caption.with_group(caption.keep(table, _STICKINESS, name="stickiness"), _STICKINESS))
+    frame = _with_windows(marks.read(table, STICKINESS))
     lengths = frame["window"].unique(maintain_order=True).to_list()
     of = f"the users of {lengths[0]}" if len(lengths) == 1 else "the window's users"
-    return _trailing(
-        frame,
-        value="stickiness_rate",
-        also=("mean_daily_users", "active_users"),
-        heading=f"Stickiness: mean daily users of {of}",
-        captions=(population, caption.as_day(as_of), sample),
-        width=width,
-    )
+    heading = f"Stickiness: mean daily users of {of}"
+    return _trailing(frame, "stickiness_rate", heading=heading, caption=Caption(population, as_of, sample), width=width)
 
 
 def active_day_distribution(
@@ -183,24 +222,17 @@ def active_day_distribution(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.active_day_distribution``: one row a number of days.
-    population : str
-        Who is counted, for the subtitle.
-    as_of : date or str, optional
-        The last day of the window, for the subtitle.
-    sample : bool
-        Say in the subtitle that the organisation is made up.
-    width : int
-        Width of the plot in pixels.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
     -------
     alt.LayerChart
-        Neither shown nor saved; it holds the drawn columns only.
 
     Raises
     ------
     TableError
-        When a column is missing, or a number of days has more than one row.
+        When a number of days has more than one row.
 
     See Also
     --------
@@ -212,56 +244,42 @@ def active_day_distribution(
     >>> active_day_distribution(week, as_of="2026-03-08").title.subtitle
     'people · data to 8 Mar 2026 · 19 active users'
     """
-    frame = caption.keep(table, _DISTRIBUTION, name="active_day_distribution").select(_DISTRIBUTION)
-    caption.refuse_repeats(frame, ["active_days"], table="active_day_distribution")
+    frame = marks.read(table, ACTIVE_DAY_DISTRIBUTION, keys=["active_days"]).drop("group").sort("active_days")
     everyone = frame["users"].sum()
-    heading = f"Active days a user in the last {_days(frame.height)}" if frame.height else "Active days a user"
-    line = caption.subtitle(
-        population=population,
-        data_to=caption.as_day(as_of),
-        sample=sample,
-        note=f"{everyone:,} active users" if everyone else "",
+    window = f" in the last {marks.counted(frame.height, 'day')}" if frame.height else ""
+    title = Caption(population, as_of, sample).title(
+        f"Active days a user{window}", f"{everyone:,} active users" if everyone else ""
     )
     if not everyone:
-        return caption.no_data(heading, line, width=width)
-    most = frame.sort("users", "active_days", descending=[True, False]).row(0, named=True)
-    drawn = frame.sort("active_days").with_columns(pl.lit(everyone).alias("of_users"))
-    return marks.single(_bars(drawn), width=width).properties(
-        title=caption.title(heading, line),
-        description=f"Bar chart of {heading.lower()} ({line}): the most common number is "
-        f"{_days(most['active_days'])}, with {most['users']} users.",
-    )
-
-
-def _bars(drawn: pl.DataFrame) -> alt.LayerChart:
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
+        return marks.no_data(title, width=width)
+    drawn = frame.with_columns(pl.lit(everyone).alias("of_users"))
+    titles = {"active_days": "Active days", "users": "Users", "of_users": "Of active users"}
     axis = alt.Axis(labelAngle=0, labelOverlap=True)
-    tooltip = [
-        marks.count("active_days", "Active days"),
-        marks.count("users", "Users"),
-        marks.count("of_users", "Of active users"),
-    ]
     base = alt.Chart(drawn).encode(
         x=alt.X("active_days:O", title="Days with activity in the window", axis=axis),
         y=marks.count_axis("Users")("users"),
-        tooltip=tooltip,
+        tooltip=marks.tooltip(drawn, titles),
     )
-    bars = base.mark_bar(color=ACCENT, cornerRadiusEnd=2)
-    if drawn.height > _MOST_NUMBERS:
-        return alt.LayerChart(layer=[bars])
-    return alt.LayerChart(layer=[bars, base.mark_text(dy=-8, fontSize=12).encode(text="users:Q")])
+    layers = [base.mark_bar(color=ACCENT, cornerRadiusEnd=2)]
+    if drawn.height <= _MOST_NUMBERS:
+        layers.append(base.mark_text(dy=-8, fontSize=12).encode(text="users:Q"))
+    most = frame.sort("users", "active_days", descending=[True, False]).row(0, named=True)
+    told = f"the most common number is {marks.counted(most['active_days'], 'day')}, with {most['users']} users"
+    return marks.single(layers, title, "Bar chart", told, width=width)
 
 
-def _days(number: int) -> str:
-    return "1 day" if number == 1 else f"{number} days"
+def _every(frame: pl.DataFrame) -> Every | None:
+    """Return the period of rows whose first and last day are both known."""
+    days = frame.select((pl.col("period_end") - pl.col("period_start")).dt.total_days().max() + 1).item()
+    if days is None:
+        return None
+    return next((every for every, most in _LONGEST.items() if days <= most), "1q")
 
 
-def _windows(frame: pl.DataFrame) -> pl.DataFrame:
+def _with_windows(frame: pl.DataFrame) -> pl.DataFrame:
     """Add the windows' names, shortest first."""
     lengths = frame["window_days"].unique().sort().to_list()
-    names = [_days(length) for length in lengths]
+    names = [marks.counted(length, "day") for length in lengths]
     named = pl.col("window_days").replace_strict(lengths, names, return_dtype=pl.String)
     return frame.sort("window_days").with_columns(named.alias("window"))
 
@@ -278,81 +296,54 @@ def _thin(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
 
 
 def _trailing(
-    frame: pl.DataFrame,
-    *,
-    value: str,
-    also: Sequence[str],
-    heading: str,
-    captions: tuple[str, date | None, bool],
-    width: int,
+    frame: pl.DataFrame, value: str, *, heading: str, caption: Caption, width: int
 ) -> alt.LayerChart | alt.FacetChart:
     """Draw a line a window, or a group; a panel a group where there are several of both."""
-    grouped = frame["group"].null_count() < frame.height
     several = frame["window"].n_unique() > 1
-    most = marks.MAX_PANELS if several else caption.MAX_LINES
-    frame, fewer = caption.largest_groups(frame, size="active_users", most=most)
+    most = marks.MAX_PANELS if several else marks.MAX_LINES
+    frame, fewer = marks.largest_groups(frame, size="active_users", most=most)
     frame, thinned = _thin(frame)
-    population, as_of, sample = captions
-    last: date | None = as_of or frame["date"].max()  # type: ignore[assignment]  # max() of dates is a date
-    note = " · ".join(part for part in (fewer, thinned) if part)
-    line = caption.subtitle(population=population, data_to=last, sample=sample, note=note)
+    title = caption.title(heading, fewer, thinned, until=marks.latest_day(frame["date"]))
     if not frame[value].count():
-        return caption.no_data(heading, line, width=width)
-    series = ["panel"] if grouped and several else ["group"] if grouped else []
-    drawn = (
-        caption.mark_incomplete(frame, value, time="date", line=("group", "window_days"), words=_HEAD)
-        .rename({"group": "panel"} if series == ["panel"] else {})
-        .select("date", "window", value, *also, "solid", "dashed", "open", "state", *series)
-    )
-    chart = _window_lines(drawn, value=value, color=_color(drawn))
-    told = f"Line chart of {heading.lower()} ({line}): {drawn['date'].n_unique()} days"
-    words = {"title": caption.title(heading, line), "description": f"{told}{_ends(drawn, value)}."}
-    if series == ["panel"]:
-        names = drawn["panel"].unique().sort().to_list()
-        return marks.panels(chart, names, width=width).properties(**words)
-    return marks.single(chart, width=width).properties(**words)
-
-
-def _color(drawn: pl.DataFrame) -> dict[str, Any]:
-    """Return the colour encoding: groups in one plot, else windows, else none."""
-    load_altair()
-    if "group" in drawn.columns:
-        return caption.group_color(drawn)
-    names = drawn["window"].unique(maintain_order=True).to_list()
-    if len(names) == 1:
-        return {}
-    color = marks.series_color(names, column="window", title="Window")
-    # Its points are seen under the pointer only: the legend shows the lines.
-    return {
-        "color": color.legend(orient="top", titleOrient="left", offset=10, symbolType="stroke", symbolStrokeWidth=3)
+        return marks.no_data(title, width=width)
+    reaches_back = "reaches back before the data"
+    marked = marks.mark_incomplete(frame, value, time="date", line=("group", "window_days"), words=reaches_back)
+    drawn, color = marks.group_color(marked.drop("window_days"))
+    if several:
+        drawn, color = drawn.rename({"group": "panel"}, strict=False), {"color": _window_color(drawn)}
+    titles = {
+        "date": "Last day of the window",
+        "window": "Window",
+        "stickiness_rate": "Stickiness",
+        "mean_daily_users": "Mean daily users",
+        "active_users": "Active users",
+        "state": "The window is",
+        **marks.GROUP,
     }
+    is_rate = value == "stickiness_rate"
+    days = drawn["date"].n_unique()
+    layers = marks.lines(
+        alt.Chart(drawn).encode(x=marks.time_axis(drawn["date"], "1d", time="date"), **color),
+        marks.share_axis("Mean daily users / active users") if is_rate else marks.count_axis("Active users"),
+        value=value,
+        tooltip=marks.tooltip(drawn, titles, mean_daily_users=",.1f"),
+        points=days,
+    )
+    told = f"{marks.counted(days, 'day')}{_ends_text(frame, value)}"
+    return marks.panels(layers, title, "Line chart", told, width=width)
 
 
-def _window_lines(drawn: pl.DataFrame, *, value: str, color: dict[str, Any]) -> alt.LayerChart:
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    rates = [marks.percent("stickiness_rate", "Stickiness")] if value == "stickiness_rate" else []
-    means = [alt.Tooltip("mean_daily_users:Q", title="Mean daily users", format=",.1f")] if rates else []
-    tooltip = [
-        marks.day("date", "Last day of the window"),
-        marks.words("window", "Window"),
-        *rates,
-        *means,
-        marks.count("active_users", "Active users"),
-        marks.words("state", "The window is"),
-        *(marks.words(name, "Group") for name in ("group", "panel") if name in drawn.columns),
-    ]
-    y = marks.share_axis("Mean daily users / active users") if rates else marks.count_axis("Active users")
-    base = alt.Chart(drawn).encode(x=caption.time_axis(drawn["date"], "1d", time="date"), **color)
-    return alt.LayerChart(layer=marks.lines(base, y, value=value, tooltip=tooltip, points=drawn["date"].n_unique()))
+def _window_color(drawn: pl.DataFrame) -> alt.Color:
+    color = marks.series_color(drawn["window"].unique(maintain_order=True).to_list(), column="window", title="Window")
+    # Its points are seen under the pointer only: the legend shows the lines.
+    return color.legend(orient="top", titleOrient="left", offset=10, symbolType="stroke", symbolStrokeWidth=3)
 
 
-def _ends(drawn: pl.DataFrame, value: str) -> str:
-    """Say the last value of each line, unless there are groups."""
-    if {"group", "panel"} & set(drawn.columns):
-        return f", {drawn.select('^(group|panel)$').n_unique()} groups"
-    last = drawn.drop_nulls(value).sort("date").group_by("window", maintain_order=True).last()
+def _ends_text(frame: pl.DataFrame, value: str) -> str:
+    """Return the last value of each line, unless there are groups."""
+    if marks.is_grouped(frame):
+        return f", {marks.counted(frame['group'].n_unique(), 'group')}"
+    last = frame.drop_nulls(value).sort("date").group_by("window", maintain_order=True).last()
     form = "{:.1%}" if value == "stickiness_rate" else "{:,}"
     told = [f"{form.format(number)} in {window}" for window, number in last.select("window", value).iter_rows()]
     return f"; at the end {', '.join(told)}"

@@ -1,27 +1,206 @@
-"""Charts of who uses it, over time."""
+"""Charts of adoption: how many licences are used, how many ever were, and how long the first use takes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import polars as pl
+import altair as alt
 
-from augment_insights.charts import caption, marks
-from augment_insights.charts.theme import HEIGHT, WIDTH, load_altair
-from augment_insights.periods import check_every
+from augment_insights.charts import marks
+from augment_insights.charts.marks import Caption
+from augment_insights.charts.theme import CATEGORIES, LIGHT, WIDTH
+from augment_insights.periods import day_text
+from augment_insights.tables import (
+    ADOPTION_CURVE,
+    ADOPTION_RATE,
+    LICENSED_ADOPTION_CURVE,
+    TIME_TO_FIRST_USE,
+    columns_of,
+)
 
 if TYPE_CHECKING:
     from datetime import date
 
-    import altair as alt
+    import polars as pl
 
     from augment_insights.periods import Every
 
-_COLUMNS = ("period_start", "period_end", "active_users", "is_complete")
-_DRAWN = ("period_start", "period_end", "active_users", "group", "solid", "dashed", "open", "state")
+_SEEN, _LICENCES, _NEW = "Seen so far", "Licensed", "New in the period"
+_FIRST_USE = marks.Steps(
+    table=TIME_TO_FIRST_USE,
+    heading="Time to first use: share that has started",
+    x_title="Days since the licence began",
+    y_title="Share of users who have started",
+    rate_title="Started by then",
+    event_title="Started that day",
+    followed="licensed users",
+)
 
 
-def active_users(
+def adoption_rate(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+) -> alt.LayerChart | alt.FacetChart:
+    """Which share of the licensed users is active, period by period or group by group?
+
+    A line over periods with its 95 % confidence interval as a band; a period that is not over is an
+    open point on a dashed line. A table by groups has a panel a group, at most eight; of one period
+    only, a dot with whiskers a group, highest rate first, at most forty: those with most licences,
+    and the subtitle says so. Where there is no licence there is no rate: a gap, never a zero.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.adoption_rate``: one row a period, or a group and period.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`. Without ``as_of`` the subtitle names the
+        end of the last complete period.
+
+    Returns
+    -------
+    alt.LayerChart or alt.FacetChart
+        Panels for groups are a FacetChart.
+
+    See Also
+    --------
+    augment_insights.analysis.adoption_rate : the table.
+    adoption_curve : everybody who was ever active, over licences.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> import polars as pl
+    >>> months = pl.DataFrame({
+    ...     "period_start": [date(2026, 1, 1), date(2026, 2, 1)],
+    ...     "period_end": [date(2026, 1, 31), date(2026, 2, 28)],
+    ...     "active_users": [30, 45],
+    ...     "licensed_users": [60, 60],
+    ...     "adoption_rate": [0.5, 0.75],
+    ...     "adoption_rate_low": [0.377, 0.627],
+    ...     "adoption_rate_high": [0.623, 0.842],
+    ...     "is_complete": [True, True],
+    ... })
+    >>> adoption_rate(months).title.text
+    'Monthly adoption rate: active users of licensed users'
+    """
+    frame = marks.read(table, ADOPTION_RATE)
+    over_time = frame["period_start"].n_unique() > 1 or not marks.is_grouped(frame)
+    most = marks.MAX_PANELS if over_time else marks.MAX_ROWS
+    frame, fewer = marks.largest_groups(frame, size="licensed_users", most=most)
+    every = marks.infer_every(frame["period_start"])
+    title = Caption(population, as_of, sample).title(
+        marks.heading(every, "adoption rate: active users of licensed users"),
+        marks.interval_note(frame, "adoption_rate"),
+        fewer,
+        until=marks.latest_day(frame.filter("is_complete")["period_end"]),
+    )
+    if not frame["adoption_rate"].count():
+        return marks.no_data(title, width=width)
+    titles = {
+        "period_start": "From",
+        "period_end": "To",
+        "adoption_rate": "Adoption rate",
+        "active_users": "Active users",
+        "licensed_users": "Licensed users",
+        **marks.interval("adoption_rate"),
+        "state": marks.noun(every).capitalize(),
+        **marks.GROUP,
+    }
+    axis = "Active users / licensed users"
+    if not over_time:
+        dots = frame.with_columns(marks.state()).drop("is_complete")
+        return marks.ranked_dots(dots, "adoption_rate", axis=axis, titles=titles, title=title, width=width)
+    marked = marks.mark_incomplete(frame, "adoption_rate")
+    drawn = marks.group_color(marked)[0].rename({"group": "panel"}, strict=False)
+    layers = marks.lines(
+        alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every)),
+        marks.share_axis(axis),
+        value="adoption_rate",
+        tooltip=marks.tooltip(drawn, titles),
+        points=drawn["period_start"].n_unique(),
+        band=True,
+    )
+    told, complete = marks.periods_text(frame)
+    for last in complete.drop_nulls("adoption_rate").tail(1).iter_rows(named=True):
+        told += f"; {last['adoption_rate']:.0%} in the last complete one, of {day_text(last['period_start'])}"
+    return marks.panels(layers, title, "Line chart", told, width=width)
+
+
+def adoption_curve(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+    every: str | None = None,
+) -> alt.LayerChart:
+    """How many users have ever been active, and how far is that from the licences?
+
+    A line of everybody seen so far, with bars for those who came in each period; a table with
+    licences has a line for them too: the gap between the two never started. A curve that goes
+    flat below the licences has stopped spreading. A last period that ends after ``as_of`` is an
+    open point on a dashed line, and its bar is drawn faded.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.adoption_curve``, with licences or without: one row a period.
+    population, as_of, sample, width, every
+        As for :mod:`every chart <augment_insights.charts>`; ``as_of`` tells which period is not over.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    TableError
+        When a period has more than one row.
+
+    See Also
+    --------
+    augment_insights.analysis.adoption : the table.
+    adoption_rate : the share that is active in each period.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> import polars as pl
+    >>> weeks = pl.DataFrame({
+    ...     "period_start": [date(2026, 3, 2), date(2026, 3, 9)],
+    ...     "new_users": [5, 3],
+    ...     "cumulative_users": [5, 8],
+    ...     "licensed_users": [10, 10],
+    ...     "adoption_rate": [0.5, 0.8],
+    ... })
+    >>> adoption_curve(weeks, as_of="2026-03-15").title.text
+    'Adoption curve: users ever active, and licensed users'
+    """
+    licensed = not {"licensed_users", "adoption_rate"}.isdisjoint(columns_of(table))
+    frame = marks.read(table, LICENSED_ADOPTION_CURVE if licensed else ADOPTION_CURVE, keys=["period_start"])
+    period = marks.infer_every(frame["period_start"], every)
+    caption = Caption(population, as_of, sample)
+    title = caption.title(f"Adoption curve: users ever active{', and licensed users' if licensed else ''}")
+    if frame.is_empty():
+        return marks.no_data(title, width=width)
+    timed = marks.with_period_ends(frame, every=period, as_of=caption.last_day)
+    drawn = marks.mark_incomplete(timed, "cumulative_users").drop("group")
+    last = drawn.row(-1, named=True)
+    of = f" of {last['licensed_users']:,} licensed" if licensed and last["licensed_users"] else ""
+    told = (
+        f"{marks.counted(drawn.height, 'period')}; in the one of {day_text(last['period_start'])}, "
+        f"{last['cumulative_users']:,}{of} have been active"
+    )
+    layers = _curve_layers(drawn, every=period, licensed=licensed)
+    return marks.single(layers, title, "Line chart", told, width=width)
+
+
+def time_to_first_use(
     table: pl.DataFrame | pl.LazyFrame,
     *,
     population: str = "people",
@@ -29,121 +208,77 @@ def active_users(
     sample: bool = False,
     width: int = WIDTH,
 ) -> alt.LayerChart:
-    """How many users were active, period by period?
+    """How many days after the licence began have users started?
 
-    A line over complete periods; a period that is not over yet is an open point at the end of a
-    dashed line, because it will still grow. A table grouped by team or the like gives a line a group, at most
-    six: the largest, and the subtitle says so. Nothing is computed; an empty table gives a chart
-    that says "No data".
+    A Kaplan-Meier curve in steps, with its 95 % confidence interval as a band: read off the share
+    that has started by a day. A steep foot is a rollout that works; a curve that goes flat early
+    leaves licences unused. Towards the right few users are still followed, and the band widens. A
+    table with a column of groups has a curve a group, at most six, with bands for up to three.
 
     Parameters
     ----------
     table : pl.DataFrame or pl.LazyFrame
-        ``analysis.active_users``: one row a period, or a group and period.
-    population : str
-        Who is counted, for the subtitle.
-    as_of : date or str, optional
-        The last day of the data, for the subtitle. Left out, the end of the last complete period.
-    sample : bool
-        Say in the subtitle that the organisation is made up.
-    width : int
-        Width of the plot in pixels.
+        ``analysis.time_to_first_use``: one row a day since the licence began.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
     -------
     alt.LayerChart
-        Neither shown nor saved; it holds the drawn columns only.
 
     Raises
     ------
     TableError
-        When a column is missing.
+        When a day has more than one row and no column of groups tells them apart.
 
     See Also
     --------
-    augment_insights.analysis.active_users : the table.
+    augment_insights.analysis.time_to_first_use : the table.
 
     Examples
     --------
-    >>> from datetime import date
-    >>> weeks = pl.DataFrame({
-    ...     "period_start": [date(2026, 3, 2), date(2026, 3, 9)],
-    ...     "period_end": [date(2026, 3, 8), date(2026, 3, 15)],
-    ...     "active_users": [41, 12],
-    ...     "is_complete": [True, False],
+    >>> import polars as pl
+    >>> days = pl.DataFrame({
+    ...     "days": [0, 1],
+    ...     "at_risk_users": [20, 15],
+    ...     "started_users": [5, 3],
+    ...     "started_rate": [0.25, 0.4],
+    ...     "started_rate_low": [0.11, 0.22],
+    ...     "started_rate_high": [0.49, 0.64],
     ... })
-    >>> active_users(weeks, as_of="2026-03-10").title.subtitle
-    'people · data to 10 Mar 2026'
+    >>> time_to_first_use(days).title.subtitle
+    'people · 20 licensed users followed · 95 % confidence intervals'
     """
-    frame = caption.with_group(caption.keep(table, _COLUMNS, name="active_users"), _COLUMNS)
-    frame, note = caption.largest_groups(frame, size="active_users", most=caption.MAX_LINES)
-    complete_to = frame.filter("is_complete").get_column("period_end").max()
-    line = caption.subtitle(
-        population=population,
-        data_to=caption.as_day(as_of) or complete_to,  # type: ignore[arg-type]  # max() of dates is a date
-        sample=sample,
-        note=note,
-    )
-    every = _every(frame)
-    heading = f"{caption.ADJECTIVE.get(every or '', '')} active users".strip().capitalize()
-    if frame.is_empty():
-        return caption.no_data(heading, line, width=width)
-    drawn = caption.mark_incomplete(frame, "active_users").select(_DRAWN)
-    chart = _lines(drawn, every=every)
-    return chart.properties(
-        title=caption.title(heading, line),
-        width=width,
-        height=HEIGHT,
-        description=_describe(drawn, heading=heading, line=line),
-    )
+    return marks.steps_chart(table, _FIRST_USE, caption=Caption(population, as_of, sample), width=width)
 
 
-def _every(frame: pl.DataFrame) -> Every | None:
-    """Return the period of rows whose first and last day are both known."""
-    days = frame.select((pl.col("period_end") - pl.col("period_start")).dt.total_days().max() + 1).item()
-    if days is None:
-        return None
-    longest = {"1d": 1, "1w": 7, "1mo": 31, "1q": 92}
-    return check_every(next((every for every, most in longest.items() if days <= most), "1q"))
+def _curve_layers(drawn: pl.DataFrame, *, every: Every | None, licensed: bool) -> list[alt.Chart]:
+    """Draw new users as bars, everybody seen so far as a line, and the licences as steps."""
+    titles = {
+        "period_start": "From",
+        "new_users": "New users",
+        "cumulative_users": "Seen so far",
+        "licensed_users": "Licensed users",
+        "adoption_rate": "Seen of licensed",
+        "state": marks.noun(every).capitalize(),
+    }
+    tooltip = marks.tooltip(drawn, titles)
+    y = marks.count_axis("Users")
+    blue, orange, sky = CATEGORIES[0], CATEGORIES[1], CATEGORIES[4]
+    colors = {_SEEN: blue, **({_LICENCES: orange} if licensed else {}), _NEW: sky}
+    color = marks.series_color(list(colors), column="series", colors=list(colors.values()))
+    base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every), color=color)
 
+    def series(name: str) -> alt.Chart:
+        """Give every mark of a layer the colour of one entry of the legend."""
+        return base.transform_calculate(series=f"'{name}'")
 
-def _lines(drawn: pl.DataFrame, *, every: Every | None) -> alt.LayerChart:
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    color = caption.group_color(drawn)
-    tooltip = [
-        alt.Tooltip("period_start:T", title="From", format="%-d %b %Y"),
-        alt.Tooltip("period_end:T", title="To", format="%-d %b %Y"),
-        alt.Tooltip("active_users:Q", title="Active users", format=",d"),
-        alt.Tooltip("state:N", title=caption.NOUN.get(every or "", "period").capitalize()),
-        *([alt.Tooltip("group:N", title="Group")] if color else []),
+    bars = series(_NEW).mark_bar(stroke=LIGHT.surface, strokeWidth=1)
+    layers = [
+        bars.encode(x2="next_start:T", y=y("new_users"), y2=alt.datum(0), tooltip=tooltip, opacity=marks.faded("state"))
     ]
-    base = alt.Chart(drawn if color else drawn.drop("group")).encode(
-        x=caption.time_axis(drawn["period_start"], every), **color
-    )
-    layers = marks.lines(
-        base,
-        marks.count_axis("Active users"),
-        value="active_users",
-        tooltip=tooltip,
-        points=drawn["period_start"].n_unique(),
-    )
-    return alt.LayerChart(layer=layers)
-
-
-def _describe(drawn: pl.DataFrame, *, heading: str, line: str) -> str:
-    """Say the chart in words, for those who do not see it."""
-    periods = drawn["period_start"].n_unique()
-    groups = drawn["group"].n_unique() if drawn["group"].null_count() < drawn.height else 1
-    told = f"Line chart of {heading.lower()} ({line}): {periods} periods"
-    if groups > 1:
-        return f"{told}, {groups} groups."
-    complete = drawn.drop_nulls("solid")
-    if complete.is_empty():
-        return f"{told}, none of them over yet."
-    first, last = complete.row(0, named=True), complete.row(-1, named=True)
-    return (
-        f"{told}, from {first['active_users']} in the one of {caption.day_text(first['period_start'])} "
-        f"to {last['active_users']} in the last complete one, of {caption.day_text(last['period_start'])}."
-    )
+    if licensed:
+        steps = series(_LICENCES).mark_line(strokeWidth=2.5, interpolate="step-after")
+        layers.append(steps.encode(y=y("licensed_users")))
+    seen = marks.lines(series(_SEEN), y, value="cumulative_users", tooltip=tooltip, points=drawn.height)
+    return [*layers, *seen]

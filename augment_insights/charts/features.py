@@ -1,21 +1,28 @@
-"""Charts of which ways of working are used, how the work splits between them, and where people move to."""
+"""Charts of ways of working: which are used and how the work splits, who has a habit, how much a few users do."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal, get_args
 
+import altair as alt
 import polars as pl
 
-from augment_insights.charts import caption, marks
-from augment_insights.charts.theme import CATEGORIES, LIGHT, WIDTH, load_altair
+from augment_insights.charts import marks
+from augment_insights.charts.marks import Caption
+from augment_insights.charts.theme import ACCENT, CATEGORIES, LIGHT, WIDTH
 from augment_insights.errors import did_you_mean
+from augment_insights.tables import (
+    CONCENTRATION,
+    FEATURE_ADOPTION,
+    HABIT_LADDER,
+    HABIT_TIER,
+    MODE_MIX,
+    MODE_TRANSITIONS,
+)
 
 if TYPE_CHECKING:
     from datetime import date
-
-    import altair as alt
-
-    from augment_insights.periods import Every
 
 Of = Literal["messages", "lines"]
 """What the mix is of."""
@@ -31,21 +38,27 @@ _MODES = {
 """The six ways of working in their order, as they are written on a chart."""
 
 _COLORS = dict(zip(_MODES.values(), CATEGORIES, strict=True))
-_FEATURES = (
-    "feature",
-    "active_users",
-    "feature_users",
-    "feature_rate",
-    "feature_rate_low",
-    "feature_rate_high",
-)
-_TRANSITIONS = ("from_mode", "to_mode", "users", "share")
-_ROW_HEIGHT = 28
 _CELL = 44
 _WIDEST_CELL = 110
 _MAX_PIECES = 2000
 _MOST_MODES = len(_MODES) - 1
 """Chat has no lines and completions no messages."""
+
+_TIERS = {
+    "power": ("Power", "#0072B2"),
+    "habitual": ("Habitual", "#56B4E9"),
+    "novice": ("Novice", "#E69F00"),
+    "low": ("Low", "#D55E00"),
+    "non-user": ("Non-user", "#8b949e"),
+}
+_EVEN_SHARE = 0.1
+"""What the top tenth of the users would do if all did the same."""
+
+_EVEN = "mark: 10%, if all did the same"
+_SHARE, _GINI = "Share by the top 10% of users", "Gini coefficient (0 = all do the same)"
+_MIX_ROW_HEIGHT = 28
+_TIER_ROW_HEIGHT = 34
+_METRIC_ROW_HEIGHT = 30
 
 
 def feature_adoption(
@@ -58,33 +71,26 @@ def feature_adoption(
 ) -> alt.LayerChart:
     """Which share of the active users used each way of working at least once?
 
-    A row a way of working, in a fixed order: a dot for the share, whiskers for its 95% interval. A
-    way that the API reports for nobody keeps its row and gets no dot: it is unknown, not unused. A
-    table by groups has a coloured dot a group in each row, at most six: those with most active
-    users, and the subtitle says so.
+    A row a way of working, in a fixed order: a dot for the share, whiskers for its 95 % confidence
+    interval. A way that the API reports for nobody keeps its row and gets no dot: it is unknown, not
+    unused. A table by groups has a coloured dot a group in each row, at most six: those with most
+    active users, and the subtitle says so.
 
     Parameters
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.feature_adoption``: one row a feature, or a feature and group.
-    population : str
-        Who is counted, for the subtitle.
-    as_of : date or str, optional
-        The last day of the data, for the subtitle.
-    sample : bool
-        Say in the subtitle that the organisation is made up.
-    width : int
-        Width of the plot in pixels.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
     -------
     alt.LayerChart
-        Neither shown nor saved; it holds the drawn columns only.
 
     Raises
     ------
     TableError
-        When a column is missing, or a feature has more than one row a group.
+        When a feature has more than one row a group.
 
     See Also
     --------
@@ -102,40 +108,36 @@ def feature_adoption(
     ...     "feature_rate_high": [0.96, 0.65],
     ... })
     >>> feature_adoption(features, population="engineers").title.subtitle
-    'engineers · 95% intervals'
+    'engineers · 95 % confidence intervals'
     """
-    frame = caption.with_group(caption.keep(table, _FEATURES, name="feature_adoption"), _FEATURES)
-    caption.refuse_repeats(frame, ["feature", "group"], table="feature_adoption")
-    frame, fewer = caption.largest_groups(frame, size="active_users", most=caption.MAX_LINES)
-    heading = "Feature adoption: users of each way of working"
-    intervals = "95% intervals" if frame["feature_rate_low"].count() else ""
-    line = caption.subtitle(
-        population=population,
-        data_to=caption.as_day(as_of),
-        sample=sample,
-        note=" · ".join(part for part in (intervals, fewer) if part),
+    frame = marks.read(table, FEATURE_ADOPTION, keys=["feature", "group"])
+    frame, fewer = marks.largest_groups(frame, size="active_users", most=marks.MAX_LINES)
+    title = Caption(population, as_of, sample).title(
+        "Feature adoption: users of each way of working", marks.interval_note(frame, "feature_rate"), fewer
     )
     if not frame["feature_rate"].count():
-        return caption.no_data(heading, line, width=width)
-    load_altair()
-    color = caption.group_color(frame)
-    drawn = _named(frame, "feature").select(*_FEATURES, *(["group"] if color else []))
-    tooltip = [
-        marks.words("feature", "Way of working"),
-        marks.percent("feature_rate", "Share of active users"),
-        marks.count("feature_users", "Users of it"),
-        marks.count("active_users", "Active users"),
-        *marks.interval("feature_rate"),
-        *([marks.words("group", "Group")] if color else []),
-    ]
+        return marks.no_data(title, width=width)
+    drawn, color = marks.group_color(_named(frame, "feature"))
+    titles = {
+        "feature": "Way of working",
+        "feature_rate": "Share of active users",
+        "feature_users": "Users of it",
+        "active_users": "Active users",
+        **marks.interval("feature_rate"),
+        **marks.GROUP,
+    }
     chart = marks.whiskers(
-        drawn, row="feature", rate="feature_rate", title="Share of active users", tooltip=tooltip, color=color
+        drawn,
+        row="feature",
+        rate="feature_rate",
+        title="Share of active users",
+        tooltip=marks.tooltip(drawn, titles),
+        color=color,
     )
-    return chart.properties(
-        title=caption.title(heading, line),
-        width=width,
-        description=_describe_features(frame, heading=heading, line=line),
-    )
+    told = _shares_text(drawn, "feature", "feature_rate")
+    if color:
+        told = f"{drawn['feature'].n_unique()} ways of working, {marks.counted(drawn['group'].n_unique(), 'group')}"
+    return chart.properties(title=title, width=width, description=marks.alt_text("Dot plot", title, told))
 
 
 def mode_mix(
@@ -153,7 +155,7 @@ def mode_mix(
     A bar a period (or a group, without periods), split into shares that add up to 100%, the ways
     of working always in the same order and colour. Completions have no messages and chat has no
     lines, so they are only in the other mix. A period without any message is a gap. A period that
-    ends after ``as_of`` is veiled. A table by groups and periods has a panel a group, at most
+    ends after ``as_of`` is drawn faded. A table by groups and periods has a panel a group, at most
     eight; by groups only, a bar a group, at most forty: the largest, and the subtitle says so.
 
     Parameters
@@ -162,26 +164,18 @@ def mode_mix(
         ``analysis.mode_mix``: one row a mode, or a mode and period or group.
     of : {"messages", "lines"}
         What is split.
-    population : str
-        Who is counted, for the subtitle.
-    as_of : date or str, optional
-        The last day of the data: for the subtitle, and to tell which period is not over.
-    sample : bool
-        Say in the subtitle that the organisation is made up.
-    width : int
-        Width of the plot in pixels.
-    every : {"1d", "1w", "1mo", "1q"}, optional
-        The period of the rows. Left out, it is read off the distance between them.
+    population, as_of, sample, width, every
+        As for :mod:`every chart <augment_insights.charts>`; ``as_of`` tells which period is not over.
 
     Returns
     -------
     alt.LayerChart or alt.FacetChart
-        Neither shown nor saved; it holds the drawn columns only. Panels for groups are a FacetChart.
+        Panels for groups are a FacetChart.
 
     Raises
     ------
     TableError
-        When a column is missing, or a mode has more than one row a period and group.
+        When a mode has more than one row a period and group.
     ValueError
         An unknown ``of``.
 
@@ -203,22 +197,50 @@ def mode_mix(
     'Mode mix: share of messages'
     """
     if of not in get_args(Of):
-        raise ValueError(f"of={of!r} is not something that is split.{did_you_mean(str(of), get_args(Of))}")
-    frame, notes = _mix_rows(table, of=of)
+        raise ValueError(f"of={of!r} is not valid.{did_you_mean(str(of), get_args(Of))}")
+    measured = {f"{of}_count": "count", f"{of}_share": "share"}
+    # Of the other mix nothing is needed.
+    contract = replace(MODE_MIX, columns={name: MODE_MIX.columns[name] for name in ("mode", *measured)})
+    frame = marks.read(table, contract, keys=["mode", "group", "period_start"], also=["period_start"])
     over_time = "period_start" in frame.columns
-    period = caption.infer_every(frame["period_start"], every) if over_time else None
-    heading = f"{caption.ADJECTIVE.get(period or '', '')} mode mix: share of {of}".strip()
-    heading = heading[0].upper() + heading[1:]
-    data_to = caption.as_day(as_of)
-    line = caption.subtitle(population=population, data_to=data_to, sample=sample, note=notes)
+    timed = ["period_start"] if over_time else []
+    frame = frame.rename(measured).select("mode", "group", *timed, "count", "share")
+    most = marks.MAX_PANELS if over_time else marks.MAX_ROWS
+    frame, fewer = marks.largest_groups(frame, size="count", most=most)
+    period, cut = None, ""
+    if over_time:
+        groups = max(1, frame["group"].n_unique())
+        frame, cut = marks.latest_periods(frame, most=_MAX_PIECES // (_MOST_MODES * groups))
+        period = marks.infer_every(frame["period_start"], every)
+    caption = Caption(population, as_of, sample)
+    title = caption.title(marks.heading(period, f"mode mix: share of {of}"), fewer, cut)
     if not frame["share"].count():
-        return caption.no_data(heading, line, width=width)
-    words = {"title": caption.title(heading, line), "description": _describe_mix(frame, heading=heading, line=line)}
+        return marks.no_data(title, width=width)
+    kind, told = "Stacked bar chart", _mix_text(frame)
     pieces = _pieces(frame)
+    titles = {
+        "mode": "Way of working",
+        "share": f"Share of {of}",
+        "count": of.capitalize(),
+        "of_count": f"Of all {of}",
+        "period_start": "From",
+        **(marks.GROUP if marks.is_grouped(frame) else {}),
+    }
+    color = marks.present_color(pieces, _COLORS, column="mode")
+    axis_title = f"Share of {of}"
     if not over_time:
-        return _mix_by_group(pieces, of=of, width=width).properties(**words)
-    timed = _with_periods(pieces, every=period, as_of=data_to)
-    return _mix_over_time(timed, of=of, every=period, width=width).properties(**words)
+        drawn = pieces.with_columns(pl.col("group").fill_null("all"))
+        tooltip = marks.tooltip(drawn, titles)
+        rows = alt.Axis() if marks.is_grouped(frame) else None
+        bars = marks.share_rows(drawn, title=axis_title, color=color, tooltip=tooltip, axis=rows)
+        height = _MIX_ROW_HEIGHT * max(2, drawn["group"].n_unique())
+        return marks.single([bars], title, kind, told, width=width, height=height)
+    ends = marks.with_period_ends(pieces, every=period, as_of=caption.last_day).with_columns(marks.state())
+    drawn = marks.group_color(ends.drop("is_complete"))[0].rename({"group": "panel"}, strict=False)
+    share = marks.share_axis(axis_title, most=1)("bottom")
+    tooltip = marks.tooltip(drawn, titles)
+    bars = marks.period_bars(drawn, share, every=period, color=color, tooltip=tooltip, over="state")
+    return marks.panels([bars], title, kind, told, width=width)
 
 
 def mode_transitions(
@@ -240,24 +262,17 @@ def mode_transitions(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.mode_transitions``: one row a pair of modes that occurs.
-    population : str
-        Who is counted, for the subtitle.
-    as_of : date or str, optional
-        The last day of the data, for the subtitle.
-    sample : bool
-        Say in the subtitle that the organisation is made up.
-    width : int
-        Width of the plot in pixels, at most.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`; the plot has this width at most.
 
     Returns
     -------
     alt.LayerChart
-        Neither shown nor saved; it holds the drawn columns only.
 
     Raises
     ------
     TableError
-        When a column is missing, or a pair of modes has more than one row.
+        When a pair of modes has more than one row.
 
     See Also
     --------
@@ -274,22 +289,152 @@ def mode_transitions(
     >>> mode_transitions(steps).title.text
     'Mode transitions: main way of working, from one period to the next'
     """
-    frame = caption.keep(table, _TRANSITIONS, name="mode_transitions").select(_TRANSITIONS)
-    caption.refuse_repeats(frame, ["from_mode", "to_mode"], table="mode_transitions")
+    frame = marks.read(table, MODE_TRANSITIONS, keys=["from_mode", "to_mode"]).drop("group")
     heading = "Mode transitions: main way of working, from one period to the next"
-    line = caption.subtitle(population=population, data_to=caption.as_day(as_of), sample=sample)
+    title = Caption(population, as_of, sample).title(heading)
     if frame.is_empty():
-        return caption.no_data(heading, line, width=width)
-    drawn = _grid(_named(_named(frame, "from_mode"), "to_mode"))
+        return marks.no_data(title, width=width)
+    steps = _named(_named(frame, "from_mode"), "to_mode")
+    drawn = _grid(steps)
     sides = drawn["from_mode"].n_unique()
-    stays = frame.filter(pl.col("from_mode").cast(pl.String) == pl.col("to_mode").cast(pl.String)).height
-    return _transition_map(drawn).properties(
-        title=caption.title(heading, line),
-        width=min(width, _WIDEST_CELL * sides),
-        height=_CELL * sides,
-        description=f"Heat map of {heading[0].lower()}{heading[1:]} ({line}): {frame.height} kinds of steps, "
-        f"{stays} of them staying.",
+    stays = steps.filter(pl.col("from_mode") == pl.col("to_mode")).height
+    told = f"{marks.counted(frame.height, 'kind')} of steps, {stays} of them staying"
+    size = {"width": min(width, _WIDEST_CELL * sides), "height": _CELL * sides}
+    return marks.single(_transition_map(drawn), title, "Heat map", told, **size)
+
+
+def habit_ladder(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+) -> alt.LayerChart:
+    """How many users have made a habit of it: power users, habitual, novices, low, non-users?
+
+    A bar a tier with the number of users and their share. Tiers without anyone keep their row;
+    non-users have one only if the table has them, which takes a roster. Users are counted, and
+    their names are not in the chart. A table with a column of groups (a joined team) has a bar a
+    group, split into shares of its users, at most forty: the largest, and the subtitle says so.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.habit_ladder``: one row a user.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`.
+
+    Returns
+    -------
+    alt.LayerChart
+        It holds the counts only.
+
+    See Also
+    --------
+    augment_insights.analysis.habit_ladder : the table.
+    concentration : how much of the work a few do.
+
+    Examples
+    --------
+    >>> users = pl.DataFrame({
+    ...     "user": ["ada@x.io", "bob@x.io"],
+    ...     "user_type": ["person", "person"],
+    ...     "active_weeks": [12, 3],
+    ...     "mean_actions": [40.0, 2.5],
+    ...     "tier": ["power", "novice"],
+    ... })
+    >>> habit_ladder(users).title.subtitle
+    'people · 2 users'
+    """
+    frame = marks.read(table, HABIT_LADDER)
+    counts, fewer = marks.largest_groups(_count_tiers(frame), size="users", most=marks.MAX_ROWS)
+    everyone = marks.counted(frame.height, "user") if frame.height else ""
+    heading = "Habit ladder: users by how regular their use is"
+    title = Caption(population, as_of, sample).title(heading, everyone, fewer)
+    if frame.is_empty():
+        return marks.no_data(title, width=width)
+    titles = {"tier": "Tier", "users": "Users", "of_users": "Of users", **marks.GROUP}
+    color = marks.present_color(counts, dict(_TIERS.values()), column="tier")
+    if marks.is_grouped(frame):
+        share = pl.col("users") / pl.col("of_users")
+        tops = counts.with_columns(share.cum_sum().over("group").alias("top"))
+        drawn = tops.with_columns((pl.col("top") - share).alias("bottom"))
+        tooltip = marks.tooltip(drawn, titles)
+        layers = [marks.share_rows(drawn, title="Share of the group's users", color=color, tooltip=tooltip)]
+        rows = drawn["group"].n_unique()
+        told = marks.counted(rows, "group")
+    else:
+        drawn = counts.drop("group")
+        layers = _ladder(drawn, color=color.legend(None), tooltip=marks.tooltip(drawn, titles))
+        rows = drawn.height
+        told = ", ".join(f"{tier} {users}" for tier, users in drawn.select("tier", "users").iter_rows())
+    return marks.single(layers, title, "Bar chart", told, width=width, height=_TIER_ROW_HEIGHT * rows)
+
+
+def concentration(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+) -> alt.FacetChart | alt.LayerChart:
+    """How much of the work do a few users do?
+
+    Two panels with a bar a metric: the share by the tenth of the users who do most, with a line
+    where it would stand if all did the same (10%), and Gini's coefficient, from 0 (all do the
+    same) towards 1 (one does all). Put several metrics under one another with
+    ``pl.concat`` and a text column that names them. What is not known (null) has no bar.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.concentration``: one row, or a row a metric or group with a text column that
+        names it; at most the forty with most users are drawn, and the subtitle says so.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`.
+
+    Returns
+    -------
+    alt.FacetChart or alt.LayerChart
+
+    Raises
+    ------
+    TableError
+        When several rows have no text column that tells them apart.
+
+    See Also
+    --------
+    augment_insights.analysis.concentration : the table.
+
+    Examples
+    --------
+    >>> shares = pl.DataFrame({
+    ...     "metric": ["total_messages", "total_modified_lines_of_code"],
+    ...     "top_decile_share": [0.31, 0.44],
+    ...     "gini": [0.42, 0.55],
+    ...     "users": [98, 98],
+    ... })
+    >>> concentration(shares).title.subtitle
+    'people · 98 users · mark: 10%, if all did the same'
+    """
+    frame = marks.read(table, CONCENTRATION, keys=["group"])
+    frame, fewer = marks.largest_groups(frame, size="users", most=marks.MAX_ROWS)
+    most = frame.select(pl.col("users").max().fill_null(0)).item()
+    title = Caption(population, as_of, sample).title(
+        "Concentration: how much a few users do", f"{most:,} users" if most else "", _EVEN, fewer
     )
+    if not frame["top_decile_share"].count():
+        return marks.no_data(title, width=width)
+    ranked = frame.with_columns(pl.col("group").fill_null("all")).sort(
+        "top_decile_share", "group", descending=[True, False], nulls_last=True
+    )
+    rated = ranked.drop_nulls("top_decile_share").head(5)
+    parts = [f"{name} {share:.0%}" for name, share in rated.select("group", "top_decile_share").iter_rows()]
+    told = f"share by the top 10% of users, {', '.join(parts)}"
+    height = _METRIC_ROW_HEIGHT * ranked.height
+    return marks.panels(_two_panels(ranked), title, "Bar chart", told, width=width, height=height)
 
 
 def _named(frame: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -302,46 +447,20 @@ def _named(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     )
 
 
-def _describe_features(frame: pl.DataFrame, *, heading: str, line: str) -> str:
-    """Say the chart in words, for those who do not see it."""
-    told = f"Dot plot of {heading[0].lower()}{heading[1:]} ({line})"
-    if frame["group"].null_count() < frame.height:
-        return f"{told}: {frame['feature'].n_unique()} ways of working, {frame['group'].n_unique()} groups."
-    rated = _named(frame, "feature").drop_nulls("feature_rate")
-    parts = [f"{name} {caption.share_text(rate)}" for name, rate in rated.select("feature", "feature_rate").iter_rows()]
-    return f"{told}: {', '.join(parts)}."
+def _shares_text(named: pl.DataFrame, mode: str, share: str) -> str:
+    pairs = named.drop_nulls(share).select(mode, share).iter_rows()
+    return ", ".join(f"{name} {marks.share_text(number)}" for name, number in pairs)
 
 
-def _mix_rows(table: pl.DataFrame | pl.LazyFrame, *, of: Of) -> tuple[pl.DataFrame, str]:
-    """Return the rows with ``share`` and ``count`` of what is split, in as many groups as can be drawn."""
-    measured = (f"{of}_count", f"{of}_share")
-    frame = caption.keep(table, ("mode", *measured), name="mode_mix")
-    other = ("period_start", "messages_count", "messages_share", "lines_count", "lines_share")
-    frame = caption.with_group(frame, ("mode", *other)).rename({measured[0]: "count", measured[1]: "share"})
-    timed = ["period_start"] if "period_start" in frame.columns else []
-    caption.refuse_repeats(frame, ["mode", "group", *timed], table="mode_mix")
-    most = marks.MAX_PANELS if timed else caption.MAX_ROWS
-    frame, fewer = caption.largest_groups(frame, size="count", most=most)
-    kept = frame.select("mode", "group", *timed, "count", "share")
-    if not timed:
-        return kept, fewer
-    kept, cut = caption.latest(kept, most=_MAX_PIECES // (_MOST_MODES * max(1, kept["group"].n_unique())))
-    return kept, " · ".join(part for part in (fewer, cut) if part)
-
-
-def _describe_mix(frame: pl.DataFrame, *, heading: str, line: str) -> str:
-    """Say the chart in words, for those who do not see it."""
-    told = f"Stacked bar chart of {heading[0].lower()}{heading[1:]} ({line})"
-    over_time = "period_start" in frame.columns
-    if frame["group"].null_count() < frame.height:
-        return f"{told}: {frame['group'].n_unique()} groups."
-    last = frame.filter(pl.col("period_start") == pl.col("period_start").max()) if over_time else frame
-    known = _named(last, "mode").drop_nulls("share")
-    parts = ", ".join(
-        f"{name} {caption.share_text(share)}" for name, share in known.select("mode", "share").iter_rows()
-    )
-    when = f"{frame['period_start'].n_unique()} periods; in the last " if over_time else ""
-    return f"{told}: {when}{parts}."
+def _mix_text(frame: pl.DataFrame) -> str:
+    """Return the shares of the last period, or of the whole, unless there are groups."""
+    if marks.is_grouped(frame):
+        return marks.counted(frame["group"].n_unique(), "group")
+    if "period_start" not in frame.columns:
+        return _shares_text(_named(frame, "mode"), "mode", "share")
+    last = frame.filter(pl.col("period_start") == pl.col("period_start").max())
+    shares = _shares_text(_named(last, "mode"), "mode", "share")
+    return f"{marks.counted(frame['period_start'].n_unique(), 'period')}; in the last {shares}"
 
 
 def _pieces(frame: pl.DataFrame) -> pl.DataFrame:
@@ -358,79 +477,6 @@ def _pieces(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _mix_encoding(pieces: pl.DataFrame, *, of: Of, group: str | None) -> dict[str, Any]:
-    """Return what bars over time and by group have in common: colours and tooltips."""
-    present = [name for name in _COLORS if name in set(pieces["mode"])]
-    return {
-        "color": marks.series_color(present, column="mode", colors=[_COLORS[name] for name in present]),
-        "tooltip": [
-            marks.words("mode", "Way of working"),
-            marks.percent("share", f"Share of {of}"),
-            marks.count("count", of.capitalize()),
-            marks.count("of_count", f"Of all {of}"),
-            *([marks.day("period_start", "From")] if "period_start" in pieces.columns else []),
-            *([marks.words(group, "Group")] if group else []),
-        ],
-    }
-
-
-def _mix_by_group(pieces: pl.DataFrame, *, of: Of, width: int) -> alt.LayerChart:
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    grouped = pieces["group"].null_count() < pieces.height
-    drawn = pieces.with_columns(pl.col("group").fill_null("all")).select(
-        "group", "mode", "share", "count", "of_count", "bottom", "top"
-    )
-    names = drawn["group"].unique(maintain_order=True).to_list()
-    axis = alt.Axis(format="%", grid=True)
-    bars = (
-        alt.Chart(drawn)
-        .mark_bar(stroke=LIGHT.surface, strokeWidth=1)
-        .encode(
-            x=alt.X("bottom:Q", title=f"Share of {of}", scale=alt.Scale(domain=[0, 1]), axis=axis),
-            x2="top:Q",
-            y=alt.Y("group:N", title=None, sort=names, axis=alt.Axis() if grouped else None),
-            **_mix_encoding(drawn, of=of, group="group" if grouped else None),
-        )
-    )
-    return alt.LayerChart(layer=[bars]).properties(width=width, height=_ROW_HEIGHT * max(2, len(names)))
-
-
-def _with_periods(pieces: pl.DataFrame, *, every: Every | None, as_of: date | None) -> pl.DataFrame:
-    """Add where each period ends for drawing, and which is not over."""
-    ends = caption.period_ends(pieces["period_start"], every)
-    over = pl.lit(value=True) if as_of is None else pl.col("next_start") <= pl.lit(as_of).dt.offset_by("1d")
-    state = pl.when(over).then(pl.lit("complete")).otherwise(pl.lit("not over yet"))
-    return pieces.join(ends, on="period_start", how="left", maintain_order="left").with_columns(state.alias("state"))
-
-
-def _mix_over_time(timed: pl.DataFrame, *, of: Of, every: Every | None, width: int) -> alt.LayerChart | alt.FacetChart:
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    grouped = timed["group"].null_count() < timed.height
-    columns = ("period_start", "next_start", "mode", "share", "count", "of_count", "bottom", "top", "state")
-    drawn = timed.rename({"group": "panel"}).select(*columns, *(["panel"] if grouped else []))
-    few = drawn.height <= marks.MAX_OUTLINED
-    bars = (
-        alt.Chart(drawn)
-        .mark_bar(stroke=LIGHT.surface, strokeWidth=0.6 if few else 0, aria=few)
-        .encode(
-            x=caption.time_axis(drawn["period_start"], every),
-            x2="next_start:T",
-            y=marks.share_axis(f"Share of {of}", most=1)("bottom"),
-            y2="top:Q",
-            **marks.veil("state"),
-            **_mix_encoding(drawn, of=of, group="panel" if grouped else None),
-        )
-    )
-    chart = alt.LayerChart(layer=[bars])
-    if not grouped:
-        return marks.single(chart, width=width)
-    return marks.panels(chart, drawn["panel"].unique().sort().to_list(), width=width)
-
-
 def _grid(frame: pl.DataFrame) -> pl.DataFrame:
     """Add the pairs of modes that nobody went between, without a number."""
     present = set(frame["from_mode"]) | set(frame["to_mode"])
@@ -440,39 +486,72 @@ def _grid(frame: pl.DataFrame) -> pl.DataFrame:
     return rows.join(rows.select(to_mode="from_mode"), how="cross").join(frame, on=["from_mode", "to_mode"], how="left")
 
 
-def _transition_map(drawn: pl.DataFrame) -> alt.LayerChart:
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    names = drawn["from_mode"].unique(maintain_order=True).to_list()
-    tooltip = [
-        marks.words("from_mode", "From"),
-        marks.words("to_mode", "To"),
-        marks.percent("share", "Share of the steps from it"),
-        marks.count("users", "Users who made the step"),
-    ]
-    scale = alt.Scale(domain=names, paddingInner=0.04)
+def _transition_map(drawn: pl.DataFrame) -> list[alt.Chart]:
+    share_title, users_title = "Share of the steps from it", "Users who made the step"
+    titles = {"from_mode": "From", "to_mode": "To", "share": share_title, "users": users_title}
+    scale = alt.Scale(domain=drawn["from_mode"].unique(maintain_order=True).to_list(), paddingInner=0.04)
     base = alt.Chart(drawn).encode(
         x=alt.X("to_mode:N", title="In the next period", scale=scale, axis=alt.Axis(labelAngle=-30)),
         y=alt.Y("from_mode:N", title="In one period", scale=scale),
-        tooltip=tooltip,
-    )
-    color = alt.Color(
-        "share:Q",
-        title="Share of steps",
-        scale=alt.Scale(domain=[0, 1], scheme="cividis"),
-        legend=alt.Legend(format="%", gradientLength=120),
+        tooltip=marks.tooltip(drawn, titles),
     )
     known = "isValid(datum.share)"
+    legend = alt.Legend(format="%", gradientLength=120)
+    cells = marks.heat_map(base, "share", title="Share of steps", unknown=f"!{known}", legend=legend)
     share = "(datum.share > 0 && datum.share < 0.005 ? '<1%' : format(datum.share, '.0%'))"
     number = f"{share} + ' · ' + format(datum.users, ',d')"
-    return alt.LayerChart(
-        layer=[
-            base.mark_rect(cornerRadius=2, color=LIGHT.ghost).transform_filter(f"!{known}"),
-            base.mark_rect(cornerRadius=2).encode(color=color).transform_filter(known),
-            base.mark_text(fontSize=12)
-            .transform_filter(known)
-            .transform_calculate(number=number)
-            .encode(text="number:N", color=marks.ramp_ink("share")),
-        ]
+    texts = base.mark_text(fontSize=12).transform_filter(known).transform_calculate(number=number)
+    return [*cells, texts.encode(text="number:N", color=marks.ramp_ink("share"))]
+
+
+def _count_tiers(frame: pl.DataFrame) -> pl.DataFrame:
+    """Count the users of each tier and group; tiers without anyone are there with 0."""
+    tiers = [tier for tier in HABIT_TIER.categories if tier != "non-user" or (frame["tier"] == tier).any()]
+    order = pl.DataFrame({"tier": tiers, "place": range(len(tiers))}, schema={"tier": pl.String, "place": pl.Int64})
+    counted = frame.group_by("group", pl.col("tier").cast(pl.String)).len("users")
+    grid = frame.select("group").unique().join(order, how="cross")
+    labels = {tier: label for tier, (label, _) in _TIERS.items()}
+    return (
+        grid.join(counted, on=["group", "tier"], how="left", nulls_equal=True)
+        .with_columns(pl.col("users").fill_null(0).cast(pl.Int64), pl.col("tier").replace(labels))
+        .with_columns(pl.col("users").sum().over("group").alias("of_users"))
+        .sort("group", "place")
+        .drop("place")
     )
+
+
+def _ladder(drawn: pl.DataFrame, *, color: alt.Color, tooltip: list[alt.Tooltip]) -> list[alt.Chart]:
+    scale = alt.Scale(domainMin=0, nice=True)
+    base = alt.Chart(drawn).encode(
+        x=alt.X("users:Q", title="Users", axis=marks.whole_axis(grid=True), scale=scale),
+        y=alt.Y("tier:N", title=None, sort=drawn["tier"].to_list()),
+        tooltip=tooltip,
+    )
+    number = "format(datum.users, ',d') + ' · ' + format(datum.users / datum.of_users, '.0%')"
+    bars = base.mark_bar(cornerRadiusEnd=2).encode(color=color)
+    return [bars, marks.numbers(base, number)]
+
+
+def _two_panels(ranked: pl.DataFrame) -> list[alt.Chart]:
+    titles = {"group": "Of", "top_decile_share": "Share by the top 10%", "gini": "Gini coefficient", "users": "Users"}
+    long = ranked.with_columns(pl.col("top_decile_share").alias(_SHARE), pl.col("gini").alias(_GINI))
+    drawn = long.unpivot(
+        [_SHARE, _GINI], index=["group", *CONCENTRATION.columns], variable_name="panel", value_name="value"
+    )
+    # The line of even use belongs to the first panel only: elsewhere it has no place.
+    drawn = drawn.with_columns(pl.when(pl.col("panel") == _SHARE).then(_EVEN_SHARE).alias("even"))
+    base = alt.Chart(drawn).encode(
+        y=alt.Y("group:N", title=None, sort=ranked["group"].to_list()),
+        tooltip=marks.tooltip(drawn, titles, gini=".2f"),
+    )
+    scale = alt.Scale(domain=[0, 1])
+    axis = alt.Axis(grid=True, tickCount=5, format="~g")
+    form = f"datum.panel === '{_SHARE}' ? format(datum.value, '.0%') : format(datum.value, '.2f')"
+    known = base.transform_filter("isValid(datum.value)")
+    even = base.mark_tick(color=LIGHT.ink, thickness=2).transform_filter("isValid(datum.even)")
+    bars = base.mark_bar(color=ACCENT, cornerRadiusEnd=2)
+    return [
+        bars.encode(x=alt.X("value:Q", title="From 0 to 1", scale=scale, axis=axis)),
+        marks.numbers(known, form).encode(x=alt.X("value:Q", scale=scale)),
+        even.encode(x="even:Q"),
+    ]

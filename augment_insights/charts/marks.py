@@ -1,121 +1,406 @@
-"""The marks that several charts draw: lines that dash where unsure, dots with whiskers, steps in a band, panels."""
+"""What charts share: the words around them, the rows they draw, and the marks.
+
+Every chart does the same in the same order: :func:`read` checks its table, :class:`Caption` makes
+its title, the marks below draw it, and :func:`alt_text` says it to those who do not see it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
-from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, WIDTH, load_altair
+import altair as alt
+import polars as pl
+
+from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, WIDTH
+from augment_insights.errors import TableError
+from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, check_every, day_text, parse_day
+from augment_insights.tables import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import date
 
-    import altair as alt
-    import polars as pl
+    from augment_insights.tables import Table
 
 MAX_PANELS = 8
 """More small multiples than this are not compared by eye."""
 
-MOST_BANDS = 3
+MAX_LINES = len(CATEGORIES)
+"""More lines than colours cannot be told apart."""
+
+MAX_ROWS = 40
+"""More rows than this do not fit on a page."""
+
+GROUP = {"group": "Group", "panel": "Group"}
+"""The tooltip of the group, whether it is a colour or a panel."""
+
+_MOST_BANDS = 3
 """More bands than this on one another cannot be told apart; the ends are in the tooltips."""
 
-BAND = 0.18
-VEILED = 0.4
+_BAND = 0.18
+_FADED = 0.4
 """How opaque a band is, and a bar whose period is not over."""
 
 MAX_OUTLINED = 500
 """More pieces of bars than this are thinner than an outline, and too many to be read out one by one."""
 
+_MAX_DOTS = 60
+"""A line with more points than this shows them only under the pointer."""
+
 _COLUMNS = 2
 _GUTTER = 36
 _PANEL_HEIGHT = 150
-_MAX_DOTS = 60
-"""A line with more points than this shows them only under the pointer."""
+_ROW_HEIGHT = 24
+_SHARE_ROW_HEIGHT = 28
+_THICK, _THIN = 2.5, 1.8
+_TICKS = 9
 
 _LETTER = 7
 _LEGEND_LABEL = 260
 _LEGEND_GAP = 32
 """What a letter of a legend takes in pixels, the most that a label may take, and what stands between two."""
 
-_TICKS = 8
 _DARK_BELOW = 0.465
 """Where cividis, from dark to light, is as far from white as from black."""
-_ROW_HEIGHT = 24
-_THICK, _THIN = 2.5, 1.8
+
+_HALF_PERCENT = 0.005
+_WEEK = 7
+_MOST_DAYS = 3 * _WEEK
 
 
-def percent(column: str, title: str) -> alt.Tooltip:
-    """Return the tooltip of a rate."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    return alt.Tooltip(f"{column}:Q", title=title, format=".1%")
+# ---- Words ----
 
 
-def count(column: str, title: str) -> alt.Tooltip:
-    """Return the tooltip of a whole number."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
+@dataclass(frozen=True)
+class Caption:
+    """Who is counted, to which day, and whether they are real: the line under every chart's title.
 
-    return alt.Tooltip(f"{column}:Q", title=title, format=",d")
+    Every chart takes these three as keywords of the same names.
+
+    Parameters
+    ----------
+    population : str
+        Who is counted.
+    as_of : date or str, optional
+        The last day of the data. Charts whose table does not say which period is over tell it by this day.
+    sample : bool
+        Say that the organisation is made up.
+    """
+
+    population: str = "people"
+    as_of: date | str | None = None
+    sample: bool = False
+
+    @property
+    def last_day(self) -> date | None:
+        """The last day of the data, if it is told."""
+        return None if self.as_of is None else parse_day(self.as_of, name="as_of")
+
+    def title(self, heading: str, *notes: str, until: date | None = None) -> alt.TitleParams:
+        """Return a chart's title, with this caption and any notes under it.
+
+        ``until`` is the last day that the table itself knows of; ``as_of`` goes before it.
+
+        Examples
+        --------
+        >>> Caption(sample=True, as_of="2026-03-01").title("Active users", "the 6 largest of 8 groups").subtitle
+        'people · data to 1 Mar 2026 · sample data · the 6 largest of 8 groups'
+        """
+        last = self.last_day or until
+        dated = f"data to {day_text(last)}" if last else ""
+        parts = (self.population, dated, "sample data" if self.sample else "", *notes)
+        return alt.Title(heading, subtitle=" · ".join(part for part in parts if part))
 
 
-def day(column: str, title: str) -> alt.Tooltip:
-    """Return the tooltip of a UTC day."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
+def alt_text(kind: str, title: alt.TitleParams, told: str = "") -> str:
+    """Return a chart's alt text: what kind it is, its title and caption, and what there is to see.
 
-    return alt.Tooltip(f"{column}:T", title=title, format="%-d %b %Y")
-
-
-def words(column: str, title: str) -> alt.Tooltip:
-    """Return the tooltip of a text."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    return alt.Tooltip(f"{column}:N", title=title)
+    Examples
+    --------
+    >>> alt_text("Line chart", Caption().title("Weekly active users"), "3 periods")
+    'Line chart of weekly active users (people): 3 periods.'
+    """
+    heading = f"{title.text[0].lower()}{title.text[1:]}"
+    return f"{kind} of {heading} ({title.subtitle}){': ' if told else ''}{told}."
 
 
-def interval(rate: str) -> list[alt.Tooltip]:
-    """Return the tooltips of a rate's 95% interval."""
-    return [percent(f"{rate}_low", "Interval from"), percent(f"{rate}_high", "Interval to")]
+def heading(every: Every | None, words: str) -> str:
+    """Return a title that names the period, if it is known.
+
+    Examples
+    --------
+    >>> heading("1w", "active users"), heading(None, "active users")
+    ('Weekly active users', 'Active users')
+    """
+    named = f"{ADJECTIVE[every]} {words}" if every else words
+    return f"{named[0].upper()}{named[1:]}"
 
 
-def share_axis(title: str, *, most: float | None = None) -> Callable[[str], alt.Y]:
-    """Return what encodes a column of shares on the y axis, in per cent, from zero, up to ``most`` if told."""
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    return _axis(title, alt.Axis(format="%"), most=most)
+def noun(every: Every | None) -> str:
+    """Return what one period is called: "week", or "period" where it is not known."""
+    return NOUN[every] if every else "period"
 
 
-def count_axis(title: str) -> Callable[[str], alt.Y]:
-    """Return what encodes a column of whole numbers on the y axis, from zero."""
-    load_altair()
-    return _axis(title, whole_axis())
+def share_text(share: float) -> str:
+    """Write a share in per cent, so that little is not read as nothing.
+
+    Examples
+    --------
+    >>> share_text(0.354), share_text(0.002), share_text(0.0)
+    ('35%', '<1%', '0%')
+    """
+    return "<1%" if 0 < share < _HALF_PERCENT else f"{share:.0%}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Write a number of things.
+
+    Examples
+    --------
+    >>> counted(1, "day"), counted(1400, "user")
+    ('1 day', '1,400 users')
+    """
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def periods_text(frame: pl.DataFrame) -> tuple[str, pl.DataFrame]:
+    """Return how many periods and groups there are, and of a single group the complete periods that more is told of."""
+    told = counted(frame["period_start"].n_unique(), "period")
+    if frame["group"].n_unique() > 1:
+        return f"{told}, {counted(frame['group'].n_unique(), 'group')}", frame.clear()
+    complete = frame.filter("is_complete").sort("period_start")
+    return (f"{told}, none of them over yet" if complete.is_empty() else told), complete
+
+
+# ---- Rows ----
+
+
+def read(
+    table: pl.DataFrame | pl.LazyFrame, contract: Table, *, keys: Sequence[str] = (), also: Sequence[str] = ()
+) -> pl.DataFrame:
+    """Check a table and return what a chart may draw of it: its own columns, ``also`` if it has them, and ``group``.
+
+    A row's group is what the text columns beside these say ("Payments · Go"), or null where there
+    are none. A NaN or an infinity would make the whole chart vanish without a message: they become null.
+
+    Raises
+    ------
+    TableError
+        When the table does not keep its contract, or rows share their ``keys`` and would lie on one another.
+    """
+    schema = columns_of(table)
+    lazy = contract.check(table.lazy())
+    known = [name for name in schema if name in contract.columns or name in also]
+    floats = [name for name in known if schema[name].is_float()]
+    by = [pl.col(name).cast(pl.String).fill_null("(none)") for name in group_columns(schema, known)]
+    group = pl.concat_str(by, separator=" · ") if by else pl.lit(None, dtype=pl.String)
+    frame = (
+        lazy.with_columns(group.alias("group"))
+        .select(*known, "group")
+        .with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in floats)
+        .collect()
+    )
+    told = [key for key in keys if key in frame.columns]
+    if told and frame.select(pl.struct(told).is_duplicated().any()).item():
+        raise TableError(
+            f"The chart of {contract.name} draws one row a {' and '.join(told)}, and this table has several.",
+            table=contract.name,
+            hint="filter it to one group, and draw a chart for each.",
+        )
+    return frame
+
+
+def group_columns(schema: pl.Schema, known: Sequence[str]) -> list[str]:
+    """Return the columns that a table was grouped by: those of text beside the known ones."""
+    text = (pl.String, pl.Categorical, pl.Enum)
+    return [name for name, dtype in schema.items() if name not in known and isinstance(dtype, text)]
+
+
+def is_grouped(frame: pl.DataFrame) -> bool:
+    """Tell whether rows have a group."""
+    return frame["group"].null_count() < frame.height
+
+
+def largest_groups(frame: pl.DataFrame, *, size: str, most: int) -> tuple[pl.DataFrame, str]:
+    """Keep the groups with most of ``size`` when there are too many to draw, and say so."""
+    totals = frame.group_by("group").agg(pl.col(size).sum()).sort(size, "group", descending=[True, False])
+    if totals.height <= most:
+        return frame, ""
+    kept = frame.join(totals.head(most), on="group", how="semi")
+    return kept, f"the {most} largest of {totals.height} groups"
+
+
+def latest_periods(frame: pl.DataFrame, *, most: int) -> tuple[pl.DataFrame, str]:
+    """Keep the last periods when there are more bars than a page carries, and say so."""
+    starts = frame["period_start"].unique().drop_nulls().sort()
+    if starts.len() <= most:
+        return frame, ""
+    return frame.filter(pl.col("period_start") >= starts[-most]), f"the last {most} of {starts.len()} periods"
+
+
+def distinct(column: str) -> pl.Expr:
+    """Return labels that differ from one another, so that no two rows of a chart fall into one."""
+    again = pl.int_range(pl.len()).over(column)
+    number = pl.format("{} ({})", column, again + 1)
+    return pl.when(again > 0).then(number).otherwise(column).alias(column)
+
+
+def interval_note(frame: pl.DataFrame, rate: str) -> str:
+    """Return the note that there are intervals, unless none is known."""
+    return "95 % confidence intervals" if frame[f"{rate}_low"].count() else ""
+
+
+def has_bands(frame: pl.DataFrame) -> bool:
+    """Tell whether the groups are few enough for their bands to be told apart."""
+    return frame["group"].n_unique() <= _MOST_BANDS
+
+
+# ---- Time ----
+
+
+def latest_day(days: pl.Series) -> date | None:
+    """Return the last of some days, or none of none."""
+    return cast("date | None", days.max())
+
+
+def infer_every(starts: pl.Series, every: str | None = None) -> Every | None:
+    """Return the calendar period that rows stand for: as told, else read off their first days.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> infer_every(pl.Series([date(2026, 1, 5), date(2026, 1, 19)]))
+    '1w'
+    >>> infer_every(pl.Series([date(2026, 1, 5)])) is None
+    True
+    """
+    if every is not None:
+        return check_every(every)
+    days = starts.drop_nulls().unique().sort()
+    gaps = days.diff().dt.total_days().drop_nulls()
+    if gaps.is_empty():
+        return None
+    if (gaps % _WEEK == 0).all() and (days.dt.weekday() == 1).all():
+        return "1w"
+    if (days.dt.day() == 1).all():
+        quarters = (days.dt.month() % 3 == 1).all()
+        return "1q" if quarters else "1mo"
+    return "1d"
+
+
+def with_period_ends(frame: pl.DataFrame, *, every: Every | None, as_of: date | None = None) -> pl.DataFrame:
+    """Add ``next_start``, where a bar that fills its period ends, and with ``as_of`` which period ``is_complete``.
+
+    A period of unknown length is one day.
+    """
+    starts = frame["period_start"].drop_nulls().unique().sort()
+    ends = [calendar_period(start, every or "1d").end for start in starts]  # a few hundred days
+    known = pl.DataFrame({"period_start": starts, "next_start": pl.Series(ends, dtype=pl.Date).dt.offset_by("1d")})
+    over = pl.lit(value=True) if as_of is None else pl.col("next_start") <= pl.lit(as_of).dt.offset_by("1d")
+    joined = frame.join(known, on="period_start", how="left", maintain_order="left")
+    return joined if "is_complete" in frame.columns else joined.with_columns(over.alias("is_complete"))
+
+
+def state(words: str = "not over yet") -> pl.Expr:
+    """Return whether a row's period is complete, in words."""
+    return pl.when("is_complete").then(pl.lit("complete")).otherwise(pl.lit(words)).alias("state")
+
+
+def mark_incomplete(
+    frame: pl.DataFrame,
+    value: str,
+    *,
+    time: str = "period_start",
+    line: Sequence[str] = ("group",),
+    words: str = "not over yet",
+) -> pl.DataFrame:
+    """Put in place of ``is_complete`` what draws a line whose incomplete periods are dashed and open.
+
+    ``solid`` holds the value of complete periods, ``open`` that of the others, and ``dashed`` that
+    of the others and of their neighbours, so that the dashes reach from the last full point on, or
+    up to the first. ``line`` names the columns that tell one line from another.
+    """
+    complete = pl.col("is_complete")
+    before, after = (complete.shift(step, fill_value=True).over(line) for step in (1, -1))
+    beside = ~before | ~after
+    marked = frame.sort(*line, time).with_columns(
+        pl.when(complete).then(pl.col(value)).alias("solid"),
+        pl.when(~complete).then(pl.col(value)).alias("open"),
+        pl.when(~complete | beside).then(pl.col(value)).alias("dashed"),
+        state(words),
+    )
+    return marked.drop("is_complete")
+
+
+# ---- Tooltips, axes and colours ----
+
+
+def tooltip(drawn: pl.DataFrame, titles: Mapping[str, str], **formats: str) -> list[alt.Tooltip]:
+    """Return a tooltip for each of these columns that is drawn, written as its dtype is read.
+
+    Integers have separators, days are UTC days, differences in ``_points`` have a sign, and other floats are
+    shares in per cent unless ``formats`` says otherwise.
+    """
+    tips = []
+    for column, title in titles.items():
+        dtype = drawn.schema.get(column)
+        if dtype is None:
+            continue
+        if dtype == pl.Date:
+            tips.append(alt.Tooltip(f"{column}:T", title=title, format="%-d %b %Y"))
+        elif dtype.is_numeric():
+            usual = ",d" if dtype.is_integer() else "+.2f" if column.endswith("_points") else ".1%"
+            tips.append(alt.Tooltip(f"{column}:Q", title=title, format=formats.get(column, usual)))
+        else:
+            tips.append(alt.Tooltip(f"{column}:N", title=title))
+    return tips
+
+
+def interval(rate: str) -> dict[str, str]:
+    """Return the tooltips' titles of a rate's interval."""
+    return {f"{rate}_low": "Interval from", f"{rate}_high": "Interval to"}
+
+
+def time_axis(starts: pl.Series, every: Every | None, *, time: str = "period_start") -> alt.X:
+    """Return the x encoding of ``time``, days or first days of periods: ticks stand on them, never between."""
+    days = starts.drop_nulls().unique().sort()
+    # Days of a month or more are read by their weeks: a tick stands on a Monday, as a week's point does.
+    by_week = every == "1d" and days.len() > _MOST_DAYS
+    named = days.filter(days.dt.weekday() == 1) if by_week else days
+    ticks = named.gather_every(-(-named.len() // _TICKS)).to_list()
+    year = days.dt.year().n_unique() > 1 or every in ("1mo", "1q")
+    form = "%b %Y" if every in ("1mo", "1q") else ("%-d %b %Y" if year else "%-d %b")
+    # Dates travel without a zone and are read back in the reader's: they stay the same day everywhere.
+    values = [alt.DateTime(year=day.year, month=day.month, date=day.day) for day in ticks]
+    name = "Day (UTC)" if every == "1d" else f"First day of the {noun(every)} (UTC)"
+    return alt.X(f"{time}:T", axis=alt.Axis(title=name, format=form, values=values, labelOverlap=True))
 
 
 def whole_axis(*, signed: bool = True, **more: Any) -> alt.Axis:
-    """Return an axis of whole numbers; Vega sets ticks at halves all the same, and these get no label."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
+    """Return an axis of integers; Vega sets ticks at halves all the same, and these get no label."""
     value = "datum.value" if signed else "abs(datum.value)"
     label = f"datum.value === floor(datum.value) ? format({value}, ',d') : ''"
     return alt.Axis(labelExpr=label, tickMinStep=1, **more)
 
 
-def _axis(title: str, axis: alt.Axis, *, most: float | None = None) -> Callable[[str], alt.Y]:
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
+def share_axis(title: str, *, most: float | None = None) -> Callable[[str], alt.Y]:
+    """Return what encodes a column of shares on the y axis, in per cent, from zero, up to ``most`` if told."""
     scale = alt.Scale(domainMin=0, nice=True) if most is None else alt.Scale(domain=[0, most])
+    return partial(alt.Y, type="quantitative", title=title, scale=scale, axis=alt.Axis(format="%"))
 
-    def y(column: str) -> alt.Y:
-        return alt.Y(f"{column}:Q", title=title, scale=scale, axis=axis)
 
-    return y
+def count_axis(title: str) -> Callable[[str], alt.Y]:
+    """Return what encodes a column of counts on the y axis, from zero."""
+    scale = alt.Scale(domainMin=0, nice=True)
+    return partial(alt.Y, type="quantitative", title=title, scale=scale, axis=whole_axis())
 
 
 def series_color(
     names: Sequence[str], *, column: str, colors: Sequence[str] = CATEGORIES, title: str | None = None
 ) -> alt.Color:
     """Return the colours of a few series in a fixed order, with their legend over the plot."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
     scale = alt.Scale(domain=list(names), range=list(colors[: len(names)]))
     wide = [min(_LEGEND_LABEL, len(name) * _LETTER) + _LEGEND_GAP for name in names]
     # Long names stand in rows under one another: side by side they would push the plot together.
@@ -124,18 +409,21 @@ def series_color(
     return alt.Color(f"{column}:N", title=title, scale=scale, legend=legend, sort=list(names))
 
 
-def ramp_ink(share: str) -> Any:
-    """Return the colour of a number that stands on the ramp's colour of a share: 4.5 to 1 or more on all of it."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
+def present_color(drawn: pl.DataFrame, colors: Mapping[str, str], *, column: str) -> alt.Color:
+    """Return the colours of those series that occur in a column, in their order."""
+    present = set(drawn[column])
+    shown = {name: color for name, color in colors.items() if name in present}
+    return series_color(list(shown), column=column, colors=list(shown.values()))
 
-    return alt.when(alt.datum[share] < _DARK_BELOW).then(alt.value("#ffffff")).otherwise(alt.value("#000000"))
+
+def group_color(drawn: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """Return the rows and the colours of their groups; without groups the rows without their column, and none."""
+    if not is_grouped(drawn):
+        return drawn.drop("group"), {}
+    return drawn, {"color": series_color(drawn["group"].unique().sort().to_list(), column="group")}
 
 
-def veil(state: str) -> dict[str, Any]:
-    """Return the opacity of bars: those whose column ``state`` does not say "complete" are pale."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    return {"opacity": alt.when(alt.datum[state] == "complete").then(alt.value(1)).otherwise(alt.value(VEILED))}
+# ---- Marks ----
 
 
 def lines(
@@ -144,22 +432,21 @@ def lines(
     *,
     value: str,
     tooltip: Sequence[alt.Tooltip],
-    band: str | None = None,
     points: int,
+    band: bool = False,
 ) -> list[alt.Chart]:
     """Return the layers of lines that are dashed, with open points, where they are not complete.
 
-    ``base`` holds ``solid``, ``dashed`` and ``open`` (see ``caption.mark_incomplete``), and the
-    ends of the interval of ``band``, if there is one. ``points`` is how many a line has.
+    ``base`` holds ``solid``, ``dashed`` and ``open`` (see :func:`mark_incomplete`), and the ends of
+    the value's interval if there is a band. ``points`` is how many a line has.
     """
     layers = []
-    thick = _THIN if points > _MAX_DOTS else _THICK
-    if band is not None:
+    if band:
         # A band needs two points to be seen; a single one gets a whisker.
-        shade = (
-            base.mark_rule(color=ACCENT, strokeWidth=2) if points == 1 else base.mark_area(color=ACCENT, opacity=BAND)
-        )
-        layers.append(shade.encode(y=y(f"{band}_low"), y2=f"{band}_high:Q"))
+        whisker = base.mark_rule(color=ACCENT, strokeWidth=2)
+        shade = whisker if points == 1 else base.mark_area(color=ACCENT, opacity=_BAND)
+        layers.append(shade.encode(y=y(f"{value}_low"), y2=f"{value}_high:Q"))
+    thick = _THIN if points > _MAX_DOTS else _THICK
     layers.append(base.mark_line(color=ACCENT, strokeWidth=thick, strokeJoin="round").encode(y=y("solid")))
     # A layer without a single point to draw makes Vega complain, so it is left out.
     has_open = base.data["open"].count() > 0
@@ -176,26 +463,6 @@ def lines(
     return layers
 
 
-def steps(
-    base: alt.Chart, y: Callable[[str], alt.Y], *, rate: str, tooltip: Sequence[alt.Tooltip], band: bool, points: int
-) -> list[alt.Chart]:
-    """Return the layers of a rate that holds from each day until the next, with its interval.
-
-    ``points`` is how many a line has: a single one is a dot, as no step can be seen.
-    """
-    layers = []
-    if band:
-        shade = base.mark_area(color=ACCENT, opacity=BAND, interpolate="step-after")
-        layers.append(shade.encode(y=y(f"{rate}_low"), y2=f"{rate}_high:Q"))
-    return [
-        *layers,
-        base.mark_line(color=ACCENT, strokeWidth=2.5, interpolate="step-after").encode(y=y(rate)),
-        base.mark_point(color=ACCENT, filled=True, opacity=int(points == 1), size=90, aria=False).encode(
-            y=y(rate), tooltip=list(tooltip)
-        ),
-    ]
-
-
 def whiskers(
     drawn: pl.DataFrame,
     *,
@@ -209,15 +476,12 @@ def whiskers(
 
     Rows stand as they come. With a colour each row has a dot for each group, one under the other.
     """
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
     names = drawn[row].unique(maintain_order=True).to_list()
     dots = drawn["group"].n_unique() if color else 1
     apart: dict[str, Any] = {"yOffset": alt.YOffset("group:N")} if color else {}
     rows = alt.Y(f"{row}:N", sort=names, title=None, axis=alt.Axis(grid=dots > 1, tickBand="extent"))
     base = alt.Chart(drawn).encode(y=rows, tooltip=list(tooltip), **(color or {}), **apart)
-    axis = alt.Axis(format="%", title=title, grid=True, tickCount=_TICKS)
+    axis = alt.Axis(format="%", title=title, grid=True, tickCount=8)
     scale = alt.Scale(domainMin=0, nice=True)
     return alt.LayerChart(
         layer=[
@@ -231,17 +495,179 @@ def whiskers(
     ).properties(height=len(names) * max(_ROW_HEIGHT, 14 * dots + 8))
 
 
-def panels(chart: alt.LayerChart, names: Sequence[str], *, width: int, height: int = _PANEL_HEIGHT) -> alt.FacetChart:
-    """Return small multiples: the chart once for each of ``names`` in its column ``panel``, on the same scales."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
+def ranked_dots(
+    frame: pl.DataFrame, rate: str, *, axis: str, titles: Mapping[str, str], title: alt.TitleParams, width: int
+) -> alt.LayerChart:
+    """Return a chart of a dot with whiskers for each group, the highest rate first and unknown ones last."""
+    ranked = frame.with_columns(pl.col("group").fill_null("all")).sort(
+        rate, "group", descending=[True, False], nulls_last=True
+    )
+    dots = whiskers(ranked, row="group", rate=rate, title=axis, tooltip=tooltip(ranked, titles))
+    description = alt_text("Dot plot", title, counted(frame.height, "group"))
+    return dots.properties(title=title, width=width, description=description)
 
+
+def period_bars(
+    drawn: pl.DataFrame, y: alt.Y, *, every: Every | None, color: alt.Color, tooltip: Sequence[alt.Tooltip], over: str
+) -> alt.Chart:
+    """Return pieces of bars from ``bottom`` to ``top`` that fill their periods.
+
+    Incomplete periods, in whose column ``over`` stands another word than "complete", are drawn faded.
+    """
+    few = drawn.height <= MAX_OUTLINED
+    bars: alt.Chart = alt.Chart(drawn).mark_bar(stroke=LIGHT.surface, strokeWidth=0.6 if few else 0, aria=few)
+    return bars.encode(
+        x=time_axis(drawn["period_start"], every),
+        x2="next_start:T",
+        y=y,
+        y2="top:Q",
+        color=color,
+        tooltip=list(tooltip),
+        opacity=faded(over),
+    )
+
+
+def faded(column: str) -> Any:
+    """Return the opacity of bars: incomplete periods, those whose column does not say "complete", are faded."""
+    return alt.when(alt.datum[column] == "complete").then(alt.value(1)).otherwise(alt.value(_FADED))
+
+
+def share_rows(
+    drawn: pl.DataFrame, *, title: str, color: alt.Color, tooltip: Sequence[alt.Tooltip], axis: Any = alt.Undefined
+) -> alt.Chart:
+    """Return a bar for each group, split into pieces from ``bottom`` to ``top`` that together are the whole."""
+    names = drawn["group"].unique(maintain_order=True).to_list()
+    bars: alt.Chart = alt.Chart(drawn).mark_bar(stroke=LIGHT.surface, strokeWidth=1)
+    share = alt.X("bottom:Q", title=title, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", grid=True))
+    rows = alt.Y("group:N", title=None, sort=names, axis=axis)
+    return bars.encode(x=share, x2="top:Q", y=rows, color=color, tooltip=list(tooltip))
+
+
+def heat_map(base: alt.Chart, share: str, *, title: str, unknown: str, legend: alt.Legend) -> list[alt.Chart]:
+    """Return the layers of cells in the ramp's colour of their share; where ``unknown`` holds they are light grey."""
+    color = alt.Color(f"{share}:Q", title=title, scale=alt.Scale(domain=[0, 1], scheme="cividis"), legend=legend)
+    return [
+        base.mark_rect(cornerRadius=2, color=LIGHT.ghost).transform_filter(unknown),
+        base.mark_rect(cornerRadius=2).encode(color=color).transform_filter(f"isValid(datum.{share})"),
+    ]
+
+
+def ramp_ink(share: str) -> Any:
+    """Return the colour of a number that stands on the ramp's colour of a share: 4.5 to 1 or more on all of it."""
+    return alt.when(alt.datum[share] < _DARK_BELOW).then(alt.value("#ffffff")).otherwise(alt.value("#000000"))
+
+
+def zero_line(drawn: pl.DataFrame, *, axis: str = "x", groupby: Any = alt.Undefined) -> alt.Chart:
+    """Return the rule at zero of an axis, once a chart or panel."""
+    rule: alt.Chart = alt.Chart(drawn).mark_rule(color=LIGHT.muted)
+    return rule.transform_aggregate(rows="count()", groupby=groupby).encode(**{axis: alt.datum(0)})
+
+
+def numbers(base: alt.Chart, expression: str) -> alt.Chart:
+    """Return numbers behind the ends of bars, written by a Vega expression."""
+    text: alt.Chart = base.mark_text(align="left", dx=6)
+    return text.transform_calculate(number=expression).encode(text="number:N")
+
+
+# ---- Curves of groups, in steps or straight ----
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a Kaplan-Meier curve needs beside its table: days, users at risk, events and a rate with its interval."""
+
+    table: Table
+    heading: str
+    x_title: str
+    y_title: str
+    rate_title: str
+    event_title: str
+    followed: str
+
+
+def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, *, caption: Caption, width: int) -> alt.LayerChart:
+    """Draw a Kaplan-Meier curve: a rate that holds from each day until the next, with its interval as a band."""
+    events, rate = list(steps.table.columns)[2:4]
+    frame = read(table, steps.table, keys=["group", "days"])
+    frame, fewer = largest_groups(frame, size="at_risk_users", most=MAX_LINES)
+    number = frame.filter(pl.col("days") == pl.col("days").min().over("group"))["at_risk_users"].sum()
+    followed = f"{number:,} {steps.followed} followed" if number else ""
+    title = caption.title(steps.heading, followed, interval_note(frame, rate), fewer)
+    if not frame[rate].count():
+        return no_data(title, width=width)
+    drawn, color = group_color(frame.sort("group", "days"))
+    titles = {
+        "days": steps.x_title,
+        rate: steps.rate_title,
+        **interval(rate),
+        events: steps.event_title,
+        "at_risk_users": "Users still followed",
+        **GROUP,
+    }
+    x = alt.X("days:Q", title=steps.x_title, scale=alt.Scale(nice=False), axis=whole_axis())
+    base = alt.Chart(drawn).encode(x=x, **color)
+    y = share_axis(steps.y_title, most=1)
+    band = base.mark_area(color=ACCENT, opacity=_BAND, interpolate="step-after")
+    line = base.mark_line(color=ACCENT, strokeWidth=_THICK, interpolate="step-after")
+    # Of a single day no step can be seen: it is a dot.
+    dots = base.mark_point(color=ACCENT, filled=True, opacity=int(drawn["days"].n_unique() == 1), size=90, aria=False)
+    layers = [
+        *([band.encode(y=y(f"{rate}_low"), y2=f"{rate}_high:Q")] if has_bands(frame) else []),
+        line.encode(y=y(rate)),
+        dots.encode(y=y(rate), tooltip=tooltip(drawn, titles)),
+    ]
+    told = curve_text(frame, time="days", rate=rate, noun="day")
+    return single(layers, title, "Line chart", told, width=width)
+
+
+def curve_text(frame: pl.DataFrame, *, time: str, rate: str, noun: str) -> str:
+    """Return a curve's alt text: from which share to which, unless there are groups."""
+    known = frame.drop_nulls(rate).sort(time)
+    told = counted(known[time].n_unique(), noun)
+    if is_grouped(frame):
+        return f"{told}, {counted(frame['group'].n_unique(), 'group')}"
+    first, last = known.row(0, named=True), known.row(-1, named=True)
+    return f"{told}, from {first[rate]:.0%} at {noun} {first[time]} to {last[rate]:.0%} at {noun} {last[time]}"
+
+
+# ---- Whole charts ----
+
+
+def single(
+    layers: Sequence[alt.Chart], title: alt.TitleParams, kind: str, told: str, *, width: int, height: int = HEIGHT
+) -> alt.LayerChart:
+    """Return the finished chart of some layers: its title, its size and its alt text, see :func:`alt_text`."""
+    return alt.LayerChart(layer=list(layers)).properties(
+        title=title, width=width, height=height, description=alt_text(kind, title, told)
+    )
+
+
+def panels(
+    layers: Sequence[alt.Chart],
+    title: alt.TitleParams,
+    kind: str,
+    told: str,
+    *,
+    width: int,
+    height: int = _PANEL_HEIGHT,
+) -> alt.LayerChart | alt.FacetChart:
+    """Return small multiples on the same scales, one for each ``panel`` as they come, or without panels one chart."""
+    drawn = layers[0].data
+    if "panel" not in drawn.columns:
+        return single(layers, title, kind, told, width=width)
+    names = drawn["panel"].unique(maintain_order=True).to_list()
     columns = min(_COLUMNS, len(names))
     each = (width - _GUTTER * (columns - 1)) // columns
-    facet = alt.Facet("panel:N", title=None, sort=list(names), header=alt.Header(labelLimit=each))
-    sized = chart.properties(width=each, height=height)
-    return sized.facet(facet=facet, columns=columns, spacing=_GUTTER)
+    facet = alt.Facet("panel:N", title=None, sort=names, header=alt.Header(labelLimit=each))
+    one = alt.LayerChart(layer=list(layers)).properties(width=each, height=height)
+    return one.facet(facet=facet, columns=columns, spacing=_GUTTER).properties(
+        title=title, description=alt_text(kind, title, told)
+    )
 
 
-def single(chart: alt.LayerChart, *, width: int, height: int = HEIGHT) -> alt.LayerChart:
-    """Return a chart of one panel in its size."""
-    return chart.properties(width=width, height=height)
+def no_data(title: alt.TitleParams, *, width: int) -> alt.LayerChart:
+    """Return the chart of an empty table: its title, and the words that say so."""
+    words = alt.Chart(pl.DataFrame({"words": ["No data"]})).mark_text(fontSize=16).encode(text="words:N")
+    return alt.LayerChart(layer=[words]).properties(
+        title=title, width=width, height=HEIGHT // 2, description=f"{title.text}: no data."
+    )

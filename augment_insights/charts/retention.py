@@ -1,34 +1,49 @@
-"""Charts of who comes back."""
+"""Charts of retention: who comes, comes back and lapses, cohort by cohort and over all of them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import altair as alt
 import polars as pl
 
-from augment_insights.charts import caption, marks
-from augment_insights.charts.theme import LIGHT, WIDTH, load_altair
-from augment_insights.errors import TableError
+from augment_insights.charts import marks
+from augment_insights.charts.marks import Caption
+from augment_insights.charts.theme import WIDTH
+from augment_insights.periods import calendar_period, day_text
+from augment_insights.tables import COHORT_RETENTION, LIFECYCLE, RETENTION_CURVE, SURVIVAL
 
 if TYPE_CHECKING:
     from datetime import date
 
-    import altair as alt
+    from augment_insights.periods import Every
 
-_COLUMNS = (
-    "cohort",
-    "period",
-    "cohort_users",
-    "retained_users",
-    "retention_rate",
-    "retention_rate_low",
-    "retention_rate_high",
-    "is_complete",
-)
-_ROW_HEIGHT = 28
+_COHORT_HEIGHT = 28
 _WIDEST_CELL = 90
 _NARROWEST_CELL = 34
 """A cell narrower than this has no room for its number; it is in the tooltip."""
+
+_STATES = {
+    "earlier_users": ("Seen before", "#8b949e"),
+    "returning_users": ("Returning", "#0072B2"),
+    "resurrected_users": ("Resurrected", "#56B4E9"),
+    "new_users": ("New", "#009E73"),
+    "dormant_users": ("Dormant", "#D55E00"),
+}
+"""What a bar is made of, from the axis upwards; dormant users hang below it."""
+
+_MAX_PIECES = 1500
+_PIECES_OF_A_BAR = 4
+
+_SURVIVAL = marks.Steps(
+    table=SURVIVAL,
+    heading="Survival: share that has not lapsed",
+    x_title="Days since the first activity",
+    y_title="Share of users still active",
+    rate_title="Still active",
+    event_title="Lapsed that day",
+    followed="users",
+)
 
 
 def cohort_retention(
@@ -45,33 +60,23 @@ def cohort_retention(
     A heat map: a row a cohort with its size, a column a period since the start, in each cell the
     share of the cohort. A cell whose period is not over yet is light grey and without a number:
     it is unknown, never zero. A period in which nobody began has no row, and the subtitle says how
-    many such there are. Rates of small cohorts jump; their intervals are in the tooltips. The
-    chart computes no rate.
+    many such there are. Rates of small cohorts jump; their intervals are in the tooltips.
 
     Parameters
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.cohort_retention``: one row a cohort and period.
-    population : str
-        Who is counted, for the subtitle.
-    as_of : date or str, optional
-        The last day of the data, for the subtitle.
-    sample : bool
-        Say in the subtitle that the organisation is made up.
-    width : int
-        Width of the plot in pixels.
-    every : {"1d", "1w", "1mo", "1q"}, optional
-        The period of the rows. Left out, it is read off the distance between cohorts.
+    population, as_of, sample, width, every
+        As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
     -------
     alt.LayerChart
-        Neither shown nor saved; it holds the drawn columns only.
 
     Raises
     ------
     TableError
-        When a column is missing, or the table has more than one row a cohort and period.
+        When a cohort and period has more than one row.
 
     See Also
     --------
@@ -93,101 +98,345 @@ def cohort_retention(
     >>> cohort_retention(cells, as_of="2026-03-10", sample=True).title.subtitle
     'people · data to 10 Mar 2026 · sample data'
     """
-    frame = caption.keep(table, _COLUMNS, name="cohort_retention").select(_COLUMNS)
-    if frame.select(pl.struct("cohort", "period").is_duplicated().any()).item():
-        raise TableError(
-            "A heat map shows one cohort and period in one cell, and this table has several.",
-            table="cohort_retention",
-            hint="filter it to one group, and draw a chart for each.",
-        )
-    period = caption.infer_every(frame["cohort"], every)
-    noun = caption.NOUN.get(period or "", "period")
-    heading = f"{caption.ADJECTIVE.get(period or '', '')} cohort retention".strip().capitalize()
+    frame = marks.read(table, COHORT_RETENTION, keys=["cohort", "period"])
+    period = marks.infer_every(frame["cohort"], every)
+    noun = marks.noun(period)
     empty = frame.filter(pl.col("cohort_users") == 0)["cohort"].n_unique()
-    line = caption.subtitle(
-        population=population,
-        data_to=caption.as_day(as_of),
-        sample=sample,
-        note=f"{empty} {noun}{'' if empty == 1 else 's'} in which nobody began left out" if empty else "",
-    )
+    note = f"{marks.counted(empty, noun)} in which nobody began left out" if empty else ""
+    title = Caption(population, as_of, sample).title(marks.heading(period, "cohort retention"), note)
     frame = frame.filter(pl.col("cohort_users").fill_null(1) > 0)  # a hidden size (null) is no empty cohort
     if frame.is_empty():
-        return caption.no_data(heading, line, width=width)
+        return marks.no_data(title, width=width)
     drawn = _cells(frame)
     cohorts, periods = drawn["row"].n_unique(), drawn["period"].n_unique()
-    return _heat_map(drawn, noun=noun, with_numbers=width / periods >= _NARROWEST_CELL).properties(
-        title=caption.title(heading, line),
-        width=min(width, _WIDEST_CELL * periods),
-        height=_ROW_HEIGHT * cohorts,
-        description=f"Heat map of {heading.lower()} ({line}): {cohorts} cohorts over {periods} {noun}s "
-        f"since their first activity; {drawn.filter(state='not over yet').height} cells are not known yet.",
+    unknown = drawn.filter(state="not over yet").height
+    told = (
+        f"{marks.counted(cohorts, 'cohort')} over {marks.counted(periods, noun)} since their first activity; "
+        f"{marks.counted(unknown, 'cell')} {'is' if unknown == 1 else 'are'} not known yet"
     )
+    layers = _cohort_map(drawn, noun=noun, with_numbers=width / periods >= _NARROWEST_CELL)
+    size = {"width": min(width, _WIDEST_CELL * periods), "height": _COHORT_HEIGHT * cohorts}
+    return marks.single(layers, title, "Heat map", told, **size)
+
+
+def retention_curve(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+    every: str | None = None,
+) -> alt.LayerChart:
+    """Over all cohorts, which share of the users was there one, two, three periods later?
+
+    A line with its 95 % confidence interval as a band. Every point pools the cohorts that have
+    reached it, so the users behind it become fewer to the right (see the tooltips), and the line
+    may rise. A curve that goes flat has found its regular users. A table with a column of groups (a
+    team, a kind of retention) has a curve a group, at most six, with bands for up to three.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.retention_curve``: one row a period since the start, or a group of them.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`.
+    every : {"1d", "1w", "1mo", "1q"}, optional
+        The period of the rows, for the axis; they do not tell it themselves.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    TableError
+        When a period has more than one row and no column of groups tells them apart.
+
+    See Also
+    --------
+    augment_insights.analysis.retention_curve : the table.
+    cohort_retention : cohort by cohort.
+
+    Examples
+    --------
+    >>> weeks = pl.DataFrame({
+    ...     "period": [0, 1],
+    ...     "cohorts": [3, 2],
+    ...     "eligible_users": [20, 16],
+    ...     "retained_users": [20, 12],
+    ...     "retention_rate": [1.0, 0.75],
+    ...     "retention_rate_low": [0.84, 0.51],
+    ...     "retention_rate_high": [1.0, 0.90],
+    ... })
+    >>> retention_curve(weeks, every="1w").title.text
+    'Retention by weeks since first activity'
+    """
+    frame = marks.read(table, RETENTION_CURVE, keys=["group", "period"])
+    frame, fewer = marks.largest_groups(frame, size="eligible_users", most=marks.MAX_LINES)
+    noun = marks.noun(marks.infer_every(pl.Series(dtype=pl.Date), every))
+    since = f"{noun}s since first activity"
+    note = marks.interval_note(frame, "retention_rate")
+    title = Caption(population, as_of, sample).title(f"Retention by {since}", note, fewer)
+    if not frame["retention_rate"].count():
+        return marks.no_data(title, width=width)
+    # Every point pools finished periods only, so nothing is dashed.
+    whole = frame.with_columns(is_complete=pl.lit(value=True))
+    drawn, color = marks.group_color(marks.mark_incomplete(whole, "retention_rate", time="period").drop("state"))
+    titles = {
+        "period": since.capitalize(),
+        "retention_rate": "Retention rate",
+        "retained_users": "Retained users",
+        "eligible_users": "Users of these cohorts",
+        "cohorts": "Cohorts",
+        **marks.interval("retention_rate"),
+        **marks.GROUP,
+    }
+    x = alt.X("period:Q", title=since.capitalize(), scale=alt.Scale(nice=False), axis=marks.whole_axis())
+    layers = marks.lines(
+        alt.Chart(drawn).encode(x=x, **color),
+        marks.share_axis("Share of users still active", most=1),
+        value="retention_rate",
+        tooltip=marks.tooltip(drawn, titles),
+        points=drawn["period"].n_unique(),
+        band=marks.has_bands(frame),
+    )
+    told = marks.curve_text(frame, time="period", rate="retention_rate", noun=noun)
+    return marks.single(layers, title, "Line chart", told, width=width)
+
+
+def lifecycle(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+    every: str | None = None,
+) -> alt.LayerChart | alt.FacetChart:
+    """How many active users of each period are new, returning or back, and how many went dormant?
+
+    A bar a period: above the axis its active users by where they come from, below it those who
+    were active in the period before and are not now. Growth is what new and resurrected
+    users add over what dormant ones take away. Incomplete periods are drawn faded: their dormant
+    users may still come. A table by groups has a panel a group, at most eight: the largest, and
+    the subtitle says so. A count that is not known (null) is not drawn; where neither returning nor
+    resurrected users are known, those who were seen before are one grey piece.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.lifecycle``: one row a period, or a group and period.
+    population, as_of, sample, width, every
+        As for :mod:`every chart <augment_insights.charts>`. Without ``as_of`` the subtitle names the
+        end of the last complete period.
+
+    Returns
+    -------
+    alt.LayerChart or alt.FacetChart
+        Panels for groups are a FacetChart.
+
+    See Also
+    --------
+    augment_insights.analysis.retention : the table.
+    active_users : the same users, in one line.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> weeks = pl.DataFrame({
+    ...     "period_start": [date(2026, 3, 2), date(2026, 3, 9)],
+    ...     "new_users": [4, 2],
+    ...     "returning_users": [30, 31],
+    ...     "resurrected_users": [3, 5],
+    ...     "dormant_users": [6, 6],
+    ...     "active_users": [37, 38],
+    ...     "is_complete": [True, True],
+    ... })
+    >>> lifecycle(weeks).title.subtitle
+    'people · data to 15 Mar 2026'
+    """
+    frame = marks.read(table, LIFECYCLE)
+    frame, fewer = marks.largest_groups(frame, size="active_users", most=marks.MAX_PANELS)
+    period = marks.infer_every(frame["period_start"], every)
+    groups = max(1, frame["group"].n_unique())
+    frame, cut = marks.latest_periods(frame, most=_MAX_PIECES // (groups * _PIECES_OF_A_BAR))
+    last = marks.latest_day(frame.filter("is_complete")["period_start"])
+    title = Caption(population, as_of, sample).title(
+        marks.heading(period, "user lifecycle"),
+        fewer,
+        cut,
+        until=calendar_period(last, period or "1d").end if last else None,
+    )
+    if frame.is_empty():
+        return marks.no_data(title, width=width)
+    layers = _lifecycle_bars(_pieces(frame, every=period), every=period)
+    return marks.panels(layers, title, "Stacked bar chart", _states_text(frame), width=width)
+
+
+def survival(
+    table: pl.DataFrame | pl.LazyFrame,
+    *,
+    population: str = "people",
+    as_of: date | str | None = None,
+    sample: bool = False,
+    width: int = WIDTH,
+) -> alt.LayerChart:
+    """How many days after their first activity are users still with us?
+
+    A Kaplan-Meier curve in steps, with its 95 % confidence interval as a band: read off the share
+    that has not lapsed by a day. Users who are still active are followed to the last day of the
+    data and no further, so few stand behind the right end, and the band widens. A table with a
+    column of groups has a curve a group, at most six, with bands for up to three.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.survival``: one row a day since the first activity.
+    population, as_of, sample, width
+        As for :mod:`every chart <augment_insights.charts>`.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    Raises
+    ------
+    TableError
+        When a day has more than one row and no column of groups tells them apart.
+
+    See Also
+    --------
+    augment_insights.analysis.retention : the table.
+    retention_curve : the share that is active in each period after the first.
+
+    Examples
+    --------
+    >>> days = pl.DataFrame({
+    ...     "days": [0, 1, 2],
+    ...     "at_risk_users": [2, 2, 1],
+    ...     "lapsed_users": [0, 1, 0],
+    ...     "survival_rate": [1.0, 0.5, 0.5],
+    ...     "survival_rate_low": [1.0, 0.01, 0.01],
+    ...     "survival_rate_high": [1.0, 0.91, 0.91],
+    ... })
+    >>> survival(days, as_of="2026-03-01").title.subtitle
+    'people · data to 1 Mar 2026 · 2 users followed · 95 % confidence intervals'
+    """
+    return marks.steps_chart(table, _SURVIVAL, caption=Caption(population, as_of, sample), width=width)
 
 
 def _cells(frame: pl.DataFrame) -> pl.DataFrame:
     """Add each row's label: the cohort's first day and its size."""
     cohorts = frame.group_by("cohort").agg(pl.col("cohort_users").max()).sort("cohort")
     labels = [
-        f"{caption.day_text(cohort)} · {users if users is not None else 'unknown'}"
+        f"{day_text(cohort)} · {users if users is not None else 'unknown'}"
         for cohort, users in cohorts.select("cohort", "cohort_users").iter_rows()  # a label a cohort, not a row a user
     ]
     named = cohorts.select("cohort", pl.Series("row", labels, dtype=pl.String))
-    state = pl.when("is_complete").then(pl.lit("complete")).otherwise(pl.lit("not over yet"))
-    return (
-        frame.join(named, on="cohort", how="left")
-        .with_columns(state.alias("state"))
-        .sort("cohort", "period")
-        .select("row", "period", *_COLUMNS[2:-1], "state")
-    )
+    joined = frame.join(named, on="cohort", how="left").with_columns(marks.state()).sort("cohort", "period")
+    return joined.drop("cohort", "is_complete", "group")
 
 
-def _tooltip(noun: str) -> list[alt.Tooltip]:
-    """Return what a cell tells: its rate never without both counts and the interval."""
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    return [
-        alt.Tooltip("row:N", title=f"First {noun} · users"),
-        alt.Tooltip("period:O", title=f"{noun.capitalize()}s since"),
-        alt.Tooltip("retention_rate:Q", title="Retention rate", format=".1%"),
-        alt.Tooltip("retained_users:Q", title="Retained users", format=",d"),
-        alt.Tooltip("cohort_users:Q", title="Cohort users", format=",d"),
-        alt.Tooltip("retention_rate_low:Q", title="Interval from", format=".1%"),
-        alt.Tooltip("retention_rate_high:Q", title="Interval to", format=".1%"),
-        alt.Tooltip("state:N", title=noun.capitalize()),
-    ]
-
-
-def _heat_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.LayerChart:
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
+def _cohort_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> list[alt.Chart]:
     # The domains are told, not found: a row or column without a single cell to draw keeps its place.
-    names, numbers = (drawn[column].unique(maintain_order=True).to_list() for column in ("row", "period"))
-    rows_scale, columns_scale = (alt.Scale(domain=domain, paddingInner=0.04) for domain in (names, sorted(numbers)))
+    names, periods = (drawn[column].unique(maintain_order=True).to_list() for column in ("row", "period"))
+    rows_scale, columns_scale = (alt.Scale(domain=domain, paddingInner=0.04) for domain in (names, sorted(periods)))
     # Beside a few rows an upright title would be cut off, so it stands over them.
     rows = alt.Axis(titleAngle=0, titleAlign="right", titleAnchor="start", titleX=-6, titleY=-12)
+    columns = alt.Axis(labelAngle=0, labelOverlap=True)
+    nouns, row_title = f"{noun.capitalize()}s since", f"First {noun} · users"
     base = alt.Chart(drawn).encode(
-        x=alt.X(
-            "period:O",
-            title=f"{noun.capitalize()}s since first activity",
-            axis=alt.Axis(labelAngle=0, labelOverlap=True),
-            scale=columns_scale,
-        ),
-        y=alt.Y("row:N", title=f"First {noun} · users", axis=rows, scale=rows_scale),
+        x=alt.X("period:O", title=f"{nouns} first activity", axis=columns, scale=columns_scale),
+        y=alt.Y("row:N", title=row_title, axis=rows, scale=rows_scale),
     )
-    color = alt.Color(
-        "retention_rate:Q",
+    titles = {
+        "retention_rate": "Retention rate",
+        "retained_users": "Retained users",
+        "cohort_users": "Cohort users",
+        **marks.interval("retention_rate"),
+        "state": noun.capitalize(),
+    }
+    named = [alt.Tooltip("row:N", title=row_title), alt.Tooltip("period:O", title=nouns)]
+    layers = marks.heat_map(
+        base.encode(tooltip=[*named, *marks.tooltip(drawn, titles)]),
+        "retention_rate",
         title="Still active",
-        scale=alt.Scale(domain=[0, 1], scheme="cividis"),
+        unknown="datum.state != 'complete'",
         legend=alt.Legend(format="%", orient="bottom", gradientLength=200, values=[0, 0.5, 1]),
     )
-    known = base.mark_rect(cornerRadius=2).encode(color=color, tooltip=_tooltip(noun))
-    unknown = base.mark_rect(cornerRadius=2, color=LIGHT.ghost).encode(tooltip=_tooltip(noun))
-    rates = base.mark_text(fontSize=12).encode(
-        text=alt.Text("retention_rate:Q", format=".0%"), color=marks.ramp_ink("retention_rate")
-    )
-    has_rate = "isValid(datum.retention_rate)"
-    layers = [unknown.transform_filter("datum.state != 'complete'"), known.transform_filter(has_rate)]
     if with_numbers:
-        layers.append(rates.transform_filter(has_rate))
-    return alt.LayerChart(layer=layers)
+        text = alt.Text("retention_rate:Q", format=".0%")
+        rates = base.mark_text(fontSize=12).encode(text=text, color=marks.ramp_ink("retention_rate"))
+        layers.append(rates.transform_filter("isValid(datum.retention_rate)"))
+    return layers
+
+
+def _pieces(frame: pl.DataFrame, *, every: Every | None) -> pl.DataFrame:
+    """Return a row a period and state, with the piece of the bar that it draws.
+
+    The pieces are laid on one another here, because the order in which Vega-Lite stacks them has
+    changed between the versions that front ends bring along.
+    """
+    # Of the first period it may be known who is new, and not when the others were there before.
+    seen_before = pl.col("active_users") - pl.col("new_users").fill_null(0)
+    untold = pl.col("returning_users").is_null() & pl.col("resurrected_users").is_null() & (seen_before > 0)
+    known = frame.with_columns(pl.when(untold).then(seen_before).alias("earlier_users"), marks.state().alias("over"))
+    timed = marks.with_period_ends(known, every=every).rename({"group": "panel"})
+    long = timed.unpivot(
+        list(_STATES),
+        index=["panel", "period_start", "next_start", "active_users", "over"],
+        variable_name="state",
+        value_name="users",
+    )
+    is_dormant = pl.col("state") == "dormant_users"
+    upper = pl.when(~is_dormant).then("users").otherwise(0).fill_null(0)
+    labels = {column: label for column, (label, _) in _STATES.items()}
+    drawn = (
+        long.with_columns(top=upper.cum_sum().over("panel", "period_start"))
+        .with_columns(
+            pl.when(is_dormant).then(0).otherwise(pl.col("top") - upper).alias("bottom"),
+            pl.when(is_dormant).then(-pl.col("users")).otherwise("top").alias("top"),
+            pl.col("state").replace_strict(labels, return_dtype=pl.String),
+        )
+        .drop_nulls("users")
+        .sort("panel", "period_start", "bottom", "state")
+    )
+    return drawn if marks.is_grouped(frame) else drawn.drop("panel")
+
+
+def _lifecycle_bars(drawn: pl.DataFrame, *, every: Every | None) -> list[alt.Chart]:
+    titles = {
+        "period_start": "From",
+        "state": "Users",
+        "users": "How many",
+        "active_users": "Active users in all",
+        "over": marks.noun(every).capitalize(),
+        **marks.GROUP,
+    }
+    groupby = ["panel"] if "panel" in drawn.columns else []
+    title = "Users" if groupby else "Users (dormant below the axis)"
+    bars = marks.period_bars(
+        drawn,
+        # Below the axis stand users as well: their number carries no minus sign.
+        alt.Y("bottom:Q", title=title, axis=marks.whole_axis(signed=False)),
+        every=every,
+        color=marks.present_color(drawn, dict(_STATES.values()), column="state"),
+        tooltip=marks.tooltip(drawn, titles),
+        over="over",
+    )
+    return [bars, marks.zero_line(drawn, axis="y", groupby=groupby)]
+
+
+def _states_text(frame: pl.DataFrame) -> str:
+    """Return the users of the last complete period by state, unless there are groups."""
+    told, complete = marks.periods_text(frame)
+    if complete.is_empty():
+        return told
+    last = complete.row(-1, named=True)
+    parts = [
+        f"{last[column] if last[column] is not None else 'an unknown number of'} {label.lower()}"
+        for column, (label, _) in _STATES.items()
+        if column in last
+    ]
+    return f"{told}; in the last complete one, of {day_text(last['period_start'])}: {', '.join(parts)} users"

@@ -8,11 +8,12 @@ untrusted notebook, a code host's preview) show the second, and a terminal print
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -135,18 +136,16 @@ def without_iri_grammar() -> Iterator[None]:
         del sys.modules[name]
 
 
-def load_altair() -> None:
-    """Import Altair the quick way; it costs several times what Polars does, so charts import it late."""
+def load_altair() -> Any:
+    """Import Altair the quick way, when the first chart is drawn: it costs several times what Polars does."""
     with without_iri_grammar():
-        import altair as alt  # noqa: F401, PLC0415 (late on purpose, and only for the import's effect)
+        import altair as alt  # noqa: PLC0415 (late on purpose: reports read the colours of this file and may draw nothing)
+    return alt
 
 
 def to_vegalite(chart: Chart, *, palette: Palette = LIGHT) -> dict[str, Any]:
     """Return a chart as a Vega-Lite spec in our theme, whichever theme is enabled; a chart's own config wins."""
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    with alt.theme.enable("none"):
+    with load_altair().theme.enable("none"):
         spec: dict[str, Any] = chart.to_dict()
     own = {key: value for key, value in spec.get("config", {}).items() if key != "view"}
     return {**_repaint(spec, palette), "config": {**config(palette), **own}}
@@ -173,17 +172,12 @@ def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
 
 def to_vega(spec: Spec) -> dict[str, Any]:
     """Compile a Vega-Lite spec to Vega, as JupyterLab's own older Vega-Lite would draw it differently."""
-    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
-
-    vega: dict[str, Any] = vl_convert.vegalite_to_vega(dict(spec), vl_version=VEGALITE_VERSION)
-    return vega
+    return cast("dict[str, Any]", _convert(spec, "vega"))
 
 
 def to_svg(spec: Spec) -> str:
     """Draw a Vega-Lite spec as SVG, fetching nothing."""
-    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
-
-    svg: str = vl_convert.vegalite_to_svg(dict(spec), vl_version=VEGALITE_VERSION, allowed_base_urls=[])
+    svg: str = _convert(spec, "svg", allowed_base_urls=[])
     # Vega counts gradients and clips through the life of a process: the same chart would differ when drawn again.
     numbers = {found: f"{found.rstrip('0123456789')}{n}" for n, found in enumerate(dict.fromkeys(_IDS.findall(svg)))}
     return _IDS.sub(lambda found: numbers[found[0]], svg)
@@ -191,20 +185,18 @@ def to_svg(spec: Spec) -> str:
 
 def to_png(spec: Spec) -> bytes:
     """Draw a Vega-Lite spec as PNG at twice the screen's resolution, fetching nothing."""
-    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
-
-    png: bytes = vl_convert.vegalite_to_png(
-        dict(spec), vl_version=VEGALITE_VERSION, scale=_PNG_SCALE, allowed_base_urls=[]
-    )
-    return png
+    return cast("bytes", _convert(spec, "png", scale=_PNG_SCALE, allowed_base_urls=[]))
 
 
 def to_pdf(spec: Spec) -> bytes:
     """Draw a Vega-Lite spec as a PDF with its text as text, fetching nothing."""
-    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
+    return cast("bytes", _convert(spec, "pdf", allowed_base_urls=[]))
 
-    pdf: bytes = vl_convert.vegalite_to_pdf(dict(spec), vl_version=VEGALITE_VERSION, allowed_base_urls=[])
-    return pdf
+
+def _convert(spec: Spec, form: str, **options: Any) -> Any:
+    import vl_convert  # noqa: PLC0415 (loaded with the first picture, like Altair)
+
+    return getattr(vl_convert, f"vegalite_to_{form}")(dict(spec), vl_version=VEGALITE_VERSION, **options)
 
 
 def describe(spec: Spec) -> str:
@@ -228,8 +220,6 @@ def _with_title_ink(vega: dict[str, Any], spec: Spec) -> dict[str, Any]:
 
 def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a chart as the forms a notebook front end may choose from, and how to show each."""
-    import base64  # noqa: PLC0415 (with the drawing, which is late too)
-
     words = describe(spec)
     # The menu of a chart offers the images, and not the public editor, which would be sent the data.
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
@@ -266,15 +256,7 @@ def setup(*, png: bool = True) -> None:
     >>> alt.theme.active, alt.renderers.active
     ('augment_insights', 'augment_insights')
     """
-    load_altair()
-    import altair as alt  # noqa: PLC0415 (see load_altair)
-
-    @alt.theme.register(NAME, enable=True)
-    def theme() -> alt.theme.ThemeConfig:
-        return {"config": config()}  # type: ignore[typeddict-item]  # a plain dictionary; Altair checks it when drawn
-
-    def render(spec: dict[str, Any], **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        return mime_bundle(spec, png=png)
-
-    alt.renderers.register(NAME, render)
+    alt = load_altair()
+    alt.theme.register(NAME, enable=True)(lambda: {"config": config()})
+    alt.renderers.register(NAME, lambda spec, **_: mime_bundle(spec, png=png))
     alt.renderers.enable(NAME)

@@ -152,13 +152,13 @@ def test_weekly_rows_answer_weeks_and_not_days() -> None:
         (lambda frame: frame.drop("user_type"), "needs the column 'user_type'"),
         (lambda frame: frame.drop("date"), "needs the column 'date', or 'period_start' and 'period_end'"),
         (lambda frame: frame.with_columns(pl.col("date").cast(pl.String)), "'date' as String"),
-        (lambda frame: frame.with_columns(date=pl.lit(None, dtype=pl.Date)), "1 rows without a day"),
+        (lambda frame: frame.with_columns(date=pl.lit(None, dtype=pl.Date)), "1 row without a day"),
         (lambda frame: frame.rename({"date": "period_start"}), "needs the column 'period_end'"),
         (
             lambda frame: frame.select(
                 "user", "user_type", period_start="date", period_end=pl.col("date").dt.offset_by("-1d")
             ),
-            "period_end is before their period_start",
+            "1 row with a period_end before the period_start",
         ),
     ],
 )

@@ -1,7 +1,8 @@
-"""Feature adoption, mode mix and mode transitions, as they are drawn."""
+"""Ways of working, habits and concentration, as they are drawn."""
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
@@ -21,11 +22,6 @@ LABELS = [
     "CLI agent, interactive",
     "CLI agent, non-interactive",
 ]
-
-
-def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    (rows,) = spec["datasets"].values()
-    return rows
 
 
 @pytest.fixture
@@ -60,12 +56,12 @@ def mix() -> pl.DataFrame:
     )
 
 
-def test_features_stand_in_their_order_and_an_unknown_one_has_no_dot(features: pl.DataFrame) -> None:
+def test_features_stand_in_their_order_and_an_unknown_one_has_no_dot(features: pl.DataFrame, look: Any) -> None:
     """Unknown is not unused: its row is there, its rate is not, and nobody's 0% is."""
     spec = theme.to_vegalite(charts.feature_adoption(features.reverse()))
-    assert [row["feature"] for row in rows_of(spec)] == LABELS
+    assert [row["feature"] for row in look.rows(spec)] == LABELS
     assert spec["layer"][1]["encoding"]["y"]["sort"] == LABELS
-    assert [row["feature_rate"] for row in rows_of(spec)] == [1.0, 0.6, 0.4, None, 0.1, 0.0]
+    assert [row["feature_rate"] for row in look.rows(spec)] == [1.0, 0.6, 0.4, None, 0.1, 0.0]
     assert spec["layer"][0]["encoding"]["x"]["field"] == "feature_rate_low"
     assert spec["layer"][0]["encoding"]["x2"]["field"] == "feature_rate_high"
 
@@ -79,17 +75,17 @@ def test_groups_of_features_stand_under_one_another(features: pl.DataFrame) -> N
         charts.feature_adoption(pl.concat([features, features]))
 
 
-def test_shares_lie_on_one_another_in_the_order_of_the_modes(mix: pl.DataFrame) -> None:
+def test_shares_lie_on_one_another_in_the_order_of_the_modes(mix: pl.DataFrame, look: Any) -> None:
     """Chat first, then the IDE agent, up to the whole; completions have no messages."""
-    rows = rows_of(theme.to_vegalite(charts.mode_mix(mix)))
+    rows = look.rows(charts.mode_mix(mix))
     assert [(row["mode"], row["bottom"], row["top"]) for row in rows] == [("Chat", 0.0, 0.25), ("IDE agent", 0.25, 1.0)]
     assert {row["of_count"] for row in rows} == {40}
 
 
-def test_the_mix_of_lines_is_another_one(mix: pl.DataFrame) -> None:
+def test_the_mix_of_lines_is_another_one(mix: pl.DataFrame, look: Any) -> None:
     """Chat has no lines; a month of completions alone is all theirs."""
     chart = charts.mode_mix(mix, of="lines")
-    rows = rows_of(theme.to_vegalite(chart))
+    rows = look.rows(chart)
     assert [(row["mode"], row["top"]) for row in rows] == [
         ("Completions", 0.4),
         ("IDE agent", 1.0),
@@ -112,11 +108,11 @@ def test_a_mode_has_the_same_colour_in_both_mixes(mix: pl.DataFrame) -> None:
     assert set(found[1]) == {"Completions", "IDE agent"}
 
 
-def test_a_month_that_is_not_over_is_veiled(mix: pl.DataFrame) -> None:
+def test_a_month_that_is_not_over_is_faded(mix: pl.DataFrame, look: Any) -> None:
     """The data ends on the 27th of February."""
-    rows = rows_of(theme.to_vegalite(charts.mode_mix(mix, of="lines", as_of="2026-02-27")))
+    rows = look.rows(charts.mode_mix(mix, of="lines", as_of="2026-02-27"))
     assert [row["state"] for row in rows] == ["complete"] * 2 + ["not over yet"] * 2
-    rows = rows_of(theme.to_vegalite(charts.mode_mix(mix, of="lines", as_of="2026-02-28")))
+    rows = look.rows(charts.mode_mix(mix, of="lines", as_of="2026-02-28"))
     assert {row["state"] for row in rows} == {"complete"}
 
 
@@ -131,7 +127,7 @@ def test_groups_without_periods_are_bars_and_with_periods_panels(mix: pl.DataFra
     assert theme.to_vegalite(charts.mode_mix(by_both))["facet"]["sort"] == ["A", "B"]
 
 
-def test_steps_that_nobody_made_are_grey_and_without_a_number() -> None:
+def test_steps_that_nobody_made_are_grey_and_without_a_number(look: Any) -> None:
     """All pairs of the modes that occur have a cell; a share of almost nothing is not called 0%."""
     steps = pl.DataFrame(
         {
@@ -142,15 +138,94 @@ def test_steps_that_nobody_made_are_grey_and_without_a_number() -> None:
         }
     )
     spec = theme.to_vegalite(charts.mode_transitions(steps))
-    cells = {(row["from_mode"], row["to_mode"]): row["share"] for row in rows_of(spec)}
+    cells = {(row["from_mode"], row["to_mode"]): row["share"] for row in look.rows(spec)}
     assert cells == {
         ("Chat", "Chat"): 0.998,
         ("Chat", "IDE agent"): 0.002,
         ("IDE agent", "Chat"): None,
         ("IDE agent", "IDE agent"): 1.0,
     }
-    svg = theme.to_svg(spec)
+    svg = look.svg(spec)
     assert svg.count('fill="#e8eaed"') == 1
     assert "&lt;1% · 1<" in svg
     assert ">100% · 3<" in svg
     assert spec["layer"][0]["encoding"]["x"]["scale"]["domain"] == ["Chat", "IDE agent"]
+
+
+def users(*tiers: str) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "user": [f"user{n}@x.io" for n in range(len(tiers))],
+            "user_type": ["person"] * len(tiers),
+            "active_weeks": [1] * len(tiers),
+            "mean_actions": [1.0] * len(tiers),
+            "tier": list(tiers),
+        }
+    )
+
+
+def test_people_are_counted_and_never_named() -> None:
+    """The chart goes to people who may not see who is meant."""
+    text = json.dumps(charts.habit_ladder(users("power", "low", "power")).to_dict())
+    assert "user0" not in text
+    assert "x.io" not in text
+
+
+def test_a_tier_without_anyone_keeps_its_row(look: Any) -> None:
+    """Strongest first; non-users are there only if a roster has put them into the table."""
+    rows = look.rows(charts.habit_ladder(users("low", "power", "low")))
+    counted = [(row["tier"], row["users"], row["of_users"]) for row in rows]
+    assert counted == [("Power", 1, 3), ("Habitual", 0, 3), ("Novice", 0, 3), ("Low", 2, 3)]
+    rows = look.rows(charts.habit_ladder(users("power", "non-user")))
+    assert [row["tier"] for row in rows] == ["Power", "Habitual", "Novice", "Low", "Non-user"]
+
+
+def test_each_bar_says_its_number_and_share(look: Any) -> None:
+    """One of four is 25%."""
+    svg = look.svg(charts.habit_ladder(users("low", "power", "low", "low")))
+    assert ">1 · 25%<" in svg
+    assert ">3 · 75%<" in svg
+
+
+def test_groups_are_bars_of_shares_that_fill_the_axis(look: Any) -> None:
+    """Team A has a power user and a low one: from 0 to a half, and on to the whole."""
+    table = users("power", "low", "low").with_columns(team=pl.Series(["A", "A", "B"]))
+    rows = look.rows(charts.habit_ladder(table))
+    spans = {(row["group"], row["tier"]): (row["bottom"], row["top"]) for row in rows if row["users"]}
+    assert spans == {("A", "Power"): (0.0, 0.5), ("A", "Low"): (0.5, 1.0), ("B", "Low"): (0.0, 1.0)}
+
+
+def test_metrics_stand_in_two_panels_the_most_concentrated_first(look: Any) -> None:
+    """A share and a coefficient are not the same thing, and have the same axis from 0 to 1."""
+    table = pl.DataFrame(
+        {
+            "metric": ["chat_messages", "total_messages", "unknown"],
+            "top_decile_share": [0.2, 0.6, None],
+            "gini": [0.1, 0.7, None],
+            "users": [30, 40, 0],
+        }
+    )
+    spec = theme.to_vegalite(charts.concentration(table))
+    panels = ["Share by the top 10% of users", "Gini coefficient (0 = all do the same)"]
+    assert spec["facet"]["sort"] == panels
+    bars = spec["spec"]["layer"][0]["encoding"]
+    assert bars["y"]["sort"] == ["total_messages", "chat_messages", "unknown"]
+    assert bars["x"]["scale"]["domain"] == [0, 1]
+    values = {(row["panel"], row["group"]): row["value"] for row in look.rows(spec)}
+    assert [values[panel, "total_messages"] for panel in panels] == [0.6, 0.7]
+    assert [values[panel, "unknown"] for panel in panels] == [None, None]
+    assert "40 users" in charts.concentration(table).title.subtitle
+
+
+def test_the_mark_of_even_use_is_in_the_panel_of_shares_only(look: Any) -> None:
+    """10% of the users would do 10%; for Gini's coefficient that says nothing."""
+    table = pl.DataFrame({"top_decile_share": [0.2], "gini": [0.1], "users": [30]})
+    marks = {row["panel"][:4]: row["even"] for row in look.rows(charts.concentration(table))}
+    assert marks == {"Shar": 0.1, "Gini": None}
+
+
+def test_rows_that_nothing_tells_apart_are_refused() -> None:
+    """Which metric is which?"""
+    table = pl.DataFrame({"top_decile_share": [0.2, 0.3], "gini": [0.1, 0.2], "users": [30, 30]})
+    with pytest.raises(TableError, match="several"):
+        charts.concentration(table)

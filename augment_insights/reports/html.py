@@ -1,0 +1,159 @@
+"""The report as one HTML page that asks nobody for anything.
+
+Whatever came from the API is text: it is escaped wherever it stands, in the page's words, in its
+tables and in the data of its charts. The page carries its own drawing library, and a
+content security policy under which a browser runs that library and our few lines, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from contextlib import suppress
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import vl_convert
+from jinja2 import Environment, StrictUndefined
+
+from augment_insights.charts import theme
+from augment_insights.errors import ReportError
+from augment_insights.export import whole_file
+from augment_insights.reports.content import SAMPLE, Figure, asset, table_rows
+from augment_insights.transport.settings import cache_root
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jinja2 import Template
+
+    from augment_insights.reports.content import Content
+
+MAX_BYTES = 2_000_000
+"""A page that people mail to each other stays below this."""
+
+MAX_TABLE_ROWS = 300
+"""More rows than this are not read on a page."""
+
+_FEWER_ROWS = (MAX_TABLE_ROWS, 100, 30)
+"""A page of many long tables shows fewer rows of each."""
+
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+def render(content: Content) -> str:
+    """Return the whole page as HTML.
+
+    Raises
+    ------
+    ReportError
+        When the page would pass two megabytes even with short tables, and its pictures left to scripts.
+    """
+    figures = {figure.name: _figure_parts(n, figure) for n, figure in enumerate(content.figures)}
+    for most in _FEWER_ROWS:
+        html = _render(content, figures, most_rows=most)
+        excess = len(html.encode()) - MAX_BYTES
+        if excess <= 0:
+            return html
+    html = _render(content, _without_pictures(figures, excess), most_rows=most)
+    size = len(html.encode())
+    if size <= MAX_BYTES:
+        return html
+    raise ReportError(
+        f"The page {content.title!r} would be {size / 1e6:.1f} MB, and {MAX_BYTES / 1e6:.0f} MB is the most. "
+        "Hint: draw fewer rows; group or filter the table before the chart.",
+        template=content.title,
+    )
+
+
+def _without_pictures(figures: Mapping[str, dict[str, Any]], excess: int) -> dict[str, dict[str, Any]]:
+    """Leave out the largest pictures, which serve readers without scripts, until so many bytes are saved."""
+    left = dict(figures)
+    for name in sorted(figures, key=lambda name: len(figures[name]["image"]), reverse=True):
+        if excess <= 0:
+            break
+        excess -= len(figures[name]["image"])
+        left[name] = {**figures[name], "image": ""}
+    return left
+
+
+def _render(content: Content, figures: Mapping[str, dict[str, Any]], *, most_rows: int) -> str:
+    blocks = [
+        {**figures[block.name], **_rows(block, most_rows)} if isinstance(block, Figure) else block
+        for block in content.blocks
+    ]
+    return _template().render(
+        page=content,
+        sample_words=SAMPLE,
+        blocks=blocks,
+        style=asset("page.css"),
+        bundle=_bundle() if figures else "",
+        script=asset("page.js"),
+        policy=_policy(),
+    )
+
+
+def _figure_parts(number: int, figure: Figure) -> dict[str, Any]:
+    """Return what the template shows of a figure, but for its numbers."""
+    # A schema's address is for editors; left out, the page names no address of the web.
+    spec = {key: value for key, value in figure.page_spec.items() if key != "$schema"}
+    # As an image it is told by its description; what a reader of its marks would hear is a third of its size.
+    silent = {**figure.spec, "config": {**figure.spec.get("config", {}), "aria": False}}
+    image = b64encode(theme.to_svg(silent).encode()).decode("ascii")
+    return {
+        "id": f"figure-{number}",
+        "title": figure.title,
+        "how_to_read": figure.how_to_read,
+        "description": theme.describe(figure.spec),
+        # Nothing in the data of a page's script may end the script or start another.
+        "island": json.dumps(spec, allow_nan=False).translate(_ESCAPES),
+        "image": f"data:image/svg+xml;base64,{image}",
+    }
+
+
+def _rows(figure: Figure, most_rows: int) -> dict[str, Any]:
+    table = figure.table
+    return {
+        "columns": table.columns,
+        "is_number": [dtype.is_numeric() for dtype in table.dtypes],
+        "rows": table_rows(table.head(most_rows)),
+        "hidden_rows": max(0, table.height - most_rows),
+    }
+
+
+@cache
+def _bundle() -> str:
+    """Return the drawing library: from the cache folder, as making it takes two seconds or more, or made and kept."""
+    kept = cache_root() / f"vega-{theme.VEGALITE_VERSION}-{version('vl-convert-python')}.js"
+    with suppress(OSError):
+        digest, _, bundle = kept.read_text("utf-8").partition("\n")
+        if digest == sha256(bundle.encode()).hexdigest():
+            return bundle
+    bundle = vl_convert.javascript_bundle(vl_version=theme.VEGALITE_VERSION)  # type: ignore[call-arg]  # its stub is wrong
+    with suppress(OSError), whole_file(kept, private=True) as unfinished:
+        unfinished.write_text(f"{sha256(bundle.encode()).hexdigest()}\n{bundle}", "utf-8", newline="\n")
+    return bundle
+
+
+@cache
+def _policy() -> str:
+    """Return what the page may do: run our two scripts, known by their hashes, show inline images; no more.
+
+    Vega compiles its expressions, hence 'unsafe-eval'; the data never is one.
+    """
+    hashes = [b64encode(sha256(script.encode()).digest()).decode("ascii") for script in (_bundle(), asset("page.js"))]
+    scripts = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {scripts} 'unsafe-eval'; style-src 'unsafe-inline'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _template() -> Template:
+    """Return the page's template, which escapes all it is given."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(asset("page.html"))

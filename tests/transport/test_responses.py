@@ -1,0 +1,322 @@
+"""Whatever goes wrong between the API and us, once or for ever: the right answer, or the right error."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import socket
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from itertools import pairwise
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from augment_insights import fetch
+from augment_insights.errors import (
+    ApiError,
+    ApiUnavailableError,
+    AuthenticationError,
+    DataWarning,
+    InvalidRequestError,
+    PermissionDeniedError,
+    RateLimitedError,
+    UnexpectedResponseError,
+)
+from augment_insights.transport import RetryPolicy
+from augment_insights.transport.responses import parse_retry_after
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import SimpleNamespace
+
+DAYS = ("2026-03-01", "2026-03-02")
+
+
+def head(*lines: str) -> bytes:
+    return ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + "".join(f"{x}\r\n" for x in lines)).encode() + (
+        b"\r\n"
+    )
+
+
+DAYS = ("2026-03-01", "2026-03-02")
+
+
+def faults(good: bytes, reset: Callable[[socket.socket], None]) -> dict[str, Any]:
+    """Return what a server sends that fails, by the name of the fault."""
+    body = good.partition(b"\r\n\r\n")[2]
+    half = body[: len(body) // 2]
+
+    def send_and_reset(connection: socket.socket) -> None:
+        connection.sendall(head(f"Content-Length: {len(body)}") + half)
+        time.sleep(0.05)  # the half must arrive before the reset throws it away
+        reset(connection)
+
+    return {
+        "reset before the answer": reset,
+        "closed before the answer": b"",
+        "reset within the body": send_and_reset,
+        "truncated with a length": head(f"Content-Length: {len(body)}") + half,
+        "truncated chunked": head("Transfer-Encoding: chunked") + b"%x\r\n%s\r\n" % (len(half), half),
+        "truncated within a chunk": head("Transfer-Encoding: chunked") + b"%x\r\n%s" % (len(body), half),
+        "chunk without a length": head("Transfer-Encoding: chunked") + b"zz\r\n%s\r\n" % half,
+        "truncated at the close": head("Connection: close") + half,
+        "a page of HTML": head() + b"<html><body>Log in</body></html>",
+        "empty": head("Content-Length: 0"),
+        "bad gzip": head("Content-Encoding: gzip", f"Content-Length: {len(body)}") + body,
+        "truncated gzip": head("Content-Encoding: gzip") + gzip.compress(body)[:40],
+        "two lengths": head("Content-Length: 5, 6") + body,
+        "no HTTP": b"ceci n'est pas HTTP\r\n\r\n",
+        **{status: good.replace(b" 200 ", f" {status} ".encode(), 1) for status in ("500", "502", "503", "408")},
+    }
+
+
+FAULTS = tuple(faults(b"", lambda _connection: None))
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_that_passes_costs_one_more_request_and_nothing_else(
+    name: str, serve: Any, connect: Any, clock: Any, wire: SimpleNamespace
+) -> None:
+    """A fault is asked over once, after 0.5 to 1 s, gives the right table, and never stands in the cache."""
+
+    def answer(asked: Any) -> Any:
+        good = wire.counting(asked)
+        return faults(good, wire.reset)[name] if asked.number == 1 else good
+
+    api = serve(answer)
+    client = connect(api.url)
+    frame = fetch.dau_count(*DAYS, client=client)
+    assert frame["user_count"].to_list() == [7, 0]
+    assert api.count == 2
+    assert len(clock.slept) == 1
+    assert 0.5 <= clock.slept[0] <= 1.0
+    again = fetch.dau_count(*DAYS, client=connect(api.url))
+    assert again.equals(frame)
+    assert api.count == 2, "the good answer was kept"
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_that_stays_is_an_error_with_everything_in_it(
+    name: str, serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """After six attempts: a typed error with URL, status and attempts; nothing is in the cache."""
+    api = serve(lambda asked: faults(wire.counting(asked), wire.reset)[name])
+    client = connect(api.url)
+    with pytest.raises(ApiError) as caught:
+        fetch.dau_count(*DAYS, client=client)
+    error = caught.value
+    kind = UnexpectedResponseError if name in {"a page of HTML", "empty", "truncated at the close"} else None
+    assert isinstance(error, kind or (ApiUnavailableError, UnexpectedResponseError))
+    assert error.attempts == 6 == api.count
+    assert error.url == f"{api.url}/analytics/v0/dau-count?end_date=2026-03-02&start_date=2026-03-01"
+    for word in ("/analytics/v0/dau-count", "start_date=2026-03-01", "end_date=2026-03-02", "6 attempts", "Hint: "):
+        assert word in str(error)
+    assert error.status == (
+        int(name) if name.isdigit() else 200 if isinstance(error, UnexpectedResponseError) else None
+    )
+    api.answer = wire.counting
+    assert fetch.dau_count(*DAYS, client=connect(api.url)).height == 2
+    assert api.count == 7, "nothing of the failures was kept"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, InvalidRequestError),
+        (401, AuthenticationError),
+        (403, PermissionDeniedError),
+        (404, ApiError),
+        (301, UnexpectedResponseError),
+        (302, UnexpectedResponseError),
+        (304, UnexpectedResponseError),
+        (204, ApiError),
+        (418, ApiError),
+    ],
+)
+def test_what_asking_again_cannot_mend_is_asked_once(
+    status: int, kind: type[ApiError], serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """400, 401, 403, 404 and redirects: one request, and the API's own code and message in the error."""
+    api = serve(lambda _asked: wire.refuse(status, code="ItsCode", message="its message", Location="/elsewhere"))
+    with pytest.raises(kind) as caught:
+        fetch.dau_count(*DAYS, client=connect(api.url))
+    assert api.count == 1
+    assert (caught.value.status, caught.value.attempts) == (status, 1)
+    if status in {400, 401, 403, 404}:
+        assert caught.value.code == "ItsCode"
+        assert "its message [ItsCode]" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location", ["http://[::1", "//", "http://exa mple.com/\x7f", "http://127.0.0.1:99999/", "\u0000"]
+)
+def test_a_redirect_to_nowhere_is_our_error_too(location: str, serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """A Location that no URL parser takes gives the error of every redirect."""
+    api = serve(lambda _asked: wire.refuse(302, Location=location))
+    with pytest.raises(UnexpectedResponseError, match="redirects"):
+        fetch.dau_count(*DAYS, client=connect(api.url))
+
+
+REFERENCE = {"error": {"code": "InvalidArgument", "message": "end_date cannot be later than yesterday (UTC)"}}
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "told"),
+    [
+        (json.dumps(REFERENCE, indent=2), "InvalidArgument", ": end_date cannot be later than yesterday (UTC) [Inv"),
+        (json.dumps({"error": {"code": 7, "message": "not for you"}}), "7", ": not for you [7]"),  # as gateways do
+        ("", None, "(403)."),
+        ("[1]", None, "(403)."),
+        ('{"error": "text"}', None, "(403)."),
+        ('{"error": null}', None, "(403)."),
+        (b"\xff\xfe", None, "(403)."),
+        ('{"error":{"x":' + "[" * 100_000, None, "(403)."),
+    ],
+)
+def test_the_apis_code_and_message_are_told_where_it_sends_them(
+    body: str | bytes, code: str | None, told: str, serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """The documented error body is read; a proxy's own 403 has no code, and is the same kind of error all the same."""
+    api = serve(lambda _asked: wire.respond(body, 403))
+    with pytest.raises(PermissionDeniedError, match="lacks permission to read analytics") as caught:
+        fetch.dau_count(*DAYS, client=connect(api.url))
+    assert caught.value.code == code
+    assert told in str(caught.value)
+
+
+def test_back_off_doubles_with_jitter_and_has_a_ceiling() -> None:
+    """The waits are 1, 2, 4, ... s jittered down to a half, and none is over a minute."""
+    policy = RetryPolicy()
+    for attempt, full in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60), (50, 60)]:
+        waits = [policy.backoff(attempt, random=Random(seed)) for seed in range(50)]
+        assert all(full / 2 <= wait <= full for wait in waits)
+        assert max(waits) - min(waits) > full / 4, "they differ from client to client"
+
+
+def test_no_attempt_begins_after_the_deadline(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+    """With a deadline of 5 s the sixth attempt (after up to 31 s) is never made."""
+    api = serve(lambda _asked: wire.refuse(500))
+    with pytest.raises(ApiUnavailableError) as caught:
+        fetch.dau_count(*DAYS, client=connect(api.url, retry=RetryPolicy(deadline=5)))
+    assert clock.ran <= 5
+    assert 1 < caught.value.attempts == api.count < 6
+
+
+def test_a_server_that_is_not_there_is_said_to_be_so(connect: Any) -> None:
+    """A refused connection gives ApiUnavailableError without a status."""
+    with socket.create_server(("127.0.0.1", 0)) as unused:
+        port = unused.getsockname()[1]
+    with pytest.raises(ApiUnavailableError, match="could not be reached") as caught:
+        fetch.dau_count(*DAYS, client=connect(f"http://127.0.0.1:{port}"))
+    assert caught.value.status is None
+
+
+@pytest.mark.parametrize(
+    ("told", "at_least", "at_most"),
+    [
+        ("1.5", 1.5, 7.5),  # no less than told; one interval of 6 s more, since the bucket is taken as empty
+        ("30", 30, 36),
+        ("0", 0, 6),
+        ("-5", 0, 6),
+        ("soon", 60, 66),
+        ("nan", 60, 66),
+        ("", 60, 66),
+        (None, 60, 66),
+        ("1e9", 600, 606),
+        ("inf", 600, 606),
+        (format_datetime(datetime(2026, 3, 10, 12, tzinfo=UTC) + timedelta(seconds=45), usegmt=True), 45, 51),
+        (format_datetime(datetime(2026, 3, 10, 11, tzinfo=UTC), usegmt=True), 0, 6),
+    ],
+)
+def test_a_429_waits_as_told(
+    told: str | None, at_least: float, at_most: float, serve: Any, connect: Any, clock: Any, wire: SimpleNamespace
+) -> None:
+    """Seconds, a date, or nonsense: the next request goes after the wait the server named, or a minute."""
+    sent_at = []
+
+    def answer(asked: Any) -> bytes:
+        sent_at.append(clock.ran)
+        if asked.number == 1:
+            return wire.refuse(429, **({} if told is None else {"Retry-After": told}))
+        return wire.counting(asked)
+
+    api = serve(answer)
+    assert fetch.dau_count(*DAYS, client=connect(api.url)).height == 2
+    assert at_least <= sent_at[1] - sent_at[0] <= at_most
+
+
+def test_429s_without_a_time_wait_longer_each_time(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+    """60, 120 and 240 s, then the good answer."""
+    sent_at = []
+
+    def answer(asked: Any) -> bytes:
+        sent_at.append(clock.ran)
+        return wire.refuse(429) if asked.number <= 3 else wire.counting(asked)
+
+    api = serve(answer)
+    fetch.dau_count(*DAYS, client=connect(api.url))
+    waits = [later - earlier for earlier, later in pairwise(sent_at)]
+    assert waits == pytest.approx([60, 120, 240])
+
+
+def test_429s_without_end_are_an_error(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+    """A server that never lets us in raises RateLimitedError with its last wish, within the deadline."""
+    api = serve(lambda _asked: wire.refuse(429, code="ResourceExhausted", Retry_After="20"))
+    with pytest.raises(RateLimitedError, match="ResourceExhausted") as caught:
+        fetch.dau_count(*DAYS, client=connect(api.url))
+    assert caught.value.retry_after == 20
+    assert caught.value.attempts == api.count == 6
+    assert clock.ran <= 900
+
+
+@given(value=st.text() | st.from_regex(r"[0-9eE+\-.]{1,20}", fullmatch=True) | st.datetimes().map(format_datetime))
+@example(value="Sun, 01 Mar 2026 12:00:30 +9999999999999999")  # a zone beyond all numbers, found by trying
+@settings(max_examples=150, deadline=None)
+def test_no_retry_after_can_break_us(value: str) -> None:
+    """Any text at all is a wait of 0 to 600 s, or none."""
+    wait = parse_retry_after(value, now=datetime(2026, 3, 10, tzinfo=UTC))
+    assert wait is None or 0 <= wait <= 600
+
+
+def test_a_deeply_nested_answer_is_refused_as_any_other_shape(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """JSON nested 100,000 deep is not an answer, and no reason to fall over."""
+    body = b'{"daily_active_user_counts":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    api = serve(lambda _asked: wire.respond(body))
+    with pytest.raises(UnexpectedResponseError):
+        fetch.dau_count(*DAYS, client=connect(api.url))
+
+
+def test_unknown_things_are_named_once(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """A new field is named in one warning of one client, however many answers have it."""
+
+    def answer(asked: Any) -> bytes:
+        answered = wire.dau_count(asked.params["start_date"], asked.params["end_date"])
+        answered["daily_active_user_counts"][0]["robots"] = 3
+        return wire.respond(answered)
+
+    api = serve(answer)
+    client = connect(api.url)
+    with pytest.warns(DataWarning, match="daily_active_user_counts.robots"):
+        fetch.dau_count(*DAYS, client=client)
+    fetch.dau_count("2026-02-01", "2026-02-02", client=client)  # a second warning would be an error here
+    fetch.dau_count(*DAYS, client=client)
+
+
+@pytest.mark.parametrize("value", [b'"\xe9"', b"1e999", b"-1e999"])
+def test_an_unknown_field_that_nothing_can_read_is_ignored_too(
+    value: bytes, serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """Text that is not UTF-8, or a number beyond all numbers, in a field that nobody asked for costs no row."""
+
+    def answer(asked: Any) -> bytes:
+        body = json.dumps(wire.dau_count(asked.params["start_date"], asked.params["end_date"])).encode()
+        return wire.respond(body[:-1] + b', "new": ' + value + b"}")
+
+    api = serve(answer)
+    assert fetch.dau_count(*DAYS, client=connect(api.url))["user_count"].to_list() == [7, 0]
+    assert api.count == 1
