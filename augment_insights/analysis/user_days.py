@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from polars._typing import EngineType
-
     from augment_insights.analysis.population import Span
     from augment_insights.periods import Every
     from augment_insights.tables import Table
@@ -326,8 +324,8 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
     lists = _days_of_users(
         rows.select("user", "user_type", **groups, days=day),
         [*groups, *(["user_type"] if user_type == "all" else [])],
+        is_in_memory=isinstance(activity, pl.DataFrame),
         is_in_order=isinstance(activity, pl.DataFrame) and activity[end.meta.output_name()].is_sorted(),
-        engine=IN_MEMORY if isinstance(activity, pl.DataFrame) else STREAMING,
     )
     numbered = pl.DataFrame({"group": [0]}, schema={"group": pl.UInt32})
     group = pl.lit(0, dtype=pl.UInt32)
@@ -337,18 +335,13 @@ def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]
         group = pl.col("group")
     of_user = pl.col("days").list
     users = lists.select("user", "user_type", group=group, first=of_user.first(), last=of_user.last())
-    is_same_user = pl.col("user") == pl.col("user").shift()
-    days = (
-        lists.select(day="days")
-        .with_row_index("user")
-        .explode("day")
-        .with_columns(gap=pl.when(is_same_user).then(pl.col("day").diff()))
-        .filter(pl.col("gap").ne_missing(0))  # a day that comes twice counts once
-    )
+    exploded = lists.select(day="days").with_row_index("user").explode("day")
+    gap = pl.when(pl.col("user") == pl.col("user").shift()).then(pl.col("day").diff())
+    days = exploded.with_columns(gap=gap).filter(pl.col("gap").ne_missing(0))  # a day that comes twice counts once
     return OrderedDays(activity, source.is_daily, numbered, users, days, first, last)
 
 
-def _days_of_users(rows: pl.LazyFrame, apart: list[str], *, is_in_order: bool, engine: EngineType) -> pl.DataFrame:
+def _days_of_users(rows: pl.LazyFrame, apart: list[str], *, is_in_memory: bool, is_in_order: bool) -> pl.DataFrame:
     """Return one row a user: ``user`` (one of the spellings), its other facts, and its ``days`` as a list in order.
 
     Rows that differ in one of the columns of ``apart`` are apart. Grouped by ``user``, a user's group
@@ -357,15 +350,16 @@ def _days_of_users(rows: pl.LazyFrame, apart: list[str], *, is_in_order: bool, e
     The hash of a name is read once and never compared. Its 64 bits are the same for two of a hundred
     thousand names with a chance of 3e-10, and for two of a million with 3e-8.
     """
-    schema = rows.collect_schema()
-    name = pl.col("user") if schema["user"].is_integer() else pl.col("user").cast(pl.String)
-    key = name.hash() + hashed(apart) if apart else name.hash()
-    spelled = (
-        rows.with_columns(key=key)
-        .group_by("key")
-        .agg(pl.col("days") if is_in_order else pl.col("days").sort(), pl.exclude("key", "days").first())
-        .collect(engine=engine)
-    )
+    name = pl.col("user") if rows.collect_schema()["user"].is_integer() else pl.col("user").cast(pl.String)
+    keyed = rows.with_columns(key=name.hash() + hashed(apart) if apart else name.hash())
+    facts = pl.exclude("key", "days").first()
+    if is_in_memory:
+        days = pl.col("days") if is_in_order else pl.col("days").sort()
+        spelled = keyed.group_by("key").agg(facts, days).collect(engine=IN_MEMORY)
+    else:  # Two queries, of which the one that holds every row holds no names.
+        names = keyed.group_by("key").agg(facts).collect(engine=STREAMING)
+        lists = keyed.select("key", "days").group_by("key").agg(pl.col("days").sort()).collect(engine=STREAMING)
+        spelled = names.join(lists, on="key")
     if f"{_BY}user" in apart:
         spelled = spelled.with_columns(pl.col(f"{_BY}user").min().over(user_key()))
     users = spelled.with_columns(key=hashed([user_key(), *apart]))

@@ -13,7 +13,6 @@ from lifelines import KaplanMeierFitter
 
 from augment_insights import analysis
 from augment_insights.errors import DataWarning, TableError
-from augment_insights.tables import SURVIVAL, TIME_TO_FIRST_USE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,99 +40,6 @@ def same(found: list[float | None], expected: list[float]) -> None:
     """Compare bounds where they are defined: a null of ours stands where all have had the event."""
     pairs = [(ours, theirs) for ours, theirs in zip(found, expected, strict=True) if ours is not None]
     assert [ours for ours, _ in pairs] == pytest.approx([theirs for _, theirs in pairs], abs=1e-9)
-
-
-# ---- Survival ----------------------------------------------------------------------------------
-
-
-def test_survival_by_hand(make_activity: Callable[..., pl.DataFrame]) -> None:
-    """Four users, silences of 3 days: one lapses on day 1, one on day 4 though back later, two are followed on."""
-    activity = make_activity({"ada@x.io": [0], "bob@x.io": [2, 5, 9], "cyd@x.io": [6, 9], "dan@x.io": [0, 3, 6, 8]})
-    # The last day is day 9. Ada: silent from day 1 on, lapsed after 1 day. Bob: 6, 7 and 8 are
-    # silent, lapsed on day 6, 4 days after his first. Cyd: 7 and 8 are two days only; followed for
-    # 3 days. Dan: never 3 days; followed for 9. S(1) = 3/4; S(4) = 3/4 x 1/2 (Bob and Dan at risk).
-    table = analysis.survival(activity, inactive_days=3)
-    assert table["at_risk_users"].to_list() == [4, 4, 3, 3, 2, 1, 1, 1, 1, 1]
-    assert [day for day, users in enumerate(table["lapsed_users"]) if users] == [1, 4]
-    assert table["survival_rate"].to_list() == pytest.approx([1, *[0.75] * 3, *[0.375] * 6])
-
-
-@pytest.mark.parametrize(("last", "lapsed"), [(27, 0), (28, 1)])
-def test_a_silence_has_at_least_so_many_whole_days(
-    make_activity: Callable[..., pl.DataFrame], last: int, lapsed: int
-) -> None:
-    """28 silent days after the only active one are a lapse, 27 are not: the user is still followed."""
-    table = analysis.survival(make_activity({"ada@x.io": [0]}), as_of=MONDAY + timedelta(days=last))
-    assert table["lapsed_users"].sum() == lapsed
-    assert table["days"].max() == (1 if lapsed else last)
-
-
-def test_a_return_after_exactly_the_silence_is_a_lapse(make_activity: Callable[..., pl.DataFrame]) -> None:
-    """With 3 silent days between two active ones a silence of 3 has happened, one of 4 has not."""
-    activity = make_activity({"ada@x.io": [0, 4]})
-    assert analysis.survival(activity, inactive_days=3)["lapsed_users"].sum() == 1
-    assert analysis.survival(activity, inactive_days=4)["lapsed_users"].sum() == 0
-
-
-def followed(days: list[int], last: int, inactive_days: int) -> tuple[int, bool]:
-    """One user's time, the plain way: walk the days, stop at the first silence that is long enough."""
-    first = min(days)
-    silent = 0
-    for day in range(first, last + 1):
-        silent = 0 if day in days else silent + 1
-        if silent == inactive_days:
-            return day - inactive_days + 1 - first, True
-    return last - first, False
-
-
-@few
-@given(days=days_by_user, inactive_days=st.integers(1, 40), more=st.integers(0, 30))
-def test_survival_is_what_lifelines_estimates(
-    make_activity: Callable[..., pl.DataFrame], days: dict[str, list[int]], inactive_days: int, more: int
-) -> None:
-    """Rate, Greenwood's log-log interval and users at risk equal lifelines' on each day."""
-    last = max(max(numbers) for numbers in days.values()) + more
-    first = min(min(numbers) for numbers in days.values())
-    activity = make_activity(days)
-    table = analysis.survival(activity, inactive_days=inactive_days, as_of=MONDAY + timedelta(days=last))
-    times = [followed(numbers, last, inactive_days) for numbers in days.values()]
-    assert first >= 0
-    expected = lifelines_curve([time for time, _ in times], [event for _, event in times])
-    assert table["days"].to_list() == list(range(len(expected)))
-    assert table["survival_rate"].to_list() == pytest.approx([row[0] for row in expected], abs=1e-9)
-    same(table["survival_rate_low"].to_list(), [row[1] for row in expected])
-    same(table["survival_rate_high"].to_list(), [row[2] for row in expected])
-    assert table["at_risk_users"].to_list() == [row[3] for row in expected]
-    defined = table["survival_rate_low"].is_not_null()
-    assert defined.equals((table["survival_rate"] > 0).alias(defined.name))
-
-
-def test_results_keep_their_tables(
-    make_activity: Callable[..., pl.DataFrame], assert_keeps: Callable[..., None]
-) -> None:
-    """Columns, order and dtypes are those written down; no users, no rows."""
-    activity = make_activity({"ada@x.io": [0, 50], "bob@x.io": [3]})
-    roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "licensed_from": [MONDAY] * 2})
-    assert_keeps(analysis.survival(activity), SURVIVAL)
-    assert_keeps(analysis.survival(activity.clear()), SURVIVAL)
-    assert_keeps(analysis.time_to_first_use(activity, roster), TIME_TO_FIRST_USE)
-    assert_keeps(analysis.time_to_first_use(activity.clear(), roster.clear()), TIME_TO_FIRST_USE)
-
-
-def test_survival_needs_days(make_activity: Callable[..., pl.DataFrame]) -> None:
-    """Rows of weeks, and a silence of no days, are refused."""
-    weekly = make_activity({"ada@x.io": [0]}).select(
-        "user", "user_type", period_start="date", period_end=pl.col("date").dt.offset_by("6d")
-    )
-    with pytest.raises(TableError, match="survival needs one row a user and day"):
-        analysis.survival(weekly)
-    with pytest.raises(TableError, match="time_to_first_use needs one row a user and day"):
-        analysis.time_to_first_use(weekly, pl.DataFrame({"user": ["a"], "licensed_from": [MONDAY]}))
-    with pytest.raises(ValueError, match="inactive_days=0"):
-        analysis.survival(make_activity({"ada@x.io": [0]}), inactive_days=0)
-
-
-# ---- Time to first use -------------------------------------------------------------------------
 
 
 def roster_of(**licences: tuple[int, int | None]) -> pl.DataFrame:
