@@ -456,12 +456,10 @@ def join_roster(
             table=ROSTER.name,
             hint=f"drop one: frame.drop({twice!r}).",
         )
-    keyed = with_user_key(frame.lazy().collect())
-    known = with_user_key(listed)
+    keyed, known = with_user_key(frame.lazy().collect()), with_user_key(listed)
     if warn:
         _warn_of_strangers(keyed, known)
-    joined = keyed.join(known.select(_KEY, *added), on=_KEY, how="left", maintain_order="left")
-    return joined.drop(_KEY)
+    return keyed.join(known.select(_KEY, *added), on=_KEY, how="left", maintain_order="left").drop(_KEY)
 
 
 def tidy_roster(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
@@ -504,11 +502,9 @@ def _licensed_counts(
     licences = licences_of(roster, user_type).join(named, on=_KEY)
     seen = rows.select("period_start", "user", "user_type").unique()
     seen = seen.select("period_start", user_key(), is_active=pl.lit(value=True)).unique()
-    covers = is_licensed(pl.col("period_start"), pl.col("period_end"))
-    licensed = periods.join(licences, how="cross").filter(covers)
-    users = seen.select(_KEY).unique()
-    strangers = users.join(licences, on=_KEY, how="anti").height
-    uncovered = seen.join(licensed, on=["period_start", _KEY], how="anti").select(_KEY).unique().height - strangers
+    licensed = periods.join(licences, how="cross").filter(is_licensed(pl.col("period_start"), pl.col("period_end")))
+    strangers = seen.join(licences, on=_KEY, how="anti")[_KEY].n_unique()
+    uncovered = seen.join(licensed, on=["period_start", _KEY], how="anti")[_KEY].n_unique() - strangers
     left_out = ((strangers, "not on the roster"), (uncovered, "active in a period without a licence"))
     if strangers or uncovered:
         said = "; ".join(f"{plural(number, 'active user')} {why}" for number, why in left_out if number)

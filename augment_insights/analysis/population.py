@@ -242,6 +242,22 @@ def is_complete(start: pl.Expr, every: Every, end: date | None) -> pl.Expr:
     return period_end(start, every) <= pl.lit(end, dtype=pl.Date)
 
 
+def check_fits(rows: pl.LazyFrame, every: Every, *, table: str) -> None:
+    """Refuse a row that spans a border of the calendar periods."""
+    start, end = row_days(rows, table=table)
+    is_astray = period_start(start, every) != period_start(end, every)
+    astray = rows.filter(is_astray).select(start=start, end=end).sort("start", "end").head(1).collect()
+    if astray.height:
+        from_day, to_day = astray.row(0)
+        raise TableError(
+            f"every={every!r} cannot be answered from a row that spans {from_day} to {to_day}: "
+            "nobody knows on which side of a border the activity was.",
+            table=table,
+            hint=f"fetch finer rows: fetch.user_activity(..., every={every!r}), or days with fetch.dau(...) or "
+            "fetch.editor_language(...).",
+        )
+
+
 # ---- Which groups, and which rows? ----
 
 
@@ -328,7 +344,8 @@ def usage_rows(
     # Read once: what follows looks at the rows several times, and a LazyFrame would be computed each time.
     rows = active_rows(frame).lazy().select(*needed, *_identity(schema)).collect(engine=engine_for(frame))
     if every is not None:
-        rows = _with_calendar_period(rows, check_every(every))
+        check_fits(rows.lazy(), check_every(every), table=USAGE)
+        rows = rows.with_columns(period_start(row_days(rows)[0], every).alias(_PERIOD))
     if as_of is not None:
         _, end = row_days(rows, table=USAGE)
         rows = rows.filter(end <= pl.lit(parse_day(as_of, name="as_of")))
@@ -362,22 +379,6 @@ def user_sums(rows: pl.DataFrame, groups: Sequence[str], sums: Sequence[pl.Expr]
         summed = summed.with_columns(pl.lit(0, pl.UInt32).alias(GROUP))
     user = hashed(_USERS) if "user" in names else pl.lit(None, pl.UInt64)
     return UserSums(summed.select(GROUP, user.alias(USER_KEY), pl.exclude(_HASH, GROUP, *names)), numbered)
-
-
-def _with_calendar_period(rows: pl.DataFrame, every: Every) -> pl.DataFrame:
-    """Add the first day of each row's period; refuse a row that lies in two periods."""
-    start, end = row_days(rows, table=USAGE)
-    first = period_start(start, every)
-    astray = rows.filter(first != period_start(end, every))
-    if astray.height:
-        from_day, to_day = astray.select(start=start, end=end).sort("start", "end").row(0)
-        raise TableError(
-            f"every={every!r} cannot be answered from a row that spans {from_day} to {to_day}: nobody knows "
-            "on which side of a border the activity was.",
-            table=USAGE,
-            hint=f"fetch finer rows: fetch.user_activity(..., every={every!r}), or fetch.editor_language(...).",
-        )
-    return rows.with_columns(first.alias(_PERIOD))
 
 
 def _identity(schema: pl.Schema) -> list[pl.Expr]:

@@ -19,6 +19,7 @@ from augment_insights.analysis.population import (
     IN_MEMORY,
     active_rows,
     as_columns,
+    check_fits,
     data_span,
     hashed,
     is_complete,
@@ -244,18 +245,9 @@ class OrderedDays:
         """Refuse rows that span a border of the periods asked for, unless they end before the day of that number."""
         if self.is_daily or self.first is None:
             return
-        start, end = row_days(self.activity)
+        _, end = row_days(self.activity)
         is_shown = end.is_between(pl.lit(self.first).dt.offset_by(f"{border}d"), pl.lit(self.last, dtype=pl.Date))
-        is_astray = period_start(start, every) != period_start(end, every)
-        astray = self.activity.lazy().filter(is_shown, is_astray).select(start, end).sort(start, end).head(1).collect()
-        if astray.height:
-            from_day, to_day = astray.row(0)
-            raise TableError(
-                f"every={every!r} cannot be answered from a row that spans {from_day} to {to_day}: "
-                f"nobody knows on which side of a border the activity was.",
-                table=ACTIVITY,
-                hint=f"fetch finer rows: fetch.user_activity(..., every={every!r}), or days with fetch.dau(...).",
-            )
+        check_fits(self.activity.lazy().filter(is_shown), every, table=ACTIVITY)
 
     def grid(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Repeat rows for each group, so that a group without activity is a zero and not a gap."""
