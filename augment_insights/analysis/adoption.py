@@ -17,6 +17,7 @@ from augment_insights.analysis.population import (
     as_columns,
     data_span,
     is_licensed,
+    last_day,
     licences_of,
     on_roster,
     usage_rows,
@@ -24,7 +25,6 @@ from augment_insights.analysis.population import (
 )
 from augment_insights.analysis.user_days import UserDays, periods_of, prepare
 from augment_insights.errors import DataWarning, TableError, plural
-from augment_insights.periods import parse_day
 from augment_insights.tables import (
     ADOPTION_CURVE,
     ADOPTION_RATE,
@@ -314,9 +314,7 @@ def unused_licences(
     schema = columns_of(frame)
     require(schema, ("user", "user_type"), table=ACTIVITY)
     span = None if schema.keys().isdisjoint(("date", "period_start", "period_end")) else data_span(frame)
-    last = span.last if span is not None else None
-    if as_of is not None:
-        last = parse_day(as_of, name="as_of")
+    last = last_day(span, as_of)
     rows, _ = usage_rows(frame, (), user_type=user_type, as_of=as_of)
     listed = read_roster(roster)
     licences = licences_of(listed, user_type)

@@ -225,6 +225,13 @@ def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> S
     return None if first is None else Span(first, last)
 
 
+def last_day(span: Span | None, as_of: date | str | None) -> date | None:
+    """Return the last day of the data: ``as_of``, or else the last day of the frame; None when it has no rows."""
+    if as_of is not None:
+        return parse_day(as_of, name="as_of")
+    return None if span is None else span.last
+
+
 def period_start(day: pl.Expr, every: Every) -> pl.Expr:
     """Return the first day of the calendar period that holds each day (weeks from Monday)."""
     check_every(every)
@@ -307,7 +314,6 @@ def usage_rows(
     every: Every | None = None,
     user_type: str = "person",
     as_of: date | str | None = None,
-    reserved: Iterable[str] = (),
 ) -> tuple[pl.DataFrame, list[str]]:
     """Return the rows that count, with the columns that are needed, and the columns that make groups.
 
@@ -323,12 +329,12 @@ def usage_rows(
         A column is missing, a row spans a border of the periods, or ``user_type="service_account"``
         is asked of a frame without users.
     ValueError
-        An unknown ``user_type`` or ``every``, or a group column that the result needs for itself.
+        An unknown ``user_type`` or ``every``, or a group ``period_start`` beside the period itself.
     """
     check_user_type(user_type)
     schema = columns_of(frame)
     require(schema, (*metrics, *(["user_type"] if "user" in schema else [])), table=USAGE)
-    groups = as_columns(by, frame, reserved=[*reserved, *(["period_start"] if every else [])], table=USAGE)
+    groups = as_columns(by, frame, reserved=["period_start"] if every else (), table=USAGE)
     users = [name for name in _USERS if name in schema]
     if "user" in groups and "user_type" not in groups and user_type == "all":
         groups.insert(groups.index("user") + 1, "user_type")  # a person and a service account may share a name

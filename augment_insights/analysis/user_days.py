@@ -23,13 +23,14 @@ from augment_insights.analysis.population import (
     data_span,
     hashed,
     is_complete,
+    last_day,
     period_end,
     period_start,
     row_days,
     select_users,
 )
 from augment_insights.errors import TableError
-from augment_insights.periods import check_count, parse_day
+from augment_insights.periods import check_count
 from augment_insights.tables import columns_of, require, user_key
 
 if TYPE_CHECKING:
@@ -101,8 +102,7 @@ class UserDays:
                 hint="fetch days: fetch.dau(start_date=..., end_date=...), or fetch.user_activity(..., every='1d').",
             )
         columns = as_columns(by, self.activity, reserved=table.columns)
-        known = None if self.span is None else self.span.last
-        last = known if as_of is None else parse_day(as_of, name="as_of")
+        last = last_day(self.span, as_of)
         key = (user_type, last, *columns)
         if key not in self._orders:
             self._orders[key] = _order(self, user_type=user_type, last=last, by=columns)
