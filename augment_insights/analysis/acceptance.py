@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import polars as pl
 
 from augment_insights.analysis.intervals import difference, rate, ratio_interval
-from augment_insights.analysis.population import GROUP, as_columns, one_spelling, usage_rows, user_sums
+from augment_insights.analysis.population import GROUP, USAGE, as_columns, one_spelling, usage_rows, user_sums
 from augment_insights.errors import DataWarning, TableError, did_you_mean, plural
 from augment_insights.periods import check_count
 from augment_insights.tables import (
@@ -22,7 +22,7 @@ from augment_insights.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from datetime import date
 
     from augment_insights.periods import Every
@@ -141,8 +141,9 @@ def acceptance_rate(
     │ 2     ┆ 140             ┆ 0.678571        │
     └───────┴─────────────────┴─────────────────┘
     """
-    rows, groups = _rows(frame, by=by, every=every, of=of, user_type=user_type, as_of=as_of)
-    summed = user_sums(rows, groups, _SUMS)
+    by = as_columns(by, frame, reserved=ACCEPTANCE_RATE.columns, table=USAGE)
+    rows, groups = usage_rows(frame, _metrics(of), by=by, every=every, user_type=user_type, as_of=as_of)
+    summed = user_sums(_counts(rows, of), groups, _SUMS)
     suggested, accepted = pl.col("suggested_count"), pl.col("accepted_count")
     has_users = "user" in rows.columns
     users = (suggested > 0).sum() if has_users else pl.lit(None)
@@ -330,8 +331,9 @@ def acceptance_change(
     """
     sides = []
     for side, frame in enumerate((before, after)):
-        rows, groups = _rows(frame, by=by, every=None, of=of, user_type=user_type, as_of=as_of, reserved=_EFFECTS)
-        sides.append(rows.with_columns(pl.lit(side).alias(_SIDE)))
+        columns = as_columns(by, frame, reserved=_EFFECTS, table=USAGE)
+        rows, groups = usage_rows(frame, _metrics(of), by=columns, user_type=user_type, as_of=as_of)
+        sides.append(_counts(rows, of).with_columns(pl.lit(side).alias(_SIDE)))
     if not groups:
         raise ValueError("by= names no column. Hint: name the groups between which the weight may have moved.")
     both = pl.concat(sides, how="diagonal_relaxed")
@@ -460,32 +462,16 @@ def compare(
     )
 
 
-def _rows(
-    frame: pl.DataFrame | pl.LazyFrame,
-    *,
-    by: str | Sequence[str] | None,
-    every: Every | None,
-    of: Of,
-    user_type: str,
-    as_of: date | str | None,
-    reserved: Iterable[str] = ACCEPTANCE_RATE.columns,
-) -> tuple[pl.DataFrame, list[str]]:
-    """Return the rows that count and the columns that make groups.
-
-    ``suggested_count`` and ``accepted_count`` are null in a row that lacks either.
-    """
+def _metrics(of: Of) -> tuple[str, str]:
+    """Return the metrics that are suggested and accepted."""
     if of not in _METRICS:
         raise ValueError(f"of={of!r} is not something that is accepted.{did_you_mean(str(of), get_args(Of))}")
+    return _METRICS[of]
+
+
+def _counts(rows: pl.DataFrame, of: Of) -> pl.DataFrame:
+    """Return the rows with ``suggested_count`` and ``accepted_count``, both null in a row that lacks either."""
     suggested, accepted = _METRICS[of]
-    rows, groups = usage_rows(
-        frame,
-        (suggested, accepted),
-        by=by,
-        every=every,
-        user_type=user_type,
-        as_of=as_of,
-        reserved=reserved,
-    )
     more = rows.select((pl.col(accepted) > pl.col(suggested)).sum()).item()
     if more:
         warnings.warn(
@@ -495,7 +481,7 @@ def _rows(
         )
     rows = rows.rename({suggested: "suggested_count", accepted: "accepted_count"})
     known = pl.all_horizontal(pl.col("suggested_count", "accepted_count").is_not_null())
-    return rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count"))), groups
+    return rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count")))
 
 
 def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:

@@ -17,6 +17,7 @@ from augment_insights.analysis.population import (
     as_columns,
     data_span,
     is_licensed,
+    last_day,
     licences_of,
     on_roster,
     usage_rows,
@@ -24,7 +25,6 @@ from augment_insights.analysis.population import (
 )
 from augment_insights.analysis.user_days import UserDays, periods_of, prepare
 from augment_insights.errors import DataWarning, TableError, plural
-from augment_insights.periods import parse_day
 from augment_insights.tables import (
     ADOPTION_CURVE,
     ADOPTION_RATE,
@@ -314,9 +314,7 @@ def unused_licences(
     schema = columns_of(frame)
     require(schema, ("user", "user_type"), table=ACTIVITY)
     span = None if schema.keys().isdisjoint(("date", "period_start", "period_end")) else data_span(frame)
-    last = span.last if span is not None else None
-    if as_of is not None:
-        last = parse_day(as_of, name="as_of")
+    last = last_day(span, as_of)
     rows, _ = usage_rows(frame, (), user_type=user_type, as_of=as_of)
     listed = read_roster(roster)
     licences = licences_of(listed, user_type)
@@ -456,12 +454,10 @@ def join_roster(
             table=ROSTER.name,
             hint=f"drop one: frame.drop({twice!r}).",
         )
-    keyed = with_user_key(frame.lazy().collect())
-    known = with_user_key(listed)
+    keyed, known = with_user_key(frame.lazy().collect()), with_user_key(listed)
     if warn:
         _warn_of_strangers(keyed, known)
-    joined = keyed.join(known.select(_KEY, *added), on=_KEY, how="left", maintain_order="left")
-    return joined.drop(_KEY)
+    return keyed.join(known.select(_KEY, *added), on=_KEY, how="left", maintain_order="left").drop(_KEY)
 
 
 def tidy_roster(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
@@ -504,11 +500,9 @@ def _licensed_counts(
     licences = licences_of(roster, user_type).join(named, on=_KEY)
     seen = rows.select("period_start", "user", "user_type").unique()
     seen = seen.select("period_start", user_key(), is_active=pl.lit(value=True)).unique()
-    covers = is_licensed(pl.col("period_start"), pl.col("period_end"))
-    licensed = periods.join(licences, how="cross").filter(covers)
-    users = seen.select(_KEY).unique()
-    strangers = users.join(licences, on=_KEY, how="anti").height
-    uncovered = seen.join(licensed, on=["period_start", _KEY], how="anti").select(_KEY).unique().height - strangers
+    licensed = periods.join(licences, how="cross").filter(is_licensed(pl.col("period_start"), pl.col("period_end")))
+    strangers = seen.join(licences, on=_KEY, how="anti")[_KEY].n_unique()
+    uncovered = seen.join(licensed, on=["period_start", _KEY], how="anti")[_KEY].n_unique() - strangers
     left_out = ((strangers, "not on the roster"), (uncovered, "active in a period without a licence"))
     if strangers or uncovered:
         said = "; ".join(f"{plural(number, 'active user')} {why}" for number, why in left_out if number)

@@ -12,9 +12,12 @@ from augment_insights.analysis.adoption import read_roster
 from augment_insights.analysis.intervals import rate, wilson
 from augment_insights.analysis.population import (
     GROUP,
+    USAGE,
     USER_KEY,
+    as_columns,
     data_span,
     is_licensed,
+    last_day,
     licences_of,
     period_end,
     row_days,
@@ -23,7 +26,7 @@ from augment_insights.analysis.population import (
     with_user_key,
 )
 from augment_insights.errors import DataWarning, did_you_mean
-from augment_insights.periods import calendar_period, check_count, check_every, parse_day
+from augment_insights.periods import calendar_period, check_count, check_every
 from augment_insights.tables import (
     CONCENTRATION,
     FEATURE_ADOPTION,
@@ -123,14 +126,8 @@ def feature_adoption(
     """
     require(columns_of(user_activity), ("user", "user_type"), table="user_activity")
     metrics = list(dict.fromkeys(name for names in _USE.values() for name in names))
-    rows, groups = usage_rows(
-        user_activity,
-        metrics,
-        by=by,
-        user_type=user_type,
-        as_of=as_of,
-        reserved=FEATURE_ADOPTION.columns,
-    )
+    by = as_columns(by, user_activity, reserved=FEATURE_ADOPTION.columns, table=USAGE)
+    rows, groups = usage_rows(user_activity, metrics, by=by, user_type=user_type, as_of=as_of)
     uses = [pl.any_horizontal(pl.col(names) > 0).sum().alias(f"{mode}_uses") for mode, names in _USE.items()]
     known = [pl.any_horizontal(pl.col(names).is_not_null()).sum().alias(f"{mode}_rows") for mode, names in _USE.items()]
     summed = user_sums(rows, groups, [*uses, *known])
@@ -216,9 +213,8 @@ def mode_mix(
     ('ide_agent', 10, 0.25)
     """
     metrics = [*_MESSAGES.values(), *_LINES.values()]
-    rows, grouped = usage_rows(
-        frame, metrics, by=by, every=every, user_type=user_type, as_of=as_of, reserved=MODE_MIX.columns
-    )
+    by = as_columns(by, frame, reserved=MODE_MIX.columns, table=USAGE)
+    rows, grouped = usage_rows(frame, metrics, by=by, every=every, user_type=user_type, as_of=as_of)
     # The period comes before the other groups here.
     groups = sorted(grouped, key=lambda name: name != "period_start") if every else grouped
     total = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).cast(pl.Int64).alias(name) for name in metrics]
@@ -416,9 +412,7 @@ def habit_ladder(
     require(columns_of(weekly_user_activity), ("user",), table="weekly_user_activity")
     rows, _ = usage_rows(weekly_user_activity, _HABIT_ACTIONS, every="1w", user_type=user_type, as_of=as_of)
     span = data_span(weekly_user_activity)
-    last = span.last if span is not None else None
-    if as_of is not None:
-        last = parse_day(as_of, name="as_of")
+    last = last_day(span, as_of)
     if last is None:
         return HABIT_LADDER.empty()
     end = calendar_period(last + _DAY, "1w").start - _DAY

@@ -19,16 +19,18 @@ from augment_insights.analysis.population import (
     IN_MEMORY,
     active_rows,
     as_columns,
+    check_fits,
     data_span,
     hashed,
     is_complete,
+    last_day,
     period_end,
     period_start,
     row_days,
     select_users,
 )
 from augment_insights.errors import TableError
-from augment_insights.periods import check_count, parse_day
+from augment_insights.periods import check_count
 from augment_insights.tables import columns_of, require, user_key
 
 if TYPE_CHECKING:
@@ -98,8 +100,7 @@ class UserDays:
                 hint="fetch days: fetch.dau(start_date=..., end_date=...), or fetch.user_activity(..., every='1d').",
             )
         columns = as_columns(by, self.activity, reserved=table.columns)
-        known = None if self.span is None else self.span.last
-        last = known if as_of is None else parse_day(as_of, name="as_of")
+        last = last_day(self.span, as_of)
         key = (user_type, last, *columns)
         if key not in self._orders:
             self._orders[key] = _order(self, user_type=user_type, last=last, by=columns)
@@ -242,18 +243,9 @@ class OrderedDays:
         """Refuse rows that span a border of the periods asked for, unless they end before the day of that number."""
         if self.is_daily or self.first is None:
             return
-        start, end = row_days(self.activity)
+        _, end = row_days(self.activity)
         is_shown = end.is_between(pl.lit(self.first).dt.offset_by(f"{border}d"), pl.lit(self.last, dtype=pl.Date))
-        is_astray = period_start(start, every) != period_start(end, every)
-        astray = self.activity.lazy().filter(is_shown, is_astray).select(start, end).sort(start, end).head(1).collect()
-        if astray.height:
-            from_day, to_day = astray.row(0)
-            raise TableError(
-                f"every={every!r} cannot be answered from a row that spans {from_day} to {to_day}: "
-                f"nobody knows on which side of a border the activity was.",
-                table=ACTIVITY,
-                hint=f"fetch finer rows: fetch.user_activity(..., every={every!r}), or days with fetch.dau(...).",
-            )
+        check_fits(self.activity.lazy().filter(is_shown), every, table=ACTIVITY)
 
     def grid(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Repeat rows for each group, so that a group without activity is a zero and not a gap."""

@@ -101,25 +101,13 @@ def test_more_accepted_than_suggested_is_kept_and_said(make_usage: MakeUsage) ->
     assert rates["acceptance_rate"].to_list() == [1.2]
 
 
-def test_two_spellings_are_one_user(make_usage: MakeUsage) -> None:
-    """Ada@x.io and ada@x.io are one user with one row; a service account of that name is another."""
-    usage = make_usage(
-        row("ada@x.io", 10, 4),
-        row("Ada@x.io", 10, 8),
-        row("ADA@x.io", 10, 9, user_type="service_account"),
-    )
-    assert analysis.acceptance_rate(usage, by="user").select("user", "users", "suggested_count").rows() == [
-        ("Ada@x.io", 1, 20)
-    ]
-    assert analysis.acceptance_rate(usage, user_type="all")["users"].to_list() == [2]
-
-
 def test_automation_is_apart(make_usage: MakeUsage) -> None:
-    """People by default, automation on demand; only automation leaves people without a row."""
+    """People by default, automation on demand; only automation leaves people without a row; so in sums by type."""
     usage = make_usage(row("ada@x.io", 10, 5), row("ci", 10, 1, user_type="service_account"))
-    rates = {kind: analysis.acceptance_rate(usage, user_type=kind)["acceptance_rate"].item() for kind in KINDS}
-    assert rates == {"person": 0.5, "service_account": 0.1, "all": 0.3}
-    assert analysis.acceptance_rate(usage.tail(1)).is_empty()
+    for frame in (usage, usage.drop("user")):
+        rates = {kind: analysis.acceptance_rate(frame, user_type=kind)["acceptance_rate"].item() for kind in KINDS}
+        assert rates == {"person": 0.5, "service_account": 0.1, "all": 0.3}
+        assert analysis.acceptance_rate(frame.tail(1)).is_empty()
 
 
 @pytest.mark.parametrize("nobody", [{"user": None}, {"user_type": None}])
@@ -141,15 +129,6 @@ def test_another_word_for_a_person_is_refused(make_usage: MakeUsage) -> None:
         analysis.acceptance_rate(usage)
     with pytest.raises(TableError, match="activity has 'Person' as user_type"):
         analysis.active_users(usage, every="1w")
-
-
-def test_sums_by_user_type_are_told_apart() -> None:
-    """A frame summed over users still says which sums are of automation: they are in no rate of people."""
-    sums = pl.DataFrame(
-        {"user_type": ["person", "service_account"], "completions_count": [10, 30], "completions_accepted": [5, 3]}
-    )
-    counts = {kind: analysis.acceptance_rate(sums, user_type=kind)["suggested_count"].to_list() for kind in KINDS}
-    assert counts == {"person": [10], "service_account": [30], "all": [40]}
 
 
 def test_duplicates_count_once_where_rows_have_a_name(make_usage: MakeUsage) -> None:
@@ -175,22 +154,30 @@ def test_rows_that_differ_in_a_further_column_are_added_up(make_usage: MakeUsage
         assert analysis.acceptance_rate(again)["suggested_count"].to_list() == [20]
 
 
-def test_a_person_and_a_service_account_of_one_name_are_two(make_usage: MakeUsage) -> None:
-    """By user and with all types, 10/5 and 30/3 under one name are two rows with their type, in every question."""
+def test_a_user_is_one_whatever_the_spelling_and_a_service_account_of_that_name_another(make_usage: MakeUsage) -> None:
+    """Ada@ and ada@ have one row, in the spelling that comes first; with all types, which then are told, two."""
     usage = make_usage(
-        row("ci", 10, 5, chat_messages=1), row("ci", 30, 3, user_type="service_account", chat_messages=9)
+        row("ada@x.io", 10, 4, chat_messages=3),
+        row("Ada@x.io", 10, 8, chat_messages=1),
+        row("Ada@x.io", 30, 3, chat_messages=9, user_type="service_account"),
     )
-    rates = analysis.acceptance_rate(usage, by="user", user_type="all")
-    assert rates.select("user", "user_type", "suggested_count").rows() == [
-        ("ci", "person", 10),
-        ("ci", "service_account", 30),
+    columns = ["user", "users", "suggested_count"]
+    assert analysis.acceptance_rate(usage, by="user").select(columns).rows() == [("Ada@x.io", 1, 20)]
+    both = {"by": "user", "user_type": "all"}
+    rates = analysis.acceptance_rate(usage, **both)
+    assert rates.select("user_type", *columns).rows() == [
+        ("person", "Ada@x.io", 1, 20),
+        ("service_account", "Ada@x.io", 1, 30),
     ]
-    mix = analysis.mode_mix(usage, by="user", user_type="all").filter(pl.col("mode") == "chat")
-    assert mix.select("user_type", "messages_count").rows() == [("person", 1), ("service_account", 9)]
+    mix = analysis.mode_mix(usage, **both).filter(pl.col("mode") == "chat")
+    assert mix.select("user", "user_type", "messages_count").rows() == [
+        ("Ada@x.io", "person", 4),
+        ("Ada@x.io", "service_account", 9),
+    ]
     spread = analysis.acceptance_distribution(usage, steps=2, min_suggested=10, user_type="all")
     assert spread["users"].to_list() == [1, 1]
-    change = analysis.acceptance_change(usage, usage, by="user", user_type="all")
-    assert change.select("user", "user_type").rows() == [("ci", "person"), ("ci", "service_account"), (None, None)]
+    change = analysis.acceptance_change(usage, usage, **both)
+    assert change["user_type"].to_list() == ["person", "service_account", None]
 
 
 @few
