@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # With a token in AUGMENT_API_TOKEN the report is of the real organisation, without one of the sample.
 SOURCE := $(if $(AUGMENT_API_TOKEN),,--sample)
 
-.PHONY: report test test-browser lab check bench lock clean
+.PHONY: report test test-fast test-browser lab check bench lock clean
 
 report: $(VENV)/.installed
 	$(BIN)/augment-insights report overview $(SOURCE)
@@ -16,6 +16,10 @@ lab: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/browser
+
+# Without the tests that start kernels, kill processes or build wheels.
+test-fast: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/browser -m 'not slow'
 
 # In a real JupyterLab, in Debian's Chromium; skipped where there is none.
 test-browser: $(VENV)/.installed-dev

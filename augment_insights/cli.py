@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
+import threading
 import warnings
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -11,16 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from augment_insights import __version__
+import augment_insights as insights  # lazy: each command loads what it uses
 from augment_insights.errors import ConfigurationError, InsightsError, InsightsWarning, did_you_mean
 
 if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterable
-
-    import polars as pl
-
-    from augment_insights.transport import Client
+    from collections.abc import Iterable
 
 app = typer.Typer(
     name="augment-insights",
@@ -79,9 +77,9 @@ def _print_warning(
         typer.echo(warnings.formatwarning(message, category, filename, lineno, line), file=file, err=True)
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001 (typer calls it with the option's value)
+def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"augment-insights {__version__}")
+        typer.echo(f"augment-insights {insights.__version__}")
         raise typer.Exit
 
 
@@ -96,7 +94,7 @@ def _options(
 
 
 @app.command()
-def report(  # noqa: PLR0913 (the options of a command)
+def report(
     template: Annotated[str, typer.Argument(help="Which report, such as overview; or a notebook of your own.")],
     *,
     start_date: StartDate = None,
@@ -128,8 +126,6 @@ def report(  # noqa: PLR0913 (the options of a command)
 
     One HTML file to share, or what --format names, and the notebook that made it.
     """
-    from augment_insights import reports  # noqa: PLC0415 (a command imports what it needs)
-
     options: dict[str, Any] = {
         "every": None if every is None else every.value,
         "user_type": user_type,
@@ -150,9 +146,9 @@ def report(  # noqa: PLR0913 (the options of a command)
         **_parameters(param or []),
     }
     if per is None:
-        _print_paths(reports.write(template, **asked).paths)
+        _print_paths(insights.reports.write(template, **asked).paths)
         return
-    batch = reports.write_each(template, per=per, **asked)  # type: ignore[arg-type]  # it says itself what it knows
+    batch = insights.reports.write_each(template, per=per, **asked)  # type: ignore[arg-type]  # it says itself what it knows
     _print_paths(batch.paths)
     for name, error in batch.failures.items():
         typer.echo(f"Error: {name}: {error}", err=True)
@@ -167,8 +163,6 @@ def _print_paths(paths: Iterable[Path]) -> None:
 
 def _parameters(given: list[str]) -> dict[str, Any]:
     """Read NAME=VALUE: numbers, true, false, null and lists as JSON writes them, anything else as text."""
-    import json  # noqa: PLC0415
-
     found: dict[str, Any] = {}
     for text in given:
         name, sign, value = text.partition("=")
@@ -194,9 +188,7 @@ def new(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Copy a template, to change it as you like."""
-    from augment_insights import reports  # noqa: PLC0415 (a command imports what it needs)
-
-    typer.echo(reports.new(template, path, overwrite=force))
+    typer.echo(insights.reports.new(template, path, overwrite=force))
 
 
 @app.command()
@@ -211,11 +203,7 @@ def lab(
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
 ) -> None:
     """Open JupyterLab on the templates."""
-    import subprocess  # noqa: PLC0415 (a command imports what it needs)
-
-    from augment_insights import reports  # noqa: PLC0415
-
-    place = reports.workspace(folder)
+    place = insights.reports.workspace(folder)
     command = [
         sys.executable,
         "-m",
@@ -238,7 +226,7 @@ def _run_until_interrupted(process: subprocess.Popen[bytes]) -> int:
 
 
 @app.command()
-def fetch(  # noqa: PLR0913 (the options of a command)
+def fetch(
     table: Annotated[
         str,
         typer.Argument(help="dau_count, dau, daily_usage, user_activity, editor_language or activity."),
@@ -265,7 +253,7 @@ def fetch(  # noqa: PLR0913 (the options of a command)
 
     From the archive or the cache where it is there already, else from the API.
     """
-    from augment_insights.export import format_of, write_table  # noqa: PLC0415 (a command imports what it needs)
+    from augment_insights.export import format_of, write_table
 
     name = table.replace("-", "_")
     options = _options_of(name, date=date, every=every and every.value, lookback_days=lookback_days)
@@ -275,15 +263,14 @@ def fetch(  # noqa: PLR0913 (the options of a command)
     if out is None:
         raise typer.BadParameter("where to is missing; or ask for the price alone, with --dry-run", param_hint="--out")
     format_of(out)  # before the first request
-    ask = _fetcher(name)
     with _client(sample=sample) as client:
-        frame = ask(start_date=start_date, end_date=end_date, client=client, **options)
+        frame = getattr(insights.fetch, name)(start_date=start_date, end_date=end_date, client=client, **options)
     typer.echo(f"{write_table(frame, out)}: {frame.height} rows")
 
 
 def _options_of(name: str, **options: Any) -> dict[str, Any]:
     """Return the options that were given, if the table takes them."""
-    from augment_insights.fetch.plan import TABLES  # noqa: PLC0415 (a command imports what it needs)
+    from augment_insights.fetch.plan import TABLES
 
     if name not in TABLES:
         raise ConfigurationError(
@@ -301,29 +288,18 @@ def _options_of(name: str, **options: Any) -> dict[str, Any]:
     return given
 
 
-def _fetcher(name: str) -> Callable[..., pl.DataFrame]:
-    from augment_insights import fetch as functions  # noqa: PLC0415 (a command imports what it needs)
-
-    ask: Callable[..., pl.DataFrame] = getattr(functions, name)
-    return ask
-
-
 def _print_plan(
     name: str, options: dict[str, Any], *, start_date: str | None, end_date: str | None, sample: bool
 ) -> None:
-    from augment_insights.fetch import plan  # noqa: PLC0415 (a command imports what it needs)
-
     date = options.pop("date", None)
     if date is not None and (start_date or end_date):
         raise ConfigurationError("--date cannot go together with a range. Hint: give one of them.", setting="date")
     with _client(sample=sample) as client:
-        typer.echo(plan(name, start_date or date, end_date or date, client=client, **options))
+        typer.echo(insights.fetch.plan(name, start_date or date, end_date or date, client=client, **options))
 
 
-def _client(*, sample: bool, archive: Path | None = None) -> Client:
-    from augment_insights.transport import Client  # noqa: PLC0415 (a command imports what it needs)
-
-    return Client.sample(archive=archive or False) if sample else Client(archive=archive)
+def _client(*, sample: bool, archive: Path | None = None) -> insights.Client:
+    return insights.Client.sample(archive=archive or False) if sample else insights.Client(archive=archive)
 
 
 @app.command()
@@ -349,10 +325,8 @@ def sync(
 
     The most useful first, from where the last sync stopped.
     """
-    from augment_insights import fetch as functions  # noqa: PLC0415 (a command imports what it needs)
-
     with _client(sample=sample, archive=archive) as client:
-        done = functions.sync(
+        done = insights.fetch.sync(
             client,
             since=since,
             tables=[name.replace("-", "_") for name in table] if table else None,
@@ -366,8 +340,8 @@ def sync(
 @cache_app.command("info")
 def cache_info() -> None:
     """Show where the cache lies and what is in it."""
-    from augment_insights.transport.cache import cache_files  # noqa: PLC0415 (a command imports what it needs)
-    from augment_insights.transport.settings import cache_root  # noqa: PLC0415
+    from augment_insights.transport.session import cache_files
+    from augment_insights.transport.settings import cache_root
 
     files = cache_files(cache_root())
     typer.echo(f"Cache folder: {cache_root()}")
@@ -381,8 +355,8 @@ def cache_info() -> None:
 @cache_app.command("clear")
 def cache_clear() -> None:
     """Delete every cached answer; the rate limit is remembered."""
-    from augment_insights.transport.cache import clear_cache  # noqa: PLC0415 (a command imports what it needs)
-    from augment_insights.transport.settings import cache_root  # noqa: PLC0415
+    from augment_insights.transport.session import clear_cache
+    from augment_insights.transport.settings import cache_root
 
     gone = clear_cache(cache_root())
     answers = sum(file.answers + file.expired for file in gone)
@@ -404,14 +378,14 @@ def serve(
 
     Over made-up or given records, to try clients against.
     """
-    from augment_insights import sample  # noqa: PLC0415 (a command imports what it needs)
-
     now = _utc_now
     organisation = (
-        sample.SampleOrganisation(now().date()) if records is None else sample.RecordStore(_read_records(records))
+        insights.sample.SampleOrganisation(now().date())
+        if records is None
+        else insights.sample.RecordStore(_read_records(records))
     )
-    limit = sample.TokenBucket() if enforce_limits else None
-    with sample.serve(sample.AnalyticsApp(organisation, now=now, rate_limit=limit), port=port) as url:
+    limit = insights.sample.TokenBucket() if enforce_limits else None
+    with insights.sample.serve(insights.sample.AnalyticsApp(organisation, now=now, rate_limit=limit), port=port) as url:
         typer.echo(f"Serving on {url} until Ctrl-C. Any token will do:")
         typer.echo(f"  AUGMENT_API_URL={url} AUGMENT_API_TOKEN=any augment-insights report overview")
         _wait_for_interrupt()
@@ -422,18 +396,14 @@ def _utc_now() -> datetime:
 
 
 def _wait_for_interrupt() -> None:
-    from threading import Event  # noqa: PLC0415
-
     try:
-        Event().wait()
+        threading.Event().wait()
     except KeyboardInterrupt:
         typer.echo("Stopped.")
 
 
 def _read_records(path: Path) -> list[dict[str, Any]]:
     """Read a JSON file that is a list of records, or an object with one under ``records``."""
-    import json  # noqa: PLC0415
-
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -455,9 +425,7 @@ def sample_roster(
 
     Who has a licence, and in which team.
     """
-    from augment_insights import sample  # noqa: PLC0415 (a command imports what it needs)
-
-    typer.echo(sample.write_roster(out, _utc_now().date()))
+    typer.echo(insights.sample.write_roster(out, _utc_now().date()))
 
 
 if __name__ == "__main__":

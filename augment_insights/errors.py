@@ -202,3 +202,27 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if nearest:
         return f" Hint: did you mean {nearest[0]!r}?"
     return f" Known: {', '.join(choices)}."
+
+
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun, ready to stand in a message.
+
+    Examples
+    --------
+    >>> plural(1, "user"), plural(0, "row"), plural(1234, "duplicate row")
+    ('1 user', '0 rows', '1,234 duplicate rows')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def not_valid(name: str, value: object, choices: Iterable[object]) -> str:
+    """Return the message for a parameter that is none of its choices.
+
+    Examples
+    --------
+    >>> not_valid("per", "taem", ["team", "month"])
+    "per='taem' is not valid. Choose 'team' or 'month'."
+    """
+    *others, last = map(repr, choices)
+    listed = f"{', '.join(others)} or {last}" if others else last
+    return f"{name}={value!r} is not valid. Choose {listed}."

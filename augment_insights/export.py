@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import shutil
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from tempfile import NamedTemporaryFile, mkdtemp
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -18,7 +18,7 @@ from augment_insights.errors import ConfigurationError, TableError, did_you_mean
 from augment_insights.tables import is_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
 FORMATS = ("parquet", "csv", "ndjson")
@@ -26,7 +26,7 @@ FORMATS = ("parquet", "csv", "ndjson")
 
 _STARTS_A_FORMULA = r"^([=+\-@\t\r])"
 
-MARKER = "manifest.json"
+MANIFEST = "manifest.json"
 """A folder that holds this file was written by :func:`whole_folder`, and may be replaced."""
 
 _MADE_HERE = (".csv", ".parquet", ".png", ".svg", ".json")
@@ -34,16 +34,23 @@ _MADE_HERE = (".csv", ".parquet", ".png", ".svg", ".json")
 _MOST_ROWS = 1_048_575
 """Rows of a sheet below its header; spreadsheet programs know no more."""
 
-_MOST_LETTERS = 32_767
-_SHEET_NAME_LENGTH = 31
-_WIDTHS = (9, 60)
-_RAGGED = 6
-_LINE_HEIGHT = 15
-_MOST_LINES = 25
-"""In letters, in points, and what a row may take: a spreadsheet allows 409 points."""
+_WIDEST, _LETTERS_A_LINE = 60, 54
+"""The widest column of a sheet, in letters: most of its lines end before its edge."""
 
-_MEASURED_ROWS = 200
-_MADE = datetime(2000, 1, 1)  # noqa: DTZ001 (a workbook's dates have no zone; this one says nothing on purpose)
+_WIDEST_PIXELS, _MOMENT_PIXELS, _LINE_PIXELS = 425, 138, 20
+_MOST_LINES = 25
+"""A spreadsheet allows a row 409 points."""
+
+_SAFE_OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+"""Text stays text, whatever it looks like."""
+
+_STYLES: dict[Any, Any] = {
+    cs.string(): {"text_wrap": True, "valign": "top", "quote_prefix": True},
+    cs.integer(): "#,##0",
+    cs.float(): "#,##0.00##",
+    cs.date(): "yyyy-mm-dd",
+    cs.datetime(): "yyyy-mm-dd hh:mm:ss",
+}
 
 
 @contextmanager
@@ -67,14 +74,12 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
     ...     _ = unfinished.write_text("all of it")
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with NamedTemporaryFile(dir=path.parent, prefix=".tmp-", suffix=".part", delete=False) as handle:
-        unfinished = Path(handle.name)
+    unfinished = _beside(path)
+    unfinished.touch(mode=0o600 if private else 0o666, exist_ok=False)
     try:
         yield unfinished
         if private:
             _flush(unfinished)
-        else:
-            unfinished.chmod(0o666 & ~_umask())  # a temporary file begins as its owner's alone
         unfinished.replace(path)
         if private:
             _flush(path.parent)
@@ -110,10 +115,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
             setting="folder",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(mkdtemp(dir=path.parent, prefix=".tmp-", suffix=".part"))
+    unfinished = _beside(path)
+    unfinished.mkdir()
     try:
         yield unfinished
-        unfinished.chmod(0o777 & ~_umask())  # a temporary folder begins as its owner's alone
         replace_folder(unfinished, path)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -121,21 +126,18 @@ def whole_folder(path: Path) -> Iterator[Path]:
 
 def replace_folder(finished: Path, path: Path) -> None:
     """Move a finished folder to its place, and whatever stood there away."""
-    old = Path(mkdtemp(dir=path.parent, prefix=".tmp-", suffix=".part"))
+    old = _beside(path)
     if path.exists():
-        path.rename(old / path.name)
+        path.rename(old)
     finished.rename(path)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def _made_here(path: Path) -> bool:
     """Tell whether a folder is empty, or holds what this module writes and nothing else."""
-    if not path.is_dir():
-        return False
-    entries = list(path.iterdir())
-    return not entries or (
-        (path / MARKER).is_file() and all(entry.is_file() and entry.suffix in _MADE_HERE for entry in entries)
-    )
+    entries = list(path.iterdir()) if path.is_dir() else [path]
+    is_ours = (path / MANIFEST).is_file() and all(entry.is_file() and entry.suffix in _MADE_HERE for entry in entries)
+    return is_ours or not entries
 
 
 def _flush(path: Path) -> None:
@@ -149,11 +151,9 @@ def _flush(path: Path) -> None:
         os.close(descriptor)
 
 
-def _umask() -> int:
-    """Return the user's file mode mask; it can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _beside(path: Path) -> Path:
+    """Return a temporary name in the same folder, so that moving from there is atomic."""
+    return path.with_name(f".tmp-{secrets.token_hex(8)}.part")
 
 
 def format_of(path: str | PathLike[str]) -> str:
@@ -259,33 +259,14 @@ def write_workbook(sheets: Mapping[str, pl.DataFrame], path: str | PathLike[str]
                 hint="write it as Parquet or CSV, or filter it.",
             )
     target = Path(path).expanduser()
-    options = {
-        "strings_to_formulas": False,
-        "strings_to_urls": False,
-        "strings_to_numbers": False,
-        "nan_inf_to_errors": True,
-    }
-    with whole_file(target) as unfinished, xlsxwriter.Workbook(unfinished, options) as book:
-        book.set_properties({"created": _MADE})
-        formats = {name: book.add_format(style) for name, style in _STYLES.items()}
+    with whole_file(target) as unfinished, xlsxwriter.Workbook(unfinished, _SAFE_OPTIONS) as book:
+        book.set_properties({"created": datetime.fromisoformat("2000-01-01")})  # the same bytes at any time
         for name, table in zip(sheet_names(list(sheets)), sheets.values(), strict=True):
-            _fill(book.add_worksheet(name), table, formats)
+            _write_sheet(book, name, table)
     return target
 
 
-_STYLES: Mapping[str, Mapping[str, Any]] = {
-    "header": {"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"},
-    "text": {"valign": "top", "text_wrap": True, "quote_prefix": True},
-    "date": {"num_format": "yyyy-mm-dd", "valign": "top", "align": "left"},
-    "moment": {"num_format": "yyyy-mm-dd hh:mm:ss", "valign": "top", "align": "left"},
-    "count": {"num_format": "#,##0", "valign": "top"},
-    "number": {"num_format": "#,##0.00##", "valign": "top"},
-    "rate": {"num_format": "0.0%", "valign": "top"},
-    "other": {"valign": "top"},
-}
-
-
-def sheet_names(names: list[str]) -> list[str]:
+def sheet_names(names: Sequence[str]) -> list[str]:
     """Return names that a spreadsheet takes for sheets: short, without its special signs, no two alike.
 
     Examples
@@ -293,100 +274,49 @@ def sheet_names(names: list[str]) -> list[str]:
     >>> sheet_names(["a/b", "A:B", "x" * 40])
     ['a b', 'A B (2)', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx']
     """
-    taken: set[str] = set()
+    clean = [re.sub(r"[\[\]:*?/\\\x00-\x1f]", " ", name).strip("' ") or "sheet" for name in names]
+    return _distinct(clean, longest=31, taken={"history"})  # a name that Excel keeps for itself
+
+
+def _distinct(names: Sequence[str], *, longest: int, taken: set[str]) -> list[str]:
+    """Shorten names, and number those that differ from another by case alone, or not at all."""
     found = []
     for name in names:
-        clean = re.sub(r"[\[\]:*?/\\\x00-\x1f]", " ", name).strip("' ")[:_SHEET_NAME_LENGTH] or "sheet"
-        candidate, count = clean, 1
-        while candidate.lower() in taken | {"history"}:  # a name that Excel keeps for itself
+        free, count = name[:longest], 1
+        while free.lower() in taken:
             count += 1
-            candidate = f"{clean[: _SHEET_NAME_LENGTH - 5]} ({count})"
-        taken.add(candidate.lower())
-        found.append(candidate)
+            free = f"{name[: longest - 5]} ({count})"
+        taken.add(free.lower())
+        found.append(free)
     return found
 
 
-def _fill(sheet: Any, table: pl.DataFrame, formats: Mapping[str, Any]) -> None:
-    """Write a table into a sheet, column by column, each with the writer of its dtype."""
-    lines: dict[int, int] = {}
-    for at, name in enumerate(table.columns):
-        values = table.get_column(name)
-        kind = _kind(values)
-        sheet.write_string(0, at, name[:_MOST_LETTERS], formats["header"])
-        write = _writer(sheet, kind)
-        width = _width(name, values, kind)
-        for row, value in enumerate(_cells(values, kind), start=1):
-            if value is None:
-                continue
-            write(row, at, value, formats[kind])
-            if kind == "text" and (len(value) > width or "\n" in value):
-                lines[row] = max(lines.get(row, 1), _lines_of(value, width))
-        sheet.set_column(at, at, width)
-    # Not every program makes room for a text that goes on in the next line.
-    for row, count in lines.items():
-        sheet.set_row(row, _LINE_HEIGHT * min(count, _MOST_LINES))
-    sheet.freeze_panes(1, 0)
+def _write_sheet(book: Any, name: str, table: pl.DataFrame) -> None:
+    """Add a table as a sheet: a format for each kind of column, and room for text of several lines."""
+    words, moments = (cs.categorical() | cs.enum()).cast(pl.String), cs.datetime().dt.replace_time_zone(None)
+    shown = table.with_columns(words, moments, pl.when(cs.float().is_finite()).then(cs.float()))
+    shown.columns = _distinct([header or "column" for header in table.columns], longest=255, taken=set())
+    rates = [header for header in shown.select(cs.float()).columns if is_rate(header)]
+    long = [text.name for text in shown.select(cs.string().str.len_chars().max()) if (text.item() or 0) > _WIDEST]
+    sheet = book.add_worksheet(name)
+    shown.write_excel(
+        book,
+        sheet,
+        column_formats={**_STYLES, cs.by_name(rates): "0.0%"},
+        header_format={"bold": True, "bottom": 1, "text_wrap": True, "valign": "top"},
+        autofit=True,
+        column_widths={cs.datetime(): _MOMENT_PIXELS, cs.by_name(long): _WIDEST_PIXELS},
+        row_heights=_row_heights(shown),
+        freeze_panes=(1, 0),
+    )
     sheet.repeat_rows(0)
     sheet.set_landscape()
     sheet.fit_to_pages(1, 0)  # on paper as wide as a page, and as long as it takes
-    if table.width and table.height:
-        sheet.autofilter(0, 0, table.height, table.width - 1)
 
 
-def _lines_of(text: str, width: int) -> int:
-    r"""Return how many lines a text takes in a column of so many letters, most lines ending before the edge.
-
-    Examples
-    --------
-    >>> _lines_of("a" * 60, 60), _lines_of("a" * 100, 60), _lines_of("one\ntwo", 10)
-    (1, 2, 2)
-    """
-    room = max(1, width - _RAGGED)
-    return sum(1 if len(line) <= width else -(-len(line) // room) for line in text.splitlines() or [""])
-
-
-def _kind(values: pl.Series) -> str:
-    """Return how a column is shown."""
-    dtype = values.dtype
-    if dtype.is_integer():
-        return "count"
-    if dtype.is_numeric():
-        return "rate" if is_rate(values.name) else "number"
-    kinds = {pl.Date: "date", pl.Datetime: "moment", pl.Boolean: "other"}
-    return next((kind for known, kind in kinds.items() if dtype == known), "text")
-
-
-def _cells(values: pl.Series, kind: str) -> list[Any]:
-    """Return a column's values as a spreadsheet holds them."""
-    if kind == "text":
-        return [None if value is None else _fitting(str(value)) for value in values]
-    if kind == "moment":
-        return values.dt.replace_time_zone(None).to_list()
-    return values.cast(pl.Float64).to_list() if values.dtype.is_decimal() else values.to_list()
-
-
-def _fitting(text: str) -> str:
-    return text if len(text) <= _MOST_LETTERS else f"{text[: _MOST_LETTERS - 1]}…"
-
-
-def _writer(sheet: Any, kind: str) -> Callable[..., object]:
-    """Return the one writer of a kind: the general one guesses, and a guess may make a formula."""
-    writers: dict[str, Callable[..., object]] = {
-        "text": sheet.write_string,
-        "date": sheet.write_datetime,
-        "moment": sheet.write_datetime,
-        "other": sheet.write_boolean,
-    }
-    number: Callable[..., object] = sheet.write_number
-    return writers.get(kind, number)
-
-
-def _width(name: str, values: pl.Series, kind: str) -> int:
-    """Return a width that most cells fit into."""
-    narrowest, widest = _WIDTHS
-    letters = [len(name) + 2]
-    if kind == "text":
-        letters += [len(str(value)) for value in values.head(_MEASURED_ROWS) if value is not None]
-    elif kind in ("date", "moment"):
-        letters.append(19 if kind == "moment" else 11)
-    return max(narrowest, min(widest, max(letters)))
+def _row_heights(table: pl.DataFrame) -> dict[int | tuple[int, ...], int]:
+    """Return the height in pixels of each row with text of several lines: not every program makes room for them."""
+    letters, breaks = cs.string().str.len_chars(), cs.string().str.count_matches("\n")
+    lines = pl.when(letters > _WIDEST).then((letters / _LETTERS_A_LINE).ceil()).otherwise(1) + breaks
+    counted = table.select(pl.max_horizontal(pl.lit(1), lines).clip(1, _MOST_LINES).cast(pl.Int64).alias("lines"))
+    return {row: _LINE_PIXELS * count for row, count in enumerate(counted["lines"], start=1) if count > 1}

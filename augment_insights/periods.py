@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from augment_insights.errors import DateRangeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 Every = Literal["1d", "1w", "1mo", "1q"]
 """The calendar period of a row: UTC day, ISO week (from Monday), month, quarter."""
@@ -270,6 +270,79 @@ def windows(days: DayRange, *, max_days: int = MAX_RANGE_DAYS) -> list[DayRange]
     starts = range(0, days.days, max_days)
     firsts = [days.start + timedelta(days=n) for n in starts]
     return [DayRange(first, min(days.end, first + timedelta(days=max_days - 1))) for first in firsts]
+
+
+def windows_back(days: DayRange, *, max_days: int = MAX_RANGE_DAYS) -> list[DayRange]:
+    """Cut a range into disjoint windows from its end back, newest first; the oldest may be shorter.
+
+    Examples
+    --------
+    >>> [str(w) for w in windows_back(DayRange(date(2026, 1, 1), date(2026, 4, 1)))]
+    ['2026-01-02 to 2026-04-01', '2026-01-01 to 2026-01-01']
+    """
+    lasts = [days.end - timedelta(days=n) for n in range(0, days.days, max_days)]
+    return [DayRange(max(days.start, last - timedelta(days=max_days - 1)), last) for last in lasts]
+
+
+def lookback_range(days: DayRange, lookback_days: int | None, *, now: datetime) -> DayRange | None:
+    """Return so many days before a range, as far back as the API is sure to answer; None where there are none.
+
+    Raises
+    ------
+    ValueError
+        ``lookback_days`` is not an integer >= 0.
+
+    Examples
+    --------
+    >>> noon, march = datetime(2026, 3, 30, 12, tzinfo=UTC), DayRange(date(2026, 3, 1), date(2026, 3, 29))
+    >>> print(lookback_range(march, 90, now=noon))
+    2025-12-01 to 2026-02-28
+    >>> print(lookback_range(march, 10_000, now=noon))
+    2024-03-30 to 2026-02-28
+    """
+    if lookback_days is None:
+        return None
+    check_count("lookback_days", lookback_days, at_least=0)
+    # The same date two years ago may be one day further back, and then the API may refuse it.
+    oldest = utc_day(now) - timedelta(days=LOOKBACK_DAYS)
+    start = max(days.start - timedelta(days=min(lookback_days, LOOKBACK_DAYS)), oldest)
+    return DayRange(start, days.start - _DAY) if start < days.start else None
+
+
+def day_ranges(days: Iterable[date]) -> list[DayRange]:
+    """Join neighbouring days to ranges, oldest first; days may come in any order, and more than once.
+
+    Examples
+    --------
+    >>> [str(r) for r in day_ranges([date(2026, 1, 5), date(2026, 1, 2), date(2026, 1, 1)])]
+    ['2026-01-01 to 2026-01-02', '2026-01-05 to 2026-01-05']
+    """
+    found: list[DayRange] = []
+    for day in sorted(set(days)):
+        if found and day - found[-1].end == _DAY:
+            found[-1] = DayRange(found[-1].start, day)
+        else:
+            found.append(DayRange(day, day))
+    return found
+
+
+def check_count(name: str, value: int, *, at_least: int = 1, at_most: int | None = None) -> int:
+    """Return the value of a parameter that counts something, and refuse what is no such integer.
+
+    Examples
+    --------
+    >>> check_count("weeks", 12)
+    12
+    >>> check_count("lookback", -1, at_least=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: lookback=-1 is not an integer >= 0.
+    """
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if is_integer and at_least <= value <= (value if at_most is None else at_most):
+        return value
+    wanted = f">= {at_least}" if at_most is None else f"from {at_least} to {at_most}"
+    raise ValueError(f"{name}={value!r} is not an integer {wanted}.")
 
 
 def day_text(day: date) -> str:

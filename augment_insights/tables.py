@@ -1,4 +1,4 @@
-"""The tables that move between the floors: grain, columns, dtypes, units, and the check at the door.
+"""The tables that move between the layers: grain, columns, dtypes, units, and the check of a frame.
 
 A table is named after its noun, and one noun runs all the way up: ``fetch.dau_count`` returns the
 table ``DAU_COUNT``, ``analysis.acceptance_rate`` returns ``ACCEPTANCE_RATE``, and the chart of the
@@ -168,7 +168,10 @@ def folded_user() -> pl.Expr:
     ['ada@x.io', 'ada@x.io']
     """
     name = pl.col("user").cast(pl.String)
-    folded = name.str.replace_all(_INVISIBLE, "").str.strip_chars().str.to_lowercase().str.normalize("NFC")
+    # Only names beyond ASCII have invisible characters or something to compose, and looking costs most of the time.
+    beyond_ascii = pl.when(name.str.len_bytes() > name.str.len_chars()).then(name)
+    composed = beyond_ascii.str.replace_all(_INVISIBLE, "").str.strip_chars().str.to_lowercase().str.normalize("NFC")
+    folded = pl.coalesce(composed, name.str.strip_chars().str.to_lowercase())
     return pl.when(_is_person()).then(folded).otherwise(name).alias("user")
 
 
@@ -318,8 +321,8 @@ _COMPLETE = Column(pl.Boolean(), "whether the data reaches the end of it")
 _ANALYSIS_PERIOD_START = Column(pl.Date(), "first UTC day of the calendar period")
 _ANALYSIS_PERIOD_END = Column(pl.Date(), "last UTC day of the whole calendar period")
 _WINDOW_DAYS = Column(pl.Int64(), "length of the window in days, the date included")
-_RATE_LOW = Column(pl.Float64(), "lower bound of the rate's 95 % interval", nullable=True)
-_RATE_HIGH = Column(pl.Float64(), "upper bound of the rate's 95 % interval", nullable=True)
+_RATE_LOW = Column(pl.Float64(), "lower bound of the rate's 95 % confidence interval", nullable=True)
+_RATE_HIGH = Column(pl.Float64(), "upper bound of the rate's 95 % confidence interval", nullable=True)
 
 ACTIVE_USERS = Table(
     name="active_users",
@@ -470,7 +473,7 @@ SURVIVAL = Table(
     columns={
         "days": Column(pl.Int64(), "days since the first activity"),
         "at_risk_users": Column(pl.Int64(), "users who had not lapsed before, and are still followed"),
-        "lapsed_users": Column(pl.Int64(), "users whose silence begins on that day"),
+        "lapsed_users": Column(pl.Int64(), "users whose inactivity gap begins on that day"),
         "survival_rate": Column(pl.Float64(), "share not yet lapsed, Kaplan-Meier, 0 to 1"),
         "survival_rate_low": _RATE_LOW,
         "survival_rate_high": _RATE_HIGH,
@@ -482,7 +485,7 @@ SURVIVAL = Table(
 
 
 def _rate(name: str, meaning: str) -> dict[str, Column]:
-    """Return the columns of a rate and its 95 % interval."""
+    """Return the columns of a rate and its 95 % confidence interval."""
     return {
         name: Column(pl.Float64(), f"{meaning}, 0 to 1; null without a denominator", nullable=True),
         f"{name}_low": _RATE_LOW,
@@ -534,7 +537,7 @@ ROSTER = Table(
     name="roster",
     grain="one row a licensed user; any of team, licensed_from, licensed_to and other columns may be there too",
     key=("user",),
-    columns={"user": Column(pl.String(), "e-mail of a person; compared in lower case")},
+    columns={"user": Column(pl.String(), "e-mail of a person; compared without case")},
     source="the analyst's own file, analysis.read_roster",
 )
 
@@ -650,7 +653,7 @@ DATA_QUALITY = Table(
     grain="one row a check",
     key=("check",),
     columns={
-        "check": Column(pl.String(), "the table, and what may be missing, double or unknown in it"),
+        "check": Column(pl.String(), "the table, and what may be missing, duplicate or unknown in it"),
         "affected_count": Column(pl.Int64(), "rows (or days, or users) to which that happened"),
         "checked_count": Column(pl.Int64(), "rows (or days, or users) that were looked at"),
         "affected_share": Column(
@@ -672,8 +675,8 @@ COMPARISON = Table(
         "before": Column(pl.Float64(), "its value before", nullable=True),
         "after": Column(pl.Float64(), "its value after", nullable=True),
         "difference": Column(pl.Float64(), "after - before, in points of the rate", nullable=True),
-        "difference_low": Column(pl.Float64(), "lower bound of its 95 % interval", nullable=True),
-        "difference_high": Column(pl.Float64(), "upper bound of its 95 % interval", nullable=True),
+        "difference_low": Column(pl.Float64(), "lower bound of its 95 % confidence interval", nullable=True),
+        "difference_high": Column(pl.Float64(), "upper bound of its 95 % confidence interval", nullable=True),
         "verdict": Column(VERDICT, "higher, lower or cannot tell"),
     },
     source="analysis.compare",

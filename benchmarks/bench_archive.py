@@ -23,7 +23,7 @@ from augment_insights import Archive, Client, fetch
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp
 from augment_insights.sample.records import METRICS, PERSON, Record
-from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.fetch.columns import Fetched, user_frame
+from augment_insights.fetch.columns import Fetched, table_frame
 from augment_insights.periods import DayRange
 from augment_insights.tables import EDITOR_LANGUAGE, METRICS
 from augment_insights.transport import messages
@@ -59,7 +59,7 @@ def _page(number: int, random: Random) -> dict[str, object]:
 def ours(pages: list[bytes]) -> pl.DataFrame:
     """Decode and check every field, then build the table, sorted and free of duplicates."""
     decoded = [messages.decode(messages.EDITOR_LANGUAGE, body) for body in pages]
-    return user_frame(EDITOR_LANGUAGE, [Fetched(DayRange(DAY, DAY), decoded)])
+    return table_frame(EDITOR_LANGUAGE, [Fetched(DayRange(DAY, DAY), decoded)])
 
 
 def ours_decoded_only(pages: list[bytes]) -> int:

@@ -1,4 +1,4 @@
-"""How much of what inline completions suggest is accepted, and what moved it?"""
+"""How much of what inline completions suggest is accepted, what moved it, and is the change more than chance?"""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis.intervals import bootstrap_ratio, difference, rate
-from augment_insights.analysis.population import GROUP, USER_KEY, as_columns, usage_rows, user_sums
-from augment_insights.errors import DataWarning, TableError, did_you_mean
+from augment_insights.analysis.intervals import difference, rate, ratio_interval
+from augment_insights.analysis.population import GROUP, as_columns, one_spelling, usage_rows, user_sums
+from augment_insights.errors import DataWarning, TableError, did_you_mean, plural
+from augment_insights.periods import check_count
 from augment_insights.tables import (
     ACCEPTANCE_CHANGE,
     ACCEPTANCE_DISTRIBUTION,
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
 
-    from augment_insights.analysis.population import UserSums
     from augment_insights.periods import Every
 
 Of = Literal["suggestions", "lines"]
@@ -35,8 +35,15 @@ _METRICS = {
     "lines": ("completions_suggested_lines_of_code", "completions_lines_of_code"),
 }
 _EFFECTS = tuple(ACCEPTANCE_CHANGE.columns)
-_SIDE = "__side"
-_DECIMALS = 9
+_SUMS = (
+    pl.col("suggested_count").sum().cast(pl.Int64),
+    pl.col("accepted_count").sum().cast(pl.Int64),
+    pl.col("suggested_count").count().cast(pl.Int64).alias("known_rows"),
+)
+_SIDE, _ONE = "__side", "__one"
+_TABLE = "comparison"
+_DEFINING = ("window_days", "period", "days", "feature", "mode")
+_LENGTHS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "quarter": (90, 92)}
 
 
 def acceptance_rate(
@@ -47,7 +54,6 @@ def acceptance_rate(
     of: Of = "suggestions",
     user_type: str = "person",
     as_of: date | str | None = None,
-    intervals: bool = True,
 ) -> pl.DataFrame:
     """How much of what was suggested is accepted?
 
@@ -56,10 +62,11 @@ def acceptance_rate(
     side, because the API may leave that field out. Inline completions only: agents suggest no
     lines. No suggestion, no rate: null. More accepted than suggested is kept, with a DataWarning.
 
-    The interval is a seeded bootstrap over users (95 %): completions of one user go together. A
+    The interval is a 95 % confidence interval over users, for completions of one user go together
+    (cluster-robust, on the logit scale). It needs two users with a suggestion and a rate between 0 and
+    1; otherwise it is null. Two users who accept alike show no spread: their interval is a point. A
     frame without users (``daily_usage``) has no interval, no count of users, and cannot tell people
-    from automation: it counts both. A bootstrap knows only the users it has: of fewer than about ten
-    its interval is too narrow, and of two that accept alike it is a point.
+    from automation: it counts both.
 
     Parameters
     ----------
@@ -67,7 +74,8 @@ def acceptance_rate(
         ``user_activity``, ``editor_language`` or ``daily_usage``, or anything with their columns;
         a joined ``team`` may be there too.
     by : str or sequence of str, optional
-        Columns to group by: ``"user"``, ``"language"``, ``"editor"``, ``"team"``, several of them.
+        Columns to group by: ``"user"``, ``"language"``, ``"editor"``, ``"team"``, several of them. Of a user
+        of ``user_type="all"`` the type stands beside the name: a person and a service account may share it.
     every : {"1d", "1w", "1mo", "1q"}, optional
         A row a calendar period too. The first and the last may be parts, as far as the data goes:
         each row is the rate of the days that are there.
@@ -77,9 +85,6 @@ def acceptance_rate(
         Whose completions.
     as_of : date or str, optional
         The last day that counts; rows that reach past it are left out. All rows unless given.
-    intervals : bool
-        False leaves the bounds null and saves the time of drawing users again, where an answer
-        must follow a slider.
 
     Returns
     -------
@@ -93,7 +98,7 @@ def acceptance_rate(
         suggested_count      Int64   suggested completions (or lines); null when no row knows them
         accepted_count       Int64   accepted of them
         acceptance_rate      Float64 accepted_count / suggested_count; null for 0/0
-        acceptance_rate_low  Float64 lower bound of the interval; null below two users
+        acceptance_rate_low  Float64 lower bound of the interval; null where there is none
         acceptance_rate_high Float64 upper bound
         ==================== ======= ==============================================================
 
@@ -107,7 +112,7 @@ def acceptance_rate(
     Warns
     -----
     DataWarning
-        Rows with more accepted than suggested, rows that stand twice, rows without a user.
+        Rows with more accepted than suggested, duplicate rows, rows without a user.
 
     See Also
     --------
@@ -142,12 +147,18 @@ def acceptance_rate(
     has_users = "user" in rows.columns
     users = (suggested > 0).sum() if has_users else pl.lit(None)
     known = pl.col("known_rows") > 0
+    bounds = ratio_interval(
+        summed.sums if has_users else summed.sums.clear(),
+        group=GROUP,
+        numerator="accepted_count",
+        denominator="suggested_count",
+    )
     rates = (
         summed.sums.group_by(GROUP)
         .agg(users.alias("users"), pl.col("suggested_count", "accepted_count", "known_rows").sum())
         .with_columns(pl.when(known).then(suggested), pl.when(known).then(accepted))
         .with_columns(rate(accepted, suggested).alias("acceptance_rate"))
-        .join(_bounds(summed, draw=intervals and has_users), on=GROUP, how="left")
+        .join(bounds.rename({"low": "acceptance_rate_low", "high": "acceptance_rate_high"}), on=GROUP, how="left")
     )
     columns = (pl.col(name).cast(dtype) for name, dtype in ACCEPTANCE_RATE.schema.items())
     return summed.named(rates).select(*groups, *columns)
@@ -216,21 +227,20 @@ def acceptance_distribution(
     >>> acceptance_distribution(frame, steps=4).rows()
     [(0.0, 0.25, 1), (0.25, 0.5, 1), (0.5, 0.75, 0), (0.75, 1.0, 1)]
     """
-    for name, value in (("steps", steps), ("min_suggested", min_suggested)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name}={value!r} is not a count. Hint: a whole number from 1 on.")
-    rates = acceptance_rate(frame, by="user", of=of, user_type=user_type, as_of=as_of, intervals=False)
+    check_count("steps", steps)
+    check_count("min_suggested", min_suggested)
+    rates = acceptance_rate(frame, by="user", of=of, user_type=user_type, as_of=as_of)
     counted = rates.filter(pl.col("suggested_count") >= min_suggested)
     if counted.is_empty():
         return ACCEPTANCE_DISTRIBUTION.empty()
-    # In whole numbers: 0.15 / 0.05 is a little less than 3.
+    # In integers: 0.15 / 0.05 is a little less than 3.
     step = (pl.col("accepted_count") * steps // pl.col("suggested_count")).clip(upper_bound=steps - 1)
     found = counted.group_by(step.alias("step")).agg(users=pl.len().cast(pl.Int64))
     every_step = pl.DataFrame({"step": pl.int_range(steps, eager=True)})
     return every_step.join(found, on="step", how="left", maintain_order="left").select(
         # Rounded, for Polars divides by multiplying with the inverse: 3 / 20 is not 0.15.
-        acceptance_from=(pl.col("step") / steps).round(_DECIMALS),
-        acceptance_to=((pl.col("step") + 1) / steps).round(_DECIMALS),
+        acceptance_from=(pl.col("step") / steps).round(9),
+        acceptance_to=((pl.col("step") + 1) / steps).round(9),
         users=pl.col("users").fill_null(0),
     )
 
@@ -325,107 +335,19 @@ def acceptance_change(
     if not groups:
         raise ValueError("by= names no column. Hint: name the groups between which the weight may have moved.")
     both = pl.concat(sides, how="diagonal_relaxed")
+    if "user" in both.columns:
+        both = one_spelling(both)
     summed = user_sums(both, [*groups, _SIDE], _SUMS)
     sums = summed.named(summed.sums.group_by(GROUP).agg(pl.col("suggested_count", "accepted_count").sum()))
     effects = _effects(sums, groups)
     schema = pl.Schema({**{name: both.schema[name] for name in groups}, **ACCEPTANCE_CHANGE.schema})
     if effects.is_empty():
         return schema.to_frame()
-    total = effects.select(pl.col(*_EFFECTS).sum())
-    if effects["total_effect"].null_count():
-        total = total.with_columns(pl.lit(None).alias(name) for name in _EFFECTS)
+    is_known = pl.col("total_effect").is_not_null().all()
+    total = effects.select(pl.when(is_known).then(pl.col(*_EFFECTS).sum()))
     return pl.concat([effects, total], how="diagonal_relaxed").select(
         pl.col(name).cast(dtype) for name, dtype in schema.items()
     )
-
-
-def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
-    """Return the effects of each group from its sums on both sides."""
-    now = pl.col(_SIDE) == 1
-    sided = sums.group_by(groups).agg(
-        pl.col("suggested_count").filter(~now).sum().alias("s0"),
-        pl.col("accepted_count").filter(~now).sum().alias("a0"),
-        pl.col("suggested_count").filter(now).sum().alias("s1"),
-        pl.col("accepted_count").filter(now).sum().alias("a1"),
-    )
-    s0, a0, s1, a1 = (pl.col(name) for name in ("s0", "a0", "s1", "a1"))
-    middle = (rate(a0.sum(), s0.sum()) + rate(a1.sum(), s1.sum())) / 2
-    rated = sided.with_columns(
-        w0=rate(s0, s0.sum()), w1=rate(s1, s1.sum()), r0=rate(a0, s0), r1=rate(a1, s1), middle=middle
-    )
-    w0, r0, w1, r1, level = (pl.col(name) for name in ("w0", "r0", "w1", "r1", "middle"))
-    stays = (s0 > 0) & (s1 > 0)
-    # w1 * r1 is a1 over all suggestions, and that also has a value where a group accepted without a suggestion.
-    comes_or_goes = rate(a1, s1.sum()) - w1 * level - (rate(a0, s0.sum()) - w0 * level)
-    nothing = pl.when(level.is_not_null()).then(0.0)
-    parts = rated.with_columns(
-        rate_effect=pl.when(stays).then((w0 + w1) / 2 * (r1 - r0)).otherwise(nothing),
-        mix_effect=pl.when(stays).then((w1 - w0) * ((r0 + r1) / 2 - level)).otherwise(nothing),
-        entry_exit_effect=pl.when(stays).then(nothing).otherwise(comes_or_goes),
-    )
-    whole = pl.col("rate_effect") + pl.col("mix_effect") + pl.col("entry_exit_effect")
-    return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
-
-
-def _bounds(summed: UserSums, *, draw: bool) -> pl.DataFrame:
-    """Return the interval of each group that has users to draw again."""
-    sums = summed.sums if draw else summed.sums.clear()
-    return bootstrap_ratio(
-        sums, group=GROUP, user=USER_KEY, numerator="accepted_count", denominator="suggested_count"
-    ).rename({"low": "acceptance_rate_low", "high": "acceptance_rate_high"})
-
-
-def _rows(
-    frame: pl.DataFrame | pl.LazyFrame,
-    *,
-    by: str | Sequence[str] | None,
-    every: Every | None,
-    of: Of,
-    user_type: str,
-    as_of: date | str | None,
-    reserved: Iterable[str] = ACCEPTANCE_RATE.columns,
-) -> tuple[pl.DataFrame, list[str]]:
-    """Return the rows that count and the columns that make groups.
-
-    ``suggested_count`` and ``accepted_count`` are null in a row that lacks either.
-    """
-    if of not in _METRICS:
-        raise ValueError(f"of={of!r} is not something that is accepted.{did_you_mean(str(of), get_args(Of))}")
-    suggested, accepted = _METRICS[of]
-    rows, groups = usage_rows(
-        frame,
-        (suggested, accepted),
-        by=by,
-        every=every,
-        user_type=user_type,
-        as_of=as_of,
-        reserved=reserved,
-    )
-    more = rows.select((pl.col(accepted) > pl.col(suggested)).sum()).item()
-    if more:
-        warnings.warn(
-            f"{more} row{'s have' if more > 1 else ' has'} more {accepted} than {suggested}; "
-            "kept as the API gave them.",
-            DataWarning,
-            stacklevel=3,
-        )
-    rows = rows.rename({suggested: "suggested_count", accepted: "accepted_count"})
-    if rows["suggested_count"].null_count() + rows["accepted_count"].null_count():
-        known = pl.all_horizontal(pl.col("suggested_count", "accepted_count").is_not_null())
-        rows = rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count")))
-    return rows, groups
-
-
-_SUMS = (
-    pl.col("suggested_count").sum().cast(pl.Int64),
-    pl.col("accepted_count").sum().cast(pl.Int64),
-    pl.col("suggested_count").count().cast(pl.Int64).alias("known_rows"),
-)
-
-
-_TABLE = "comparison"
-_DEFINING = ("window_days", "period", "days", "feature", "mode")
-_LENGTHS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "quarter": (90, 92)}
 
 
 def compare(
@@ -437,9 +359,9 @@ def compare(
 ) -> pl.DataFrame:
     """Which way did a rate go between two periods (or between two groups), if that can be told?
 
-    The rates stay as their tables give them: ratios of sums with a 95 % interval. The interval of the
+    The rates stay as their tables give them: ratios of sums with a 95 % confidence interval. The interval of the
     difference is built from both: for shares of people that is Newcombe's hybrid score interval,
-    for acceptance the same construction on the bootstrap intervals. When it holds zero, or a side has no
+    for acceptance the same construction on its intervals over users. When it holds zero, or a side has no
     interval, the verdict is "cannot tell". The sides are taken as independent; where the same people
     stand on both, the interval errs on the wide side as long as they behave alike on both.
 
@@ -465,7 +387,7 @@ def compare(
         before          Float64 its value before, null where the group is not there
         after           Float64 its value after, null where the group is not there
         difference      Float64 after - before, in points of the rate
-        difference_low  Float64 lower bound of its 95 % interval
+        difference_low  Float64 lower bound of its 95 % confidence interval
         difference_high Float64 upper bound
         verdict         Enum    higher, lower or cannot tell
         =============== ======= =========================================================
@@ -503,44 +425,105 @@ def compare(
     _check_same_table(columns_of(before), columns_of(after), metric)
     old, new = before.lazy().collect(), after.lazy().collect()
     groups = as_columns(by, old, reserved=COMPARISON.columns, table=_TABLE)
-    _check_side(old, "before", groups)
-    _check_side(new, "after", groups)
-    _check_same_definition(old, new, groups)
-    sides = [_values(frame, metric, groups, side) for side, frame in (("before", old), ("after", new))]
-    joined = sides[0].join(sides[1], on=[*groups, _ONE], how="full", coalesce=True, nulls_equal=True)
+    was, now = _check_side(old, "before", groups), _check_side(new, "after", groups)
+    for name in was.keys() & now.keys():
+        if was[name] != now[name]:
+            found, other = (", ".join(sorted(map(str, facts[name]))) for facts in (was, now))
+            raise TableError(
+                f"before and after measure different things: {name} is {found} before and {other} after.",
+                table=_TABLE,
+                hint="compare like with like, or name the column in by=.",
+            )
+    left, right = (
+        frame.select(
+            *groups,
+            *(pl.col(f"{metric}{end}").alias(f"{side}{end}") for end in ("", "_low", "_high")),
+            pl.lit(0).alias(_ONE),  # joins the two rows where no group does
+        )
+        for side, frame in (("before", old), ("after", new))
+    )
     low, high = difference(
         (pl.col("before"), pl.col("before_low"), pl.col("before_high")),
         (pl.col("after"), pl.col("after_low"), pl.col("after_high")),
     )
-    change = pl.col("after") - pl.col("before")
-    compared = joined.with_columns(
-        metric=pl.lit(metric), difference=change, difference_low=low, difference_high=high
-    ).with_columns(verdict=_verdict())
+    verdict = pl.when(low > 0).then(pl.lit("higher")).when(high < 0).then(pl.lit("lower"))
+    compared = left.join(right, on=[*groups, _ONE], how="full", coalesce=True, nulls_equal=True).with_columns(
+        metric=pl.lit(metric),
+        difference=pl.col("after") - pl.col("before"),
+        difference_low=low,
+        difference_high=high,
+        verdict=verdict.otherwise(pl.lit("cannot tell")).cast(VERDICT),
+    )
     schema = {**{name: old.schema[name] for name in groups}, **COMPARISON.schema}
     return compared.sort([*groups, _ONE], nulls_last=True).select(
         pl.col(name).cast(dtype) for name, dtype in schema.items()
     )
 
 
-_ONE = "__one"
+def _rows(
+    frame: pl.DataFrame | pl.LazyFrame,
+    *,
+    by: str | Sequence[str] | None,
+    every: Every | None,
+    of: Of,
+    user_type: str,
+    as_of: date | str | None,
+    reserved: Iterable[str] = ACCEPTANCE_RATE.columns,
+) -> tuple[pl.DataFrame, list[str]]:
+    """Return the rows that count and the columns that make groups.
 
-
-def _values(frame: pl.DataFrame, metric: str, groups: list[str], side: str) -> pl.DataFrame:
-    """Return the rate and its bounds under the name of the side; a column joins the rows where no group does."""
-    renamed = [pl.col(f"{metric}{end}").alias(f"{side}{end}") for end in ("", "_low", "_high")]
-    return frame.select(*groups, *renamed).with_columns(pl.lit(0).alias(_ONE))
-
-
-def _verdict() -> pl.Expr:
-    """Return the word for an interval: a direction only when it leaves zero out."""
-    return (
-        pl.when(pl.col("difference_low") > 0)
-        .then(pl.lit("higher"))
-        .when(pl.col("difference_high") < 0)
-        .then(pl.lit("lower"))
-        .otherwise(pl.lit("cannot tell"))
-        .cast(VERDICT)
+    ``suggested_count`` and ``accepted_count`` are null in a row that lacks either.
+    """
+    if of not in _METRICS:
+        raise ValueError(f"of={of!r} is not something that is accepted.{did_you_mean(str(of), get_args(Of))}")
+    suggested, accepted = _METRICS[of]
+    rows, groups = usage_rows(
+        frame,
+        (suggested, accepted),
+        by=by,
+        every=every,
+        user_type=user_type,
+        as_of=as_of,
+        reserved=reserved,
     )
+    more = rows.select((pl.col(accepted) > pl.col(suggested)).sum()).item()
+    if more:
+        warnings.warn(
+            f"Kept as the API sent it: {plural(more, 'row')} with more {accepted} than {suggested}.",
+            DataWarning,
+            stacklevel=3,
+        )
+    rows = rows.rename({suggested: "suggested_count", accepted: "accepted_count"})
+    known = pl.all_horizontal(pl.col("suggested_count", "accepted_count").is_not_null())
+    return rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count"))), groups
+
+
+def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+    """Return the effects of each group from its sums on both sides."""
+    now = pl.col(_SIDE) == 1
+    sided = sums.group_by(groups).agg(
+        pl.col("suggested_count").filter(~now).sum().alias("s0"),
+        pl.col("accepted_count").filter(~now).sum().alias("a0"),
+        pl.col("suggested_count").filter(now).sum().alias("s1"),
+        pl.col("accepted_count").filter(now).sum().alias("a1"),
+    )
+    s0, a0, s1, a1 = (pl.col(name) for name in ("s0", "a0", "s1", "a1"))
+    middle = (rate(a0.sum(), s0.sum()) + rate(a1.sum(), s1.sum())) / 2
+    rated = sided.with_columns(
+        w0=rate(s0, s0.sum()), w1=rate(s1, s1.sum()), r0=rate(a0, s0), r1=rate(a1, s1), middle=middle
+    )
+    w0, r0, w1, r1, level = (pl.col(name) for name in ("w0", "r0", "w1", "r1", "middle"))
+    stays = (s0 > 0) & (s1 > 0)
+    # w1 * r1 is a1 over all suggestions, and that also has a value where a group accepted without a suggestion.
+    comes_or_goes = rate(a1, s1.sum()) - w1 * level - (rate(a0, s0.sum()) - w0 * level)
+    nothing = pl.when(level.is_not_null()).then(0.0)
+    parts = rated.with_columns(
+        rate_effect=pl.when(stays).then((w0 + w1) / 2 * (r1 - r0)).otherwise(nothing),
+        mix_effect=pl.when(stays).then((w1 - w0) * ((r0 + r1) / 2 - level)).otherwise(nothing),
+        entry_exit_effect=pl.when(stays).then(nothing).otherwise(comes_or_goes),
+    )
+    whole = pl.col("rate_effect") + pl.col("mix_effect") + pl.col("entry_exit_effect")
+    return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
 
 
 def _check_same_table(old: pl.Schema, new: pl.Schema, metric: str) -> None:
@@ -564,8 +547,8 @@ def _check_same_table(old: pl.Schema, new: pl.Schema, metric: str) -> None:
         )
 
 
-def _check_side(frame: pl.DataFrame, side: str, groups: list[str]) -> None:
-    """Refuse a period that is not over, and more than one row a group."""
+def _check_side(frame: pl.DataFrame, side: str, groups: list[str]) -> dict[str, set[object]]:
+    """Refuse a period that is not over, and more than one row a group; return what the side measures."""
     if "is_complete" in frame.columns and not frame["is_complete"].all():
         raise TableError(
             f"{side} has a period that is not complete: its numbers still grow.",
@@ -580,30 +563,10 @@ def _check_side(frame: pl.DataFrame, side: str, groups: list[str]) -> None:
             table=_TABLE,
             hint="filter to one period: frame.filter(pl.col('period_start') == day), or name the groups in by=.",
         )
-
-
-def _check_same_definition(old: pl.DataFrame, new: pl.DataFrame, groups: list[str]) -> None:
-    """Refuse sides that differ in what they measure."""
-    if old.is_empty() or new.is_empty():
-        return
-    sides = [{name: set(frame[name]) for name in _DEFINING if name in frame.columns} for frame in (old, new)]
-    for frame, facts in zip((old, new), sides, strict=True):
-        if {"period_start", "period_end"}.issubset(frame.columns):
-            facts["period"] = _length_names(frame)
-    for name in sides[0]:
-        if name not in groups and sides[0][name] != sides[1][name]:
-            was, now = (", ".join(sorted(map(str, facts[name]))) for facts in sides)
-            raise TableError(
-                f"before and after measure different things: {name} is {was} before and {now} after.",
-                table=_TABLE,
-                hint="compare like with like, or name the column in by=.",
-            )
-
-
-def _length_names(frame: pl.DataFrame) -> set[str]:
-    """Name the lengths of the periods: months are alike whether they have 28 days or 31."""
-    days = (frame["period_end"] - frame["period_start"]).dt.total_days() + 1
-    return {
-        next((name for name, (least, most) in _LENGTHS.items() if least <= count <= most), f"{count} days")
-        for count in days.unique()
-    }
+    facts: dict[str, set[object]] = {name: set(frame[name]) for name in _DEFINING if name in frame.columns}
+    if {"period_start", "period_end"}.issubset(frame.columns):
+        days = ((frame["period_end"] - frame["period_start"]).dt.total_days() + 1).unique()
+        # Months are alike whether they have 28 days or 31.
+        names = ([name for name, (low, high) in _LENGTHS.items() if low <= count <= high] for count in days)
+        facts["period"] = {name[0] if name else plural(count, "day") for name, count in zip(names, days, strict=True)}
+    return {name: values for name, values in facts.items() if name not in groups and values}

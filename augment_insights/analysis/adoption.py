@@ -1,9 +1,10 @@
-"""How many of the licensed users use it, and whose licence lies idle?"""
+"""How many of the licensed users are active, how far has it spread, and who has a licence in which team?"""
 
 from __future__ import annotations
 
 import warnings
 from datetime import date
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,16 @@ from augment_insights.analysis.intervals import rate, wilson
 from augment_insights.analysis.population import (
     ACTIVITY,
     as_columns,
-    check_seats,
+    data_span,
+    is_licensed,
     licences_of,
     on_roster,
     usage_rows,
+    with_user_key,
 )
-from augment_insights.analysis.user_days import prepare
-from augment_insights.errors import DataWarning, TableError
+from augment_insights.analysis.user_days import UserDays, periods_of, prepare
+from augment_insights.errors import DataWarning, TableError, plural
+from augment_insights.periods import parse_day
 from augment_insights.tables import (
     ADOPTION_CURVE,
     ADOPTION_RATE,
@@ -32,14 +36,15 @@ from augment_insights.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from augment_insights.analysis.population import UserType
-    from augment_insights.analysis.user_days import UserDays
     from augment_insights.periods import Every
 
 _KEY = "user_key"
 _PERIOD = ["period_start", "period_end", "is_complete"]
+_DATES = ("licensed_from", "licensed_to")
+_FEW = 3
 
 
 def adoption_rate(
@@ -86,7 +91,7 @@ def adoption_rate(
         active_users       Int64   (licensed) users active on at least one day of it
         licensed_users     Int64   users licensed on at least one day of it, or seats
         adoption_rate      Float64 active_users / licensed_users, 0 to 1
-        adoption_rate_low  Float64 lower bound of Wilson's 95 % interval
+        adoption_rate_low  Float64 lower bound of Wilson's 95 % confidence interval
         adoption_rate_high Float64 upper bound
         is_complete        Boolean whether the data reaches the end of the period
         ================== ======= ========================================================
@@ -129,146 +134,35 @@ def adoption_rate(
     """
     days = prepare(activity)
     periods = active_users(days, every=every, user_type=user_type, as_of=as_of)  # type: ignore[arg-type]  # checked there
+    group_types: dict[str, pl.DataType] = {}
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
         roster = read_roster(licences)
-        groups = as_columns(by, roster, reserved=ADOPTION_RATE.columns, table="roster")
+        groups = as_columns(by, roster, reserved=ADOPTION_RATE.columns, table=ROSTER.name)
+        group_types = {name: roster.schema[name] for name in groups}
         rows, _ = usage_rows(days.activity, (), every=every, user_type=user_type, as_of=as_of)
         counts = _licensed_counts(rows, roster, periods.select(_PERIOD), groups=groups, user_type=user_type)
-        group_types = {name: roster.schema[name] for name in groups}
+    elif by is None:
+        counts = periods.with_columns(licensed_users=pl.lit(_seats(licences), pl.Int64))
     else:
-        _refuse_groups(by)
-        counts = periods.with_columns(licensed_users=pl.lit(check_seats(licences), pl.Int64))
-        group_types = {}
+        raise TableError(
+            f"A number of licences is the whole organisation's, and cannot be split by {by!r}.",
+            table=ROSTER.name,
+            hint="pass a roster with that column: adoption_rate(activity, licences=read_roster(path), by=...).",
+        )
     active, licensed = pl.col("active_users"), pl.col("licensed_users")
+    more = counts.filter(active > licensed).height
+    if more:
+        warnings.warn(
+            f"More active users than licences in {plural(more, 'period')}. Hint: check the number of licences.",
+            DataWarning,
+            stacklevel=2,
+        )
     low, high = wilson(active, licensed)
     rated = counts.with_columns(adoption_rate=rate(active, licensed), adoption_rate_low=low, adoption_rate_high=high)
-    _warn_of_too_few_seats(rated)
-    schema = {**_first(2), **group_types, **ADOPTION_RATE.schema}
+    schema = {**dict(list(ADOPTION_RATE.schema.items())[:2]), **group_types, **ADOPTION_RATE.schema}
     return rated.sort("period_start", *group_types, nulls_last=True).select(
         pl.col(name).cast(dtype) for name, dtype in schema.items()
     )
-
-
-def _first(columns: int) -> dict[str, pl.DataType]:
-    """Return the columns that stand before the groups."""
-    return dict(list(ADOPTION_RATE.schema.items())[:columns])
-
-
-def _refuse_groups(by: str | Sequence[str] | None) -> None:
-    """Refuse to divide the users of a group by the seats of all."""
-    if by is not None:
-        raise TableError(
-            f"A number of licences is the whole organisation's, and cannot be split by {by!r}.",
-            table="roster",
-            hint="pass a roster with that column: adoption_rate(activity, licences=read_roster(path), by=...).",
-        )
-
-
-def _licensed_counts(
-    rows: pl.DataFrame, roster: pl.DataFrame, periods: pl.DataFrame, *, groups: list[str], user_type: str
-) -> pl.DataFrame:
-    """Count licensed users, and the active ones of them, in each period and group."""
-    named = with_user_key(roster).select(_KEY, *groups)
-    licences = licences_of(roster, user_type).join(named, on=_KEY)
-    seen = rows.select("period_start", "user", "user_type").unique()
-    seen = seen.select("period_start", user_key(), is_active=pl.lit(value=True)).unique()
-    covers = (pl.col("licensed_from").fill_null(pl.col("period_start")) <= pl.col("period_end")) & (
-        pl.col("licensed_to").fill_null(pl.col("period_end")) >= pl.col("period_start")
-    )
-    licensed = periods.join(licences, how="cross").filter(covers)
-    _warn_of_unlicensed(seen, licensed, licences)
-    counted = (
-        licensed.join(seen, on=["period_start", _KEY], how="left")
-        .group_by("period_start", *groups)
-        .agg(active_users=pl.col("is_active").count(), licensed_users=pl.len())
-    )
-    grid = periods.join(licences.select(groups).unique(), how="cross") if groups else periods
-    return grid.join(counted, on=["period_start", *groups], how="left", nulls_equal=True).with_columns(
-        pl.col("active_users", "licensed_users").fill_null(0)
-    )
-
-
-def _warn_of_unlicensed(seen: pl.DataFrame, licensed: pl.DataFrame, licences: pl.DataFrame) -> None:
-    """Say how many active users do not count, and why."""
-    users = seen.select(_KEY).unique()
-    strangers = users.join(licences, on=_KEY, how="anti").height
-    uncovered = seen.join(licensed, on=["period_start", _KEY], how="anti").select(_KEY).unique().height - strangers
-    said = [
-        f"{number} active user{' is' if number == 1 else 's are'} {words}"
-        for number, words in ((strangers, "not on the roster"), (uncovered, "active in a period without a licence"))
-        if number
-    ]
-    if said:
-        warnings.warn(
-            f"{'; '.join(said)}: not counted as adoption there. Hint: join_roster names them.",
-            DataWarning,
-            stacklevel=4,
-        )
-
-
-def _warn_of_too_few_seats(rates: pl.DataFrame) -> None:
-    """Say when more users are active than there are seats: the number of seats is then out of date."""
-    more = rates.filter(pl.col("active_users") > pl.col("licensed_users")).height
-    if more:
-        warnings.warn(
-            f"{more} period{'s have' if more > 1 else ' has'} more active users than licences. "
-            "Hint: check the number of licences.",
-            DataWarning,
-            stacklevel=3,
-        )
-
-
-def unused_licences(
-    activity: pl.DataFrame | pl.LazyFrame | UserDays,
-    roster: pl.DataFrame | pl.LazyFrame,
-    *,
-    user_type: str = "person",
-    as_of: date | str | None = None,
-) -> pl.DataFrame:
-    """Which licensed users have never been active?
-
-    Never means: no row of activity in the frame, to ``as_of``. A licence that has only begun, or has
-    ended, is there too: its dates stand beside it.
-
-    Parameters
-    ----------
-    activity : DataFrame, LazyFrame or UserDays
-        ``user`` and ``user_type``; with ``as_of`` also ``date``, or ``period_start`` and ``period_end``.
-    roster : DataFrame or LazyFrame
-        As for :func:`read_roster`. Without ``user_type`` it lists people.
-    user_type : {"person", "service_account", "all"}
-        Which users of the roster.
-    as_of : date or str, optional
-        The last day of the data; rows that reach past it are left out.
-
-    Returns
-    -------
-    DataFrame
-        The roster's rows and columns, of those users, sorted by name.
-
-    Raises
-    ------
-    TableError
-        A column is missing, or the roster cannot be read.
-
-    See Also
-    --------
-    adoption_rate : the share who are active.
-    time_to_first_use : how long it takes others.
-
-    Examples
-    --------
-    >>> activity = pl.DataFrame({"user": ["Ada@x.io"], "user_type": ["person"]})
-    >>> unused_licences(activity, pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "team": ["A", "B"]})).rows()
-    [('bob@x.io', 'B')]
-    """
-    frame = activity if isinstance(activity, (pl.DataFrame, pl.LazyFrame)) else prepare(activity).activity
-    require(columns_of(frame), ("user", "user_type"), table=ACTIVITY)
-    rows, _ = usage_rows(frame, (), user_type=user_type, as_of=as_of)
-    listed = read_roster(roster)
-    asked = with_user_key(listed).join(licences_of(listed, user_type).select(_KEY), on=_KEY, how="semi")
-    seen = rows.select("user", "user_type").unique().select(user_key()).unique()
-    return asked.join(seen, on=_KEY, how="anti").sort(_KEY).select(listed.columns)
 
 
 def adoption_curve(
@@ -300,8 +194,7 @@ def adoption_curve(
         ``user`` and any of ``licensed_from``, ``licensed_to``. A user is licensed from the period
         that holds ``licensed_from`` on, and always where it is null or the column is missing.
     lookback : int, optional
-        Days at the head of the data that only tell who is not new; their users are in
-        ``cumulative_users`` from the start.
+        Warm-up days, used only to recognise existing users; these are in ``cumulative_users`` from the start.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
     as_of : date or str, optional
@@ -342,21 +235,17 @@ def adoption_curve(
     >>> adoption_curve(activity, licences=4).rows()
     [(datetime.date(2026, 1, 5), 1, 1, 4, 0.25), (datetime.date(2026, 1, 12), 1, 2, 4, 0.5)]
     """
-    order = prepare(activity).ordered(user_type=user_type, as_of=as_of, table=ADOPTION_CURVE)
-    order.check_fits(every, lookback)
+    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, as_of=as_of)
     calendar = order.calendar(every, lookback)
-    roster = None
+    users, roster = order.first_days(), None
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
         roster = licences_of(tidy_roster(licences), user_type)
-    if roster is None:
-        firsts = order.gaps.filter(pl.col("gap").is_null()).select("day", "users").join(calendar, on="day")
-    else:
-        listed = on_roster(order.first_days(), roster)
-        firsts = listed.group_by(date="first_day").agg(users=pl.len().cast(pl.Int64)).join(calendar, on="date")
+        users = on_roster(users, roster)
+    firsts = users.group_by(date="first_day").agg(users=pl.len().cast(pl.Int64)).join(calendar, on="date")
     new = firsts.group_by("label").agg(new_users=pl.col("users").sum())
     existing = new.filter(pl.col("label") < 0)["new_users"].sum()
     curve = (
-        order.periods(every, lookback)
+        periods_of(calendar)
         .join(new, on="label", how="left")
         .sort("label")
         .with_columns(pl.col("new_users").fill_null(0), group=pl.lit(0))
@@ -364,27 +253,78 @@ def adoption_curve(
     )
     if licences is None:
         return order.as_table(curve, ADOPTION_CURVE, before="new_users")
-    licensed = _with_seats(curve, licences) if roster is None else _with_licensed(curve, roster)
+    if roster is None:
+        licensed = curve.with_columns(licensed_users=pl.lit(_seats(licences)))
+    else:  # how many users had got a licence by the end of each period
+        begun = roster.select(pl.col("licensed_from").fill_null(date.min)).sort("licensed_from")
+        begun = begun.with_columns(licensed_users=pl.int_range(1, pl.len() + 1))
+        licensed = curve.join_asof(
+            begun, left_on="period_end", right_on="licensed_from", strategy="backward", check_sortedness=False
+        ).with_columns(pl.col("licensed_users").fill_null(0))
     adopted = rate(pl.col("cumulative_users"), pl.col("licensed_users"))
     return order.as_table(licensed.with_columns(adoption_rate=adopted), LICENSED_ADOPTION_CURVE, before="new_users")
 
 
-def _with_seats(curve: pl.DataFrame, seats: object) -> pl.DataFrame:
-    """Add the same number of seats to each period."""
-    return curve.with_columns(licensed_users=pl.lit(check_seats(seats)))
+def unused_licences(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    roster: pl.DataFrame | pl.LazyFrame,
+    *,
+    user_type: str = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """Which licensed users have never been active?
 
+    Licensed on the last day of the data: a licence that has ended by then, or not begun, is not there. Never
+    means: no row of activity in the frame, to ``as_of``.
 
-def _with_licensed(curve: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:
-    """Add how many users had got a licence by the end of each period."""
-    begun = roster.select(pl.col("licensed_from").fill_null(date.min)).sort("licensed_from")
-    begun = begun.with_columns(licensed_users=pl.int_range(1, pl.len() + 1))
-    return curve.join_asof(
-        begun, left_on="period_end", right_on="licensed_from", strategy="backward", check_sortedness=False
-    ).with_columns(pl.col("licensed_users").fill_null(0))
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        ``user`` and ``user_type``, and ``date`` or ``period_start`` with ``period_end``. Without days there
+        is no last day: all licences count then.
+    roster : DataFrame or LazyFrame
+        As for :func:`read_roster`. Without ``user_type`` it lists people.
+    user_type : {"person", "service_account", "all"}
+        Which users of the roster.
+    as_of : date or str, optional
+        The last day of the data; rows that reach past it are left out.
 
+    Returns
+    -------
+    DataFrame
+        The roster's rows and columns, of those users, sorted by name.
 
-_DATES = ("licensed_from", "licensed_to")
-_FEW = 3
+    Raises
+    ------
+    TableError
+        A column is missing, or the roster cannot be read.
+
+    See Also
+    --------
+    adoption_rate : the share who are active.
+    time_to_first_use : how long it takes others.
+
+    Examples
+    --------
+    >>> activity = pl.DataFrame({"user": ["Ada@x.io"], "user_type": ["person"]})
+    >>> unused_licences(activity, pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "team": ["A", "B"]})).rows()
+    [('bob@x.io', 'B')]
+    """
+    frame = activity.activity if isinstance(activity, UserDays) else activity
+    schema = columns_of(frame)
+    require(schema, ("user", "user_type"), table=ACTIVITY)
+    span = None if schema.keys().isdisjoint(("date", "period_start", "period_end")) else data_span(frame)
+    last = span.last if span is not None else None
+    if as_of is not None:
+        last = parse_day(as_of, name="as_of")
+    rows, _ = usage_rows(frame, (), user_type=user_type, as_of=as_of)
+    listed = read_roster(roster)
+    licences = licences_of(listed, user_type)
+    if last is not None:
+        licences = licences.filter(is_licensed(pl.lit(last), pl.lit(last)))
+    seen = rows.select("user", "user_type").unique().select(user_key())
+    asked = with_user_key(listed).join(licences, on=_KEY, how="semi")
+    return asked.join(seen, on=_KEY, how="anti").sort(_KEY).select(listed.columns)
 
 
 def read_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
@@ -392,7 +332,7 @@ def read_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame) -> pl.D
 
     Reads the file, or takes the frame, and returns one row a licensed user in a form that every
     function here accepts: names without spaces around them, licence dates as dates, no empty rows.
-    A user who stands there twice with the same facts (two spellings of an e-mail) counts once, with a
+    Duplicate rows with the same facts (two spellings of an e-mail) count once, with a
     DataWarning; with different facts it is an error, because nobody knows which team is right.
 
     Parameters
@@ -416,12 +356,12 @@ def read_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame) -> pl.D
     ------
     TableError
         The file cannot be read, ``user`` is missing, a date is no date (write YYYY-MM-DD), a licence
-        ends before it begins, or a user stands there twice with different facts.
+        ends before it begins, or two rows of one user have different facts.
 
     Warns
     -----
     DataWarning
-        Rows without a user, and users who stand there twice: left out.
+        Rows without a user, and duplicate rows: dropped.
 
     See Also
     --------
@@ -441,125 +381,10 @@ def read_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame) -> pl.D
     └──────────┴──────────┴───────────────┘
     """
     frame = _read_file(Path(path_or_frame)) if isinstance(path_or_frame, (str, Path)) else path_or_frame
-    return _one_row_a_user(tidy_roster(frame))
-
-
-def tidy_roster(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
-    """Return a roster with names trimmed and licence dates as dates; a user may stand in it twice.
-
-    For questions that ask only from when to when somebody is licensed: two rows of one user, whatever
-    else they say, are one licence there (see ``licences_of``).
-
-    Raises
-    ------
-    TableError
-        ``user`` is missing, a date is no date, or a licence ends before it begins.
-    """
-    require(columns_of(frame), tuple(ROSTER.columns), table=ROSTER.name)
-    rows = frame.lazy().collect().with_columns(pl.col("user").cast(pl.String).str.strip_chars())
-    rows = rows.with_columns(pl.when(pl.col("user") != "").then("user").alias("user"))
-    return _with_dates(_without_nameless(rows))
-
-
-def _read_file(path: Path) -> pl.DataFrame:
-    """Read a roster from disk, by the ending of its name."""
-    readers: dict[str, Callable[[Path], pl.DataFrame]] = {
-        ".csv": _read_csv,
-        ".parquet": pl.read_parquet,
-        ".xlsx": _read_excel,
-        ".xls": _read_excel,
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise TableError(
-            f"A roster is a file that ends in {', '.join(readers)}, and {path.name!r} does not.",
-            table=ROSTER.name,
-            hint="save it as CSV (UTF-8), or pass a DataFrame.",
-        )
-    try:
-        return reader(path)
-    except FileNotFoundError as error:
-        raise TableError(f"There is no roster at {path}.", table=ROSTER.name, hint="check the path.") from error
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise TableError(
-            f"The roster {path} cannot be read: {error}", table=ROSTER.name, hint="save it again as CSV (UTF-8)."
-        ) from error
-
-
-def _read_csv(path: Path) -> pl.DataFrame:
-    """Read a CSV with all columns as text: a leading zero is part of a name."""
-    return pl.read_csv(path, infer_schema=False)
-
-
-def _read_excel(path: Path) -> pl.DataFrame:
-    """Read the first sheet of a workbook, if the engine for it is installed."""
-    try:
-        return pl.read_excel(path)
-    except ImportError as error:
-        raise TableError(
-            f"Reading {path.name} needs the package fastexcel, which is not installed.",
-            table=ROSTER.name,
-            hint="run pip install fastexcel, or save the roster as CSV (UTF-8).",
-        ) from error
-
-
-def _without_nameless(rows: pl.DataFrame) -> pl.DataFrame:
-    """Leave out rows without a user; say so of those that hold something else."""
-    others = pl.any_horizontal(pl.exclude("user").is_not_null()) if rows.width > 1 else pl.lit(value=False)
-    nameless = rows.select((pl.col("user").is_null() & others).sum()).item()
-    if nameless:
-        warnings.warn(
-            f"{nameless} row{'s' if nameless > 1 else ''} of the roster without a user "
-            f"{'are' if nameless > 1 else 'is'} left out.",
-            DataWarning,
-            stacklevel=3,
-        )
-    return rows.filter(pl.col("user").is_not_null())
-
-
-def _with_dates(rows: pl.DataFrame) -> pl.DataFrame:
-    """Read licence dates as dates, and refuse a licence that ends before it begins."""
-    dates = [name for name in _DATES if name in rows.columns]
-    dated = rows.with_columns(_as_dates(rows[name]) for name in dates)
-    if len(dates) == len(_DATES):
-        backward = dated.filter(pl.col("licensed_to") < pl.col("licensed_from"))["user"].to_list()
-        if backward:
-            raise TableError(
-                f"{len(backward)} licences end before they begin: {name_a_few(backward)}.",
-                table=ROSTER.name,
-                hint="licensed_from and licensed_to may be swapped.",
-            )
-    return dated
-
-
-def _as_dates(values: pl.Series) -> pl.Series:
-    """Turn text, moments and empty columns into days."""
-    if values.dtype == pl.Date:
-        return values
-    if values.dtype == pl.String:
-        trimmed = values.str.strip_chars()
-        trimmed = trimmed.set(trimmed == "", None)
-        days = trimmed.str.to_date("%Y-%m-%d", strict=False)
-        wrong = trimmed.filter(days.is_null() & trimmed.is_not_null())
-        if wrong.is_empty():
-            return days
-        found = f"{name_a_few(wrong.unique().sort().to_list())}"
-    elif isinstance(values.dtype, pl.Datetime) or values.dtype == pl.Null:
-        return values.cast(pl.Date)
-    else:
-        found = f"values of type {values.dtype}"
-    raise TableError(
-        f"The roster has {found} as {values.name}, and that is not a day.",
-        table=ROSTER.name,
-        hint="write days as YYYY-MM-DD, such as 2026-01-31.",
-    )
-
-
-def _one_row_a_user(rows: pl.DataFrame) -> pl.DataFrame:
-    """Keep one row of a user who stands there twice; refuse two that say different things."""
-    facts = [name for name in rows.columns if name != "user"]
+    rows = tidy_roster(frame)
     keyed = with_user_key(rows)
-    distinct = keyed.sort(_KEY, "user").unique(subset=[_KEY, *facts], keep="first", maintain_order=True)
+    facts = [_KEY, *(name for name in rows.columns if name != "user")]
+    distinct = keyed.sort(_KEY, "user").unique(subset=facts, keep="first", maintain_order=True)
     clashing = distinct.filter(pl.len().over(_KEY) > 1)
     if clashing.height:
         names = clashing["user"].unique().sort().to_list()
@@ -568,23 +393,10 @@ def _one_row_a_user(rows: pl.DataFrame) -> pl.DataFrame:
             table=ROSTER.name,
             hint="keep one row a user; e-mails that differ in upper and lower case are one user.",
         )
-    left_out = keyed.height - distinct.height
-    if left_out:
-        warnings.warn(
-            f"{left_out} row{'s' if left_out > 1 else ''} of the roster name{'' if left_out > 1 else 's'} a user who "
-            "stands there already, and count once.",
-            DataWarning,
-            stacklevel=3,
-        )
+    if keyed.height > distinct.height:
+        duplicates = plural(keyed.height - distinct.height, "duplicate row")
+        warnings.warn(f"Dropped {duplicates} of the roster.", DataWarning, stacklevel=2)
     return distinct.sort(_KEY).select(rows.columns)
-
-
-def with_user_key(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add ``user_key``, by which users of two frames are compared; a frame without ``user_type`` is one of people."""
-    if "user_type" in frame.columns:
-        return frame.with_columns(user_key().alias(_KEY))
-    people = frame.select("user", user_type=pl.lit("person")).select(user_key())
-    return frame.with_columns(people.to_series().alias(_KEY))
 
 
 def join_roster(
@@ -652,20 +464,145 @@ def join_roster(
     return joined.drop(_KEY)
 
 
+def tidy_roster(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
+    """Return a roster with names trimmed and licence dates as dates; a user may have several rows.
+
+    For questions that ask only from when to when somebody is licensed: two rows of one user, whatever
+    else they say, are one licence there (see ``licences_of``).
+
+    Raises
+    ------
+    TableError
+        ``user`` is missing, a date is no date, or a licence ends before it begins.
+    """
+    require(columns_of(frame), tuple(ROSTER.columns), table=ROSTER.name)
+    rows = frame.lazy().collect().with_columns(pl.col("user").cast(pl.String).str.strip_chars())
+    rows = rows.with_columns(pl.when(pl.col("user") != "").then("user").alias("user"))
+    others = pl.any_horizontal(pl.exclude("user").is_not_null()) if rows.width > 1 else pl.lit(value=False)
+    nameless = rows.select((pl.col("user").is_null() & others).sum()).item()
+    if nameless:
+        warnings.warn(f"Dropped {plural(nameless, 'row')} of the roster without a user.", DataWarning, stacklevel=3)
+    rows = rows.filter(pl.col("user").is_not_null())
+    dates = [name for name in _DATES if name in rows.columns]
+    dated = rows.with_columns(_as_dates(rows[name]) for name in dates)
+    if len(dates) == len(_DATES):
+        backward = dated.filter(pl.col("licensed_to") < pl.col("licensed_from"))["user"].to_list()
+        if backward:
+            raise TableError(
+                f"{plural(len(backward), 'licence')} with an end before the start: {name_a_few(backward)}.",
+                table=ROSTER.name,
+                hint="licensed_from and licensed_to may be swapped.",
+            )
+    return dated
+
+
+def _licensed_counts(
+    rows: pl.DataFrame, roster: pl.DataFrame, periods: pl.DataFrame, *, groups: list[str], user_type: str
+) -> pl.DataFrame:
+    """Count licensed users, and the active ones of them, in each period and group."""
+    named = with_user_key(roster).select(_KEY, *groups)
+    licences = licences_of(roster, user_type).join(named, on=_KEY)
+    seen = rows.select("period_start", "user", "user_type").unique()
+    seen = seen.select("period_start", user_key(), is_active=pl.lit(value=True)).unique()
+    covers = is_licensed(pl.col("period_start"), pl.col("period_end"))
+    licensed = periods.join(licences, how="cross").filter(covers)
+    users = seen.select(_KEY).unique()
+    strangers = users.join(licences, on=_KEY, how="anti").height
+    uncovered = seen.join(licensed, on=["period_start", _KEY], how="anti").select(_KEY).unique().height - strangers
+    left_out = ((strangers, "not on the roster"), (uncovered, "active in a period without a licence"))
+    if strangers or uncovered:
+        said = "; ".join(f"{plural(number, 'active user')} {why}" for number, why in left_out if number)
+        warnings.warn(f"Not counted: {said}. Hint: join_roster names them.", DataWarning, stacklevel=3)
+    counted = (
+        licensed.join(seen, on=["period_start", _KEY], how="left")
+        .group_by("period_start", *groups)
+        .agg(active_users=pl.col("is_active").count(), licensed_users=pl.len())
+    )
+    grid = periods.join(licences.select(groups).unique(), how="cross") if groups else periods
+    return grid.join(counted, on=["period_start", *groups], how="left", nulls_equal=True).with_columns(
+        pl.col("active_users", "licensed_users").fill_null(0)
+    )
+
+
+def _seats(licences: object) -> int:
+    """Return a number of seats, or say what licences are. None at all (0) is a number: there is no rate then.
+
+    An error of another library's frame does not repeat its contents: they are names.
+    """
+    if isinstance(licences, int) and not isinstance(licences, bool) and licences >= 0:
+        return licences
+    if not isinstance(licences, (int, float, str, PathLike)):
+        columns_of(licences)  # type: ignore[arg-type]  # it is none, and the error says what it is
+    raise ValueError(
+        f"licences={licences!r} is not a number of seats. Hint: pass an integer >= 0, "
+        "or a roster, such as read_roster(path)."
+    )
+
+
+def _read_file(path: Path) -> pl.DataFrame:
+    """Read a roster from disk, by the ending of its name."""
+    kind = path.suffix.lower()
+    try:
+        if kind == ".csv":
+            return pl.read_csv(path, infer_schema=False)  # as text: a leading zero is part of a name
+        if kind == ".parquet":
+            return pl.read_parquet(path)
+        if kind in (".xlsx", ".xls"):
+            return pl.read_excel(path)
+    except FileNotFoundError as error:
+        raise TableError(f"There is no roster at {path}.", table=ROSTER.name, hint="check the path.") from error
+    except ImportError as error:
+        raise TableError(
+            f"Reading {path.name} needs the package fastexcel, which is not installed.",
+            table=ROSTER.name,
+            hint="run pip install fastexcel, or save the roster as CSV (UTF-8).",
+        ) from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise TableError(
+            f"The roster {path} cannot be read: {error}", table=ROSTER.name, hint="save it again as CSV (UTF-8)."
+        ) from error
+    raise TableError(
+        f"A roster is a file that ends in .csv, .parquet, .xlsx or .xls, and {path.name!r} does not.",
+        table=ROSTER.name,
+        hint="save it as CSV (UTF-8), or pass a DataFrame.",
+    )
+
+
+def _as_dates(values: pl.Series) -> pl.Series:
+    """Turn text, moments and empty columns into days."""
+    if values.dtype == pl.Date:
+        return values
+    if values.dtype == pl.String:
+        trimmed = values.str.strip_chars()
+        trimmed = trimmed.set(trimmed == "", None)
+        days = trimmed.str.to_date("%Y-%m-%d", strict=False)
+        wrong = trimmed.filter(days.is_null() & trimmed.is_not_null())
+        if wrong.is_empty():
+            return days
+        found = name_a_few(wrong.unique().sort().to_list())
+    elif isinstance(values.dtype, pl.Datetime) or values.dtype == pl.Null:
+        return values.cast(pl.Date)
+    else:
+        found = f"values of type {values.dtype}"
+    raise TableError(
+        f"The roster has {found} as {values.name}, and that is not a day.",
+        table=ROSTER.name,
+        hint="write days as YYYY-MM-DD, such as 2026-01-31.",
+    )
+
+
 def _warn_of_strangers(rows: pl.DataFrame, known: pl.DataFrame) -> None:
     """Report who is on one side only."""
     people = rows.filter(pl.col(_KEY).str.starts_with("person:"))
-    sides = {
-        "of the frame {are} not on the roster": people.join(known, on=_KEY, how="anti"),
-        "on the roster {have} no row in the frame": known.join(rows, on=_KEY, how="anti"),
-    }
+    sides = (
+        ("of the frame not on the roster", people.join(known, on=_KEY, how="anti")),
+        ("on the roster without a row in the frame", known.join(rows, on=_KEY, how="anti")),
+    )
     said = []
-    for words, found in sides.items():
+    for where, found in sides:
         names = found.unique(_KEY).sort(_KEY)["user"].to_list()
         if names:
-            many = len(names) > 1
-            verb = words.format(are="are" if many else "is", have="have" if many else "has")
-            said.append(f"{len(names)} user{'s' if many else ''} {verb} ({name_a_few(names)})")
+            said.append(f"{plural(len(names), 'user')} {where} ({name_a_few(names)})")
     if said:
         warnings.warn(f"{'; '.join(said)}.", DataWarning, stacklevel=3)
 

@@ -1,4 +1,4 @@
-"""Which ways of working together are used, by whom, and where do people move to?"""
+"""Which ways of working together are used, where do people move to, and for whom is it a habit?"""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis.adoption import read_roster, with_user_key
+from augment_insights.analysis.adoption import read_roster
 from augment_insights.analysis.intervals import rate, wilson
 from augment_insights.analysis.population import (
     GROUP,
     USER_KEY,
-    active_rows,
-    data_end,
     data_span,
+    is_licensed,
     licences_of,
     period_end,
     row_days,
     usage_rows,
     user_sums,
+    with_user_key,
 )
 from augment_insights.errors import DataWarning, did_you_mean
-from augment_insights.periods import calendar_period, check_every
+from augment_insights.periods import calendar_period, check_count, check_every, parse_day
 from augment_insights.tables import (
     CONCENTRATION,
     FEATURE_ADOPTION,
@@ -55,6 +55,9 @@ _USE = {
     for mode in MODES
 }
 _ACTIONS = {**_MESSAGES, "completions": "completions_accepted"}
+_HABIT_ACTIONS = ["total_messages", "completions_accepted"]
+_START, _END = "__start", "__end"
+_DAY = timedelta(days=1)
 
 
 def feature_adoption(
@@ -93,7 +96,7 @@ def feature_adoption(
         active_users      Int64   distinct users with a row
         feature_users     Int64   those of them who used the mode; null when nobody knows
         feature_rate      Float64 feature_users / active_users, 0 to 1
-        feature_rate_low  Float64 lower bound of Wilson's 95 % interval
+        feature_rate_low  Float64 lower bound of Wilson's 95 % confidence interval
         feature_rate_high Float64 upper bound
         ================= ======= ==========================================================
 
@@ -121,7 +124,7 @@ def feature_adoption(
     require(columns_of(user_activity), ("user", "user_type"), table="user_activity")
     metrics = list(dict.fromkeys(name for names in _USE.values() for name in names))
     rows, groups = usage_rows(
-        active_rows(user_activity.lazy()),
+        user_activity,
         metrics,
         by=by,
         user_type=user_type,
@@ -171,7 +174,7 @@ def mode_mix(
     every : {"1d", "1w", "1mo", "1q"}, optional
         A mix a calendar period; the first and last may be parts, as far as the data goes.
     by : str or sequence of str, optional
-        Columns to group by; ``user`` in one spelling.
+        Columns to group by; ``user`` in one spelling, and with ``user_type="all"`` the type beside it.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
     as_of : date or str, optional
@@ -216,33 +219,20 @@ def mode_mix(
     rows, grouped = usage_rows(
         frame, metrics, by=by, every=every, user_type=user_type, as_of=as_of, reserved=MODE_MIX.columns
     )
-    calendar = ["period_start"] if every else []
-    groups = [*calendar, *(name for name in grouped if name not in calendar)]
-    if "user" in groups:
-        rows = rows.with_columns(pl.col("user").min().over(user_key()))
+    # The period comes before the other groups here.
+    groups = sorted(grouped, key=lambda name: name != "period_start") if every else grouped
     total = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).cast(pl.Int64).alias(name) for name in metrics]
     sums = rows.group_by(groups).agg(total) if groups else rows.select(total).head(min(1, rows.height))
-    parts = [
-        sums.select(
-            *groups,
-            pl.lit(mode, dtype=MODE).alias("mode"),
-            (pl.col(_MESSAGES[mode]) if mode in _MESSAGES else pl.lit(None, pl.Int64)).alias("messages_count"),
-            _share(mode, _MESSAGES).alias("messages_share"),
-            (pl.col(_LINES[mode]) if mode in _LINES else pl.lit(None, pl.Int64)).alias("lines_count"),
-            _share(mode, _LINES).alias("lines_share"),
-        )
-        for mode in MODES
-    ]
+    parts = []
+    for mode in MODES:
+        part = [pl.lit(mode, dtype=MODE).alias("mode")]
+        for unit, names in (("messages", _MESSAGES), ("lines", _LINES)):
+            count = pl.col(names[mode]) if mode in names else pl.lit(None, pl.Int64)
+            share = rate(count, pl.sum_horizontal(list(names.values())))
+            part += [count.alias(f"{unit}_count"), share.alias(f"{unit}_share")]
+        parts.append(sums.select(*groups, *part))
     schema = {**{name: sums.schema[name] for name in groups}, **MODE_MIX.schema}
     return _in_order(pl.concat(parts), schema, [*groups, "mode"])
-
-
-def _share(mode: str, metrics: dict[str, str]) -> pl.Expr:
-    """Return a mode's part of the sum over the modes that have such a metric."""
-    if mode not in metrics:
-        return pl.lit(None, pl.Float64)
-    whole = pl.sum_horizontal(list(metrics.values()))
-    return rate(pl.col(metrics[mode]), whole)
 
 
 def mode_transitions(
@@ -324,33 +314,17 @@ def mode_transitions(
         rows = rows.with_columns(first.alias(_START), period_end(first, check_every(every)).alias(_END))
         grouped = [_START, _END]
     summed = user_sums(rows, grouped, [pl.col(name).sum().alias(mode) for mode, name in _ACTIONS.items()])
-    main = _dominant(summed.sums).join(summed.groups, on=GROUP)
+    most = pl.concat_list(MODES).list.arg_max()
+    main = (
+        summed.sums.filter(pl.max_horizontal(MODES) > 0)
+        .select(GROUP, USER_KEY, mode=pl.lit(pl.Series(MODES, dtype=MODE)).gather(most))
+        .join(summed.groups, on=GROUP)
+    )
     nexts = main.select(USER_KEY, pl.col(_START).dt.offset_by("-1d").alias(_END), to_mode="mode")
     steps = main.select(USER_KEY, _END, from_mode="mode").join(nexts, on=[USER_KEY, _END])
     counted = steps.group_by("from_mode", "to_mode").agg(users=pl.col(USER_KEY).n_unique(), steps=pl.len())
     shared = counted.with_columns(share=rate(pl.col("steps"), pl.col("steps").sum().over("from_mode")))
     return _in_order(shared, dict(MODE_TRANSITIONS.schema), ["from_mode", "to_mode"])
-
-
-_START, _END = "__start", "__end"
-
-
-def _dominant(sums: pl.DataFrame) -> pl.DataFrame:
-    """Return the mode with most actions of each user and group; none where nothing was done."""
-    counts = pl.concat_list(MODES)
-    most = counts.list.arg_max()
-    return sums.filter(pl.max_horizontal(MODES) > 0).select(
-        GROUP, USER_KEY, mode=pl.lit(pl.Series(MODES, dtype=MODE)).gather(most)
-    )
-
-
-def _in_order(frame: pl.DataFrame, schema: dict[str, pl.DataType], keys: list[str]) -> pl.DataFrame:
-    """Return the columns of a schema, rows sorted by the keys."""
-    return frame.sort(keys, nulls_last=True).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
-
-
-_WEEK = timedelta(days=7)
-_DAY = timedelta(days=1)
 
 
 def habit_ladder(
@@ -437,16 +411,18 @@ def habit_ladder(
     >>> habit_ladder(activity).select("active_weeks", "mean_actions", "tier").rows()
     [(12, 20.0, 'power')]
     """
-    _check_thresholds(weeks, habitual_weeks)
+    check_count("weeks", weeks)
+    check_count("habitual_weeks", habitual_weeks, at_most=weeks)
     require(columns_of(weekly_user_activity), ("user",), table="weekly_user_activity")
-    metrics = [*_HABIT_ACTIONS, *(["active_days"] if "active_days" in columns_of(weekly_user_activity) else [])]
-    rows, _ = usage_rows(weekly_user_activity, metrics, every="1w", user_type=user_type, as_of=as_of)
-    last = data_end(weekly_user_activity, as_of)
+    rows, _ = usage_rows(weekly_user_activity, _HABIT_ACTIONS, every="1w", user_type=user_type, as_of=as_of)
+    span = data_span(weekly_user_activity)
+    last = span.last if span is not None else None
+    if as_of is not None:
+        last = parse_day(as_of, name="as_of")
     if last is None:
         return HABIT_LADDER.empty()
     end = calendar_period(last + _DAY, "1w").start - _DAY
-    start = end + _DAY - weeks * _WEEK
-    span = data_span(weekly_user_activity)
+    start = end + _DAY - timedelta(weeks=weeks)
     if span is not None and span.first > start:
         warnings.warn(
             f"The last {weeks} complete weeks begin on {start}, and the data begins on {span.first}: the days "
@@ -454,72 +430,31 @@ def habit_ladder(
             DataWarning,
             stacklevel=2,
         )
-    active = _weekly_actions(rows.filter(pl.col("period_start").is_between(start, end)))
+    active = (
+        rows.filter(pl.col("period_start").is_between(start, end))
+        .group_by("user_type", "user")
+        .agg(
+            active_weeks=pl.col("period_start").n_unique(),
+            actions=pl.sum_horizontal(pl.col(_HABIT_ACTIONS).sum()),
+        )
+        .with_columns(user_key())
+    )
     if roster is not None:
         active = _with_licensed(active, read_roster(roster), start=start, end=end, user_type=user_type)
     counted = active.with_columns(mean_actions=rate(pl.col("actions"), pl.lit(weeks)))
-    tiers = counted.with_columns(tier=_tier(habitual_weeks=habitual_weeks, power_actions=power_actions))
-    return tiers.sort(USER_KEY).select(pl.col(name).cast(dtype) for name, dtype in HABIT_LADDER.schema.items())
-
-
-_HABIT_ACTIONS = ["total_messages", "completions_accepted"]
-
-
-def _check_thresholds(weeks: int, habitual_weeks: int) -> None:
-    """Refuse thresholds that no user, or every user, could reach."""
-    if isinstance(weeks, bool) or not isinstance(weeks, int) or weeks < 1:
-        raise ValueError(f"weeks={weeks!r} is not a number of weeks. Hint: a whole number such as 12.")
-    if isinstance(habitual_weeks, bool) or not isinstance(habitual_weeks, int) or not 1 <= habitual_weeks <= weeks:
-        raise ValueError(f"habitual_weeks={habitual_weeks!r} is not a whole number within 1 to weeks={weeks!r}.")
-
-
-def _weekly_actions(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each user's active weeks and actions."""
-    keyed = with_user_key(active_rows(rows)).with_columns(actions=pl.sum_horizontal(_HABIT_ACTIONS))
-    return keyed.group_by(pl.col("user_key").alias(USER_KEY)).agg(
-        pl.col("user").min(),
-        pl.col("user_type").first(),
-        active_weeks=pl.col("period_start").n_unique(),
-        actions=pl.col("actions").sum(),
-    )
-
-
-def _with_licensed(
-    active: pl.DataFrame, roster: pl.DataFrame, *, start: date, end: date, user_type: str
-) -> pl.DataFrame:
-    """Add the users who have a licence in these weeks and no activity."""
-    licences = licences_of(roster, user_type).filter(
-        (pl.col("licensed_from").is_null() | (pl.col("licensed_from") <= end))
-        & (pl.col("licensed_to").is_null() | (pl.col("licensed_to") >= start))
-    )
-    idle = with_user_key(roster).join(licences, on="user_key", how="semi")
-    idle = idle.join(active, left_on="user_key", right_on=USER_KEY, how="anti")
-    kind = pl.col("user_key").str.splitn(":", 2).struct.field("field_0").cast(active.schema["user_type"])
-    added = idle.select(
-        pl.col("user_key").alias(USER_KEY),
-        "user",
-        kind.alias("user_type"),
-        pl.lit(0, active.schema["active_weeks"]).alias("active_weeks"),
-        pl.lit(0, active.schema["actions"]).alias("actions"),
-    )
-    return pl.concat([active, added], how="vertical_relaxed")
-
-
-def _tier(*, habitual_weeks: int, power_actions: int) -> pl.Expr:
-    """Return the first tier that fits."""
-    habitual = pl.col("active_weeks") >= habitual_weeks
-    return (
-        pl.when(habitual & (pl.col("mean_actions") >= power_actions))
+    habitual, mean = pl.col("active_weeks") >= habitual_weeks, pl.col("mean_actions")
+    tier = (
+        pl.when(habitual & (mean >= power_actions))
         .then(pl.lit("power"))
         .when(habitual)
         .then(pl.lit("habitual"))
-        .when(pl.col("mean_actions") >= 1)
+        .when(mean >= 1)
         .then(pl.lit("novice"))
         .when(pl.col("active_weeks") > 0)
         .then(pl.lit("low"))
         .otherwise(pl.lit("non-user"))
-        .cast(HABIT_TIER)
     )
+    return _in_order(counted.with_columns(tier=tier.cast(HABIT_TIER)), dict(HABIT_LADDER.schema), ["user_key"])
 
 
 def concentration(
@@ -593,3 +528,19 @@ def concentration(
         users=pl.len(),
     )
     return answer.select(pl.col(name).cast(dtype) for name, dtype in CONCENTRATION.schema.items())
+
+
+def _with_licensed(
+    active: pl.DataFrame, roster: pl.DataFrame, *, start: date, end: date, user_type: str
+) -> pl.DataFrame:
+    """Add the users who have a licence in these weeks and no activity."""
+    licences = licences_of(roster, user_type).filter(is_licensed(pl.lit(start), pl.lit(end)))
+    idle = with_user_key(roster).join(licences, on="user_key", how="semi").join(active, on="user_key", how="anti")
+    kind = pl.col("user_key").str.splitn(":", 2).struct.field("field_0").cast(active.schema["user_type"])
+    added = idle.select("user_key", "user", user_type=kind, active_weeks=0, actions=0)
+    return pl.concat([active, added.select(active.columns)], how="vertical_relaxed")
+
+
+def _in_order(frame: pl.DataFrame, schema: dict[str, pl.DataType], keys: list[str]) -> pl.DataFrame:
+    """Return the columns of a schema, rows sorted by the keys."""
+    return frame.sort(keys, nulls_last=True).select(pl.col(name).cast(dtype) for name, dtype in schema.items())

@@ -1,33 +1,20 @@
-"""What is a rate, and how sure is it? Wilson's interval for shares of people, a bootstrap over users for ratios.
+"""What is a rate, and how sure is it? Wilson's interval for shares of people, a cluster-robust one for ratios.
 
 A share of people (adopted, retained, used a mode) is a binomial proportion and gets Wilson's score
 interval. A ratio of events (accepted completions per suggestion) is not: the suggestions of one
-user go together, so whole users are drawn again, not suggestions. The difference of two rates gets
-its interval from theirs.
+user go together, so its interval comes from how users differ, not from how many suggestions there
+are. The difference of two rates gets its interval from theirs.
 """
 
 from __future__ import annotations
+
+import math
+from statistics import NormalDist
 
 import polars as pl
 
 Z95 = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution: every interval here is 95 %."""
-
-REPLICATES = 500
-"""How many times users are drawn again for one bootstrap interval."""
-
-MAX_CLUSTERS = 500
-"""A group of more users than this is dealt at random into so many clusters of users, and those are drawn.
-
-The rate is the same, and the interval stays right: its width moves by about 3 % by the luck of the deal
-(one over the root of twice the clusters), half of what the luck of 500 replicates does. In return the
-cost of a group is bounded however many users it has.
-"""
-
-_ROWS_AT_ONCE = 2_000_000
-_GROUP, _CLUSTER, _SEED, _SIZE, _FIRST, _ODD = "__group", "__cluster", "__seed", "__size", "__first", "__odd"
-_NUMERATOR, _DENOMINATOR = "__numerator", "__denominator"
-_HALF = 2**32
 
 
 def rate(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
@@ -132,104 +119,141 @@ def difference(
     return change - down, change + up
 
 
-def bootstrap_ratio(sums: pl.DataFrame, *, group: str, user: str, numerator: str, denominator: str) -> pl.DataFrame:
-    """Between which values does each group's ratio of sums lie, when other users might have been there?
+def kaplan_meier(followed: pl.DataFrame) -> pl.DataFrame:
+    """After how many days has what share had no event yet (Kaplan-Meier, Greenwood's log-log interval)?
 
-    The users of a group are drawn again with replacement, 500 times, each with all their events; the
-    bounds are the 2.5 % and 97.5 % quantiles of the ratios that come out (percentile interval).
-    Users without either count say nothing about the ratio and are not drawn; one with a numerator alone
-    (the API should not say so) is in the ratio, and so in the draws. The draws are seeded:
-    the same table gives the same bounds, whatever the order of its rows and whatever other groups
-    it holds.
+    A user who is followed for n days is at risk up to and on day n, and leaves after it. So an
+    event on a day comes before the users whose time ends on that day leave.
+    """
+    by_day = followed.group_by(pl.col("days").cast(pl.Int64)).agg(leaving=pl.len(), event_users=pl.col("event").sum())
+    grid = followed.select(days=pl.int_range(0, pl.col("days").max().fill_null(-1) + 1, dtype=pl.Int64))
+    left = pl.col("leaving")
+    events, at_risk, rate = pl.col("event_users"), pl.col("at_risk_users"), pl.col("rate")
+    # Greenwood: the variance of log S is the sum of d / (n (n - d)); it is infinite once S is 0.
+    spread = (events / (at_risk * (at_risk - events))).cum_sum().sqrt() / rate.log()
+    reach = Z95 * spread
+    open_ended = pl.when(rate == 1).then(1.0)
+    return (
+        grid.join(by_day, on="days", how="left")
+        .sort("days")
+        .with_columns(pl.col("leaving", "event_users").fill_null(0).cast(pl.Int64))
+        .with_columns(at_risk_users=left.cum_sum(reverse=True))
+        .with_columns(rate=(1 - events / at_risk).cum_prod())
+        .with_columns(
+            low=open_ended.when(rate > 0).then(rate.pow((-reach).exp())),
+            high=open_ended.when(rate > 0).then(rate.pow(reach.exp())),
+        )
+    )
+
+
+def ratio_interval(sums: pl.DataFrame, *, group: str, numerator: str, denominator: str) -> pl.DataFrame:
+    """Between which values does each group's ratio of sums lie, with 95 % confidence over its users?
+
+    A cluster-robust interval: each user's residual is divided by one minus the user's share of the
+    denominator (the jackknife's correction, HC3), the squares add up to the variance, and the bounds
+    are taken on the logit scale, with Student's t at Kish's effective number of users minus one degrees
+    of freedom (at least one). Only the sums enter it, not their order, and not the users' names.
 
     Parameters
     ----------
     sums : DataFrame
         One row a group and user, with that user's sums.
-    group, user : str
-        Columns that name a row; not null.
+    group : str
+        The column that names a group; not null.
     numerator, denominator : str
-        Columns of integers.
+        Columns of numbers.
 
     Returns
     -------
     DataFrame
-        ``group``, ``low`` and ``high`` (Float64): one row for each group with a ratio and at least
-        two users in it. Other groups have no row: one user cannot say how users vary.
+        ``group``, ``low`` and ``high`` (Float64): one row for each group with a ratio between 0
+        and 1 and at least two users who have a denominator. Other groups have no row: one user
+        cannot say how users vary, and a ratio of 0 or 1 has no logit.
+
+    References
+    ----------
+    J. G. MacKinnon and H. White (1985), Some heteroskedasticity-consistent covariance matrix
+    estimators, Journal of Econometrics 29. L. Kish (1965), Survey Sampling.
+
+    Examples
+    --------
+    Five users with 100 suggestions each, of which they accept 20 to 60:
+
+    >>> users = pl.DataFrame({"team": ["A"] * 5, "accepted": [20, 30, 40, 50, 60], "suggested": [100] * 5})
+    >>> bounds = ratio_interval(users, group="team", numerator="accepted", denominator="suggested")
+    >>> bounds.select(pl.col("low", "high").round(4)).row(0)
+    (0.2108, 0.6246)
     """
-    users = (
-        sums.select(
-            pl.col(group).alias(_GROUP),
-            user,
-            pl.col(numerator).alias(_NUMERATOR),
-            pl.col(denominator).alias(_DENOMINATOR),
-        )
-        .filter((pl.col(_DENOMINATOR) > 0) | (pl.col(_NUMERATOR) > 0))
-        .filter(pl.len().over(_GROUP) > 1)
-        .sort(_GROUP, user)
+    part, whole = pl.col("part"), pl.col("whole")
+    ratio = part.sum() / whole.sum()
+    users = sums.select(
+        pl.col(group), part=pl.col(numerator).cast(pl.Float64), whole=pl.col(denominator).cast(pl.Float64)
     )
-    drawn = _draw_again(_deal(users))
-    ratio = pl.col("ratio")
-    bounds = drawn.group_by(_GROUP).agg(low=ratio.quantile(0.025, "linear"), high=ratio.quantile(0.975, "linear"))
-    return bounds.drop_nulls().sort(_GROUP).rename({_GROUP: group})
-
-
-def _deal(users: pl.DataFrame) -> pl.DataFrame:
-    """Deal the users of each group into at most MAX_CLUSTERS clusters, the same way each time."""
-    rank = pl.int_range(pl.len(), dtype=pl.UInt64).over(_GROUP)
-    crowded = pl.len().over(_GROUP) > MAX_CLUSTERS
+    p, margin = pl.col("ratio"), pl.col("margin")
     return (
-        users.with_columns(pl.when(crowded).then(_scramble(rank) % MAX_CLUSTERS).otherwise(rank).alias(_CLUSTER))
-        .group_by(_GROUP, _CLUSTER)
-        .agg(pl.col(_NUMERATOR, _DENOMINATOR).sum())
-        .sort(_GROUP, _CLUSTER)
-    )
-
-
-def _draw_again(clusters: pl.DataFrame) -> pl.DataFrame:
-    """Draw the clusters of each group REPLICATES times; return the ratio of each group and replicate.
-
-    A draw is arithmetic, not a generator: the scrambled number of a row, times a random odd number of
-    the replicate, read as a fraction of the group's size. Rows of a group are contiguous, so a group's
-    sum is the difference of two cumulative sums. Many replicates are laid end to end in one pass,
-    as many as keep it in memory.
-    """
-    placed = clusters.with_row_index(_FIRST).select(
-        _GROUP,
-        pl.col(_FIRST).first().over(_GROUP).cast(pl.UInt64),
-        pl.len().over(_GROUP).cast(pl.UInt64).alias(_SIZE),
-        _scramble(pl.int_range(pl.len(), dtype=pl.UInt64).over(_GROUP)).alias(_SEED),
-    )
-    ends = placed.select(_GROUP, last=pl.col(_FIRST) + pl.col(_SIZE) - 1).unique(maintain_order=True)
-    odd = _scramble(pl.int_range(1, REPLICATES + 1, dtype=pl.UInt64)) // 2 * 2 + 1
-    replicates = pl.select(odd.alias(_ODD))
-    index = (pl.col(_SEED) * pl.col(_ODD) // _HALF * pl.col(_SIZE) // _HALF + pl.col(_FIRST)).cast(pl.UInt32)
-    at_once = max(1, _ROWS_AT_ONCE // max(1, clusters.height))
-    passes = []
-    for some in replicates.iter_slices(at_once):
-        drawn = some.join(placed, how="cross").select(index).to_series()
-        last = some.with_row_index(_FIRST).join(ends, how="cross")
-        last = last.select(_GROUP, last=pl.col("last") + pl.col(_FIRST) * pl.lit(clusters.height, pl.UInt64))
-        numerator, denominator = (
-            _sums_between(clusters[name], drawn, last["last"]) for name in (_NUMERATOR, _DENOMINATOR)
+        users.sort(pl.all())  # so that the sums of floats are the same for the same users, to the last bit
+        .group_by(group, maintain_order=True)
+        .agg(
+            ratio=ratio,
+            variance=((part - ratio * whole) / (whole.sum() - whole)).pow(2).sum(),
+            effective_users=whole.sum().pow(2) / whole.pow(2).sum(),
+            with_denominator=(whole > 0).sum(),
         )
-        drawn_sums = last.select(_GROUP, numerator.alias(_NUMERATOR), denominator.alias(_DENOMINATOR))
-        passes.append(drawn_sums.select(_GROUP, ratio=rate(pl.col(_NUMERATOR), pl.col(_DENOMINATOR))))
-    return pl.concat(passes)
+        .filter(pl.col("with_denominator") > 1, p > 0, p < 1)
+        .with_columns(
+            margin=(pl.col("effective_users") - 1)
+            .clip(lower_bound=1)
+            .map_elements(student_t, return_dtype=pl.Float64)
+            .mul(pl.col("variance").sqrt() / (p * (1 - p)))
+        )
+        .select(group, low=p / (p + (1 - p) * margin.exp()), high=p / (p + (1 - p) * (-margin).exp()))
+    )
 
 
-def _sums_between(values: pl.Series, drawn: pl.Series, last: pl.Series) -> pl.Series:
-    """Sum the drawn values from the end of one group to the end of the next."""
-    running = values.gather(drawn).cum_sum().gather(last)
-    return running - running.shift(1, fill_value=0)
+def student_t(freedom: float, level: float = 0.95) -> float:
+    """Within how many standard errors of zero does Student's t lie, at a confidence level?
 
+    Newton's method on the tail, from the normal quantile's side: the tail is convex there, so each
+    step comes nearer and none goes too far.
 
-def _scramble(number: pl.Expr) -> pl.Expr:
-    """Turn consecutive numbers into 64 bits that look random, the same on every machine (SplitMix64).
+    Parameters
+    ----------
+    freedom : float
+        Degrees of freedom, at least 1; they need not be whole.
+    level : float
+        The confidence level, such as 0.95.
 
-    Polars' own ``hash`` may change from one version to the next, and the intervals with it.
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> round(student_t(4), 6), round(student_t(1), 4)
+    (2.776445, 12.7062)
     """
-    mixed = (number + 1) * pl.lit(0x9E3779B97F4A7C15, dtype=pl.UInt64)
-    mixed = (mixed ^ (mixed // 2**30)) * pl.lit(0xBF58476D1CE4E5B9, dtype=pl.UInt64)
-    mixed = (mixed ^ (mixed // 2**27)) * pl.lit(0x94D049BB133111EB, dtype=pl.UInt64)
-    return mixed ^ (mixed // 2**31)
+    log_scale = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2) - math.log(freedom * math.pi) / 2
+    t, step = NormalDist().inv_cdf((1 + level) / 2), math.inf
+    while step > 1e-12 * t:
+        density = math.exp(log_scale - (freedom + 1) / 2 * math.log1p(t * t / freedom))
+        step = (_beyond(t, freedom) - (1 - level)) / (2 * density)
+        t += step
+    return t
+
+
+def _beyond(t: float, freedom: float) -> float:
+    """Return the share of Student's t below -t or above t: an incomplete beta function, by its power series.
+
+    Of its two sides the one is summed whose argument is below one half: there the terms fall at least so fast.
+    """
+    tail = freedom / (freedom + t * t)
+    is_tail = tail < 0.5  # noqa: PLR2004 (the nearer end of 0 to 1)
+    a, b, x = (freedom / 2, 0.5, tail) if is_tail else (0.5, freedom / 2, t * t / (freedom + t * t))
+    term, total, step = 1.0, 1.0, 0
+    while term > 1e-17 * total:
+        term *= x * (a + b + step) / (a + 1 + step)
+        total += term
+        step += 1
+    log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
+    share = total * math.exp(a * math.log(x) + b * math.log1p(-x) - log_beta) / a
+    return share if is_tail else 1 - share

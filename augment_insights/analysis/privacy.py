@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from augment_insights.analysis.adoption import with_user_key
-from augment_insights.analysis.population import as_columns
+from augment_insights.analysis.population import as_columns, with_user_key
 from augment_insights.errors import ConfigurationError, TableError
+from augment_insights.periods import check_count
 from augment_insights.tables import Frame, columns_of, require
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_KEY = "user_key"
-_PREFIX = {"person": "user", "service_account": "bot"}
 _PEOPLE = ("licensed_users", "users", "cohort_users", "eligible_users", "at_risk_users", "active_users")
 _LABELS = ("window_days", "period", "days", "active_days")
 _FLAG = "is_suppressed"
-_ORDER, _SLICE = "__order", "__slice"
+_ORDER = "__order"
 
 
 def pseudonymise(frame: Frame, key: str | bytes, *, digits: int = 8) -> Frame:
@@ -71,21 +69,26 @@ def pseudonymise(frame: Frame, key: str | bytes, *, digits: int = 8) -> Frame:
         raise ConfigurationError(
             "Pseudonyms need a key that is not empty. Hint: make one with secrets.token_hex().", setting="key"
         )
-    if not 8 <= digits <= 32:  # noqa: PLR2004 (the documented bounds)
-        raise ValueError(f"digits={digits!r} is not within 8 to 32.")
+    check_count("digits", digits, at_least=8, at_most=32)
     require(columns_of(frame), ("user",), table="users")
     kinds: list[str] = ["user_type"] if "user_type" in columns_of(frame) else []
-    named = frame.lazy().select("user", *kinds).unique().filter(pl.col("user").is_not_null()).collect()
-    keyed = with_user_key(named)
-    distinct = keyed.select(_KEY).unique().sort(_KEY)
-    hidden = distinct.with_columns(pseudonym=_hash(distinct[_KEY], secret, digits))
-    if hidden["pseudonym"].n_unique() < hidden.height:
+    named = with_user_key(frame.lazy().select("user", *kinds).unique().filter(pl.col("user").is_not_null()).collect())
+    hashing_key = hashlib.blake2b(secret).digest()  # blake2b takes keys of up to 64 bytes: any secret becomes one
+    pseudonyms = {}
+    for name in named["user_key"].unique():
+        prefix = "user" if name.startswith("person:") else "bot"
+        digest = hashlib.blake2b(name.encode(), key=hashing_key, digest_size=16).hexdigest()
+        pseudonyms[name] = f"{prefix}-{digest[:digits]}"
+    if len(set(pseudonyms.values())) < len(pseudonyms):
         raise TableError(
             f"Two users have the same pseudonym of {digits} digits under this key.",
             table="users",
             hint=f"pass digits={min(32, digits + 4)}, in all tables of the report.",
         )
-    names = keyed.join(hidden, on=_KEY).select("user", *kinds, "pseudonym").lazy()
+    hidden = pl.DataFrame(
+        list(pseudonyms.items()), schema={"user_key": pl.String, "pseudonym": pl.String}, orient="row"
+    )
+    names = named.join(hidden, on="user_key").select("user", *kinds, "pseudonym").lazy()
     replaced = (
         frame.lazy()
         .join(names, on=["user", *kinds], how="left", maintain_order="left")
@@ -93,17 +96,6 @@ def pseudonymise(frame: Frame, key: str | bytes, *, digits: int = 8) -> Frame:
         .drop("pseudonym")
     )
     return replaced if isinstance(frame, pl.LazyFrame) else replaced.collect()
-
-
-def _hash(names: pl.Series, secret: bytes, digits: int) -> pl.Series:
-    """Hash distinct names; the only place where names are read one by one."""
-    key = hashlib.blake2b(secret).digest()  # blake2b takes keys of up to 64 bytes: any secret becomes one
-    found = []
-    for name in names:
-        kind, _, _ = name.partition(":")
-        digest = hashlib.blake2b(name.encode(), key=key, digest_size=16).hexdigest()
-        found.append(f"{_PREFIX[kind]}-{digest[:digits]}")
-    return pl.Series(found, dtype=pl.String)
 
 
 def suppress_small_groups(
@@ -162,8 +154,7 @@ def suppress_small_groups(
     >>> suppress_small_groups(teams, by="team").rows()
     [('A', 40, 0.3, False), ('B', None, None, True), ('C', None, None, True)]
     """
-    if isinstance(min_group_size, bool) or not isinstance(min_group_size, int) or min_group_size < 1:
-        raise ValueError(f"min_group_size={min_group_size!r} is not a number of people. Hint: 5, or another from 1 on.")
+    check_count("min_group_size", min_group_size)
     groups = as_columns(by, frame, table="groups")
     if not groups:
         raise ValueError("by= names no column. Hint: name the columns whose groups are shown.")
@@ -177,7 +168,7 @@ def suppress_small_groups(
     marked = rows.with_row_index(_ORDER).with_columns(
         (pl.col(size).is_null() | (pl.col(size) < min_group_size)).alias(_FLAG)
     )
-    hidden = _hide_the_findable(marked, size=size, margins=margins, groups=groups).sort(_ORDER)
+    hidden = _complementary_suppression(marked, size=size, margins=margins, groups=groups).sort(_ORDER)
     return hidden.with_columns(pl.when(~pl.col(_FLAG)).then(pl.col(name)).alias(name) for name in values).select(
         *rows.columns, _FLAG
     )
@@ -199,8 +190,10 @@ def _people(rows: pl.DataFrame, people: str | None) -> str:
     return found
 
 
-def _hide_the_findable(rows: pl.DataFrame, *, size: str, margins: list[list[str]], groups: list[str]) -> pl.DataFrame:
-    """Hide the next smallest of each slice with one hidden row, until no slice has a single one left.
+def _complementary_suppression(
+    rows: pl.DataFrame, *, size: str, margins: list[list[str]], groups: list[str]
+) -> pl.DataFrame:
+    """Hide the smallest shown row of each slice in which exactly one is hidden, until no slice has a single one left.
 
     Hiding a row for one margin can leave it alone in another: so again, until nothing changes. Each
     round hides at least one more row, so it ends.
@@ -208,17 +201,9 @@ def _hide_the_findable(rows: pl.DataFrame, *, size: str, margins: list[list[str]
     while True:
         hidden_before = rows[_FLAG].sum()
         for margin in margins:
-            rows = _hide_second(rows, size=size, margin=margin, groups=groups)
+            alone = pl.col(_FLAG).sum().over(margin or [pl.lit(0)]) == 1
+            candidates = rows.filter(alone, ~pl.col(_FLAG)).sort(size, *groups, _ORDER)
+            second = candidates.unique(margin, keep="first", maintain_order=True) if margin else candidates.head(1)
+            rows = rows.with_columns(pl.col(_FLAG) | pl.col(_ORDER).is_in(second[_ORDER].implode()))
         if rows[_FLAG].sum() == hidden_before:
             return rows
-
-
-def _hide_second(rows: pl.DataFrame, *, size: str, margin: list[str], groups: list[str]) -> pl.DataFrame:
-    """Hide the smallest shown row of each slice in which exactly one row is hidden."""
-    slices: list[Any] = margin or [pl.lit(0)]
-    alone = pl.col(_FLAG).sum().over(slices) == 1
-    candidates = rows.filter(alone).filter(~pl.col(_FLAG)).sort(size, *groups, _ORDER)
-    second = (
-        candidates.unique(subset=margin or None, keep="first", maintain_order=True) if margin else candidates.head(1)
-    )
-    return rows.with_columns(pl.col(_FLAG) | pl.col(_ORDER).is_in(second[_ORDER].implode()))

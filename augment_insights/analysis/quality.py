@@ -1,4 +1,4 @@
-"""What is missing, double or unknown in the tables, before any figure is believed?"""
+"""What is missing, duplicate or unknown in the tables, and do they agree, before any figure is believed?"""
 
 from __future__ import annotations
 
@@ -33,22 +33,30 @@ if TYPE_CHECKING:
 
     from augment_insights.tables import Table
 
-_UNKNOWN = "unknown"
+AnyFrame = pl.DataFrame | pl.LazyFrame
+
 _EVERY_DAY = ("dau_count", "daily_usage")
 """Tables with a row for every published day; in the others a day without users has none."""
+
+_READINGS = {"all users": "all", "people": "person"}
+_PERIOD = ["period_start", "period_end"]
+_TOTALS = {
+    "total_modified_lines_of_code": [f"{mode}_lines_of_code" for mode in MODE.categories if mode != "chat"],
+    "total_messages": [f"{mode}_messages" for mode in MODE.categories if mode != "completions"],
+}
 
 
 def data_quality(
     *,
-    dau_count: pl.DataFrame | pl.LazyFrame | None = None,
-    dau: pl.DataFrame | pl.LazyFrame | None = None,
-    daily_usage: pl.DataFrame | pl.LazyFrame | None = None,
-    user_activity: pl.DataFrame | pl.LazyFrame | None = None,
-    editor_language: pl.DataFrame | pl.LazyFrame | None = None,
+    dau_count: AnyFrame | None = None,
+    dau: AnyFrame | None = None,
+    daily_usage: AnyFrame | None = None,
+    user_activity: AnyFrame | None = None,
+    editor_language: AnyFrame | None = None,
     start_date: date | str | None = None,
     end_date: date | str | None = None,
 ) -> pl.DataFrame:
-    """How much of the data is missing, double or unknown?
+    """How much of the data is missing, duplicate or unknown?
 
     Over whatever tables are given, of these checks those that can be made:
 
@@ -109,87 +117,18 @@ def data_quality(
         "user_activity": user_activity,
         "editor_language": editor_language,
     }
-    days = _range(start_date, end_date)
+    days = None
+    if start_date is not None and end_date is not None:
+        days = DayRange(parse_day(start_date, name="start_date"), parse_day(end_date, name="end_date"))
+        if days.end < days.start:
+            raise DateRangeError(
+                f"The range ends before it starts: {days}. Hint: swap start_date and end_date.",
+                start=days.start,
+                end=days.end,
+            )
     found = [_checks(frame, ENDPOINT_TABLES[name], days) for name, frame in given.items() if frame is not None]
     counts = pl.concat([DATA_QUALITY.empty().drop("affected_share"), *found])
     return counts.with_columns(affected_share=rate(pl.col("affected_count"), pl.col("checked_count")))
-
-
-def _range(start_date: date | str | None, end_date: date | str | None) -> DayRange | None:
-    if start_date is None or end_date is None:
-        return None
-    days = DayRange(parse_day(start_date, name="start_date"), parse_day(end_date, name="end_date"))
-    if days.end < days.start:
-        raise DateRangeError(
-            f"The range ends before it starts: {days}. Hint: swap start_date and end_date.",
-            start=days.start,
-            end=days.end,
-        )
-    return days
-
-
-def _checks(frame: pl.DataFrame | pl.LazyFrame, table: Table, days: DayRange | None) -> pl.DataFrame:
-    """Return the checks of one table."""
-    schema = columns_of(frame)
-    require(schema, table.key, table=table.name)
-    key = [user_key().alias("user") if name == "user" else pl.col(name) for name in table.key]
-    happened = _happened(table, [name for name in METRICS if name in schema])
-    inside = None if days is None or table.name not in _EVERY_DAY else pl.col("date").is_between(days.start, days.end)
-    counted = (  # all at once, so that a large LazyFrame is read in a stream
-        frame.lazy()
-        .select(
-            pl.len().alias("rows"),
-            hashed(key).n_unique().alias("distinct"),
-            pl.lit(0).alias("days") if inside is None else pl.col("date").filter(inside).n_unique().alias("days"),
-            *(expression.sum().alias(what) for what, expression in happened.items()),
-        )
-        .collect(engine="streaming")
-        .row(0, named=True)
-    )
-    rows = counted["rows"]
-    checks: dict[str, tuple[int, int]] = {}
-    if days is not None and inside is not None:
-        checks["days missing"] = (days.days - counted["days"], days.days)
-    checks["rows twice"] = (rows - counted["distinct"], rows)
-    if "user" in table.key:
-        checks["users in several spellings"] = _spellings(frame)
-    checks |= {what: (counted[what], rows) for what in happened}
-    return pl.DataFrame(
-        [(f"{table.name}: {what}", *counts) for what, counts in checks.items()],
-        schema=DATA_QUALITY.empty().drop("affected_share").schema,
-        orient="row",
-    )
-
-
-def _happened(table: Table, metrics: list[str]) -> dict[str, pl.Expr]:
-    """Return what is looked for row by row."""
-    found: dict[str, pl.Expr] = {}
-    if metrics:
-        found["rows without some metric"] = pl.any_horizontal(pl.col(metrics).is_null())
-    if {"completions_count", "completions_accepted"} <= set(metrics):
-        found["more accepted than suggested"] = pl.col("completions_accepted") > pl.col("completions_count")
-    for name in ("language", "editor"):
-        if name in table.key:
-            known = pl.col(name).str.strip_chars().str.to_lowercase()
-            found[f"unknown {name}"] = known.is_null() | known.is_in(["", _UNKNOWN])
-    return found
-
-
-def _spellings(frame: pl.DataFrame | pl.LazyFrame) -> tuple[int, int]:
-    """Count the users with more than one spelling, and all users."""
-    written = frame.lazy().select("user_type", "user").unique().collect(engine="streaming")
-    users = written.group_by("user_type", user_key().alias("key")).agg(spellings=pl.len())
-    return users.filter(pl.col("spellings") > 1).height, users.height
-
-
-_READINGS = {"all users": "all", "people": "person"}
-_PERIOD = ["period_start", "period_end"]
-_TOTALS = {
-    "total_modified_lines_of_code": [f"{mode}_lines_of_code" for mode in MODE.categories if mode != "chat"],
-    "total_messages": [f"{mode}_messages" for mode in MODE.categories if mode != "completions"],
-}
-
-AnyFrame = pl.DataFrame | pl.LazyFrame
 
 
 def reconcile(
@@ -271,7 +210,11 @@ def reconcile(
     )
     # These two have the most rows: what is compared of them is one row a day, made in a stream.
     listed = None if dau is None else _users_by_day(_checked(dau, DAU))
-    languages = None if editor_language is None else _sums_by_day(_checked(editor_language, EDITOR_LANGUAGE))
+    languages = None
+    if editor_language is not None:
+        records = _checked(editor_language, EDITOR_LANGUAGE)
+        sums = [_known_sum(name) for name in METRICS if name in records.collect_schema()]
+        languages = records.group_by("date").agg(sums).collect(engine="streaming")
     found: list[pl.DataFrame] = []
     if counts is not None and listed is not None:
         found += _count_of_users(counts, listed, both=both_readings)
@@ -280,7 +223,7 @@ def reconcile(
     if users is not None and usage is not None:
         found += _periods_against_days(users, usage)
     if languages is not None and usage is not None:
-        found.append(_records_against_days(languages, usage))
+        found += _records_against_days(languages, usage)
     for table, frame in (("daily_usage", usage), ("user_activity", users), ("editor_language", languages)):
         if frame is not None:
             found += _totals(frame, table)
@@ -288,6 +231,47 @@ def reconcile(
     residual = pl.col("left") - pl.col("right")
     status = pl.when(residual == 0).then(pl.lit("agrees")).when(residual != 0).then(pl.lit("differs"))
     return checks.with_columns(residual=residual, status=status.otherwise(pl.lit("unknown")).cast(CHECK_STATUS))
+
+
+def _checks(frame: AnyFrame, table: Table, days: DayRange | None) -> pl.DataFrame:
+    """Return the checks of one table."""
+    schema = columns_of(frame)
+    require(schema, table.key, table=table.name)
+    key = [user_key().alias("user") if name == "user" else pl.col(name) for name in table.key]
+    metrics = [name for name in METRICS if name in schema]
+    happened: dict[str, pl.Expr] = {}  # what is looked for row by row
+    if metrics:
+        happened["rows without some metric"] = pl.any_horizontal(pl.col(metrics).is_null())
+    if {"completions_count", "completions_accepted"} <= set(metrics):
+        happened["more accepted than suggested"] = pl.col("completions_accepted") > pl.col("completions_count")
+    for name in ("language", "editor"):
+        if name in table.key:
+            known = pl.col(name).str.strip_chars().str.to_lowercase()
+            happened[f"unknown {name}"] = known.is_null() | known.is_in(["", "unknown"])
+    inside = None if days is None or table.name not in _EVERY_DAY else pl.col("date").is_between(days.start, days.end)
+    counted = (  # all at once, so that a large LazyFrame is read in a stream
+        frame.lazy()
+        .select(
+            pl.len().alias("rows"),
+            hashed(key).n_unique().alias("distinct"),
+            pl.lit(0).alias("days") if inside is None else pl.col("date").filter(inside).n_unique().alias("days"),
+            *(expression.sum().alias(what) for what, expression in happened.items()),
+        )
+        .collect(engine="streaming")
+        .row(0, named=True)
+    )
+    rows = counted["rows"]
+    found: list[tuple[str, int, int]] = []
+    if days is not None and inside is not None:
+        found.append(("days missing", days.days - counted["days"], days.days))
+    found.append(("rows twice", rows - counted["distinct"], rows))
+    if "user" in table.key:
+        written = frame.lazy().select("user_type", "user").unique().collect(engine="streaming")
+        spellings = written.group_by(user_key()).len()["len"]
+        found.append(("users in several spellings", spellings.filter(spellings > 1).len(), spellings.len()))
+    found += [(what, counted[what], rows) for what in happened]
+    schema = DATA_QUALITY.empty().drop("affected_share").schema
+    return pl.DataFrame([(f"{table.name}: {what}", *counts) for what, *counts in found], schema=schema, orient="row")
 
 
 def _checked(frame: AnyFrame, table: Table) -> pl.LazyFrame:
@@ -299,28 +283,14 @@ def _checked(frame: AnyFrame, table: Table) -> pl.LazyFrame:
 
 
 def _users_by_day(listed: pl.LazyFrame) -> pl.DataFrame:
-    """Count the users listed for each day, by each reading: ``date``, and a column a reading; a row twice is one."""
-    users = {
-        name: select_users(listed, user_type, table=DAU.name)
-        .group_by("date")
-        .agg(hashed(DAU.key).n_unique().alias(name))
-        for name, user_type in _READINGS.items()
-    }
-    days = listed.select("date").unique()
-    for counted in users.values():
-        days = days.join(counted, on="date", how="left")
-    return days.with_columns(pl.col(list(users)).fill_null(0).cast(pl.Int64)).collect(engine="streaming")
-
-
-def _sums_by_day(records: pl.LazyFrame) -> pl.DataFrame:
-    """Sum the records of each day, metric by metric; a sum with an unknown part is unknown."""
-    metrics = [name for name in METRICS if name in records.collect_schema()]
-    return records.group_by("date").agg(_known_sum(name) for name in metrics).collect(engine="streaming")
-
-
-def _metrics(*frames: pl.DataFrame) -> list[str]:
-    """Return the metrics that all the frames have."""
-    return [name for name in METRICS if all(name in frame.columns for frame in frames)]
+    """Count the users listed for each day, by each reading: ``date``, and a column a reading; duplicates are one."""
+    named = select_users(listed, "all", table=DAU.name)
+    people = pl.col("user_type").cast(pl.String) == "person"
+    counted = named.group_by("date").agg(
+        user_key().n_unique().alias("all users"), user_key().filter(people).n_unique().alias("people")
+    )
+    days = listed.select("date").unique().join(counted, on="date", how="left")
+    return days.with_columns(pl.exclude("date").fill_null(0).cast(pl.Int64)).collect(engine="streaming")
 
 
 def _known_sum(name: str) -> pl.Expr:
@@ -328,30 +298,28 @@ def _known_sum(name: str) -> pl.Expr:
     return pl.when(pl.col(name).null_count() == 0).then(pl.col(name).sum()).cast(pl.Int64).alias(name)
 
 
-def _rows(check: str, sides: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of one check from ``date, left, right``."""
-    return sides.sort("date").select(
-        pl.lit(check).alias("check"),
-        pl.col("date").cast(pl.Date),
-        pl.col("left").cast(pl.Int64),
-        pl.col("right").cast(pl.Int64),
+def _rows(check: str, sides: pl.DataFrame, *, days: bool = True, whole: bool = False) -> list[pl.DataFrame]:
+    """Return the rows of one check from ``date, left, right``: its days, and the whole range.
+
+    The whole is the sum over the days that both sides know; null when there is none.
+    """
+    told = sides.sort("date").select(
+        pl.lit(check).alias("check"), pl.col("date").cast(pl.Date), pl.col("left", "right").cast(pl.Int64)
     )
-
-
-def _whole(sides: pl.DataFrame) -> pl.DataFrame:
-    """Sum over the days that both sides know; null when there is none."""
-    known = sides.drop_nulls(["left", "right"])
-    total = [pl.when(pl.len() > 0).then(pl.col(name).sum()).alias(name) for name in ("left", "right")]
-    return known.select(pl.lit(None, pl.Date).alias("date"), *total)
+    known = told.drop_nulls(["left", "right"])
+    total = pl.when(pl.len() > 0).then(pl.col("left", "right").sum())
+    summed = known.select(pl.lit(check).alias("check"), pl.lit(None, pl.Date).alias("date"), total)
+    return [*([told] if days else []), *([summed] if whole else [])]
 
 
 def _readings(check: str, readings: dict[str, pl.DataFrame], *, days: bool, both: bool) -> list[pl.DataFrame]:
     """Report the days of the reading that fits better, and the whole range of each, or of that one alone."""
     misfit = {name: (sides["left"] - sides["right"]).abs().sum() for name, sides in readings.items()}
     best = min(readings, key=lambda name: misfit[name])  # the first of two that fit alike
-    shown = [_rows(f"{check} ({best})", readings[best])] if days else []
-    told = readings if both else {best: readings[best]}
-    return [*shown, *(_rows(f"{check} ({name})", _whole(sides)) for name, sides in told.items())]
+    found = _rows(f"{check} ({best})", readings[best], days=days)
+    for name in readings if both else [best]:
+        found += _rows(f"{check} ({name})", readings[name], days=False, whole=True)
+    return found
 
 
 def _count_of_users(counts: pl.DataFrame, listed: pl.DataFrame, *, both: bool) -> list[pl.DataFrame]:
@@ -393,57 +361,42 @@ def _over_periods(users: pl.DataFrame, days: pl.DataFrame, names: Sequence[str])
 
 def _periods_against_days(users: pl.DataFrame, usage: pl.DataFrame) -> list[pl.DataFrame]:
     """Compare sums over users with sums over days, metric by metric."""
-    metrics = _metrics(users, usage)
+    metrics = [name for name in METRICS if name in users.columns and name in usage.columns]
     left = users.group_by(_PERIOD).agg(_known_sum(name) for name in metrics)
-    right = _over_periods(users, usage, metrics)
-    both = left.join(right, on=_PERIOD, how="left", suffix="_right").sort(_PERIOD)
+    both = left.join(_over_periods(users, usage, metrics), on=_PERIOD, how="left", suffix="_right")
     found = []
     for name in metrics:
         sides = both.select(date="period_start", left=name, right=f"{name}_right")
-        check = f"user_activity = daily_usage: {name}"
-        found += [_rows(check, sides)] if sides.height > 1 else []
-        found.append(_rows(check, _whole(sides)))
+        found += _rows(f"user_activity = daily_usage: {name}", sides, days=sides.height > 1, whole=True)
     return found
 
 
-def _records_against_days(languages: pl.DataFrame, usage: pl.DataFrame) -> pl.DataFrame:
+def _records_against_days(languages: pl.DataFrame, usage: pl.DataFrame) -> list[pl.DataFrame]:
     """Compare the summed records of each day with the day, metric by metric."""
-    metrics = _metrics(languages, usage)
+    metrics = [name for name in METRICS if name in languages.columns and name in usage.columns]
     first, last = languages["date"].min(), languages["date"].max()
     summed = languages.select("date", pl.lit(value=True).alias("listed"), *metrics)
     both = summed.join(usage.select("date", *metrics), on="date", how="full", coalesce=True, suffix="_right")
     idle = pl.col("listed").is_null() & pl.col("date").is_between(pl.lit(first, pl.Date), pl.lit(last, pl.Date))
-    rows = [
-        _rows(
-            f"editor_language = daily_usage: {name}",
-            both.select("date", left=pl.when(idle).then(0).otherwise(name), right=f"{name}_right"),
-        )
-        for name in metrics
-    ]
-    return pl.concat([RECONCILIATION.empty().select("check", "date", "left", "right"), *rows])
+    found = []
+    for name in metrics:
+        sides = both.select("date", left=pl.when(idle).then(0).otherwise(name), right=f"{name}_right")
+        found += _rows(f"editor_language = daily_usage: {name}", sides)
+    return found
 
 
 def _totals(frame: pl.DataFrame, table: str) -> list[pl.DataFrame]:
     """Compare the API's own totals with the sum of their parts, summed over users."""
     over = "date" if "date" in frame.columns else "period_start"
+    whole = table == USER_ACTIVITY.name
     found = []
     for total, parts in _TOTALS.items():
         if not {total, *parts}.issubset(frame.columns):
             continue
-        summed = frame.group_by(date=over).agg(
-            _known_sum(total).alias("left"),
-            pl.sum_horizontal(_known_sum(n) for n in parts).alias("right"),
-            *_unknown(parts),
+        unknown = pl.sum_horizontal(pl.col(name).null_count() for name in parts)
+        known_parts = pl.sum_horizontal(_known_sum(name) for name in parts)
+        sides = frame.group_by(date=over).agg(
+            _known_sum(total).alias("left"), right=pl.when(unknown == 0).then(known_parts)
         )
-        sides = summed.with_columns(pl.when(pl.col("unknown") == 0).then("right").alias("right"))
-        whole = table == USER_ACTIVITY.name
-        days = not whole or sides.height > 1
-        check = f"{total} = modes ({table})"
-        found += [_rows(check, sides)] if days else []
-        found += [_rows(check, _whole(sides))] if whole else []
+        found += _rows(f"{total} = modes ({table})", sides, days=not whole or sides.height > 1, whole=whole)
     return found
-
-
-def _unknown(parts: Sequence[str]) -> list[pl.Expr]:
-    """Count the nulls in the parts of a total."""
-    return [pl.sum_horizontal(pl.col(name).null_count() for name in parts).alias("unknown")]

@@ -1,23 +1,22 @@
-"""One month of one table as a Parquet file, with its manifest in the footer."""
+"""One month of one table as a Parquet file, with its manifest in the footer, and users as codes."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from augment_insights.archive.folder import make_private
 from augment_insights.errors import ArchiveError
 from augment_insights.export import whole_file
-from augment_insights.periods import DayRange
 from augment_insights.tables import METRICS, USER_TYPE, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+    from augment_insights.periods import DayRange
 
 FOOTER = "augment_insights"
 """The key of the manifest among a Parquet file's metadata."""
@@ -25,20 +24,22 @@ FOOTER = "augment_insights"
 TOTALS = ("user_count", "active_days", *METRICS)
 """What is summed up of a day, as far as its table has it."""
 
+COUNTS = ("rows", "users", *TOTALS)
+
+SPAN = ["start", "end"]
+
 MANIFEST_SCHEMA = pl.Schema(
     {
-        "table": pl.String(),
         "start": pl.Date(),
         "end": pl.Date(),
         "rows": pl.Int64(),
         "users": pl.Int64(),
         "fetched_at": pl.Datetime("us", "UTC"),
         "checked_at": pl.Datetime("us", "UTC"),
-        "version": pl.Int64(),
-        "confirmed": pl.Int64(),
         **dict.fromkeys(TOTALS, pl.Int64()),
     }
 )
+"""One row a day, or a window of user_activity; the users and totals that its table does not have are null."""
 
 _ROW_GROUP = 250_000
 _ZSTD_LEVEL = 3
@@ -46,83 +47,17 @@ _INT32_MAX = 2**31 - 1
 
 _UPCAST = pl.ScanCastOptions(integer_cast="upcast")
 
-
-@dataclass(frozen=True)
-class Entry:
-    """A line of the manifest: one day, or one window of user_activity.
-
-    Attributes
-    ----------
-    days : DayRange
-        The day or window.
-    rows, users : int
-        How many rows and distinct users; users is None in tables without users.
-    fetched_at, checked_at : datetime
-        When the API first said so, and when it last did.
-    version : int
-        1, and one more each time the API said otherwise.
-    confirmed : int
-        How often it was asked again and said the same.
-    totals : dict
-        The sums of the day, of those columns that the table has.
-    """
-
-    days: DayRange
-    rows: int
-    users: int | None
-    fetched_at: datetime
-    checked_at: datetime
-    version: int
-    confirmed: int
-    totals: dict[str, int | None]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what is written into the footer."""
-        return {
-            "start": self.days.start.isoformat(),
-            "end": self.days.end.isoformat(),
-            "rows": self.rows,
-            "users": self.users,
-            "fetched_at": self.fetched_at.astimezone(UTC).isoformat(),
-            "checked_at": self.checked_at.astimezone(UTC).isoformat(),
-            "version": self.version,
-            "confirmed": self.confirmed,
-            "totals": self.totals,
-        }
-
-    @classmethod
-    def from_json(cls, said: dict[str, Any]) -> Entry:
-        """Read what :meth:`to_json` wrote."""
-        return cls(
-            days=DayRange(date.fromisoformat(said["start"]), date.fromisoformat(said["end"])),
-            rows=said["rows"],
-            users=said["users"],
-            fetched_at=datetime.fromisoformat(said["fetched_at"]),
-            checked_at=datetime.fromisoformat(said["checked_at"]),
-            version=said["version"],
-            confirmed=said["confirmed"],
-            totals=said["totals"],
-        )
-
-    def to_row(self, table: str) -> dict[str, Any]:
-        """Return a row of the manifest as a table."""
-        return {
-            "table": table,
-            "start": self.days.start,
-            "end": self.days.end,
-            "rows": self.rows,
-            "users": self.users,
-            "fetched_at": self.fetched_at,
-            "checked_at": self.checked_at,
-            "version": self.version,
-            "confirmed": self.confirmed,
-            **self.totals,
-        }
+_FOR_OLDER_READERS = {"version": 1, "confirmed": 0}
+"""What releases before restatements.parquet expect of each line."""
 
 
-def manifest_frame(entries: Iterable[tuple[str, Entry]]) -> pl.DataFrame:
-    """Return lines of the manifest as a table."""
-    return pl.DataFrame([entry.to_row(table) for table, entry in entries], schema=MANIFEST_SCHEMA)
+# ---- Days and windows: their frames have the columns start and end ----
+
+
+def span_frame(days: Iterable[DayRange]) -> pl.DataFrame:
+    """Return days or windows as a frame to join with."""
+    rows = [(span.start, span.end) for span in days]
+    return pl.DataFrame(rows, schema=dict.fromkeys(SPAN, pl.Date), orient="row")
 
 
 def span_columns(table: Table) -> list[str]:
@@ -130,56 +65,43 @@ def span_columns(table: Table) -> list[str]:
     return ["date"] if "date" in table.columns else ["period_start", "period_end"]
 
 
-def of_days(table: Table, days: Iterable[DayRange]) -> pl.DataFrame:
-    """Return the key of each day or window as a frame to join with."""
-    listed = list(days)
-    ends = [[span.start for span in listed], [span.end for span in listed]]
-    columns = dict(zip(span_columns(table), ends, strict=False))
-    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Date))
+def spans_in(table: Table, rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the days or windows that rows belong to."""
+    key = span_columns(table)
+    return rows.select(pl.col(key[0]).alias("start"), pl.col(key[-1]).alias("end")).unique()
 
 
-def stored_schema(table: Table) -> pl.Schema:
-    """Return the columns of a table's files: the user as a code in place of name and kind."""
-    columns: dict[str, Any] = {}
-    for name, dtype in table.schema.items():
-        if name == "user":
-            columns["user_code"] = pl.UInt32
-        elif name != "user_type":
-            columns[name] = dtype
-    return pl.Schema(columns)
+def rows_of(table: Table, rows: pl.DataFrame, spans: pl.DataFrame, *, how: Literal["semi", "anti"]) -> pl.DataFrame:
+    """Return the rows of these days or windows, or with ``"anti"`` all others."""
+    key = span_columns(table)
+    return rows.join(spans, left_on=key, right_on=SPAN[: len(key)], how=how, maintain_order="left")
 
 
-def summarise(
-    table: Table, rows: pl.DataFrame, days: Sequence[DayRange], *, fetched_at: datetime
-) -> dict[DayRange, Entry]:
+# ---- The manifest ----
+
+
+def summarise(table: Table, rows: pl.DataFrame, spans: pl.DataFrame, *, fetched_at: datetime) -> pl.DataFrame:
     """Make the manifest's lines of these days from their rows; a day without rows has its line too."""
     key = span_columns(table)
     totals = [name for name in TOTALS if name in table.columns]
     summed = rows.group_by(key).agg(
-        pl.len().cast(pl.Int64).alias("rows"),
-        *([pl.col("user_code").n_unique().cast(pl.Int64).alias("users")] if "user" in table.columns else []),
+        pl.len().alias("rows"),
+        *([pl.col("user_code").n_unique().alias("users")] if "user" in table.columns else []),
         *[pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum()).alias(name) for name in totals],
     )
-    found = {DayRange(row[key[0]], row[key[-1]]): row for row in summed.iter_rows(named=True)}
-    has_users = "user" in table.columns
-    nothing: dict[str, Any] = {"rows": 0, "users": 0, **dict.fromkeys(totals, 0)}
-    return {
-        span: Entry(
-            days=span,
-            rows=(row := found.get(span, nothing))["rows"],
-            users=row["users"] if has_users else None,
-            fetched_at=fetched_at,
-            checked_at=fetched_at,
-            version=1,
-            confirmed=0,
-            totals={name: row[name] for name in totals},
-        )
-        for span in days
-    }
+    lines = spans.select(SPAN).join(summed, left_on=SPAN[: len(key)], right_on=key, how="left", maintain_order="left")
+    counts = [
+        pl.when(pl.col("rows").is_null()).then(0).otherwise(pl.col(name)).cast(pl.Int64).alias(name)
+        for name in lines.columns
+        if name in COUNTS
+    ]
+    moment = pl.lit(fetched_at, MANIFEST_SCHEMA["fetched_at"])
+    lines = lines.with_columns(*counts, fetched_at=moment, checked_at=moment)
+    return pl.concat([MANIFEST_SCHEMA.to_frame(), lines], how="diagonal")
 
 
-def read_entries(path: Path) -> dict[DayRange, Entry]:
-    """Read a file's manifest from its footer; none where there is no file.
+def read_manifest(path: Path) -> pl.DataFrame:
+    """Read a file's manifest from its footer; no lines where there is no file.
 
     Raises
     ------
@@ -187,21 +109,37 @@ def read_entries(path: Path) -> dict[DayRange, Entry]:
         The file is damaged, or not the archive's.
     """
     if not path.exists():
-        return {}
+        return MANIFEST_SCHEMA.to_frame()
+    texts = dict.fromkeys((*SPAN, "fetched_at", "checked_at"), pl.String())
     try:
-        footer = pl.read_parquet_metadata(path)
-        entries = [Entry.from_json(said) for said in json.loads(footer[FOOTER])]
+        lines = json.loads(pl.read_parquet_metadata(path)[FOOTER])
+        frame = pl.DataFrame([line | line["totals"] for line in lines], schema={**MANIFEST_SCHEMA, **texts})
+        return frame.with_columns(
+            pl.col(SPAN).str.to_date(),
+            pl.col("fetched_at", "checked_at").str.to_datetime(time_unit="us", time_zone="UTC"),
+        )
     except Exception as error:  # a damaged footer raises whatever the reader stumbles over
         raise damaged(path, error) from error
-    return {entry.days: entry for entry in entries}
 
 
 def damaged(path: Path, error: BaseException) -> ArchiveError:
     """Return the error of a file that cannot be read."""
     return ArchiveError(
         f"The archive's file {path} is damaged ({type(error).__name__}). "
-        "Hint: `augment-insights sync` puts it aside and fetches its days again.",
+        "Hint: `augment-insights sync` quarantines it and fetches its days again.",
         path=path,
+    )
+
+
+# ---- The rows ----
+
+
+def stored_schema(table: Table) -> pl.Schema:
+    """Return the columns of a table's files: the user as a code in place of name and kind."""
+    return pl.Schema(
+        ("user_code", pl.UInt32()) if name == "user" else (name, dtype)
+        for name, dtype in table.schema.items()
+        if name != "user_type"
     )
 
 
@@ -220,43 +158,102 @@ def scan_rows(table: Table, paths: Sequence[Path]) -> pl.LazyFrame:
     )
 
 
-def write_month(path: Path, root: Path, rows: pl.DataFrame, entries: Iterable[Entry]) -> None:
-    """Put a month's file in place: all its rows and its manifest, in one move."""
-    make_private(path.parent, root=root)
-    lines = [entry.to_json() for entry in sorted(entries, key=lambda entry: entry.days)]
+def write_month(path: Path, rows: pl.DataFrame, manifest: pl.DataFrame) -> None:
+    """Put a month's file in place: all its rows and its manifest, in one atomic move."""
+    for folder in (path.parent.parent, path.parent):
+        folder.mkdir(mode=0o700, exist_ok=True)
+    lines = []
+    for line in manifest.sort(SPAN).iter_rows(named=True):
+        totals = {name: line.pop(name) for name in TOTALS}
+        kept = {name: total for name, total in totals.items() if name in rows.columns}
+        lines.append({**line, **_FOR_OLDER_READERS, "totals": kept})
+    # Numbers are stored in 32 bits where all of a column fit: a quarter less to read.
+    wide = [name for name, dtype in rows.schema.items() if dtype == pl.Int64]
+    largest = rows.select(pl.col(wide).max()).row(0) if wide else ()
+    narrow = [name for name, value in zip(wide, largest, strict=True) if value is None or value <= _INT32_MAX]
     with whole_file(path, private=True) as unfinished:
-        _narrowed(rows).write_parquet(
+        rows.with_columns(pl.col(narrow).cast(pl.Int32)).write_parquet(
             unfinished,
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
             row_group_size=_ROW_GROUP,
-            metadata={FOOTER: json.dumps(lines, separators=(",", ":"))},
+            metadata={FOOTER: json.dumps(lines, default=str, separators=(",", ":"))},
         )
 
 
-def _narrowed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Store numbers in 32 bits where all of them fit: a quarter less to read."""
-    wide = [name for name, dtype in rows.schema.items() if dtype == pl.Int64]
-    largest = rows.select(pl.col(wide).max()).row(0) if wide else ()
-    fits = [name for name, value in zip(wide, largest, strict=True) if value is None or value <= _INT32_MAX]
-    return rows.with_columns(pl.col(fits).cast(pl.Int32))
+def remove_days(table: Table, path: Path, spans: pl.DataFrame) -> None:
+    """Rewrite a month's file without some of its days."""
+    rows = rows_of(table, scan_rows(table, [path]).collect(), spans, how="anti")
+    write_month(path, rows, read_manifest(path).join(spans, on=SPAN, how="anti"))
 
+
+def find_damage(table: Table, path: Path, *, users: int) -> pl.DataFrame:
+    """Compare all rows of a file with its manifest.
+
+    Parameters
+    ----------
+    table : Table
+        Whose file it is.
+    path : Path
+        The file.
+    users : int
+        How many codes have a name.
+
+    Returns
+    -------
+    pl.DataFrame
+        The damaged days or windows, ``start`` and ``end``, and in ``detail`` what is wrong with them.
+
+    Raises
+    ------
+    ArchiveError
+        The file cannot be read at all.
+    """
+    manifest = read_manifest(path)
+    try:
+        rows = scan_rows(table, [path]).collect()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise damaged(path, error) from error
+    again = summarise(table, rows, manifest, fetched_at=datetime.now(UTC))
+    days = spans_in(table, rows)
+    listed = manifest.filter(pl.col("start").dt.strftime("month=%Y-%m") == path.parent.name)
+    stored = {"user": ["user_code"], "user_type": [], "period_start": span_columns(table)}
+    unique = [column for name in table.key for column in stored.get(name, [name])]
+    found = {
+        "rows and manifest differ": manifest.join(again, on=[*SPAN, *COUNTS], how="anti", nulls_equal=True),
+        "rows of a day that is not in the manifest": days.join(listed, on=SPAN, how="anti"),
+        "duplicate rows": spans_in(table, rows.filter(rows.select(unique).is_duplicated())),
+    }
+    if "user" in table.columns:
+        nameless = rows.filter(pl.col("user_code") >= users)
+        found["users without a name in users.parquet"] = spans_in(table, nameless)
+    return pl.concat(frame.select(*SPAN, pl.lit(detail).alias("detail")) for detail, frame in found.items())
+
+
+# ---- Users ----
 
 USERS_SCHEMA = pl.Schema({"user_code": pl.UInt32(), "user": pl.String(), "user_type": USER_TYPE})
 
 
 def read_users(path: Path) -> pl.DataFrame:
     """Read the names behind the codes: row n has code n."""
+    return read_small(path, USERS_SCHEMA, hint="put it back from a backup, or move the archive aside and fetch it anew")
+
+
+def read_small(path: Path, schema: pl.Schema, *, hint: str) -> pl.DataFrame:
+    """Read a Parquet file that stands beside the tables; no rows where there is no file.
+
+    Raises
+    ------
+    ArchiveError
+        The file is damaged.
+    """
     if not path.exists():
-        return USERS_SCHEMA.to_frame()
+        return schema.to_frame()
     try:
-        return pl.read_parquet(path, glob=False).select(USERS_SCHEMA.names()).cast(USERS_SCHEMA)
+        return pl.read_parquet(path, glob=False).select(schema.names()).cast(schema)
     except Exception as error:
-        raise ArchiveError(
-            f"The archive's list of users {path} is damaged ({type(error).__name__}), and without it nobody knows who "
-            "is who. Hint: put it back from a backup, or move the archive aside and fetch it anew.",
-            path=path,
-        ) from error
+        raise ArchiveError(f"{path} is damaged ({type(error).__name__}). Hint: {hint}.", path=path) from error
 
 
 def scan_users(path: Path) -> pl.LazyFrame:
@@ -270,20 +267,12 @@ def scan_users(path: Path) -> pl.LazyFrame:
     return pl.scan_parquet(path, schema=USERS_SCHEMA, glob=False)
 
 
-def grown(users: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+def with_new_users(users: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Give each user of these rows who has no code yet the next one."""
     names = ["user", "user_type"]
     new = rows.select(names).unique().join(users, on=names, how="anti").sort("user_type", "user")
     codes = pl.int_range(users.height, users.height + new.height, dtype=pl.UInt32, eager=True)
     return pl.concat([users, new.select(codes.alias("user_code"), *names)])
-
-
-def coded(table: Table, rows: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
-    """Put codes in the place of names."""
-    if "user" not in table.columns:
-        return rows
-    joined = rows.join(users, on=["user", "user_type"], how="left", maintain_order="left")
-    return joined.select(stored_schema(table).names())
 
 
 def named(table: Table, rows: pl.LazyFrame, users: pl.LazyFrame) -> pl.LazyFrame:

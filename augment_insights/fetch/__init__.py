@@ -8,19 +8,17 @@ function                          answers
 :func:`daily_usage`               how much the organisation used the assistant on each day
 :func:`user_activity`             how much each user did, over a range or in each period
 :func:`editor_language`           the same by day, language and editor
-:func:`activity`                  who was active in which period, by the way that costs least
+:func:`activity`                  who was active in which period, for the fewest requests
 :func:`plan`                      how many requests and how long any of these will take
 :func:`sync`                      nothing: fills the client's archive, so that the others need not ask
-:func:`mend`                      nothing: fetches again what in the archive is not as it should be
 ================================  ==========================================================
 """
 
 from __future__ import annotations
 
-from augment_insights.fetch.activity import activity
-from augment_insights.fetch.endpoints import daily_usage, dau, dau_count, editor_language, user_activity
+from augment_insights.fetch.endpoints import activity, daily_usage, dau, dau_count, editor_language, user_activity
 from augment_insights.fetch.plan import Plan, plan
-from augment_insights.fetch.syncing import SyncResult, mend, sync
+from augment_insights.fetch.sync import SyncResult, sync
 
 __all__ = [
     "Plan",
@@ -30,7 +28,6 @@ __all__ = [
     "dau",
     "dau_count",
     "editor_language",
-    "mend",
     "plan",
     "sync",
     "user_activity",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -11,16 +13,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import polars as pl
 
+from augment_insights.archive.month import span_columns
 from augment_insights.errors import DataWarning, TableError
 from augment_insights.periods import DayRange, last_published_day
-from augment_insights.tables import METRICS, USER_TYPE, Table
+from augment_insights.tables import METRICS, USER_ACTIVITY, USER_TYPE, Table, user_key
 from augment_insights.transport import messages
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-_INT64_MAX = 2**63 - 1
+    from collections.abc import Mapping, Sequence
+    from datetime import date
 
 
 @dataclass(frozen=True)
@@ -49,72 +50,45 @@ class Fetched:
         return [row for page in self.pages for row in page.rows]
 
 
-def daily_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
-    """Read rows that carry their own date: dau-count and daily-usage."""
-    rows = [row for window in fetched for row in window.rows]
-    columns: dict[str, Any] = {"date": [row.date for row in rows]}
-    if "user_count" in table.columns:
-        columns["user_count"] = [row.user_count for row in rows]
-    else:
-        columns |= _metric_columns(rows)
-    return _without_duplicates(_frame(table, columns), table)
+def table_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
+    """Read the rows of answers into one of the five tables: checked dtypes, the table's order, no row twice.
 
-
-def user_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
-    """Read rows of users on one day: dau and editor-language."""
-    rows = [row for window in fetched for row in window.rows]
-    if not rows:  # all of it is archived
-        return table.empty()
-    columns: dict[str, Any] = {"date": _answered_day_of_each_row(fetched), **_user_columns(rows)}
-    if "language" in table.columns:
-        columns["language"] = list(map(attrgetter("language"), rows))
-        columns["editor"] = list(map(attrgetter("editor"), rows))
-        columns |= _metric_columns(rows)
-    return table.sort(_without_duplicates(_frame(table, columns), table))
-
-
-def window_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
-    """Read rows of users over windows, one row a user and window."""
-    rows = [row for window in fetched for row in window.rows]
+    A row of counts or usage carries its own date, one of users the day answered for or the window asked for.
+    """
+    rows = [row for answer in fetched for row in answer.rows]
     if not rows:
         return table.empty()
-    asked = pl.DataFrame(
-        {
-            "period_start": [window.asked.start for window in fetched],
-            "period_end": [window.asked.end for window in fetched],
-            "rows": [len(window.rows) for window in fetched],
-        },
-        schema={"period_start": pl.Date, "period_end": pl.Date, "rows": pl.Int64},
-    ).filter(pl.col("rows") > 0)
-    spans = asked.select(pl.col("period_start", "period_end").repeat_by("rows").explode())
-    columns: dict[str, Any] = {
-        **spans.to_dict(),
-        **_user_columns(rows),
-        "active_days": list(map(attrgetter("active_days"), rows)),
-        **_metric_columns(rows),
-    }
-    key = ["period_start", "period_end", "user_type", "user"]
-    return table.sort(_without_duplicates(_frame(table, columns), table, key=key))
+    columns: dict[str, Any] = {}
+    if table is USER_ACTIVITY:
+        columns["period_start"] = _for_each_row([answer.asked.start for answer in fetched], fetched)
+        columns["period_end"] = _for_each_row([answer.asked.end for answer in fetched], fetched)
+    elif "user" in table.columns:
+        columns["date"] = _for_each_row([answer.answered.start for answer in fetched], fetched)
+    else:
+        columns["date"] = [row.date for row in rows]
+    for name in ("user_count", "active_days", "language", "editor"):
+        if name in table.columns:
+            columns[name] = list(map(attrgetter(name), rows))
+    if "user" in table.columns:
+        columns |= _user_columns(rows)
+    if table.columns.keys() >= METRICS.keys():
+        columns |= _metric_columns(rows)
+    frame = pl.DataFrame({name: columns[name] for name in table.columns}, schema=table.schema)
+    return table.sort(_without_duplicates(frame, table))
 
 
-def sum_windows(
-    table: Table, frame: pl.DataFrame, windows: Sequence[DayRange], periods: Sequence[DayRange]
-) -> pl.DataFrame:
-    """Add the windows of each period up, to one row a user and period.
+def sum_windows(frame: pl.DataFrame, periods: Mapping[DayRange, DayRange]) -> pl.DataFrame:
+    """Add the windows of each period up, to one row of USER_ACTIVITY a user and period.
 
     A metric is null where the API left it out in any window of the period: a sum of the rest would
-    pass for the whole. Users are told apart without regard to case, and named as in their first window.
+    pass for the whole. Users are told apart by ``tables.user_key``, and named as in their first window.
 
     Parameters
     ----------
-    table : Table
-        USER_ACTIVITY.
     frame : pl.DataFrame
         One row a user and window.
-    windows : sequence of DayRange
-        Disjoint windows, each within one period.
-    periods : sequence of DayRange
-        The period of each window, in the same order.
+    periods : Mapping of DayRange to DayRange
+        The period of each window; windows are disjoint, and each is within one period.
 
     Raises
     ------
@@ -122,52 +96,36 @@ def sum_windows(
         A sum above what 64 bits hold: it would come out as another number.
     """
     mapped = pl.DataFrame(
-        {
-            "period_start": [window.start for window in windows],
-            "period_end": [window.end for window in windows],
-            "whole_start": [period.start for period in periods],
-            "whole_end": [period.end for period in periods],
-        },
+        [(window.start, window.end, period.start, period.end) for window, period in periods.items()],
         schema=dict.fromkeys(("period_start", "period_end", "whole_start", "whole_end"), pl.Date),
+        orient="row",
     )
-    placed = table.sort(frame).join(mapped, on=["period_start", "period_end"], how="inner", maintain_order="left")
+    placed = USER_ACTIVITY.sort(frame).join(
+        mapped, on=["period_start", "period_end"], how="inner", maintain_order="left"
+    )
     wide = {name: pl.col(name).cast(pl.Int128).sum() for name in METRICS}
     metrics = [pl.when(pl.col(name).is_not_null().all()).then(total).alias(name) for name, total in wide.items()]
     summed = (
         placed.with_columns(period_start="whole_start", period_end="whole_end")
-        .group_by("period_start", "period_end", "user_type", user_key().alias("key"), maintain_order=True)
-        .agg(pl.col("user").first(), pl.col("active_days").sum(), *metrics)
+        .group_by("period_start", "period_end", user_key(), maintain_order=True)
+        .agg(pl.col("user", "user_type").first(), pl.col("active_days").sum(), *metrics)
     )
-    _check_fits(table, summed)
-    return table.sort(summed.select(table.schema.names()).cast(table.schema))
-
-
-def _check_fits(table: Table, summed: pl.DataFrame) -> None:
-    exceeds = summed.select((pl.col(METRICS) > _INT64_MAX).any()).row(0, named=True) if summed.height else {}
-    too_large = [name for name, is_larger in exceeds.items() if is_larger]
-    if too_large:
+    try:
+        return USER_ACTIVITY.sort(summed.select(USER_ACTIVITY.schema.names()).cast(USER_ACTIVITY.schema))
+    except pl.exceptions.InvalidOperationError as error:
         raise TableError(
-            f"The windows of {table.name} add up to more than 64 bits hold in {', '.join(too_large)}.",
-            table=table.name,
+            f"The windows of user_activity add up to more than 64 bits hold: {str(error).splitlines()[0]}.",
+            table=USER_ACTIVITY.name,
             hint="the API's numbers cannot be true; look at single periods with every='1w'.",
-        )
+        ) from error
 
 
-def user_key() -> pl.Expr:
-    """Return what users are compared by: e-mails without regard to case, service accounts as they are."""
-    return pl.when(pl.col("user_type") == "person").then(pl.col("user").str.to_lowercase()).otherwise("user")
-
-
-def _frame(table: Table, columns: dict[str, Any]) -> pl.DataFrame:
-    return pl.DataFrame(columns, schema=table.schema)
-
-
-def _answered_day_of_each_row(fetched: Sequence[Fetched]) -> pl.Series:
-    """Return one day a row: that of the answer in which the row came."""
-    days = [window.answered.start for window in fetched]
-    counts = [len(window.rows) for window in fetched]
-    once = pl.DataFrame({"date": days, "rows": counts}, schema={"date": pl.Date, "rows": pl.Int64})
-    return once.filter(pl.col("rows") > 0).select(pl.col("date").repeat_by("rows").explode()).to_series()
+def _for_each_row(days: list[date], fetched: Sequence[Fetched]) -> pl.Series:
+    """Repeat the day of each answer for each of its rows."""
+    once = pl.DataFrame(
+        {"day": days, "rows": [len(answer.rows) for answer in fetched]}, schema={"day": pl.Date, "rows": pl.Int64}
+    )
+    return once.filter(pl.col("rows") > 0).select(pl.col("day").repeat_by("rows").explode()).to_series()
 
 
 def _user_columns(rows: list[Any]) -> dict[str, pl.Series]:
@@ -180,12 +138,9 @@ def _user_columns(rows: list[Any]) -> dict[str, pl.Series]:
         schema={"email": pl.String, "service_account": pl.String},
     )
     is_person = pl.col("email").fill_null("") != ""
-    kinds = [pl.lit(kind, dtype=USER_TYPE) for kind in ("person", "service_account")]
-    users = names.select(
-        user=pl.when(is_person).then("email").otherwise("service_account"),
-        user_type=pl.when(is_person).then(kinds[0]).otherwise(kinds[1]),
-    )
-    return {"user": users["user"], "user_type": users["user_type"]}
+    kind = pl.when(is_person).then(pl.lit("person")).otherwise(pl.lit("service_account"))
+    user = pl.when(is_person).then("email").otherwise("service_account")
+    return names.select(user=user, user_type=kind.cast(USER_TYPE)).to_dict()
 
 
 def _metric_columns(rows: list[Any]) -> dict[str, pl.Series]:
@@ -196,16 +151,15 @@ def _metric_columns(rows: list[Any]) -> dict[str, pl.Series]:
     return {name: values.gather_every(len(names), place) for place, name in enumerate(names)}
 
 
-def _without_duplicates(frame: pl.DataFrame, table: Table, *, key: list[str] | None = None) -> pl.DataFrame:
+def _without_duplicates(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Keep the first of rows that name the same thing: a row that moved to another page comes twice."""
-    unique = frame.unique(key or list(table.key), keep="first", maintain_order=True)
+    key = [*table.key, "period_end"] if table is USER_ACTIVITY else list(table.key)
+    unique = frame.unique(key, keep="first", maintain_order=True)
     dropped = frame.height - unique.height
     if dropped:
-        warnings.warn(
-            f"{table.name}: {dropped} duplicate row{'s' if dropped > 1 else ''} dropped, the first of each is kept. "
-            "The data may have changed between two pages. Hint: fetch again to be sure.",
-            DataWarning,
-            stacklevel=2,
+        _warn(
+            f"{table.name}: {many(dropped, 'duplicate row')} dropped, the first of each is kept. "
+            "The data may have changed between two pages. Hint: fetch again to be sure."
         )
     return unique
 
@@ -226,24 +180,17 @@ def fill_days(
     is_answered = pl.any_horizontal(*[pl.col("date").is_between(days.start, days.end) for days in answered])
     is_published = pl.col("date") <= last_published_day(now)
     is_asked = pl.col("date").is_between(days.start, days.end)
-    _warn_of_strays(frame.filter(~(is_asked & is_answered))["date"], table, days)
+    strays = frame.filter(~(is_asked & is_answered))["date"].dt.to_string("iso").sort()
+    if len(strays):  # what they counted is in no other row
+        _warn(
+            f"{table.name}: {many(len(strays), 'row')} of days that were not asked for left out, the first of "
+            f"{strays[0]}; asked for were {days}. Hint: compare with a fetch of another range."
+        )
     joined = every_day.join(frame.with_columns(sent=True), on="date", how="left", maintain_order="left")
     says_something = pl.col("sent").fill_null(value=False) & pl.any_horizontal(pl.col(values) > 0)
     kept = joined.filter(is_answered & (is_published | says_something.fill_null(value=False)))
     filled = kept.with_columns(pl.when(pl.col("sent").is_null()).then(0).otherwise(pl.col(values)).name.keep())
     return filled.select(table.schema.names())
-
-
-def _warn_of_strays(strays: pl.Series, table: Table, days: DayRange) -> None:
-    """Say that there were rows of days that nobody asked for: what they counted is in no other row."""
-    if not strays.is_empty():
-        first = strays.sort().dt.to_string("iso")[0]
-        warnings.warn(
-            f"{table.name}: {strays.len()} row{'s' if strays.len() > 1 else ''} of days that were not asked for left "
-            f"out, the first of {first}; asked for were {days}. Hint: compare with a fetch of another range.",
-            DataWarning,
-            stacklevel=3,
-        )
 
 
 def warn_of_days(table: Table, days: DayRange, fetched: Sequence[Fetched], *, now: datetime) -> None:
@@ -252,18 +199,71 @@ def warn_of_days(table: Table, days: DayRange, fetched: Sequence[Fetched], *, no
     if moved:
         pairs = "; ".join(f"asked {window.asked}, answered {window.answered}" for window in moved[:3])
         more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""  # noqa: PLR2004 (the three just named)
-        warnings.warn(
+        _warn(
             f"{table.name}: the API answered for other days than asked: {pairs}{more}. "
-            "The table has the days that were answered for.",
-            DataWarning,
-            stacklevel=3,
+            "The table has the days that were answered for."
         )
     published = last_published_day(now)
     if days.end > published:
-        warnings.warn(
+        _warn(
             f"{table.name}: {days.end} is not safely published yet (the API publishes a day at about 02:00 UTC of the "
             "next); what there is of it is provisional, and a day without data is left out, not zero. "
-            f"Hint: end at {published}, or ask again after 03:00 UTC.",
-            DataWarning,
-            stacklevel=3,
+            f"Hint: end at {published}, or ask again after 03:00 UTC."
         )
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, DataWarning, stacklevel=4)
+
+
+def many(number: int, noun: str) -> str:
+    """Return a number and its noun, in the plural where it is not one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+# ---- What may be kept for good ----
+
+OLDEST_CACHED = timedelta(hours=24)
+"""A cached answer may be this old."""
+
+
+def generated_at(answer: Fetched, *, now: datetime) -> datetime:
+    """Return when the API made an answer: its own word for it, else as long ago as the cache can reach.
+
+    A cached answer is up to 24 hours old: a day that is settled now may not have been then.
+    """
+    try:
+        moments = [datetime.fromisoformat(page.metadata.generated_at or "") for page in answer.pages]
+        return min(now, *moments).astimezone(UTC)
+    except (TypeError, ValueError):  # no moment, or one without a time zone
+        return now - OLDEST_CACHED
+
+
+def settled_rows(table: Table, answers: Sequence[Fetched], *, last: date) -> tuple[list[DayRange], pl.DataFrame]:
+    """Return the settled days (or windows) that these answers are whole for, and their rows.
+
+    Left out is an answer of other days than asked, and a day of which a row came twice: the data
+    changed between two pages.
+    """
+    exact = [answer for answer in answers if answer.answered == answer.asked]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DataWarning)  # the fetch itself warns
+        frame = table_frame(table, exact)
+        if "user" not in table.columns:
+            return _settled_days(table, frame, exact, last=last)
+    kept = frame.group_by(span_columns(table)).len()
+    rows = {DayRange(span[0], span[-2]): span[-1] for span in kept.iter_rows()}
+    whole = [answer for answer in exact if answer.asked.end <= last and len(answer.rows) == rows.get(answer.asked, 0)]
+    return [answer.asked for answer in whole], frame
+
+
+def _settled_days(
+    table: Table, frame: pl.DataFrame, answers: Sequence[Fetched], *, last: date
+) -> tuple[list[DayRange], pl.DataFrame]:
+    days = sorted({day for answer in answers for day in answer.asked if day <= last})
+    if not days:
+        return [], table.empty()
+    sent = Counter(row.date for answer in answers for row in answer.rows)
+    end_of_last = datetime.combine(last + timedelta(days=2), datetime.min.time(), tzinfo=UTC)
+    filled = fill_days(frame, table, DayRange(days[0], days[-1]), answers, now=end_of_last)
+    return [DayRange(day, day) for day in days if sent[day] <= 1], filled

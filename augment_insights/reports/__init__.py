@@ -1,18 +1,15 @@
 """From a template notebook and its parameters to a finished report, in every format that people pass on.
 
 :func:`write` runs a template and puts its files in place, :func:`build` gives its page to look at;
-:class:`Page` is what a template builds, :class:`Study` what it begins with.
+:class:`Page` is what a template builds, :class:`Study` what it begins with (:func:`study`).
 """
 
 from __future__ import annotations
 
-from augment_insights.reports.batch import Batch, write_each
-from augment_insights.reports.build import build
-from augment_insights.reports.days import ReportDays, report_days
 from augment_insights.reports.page import Page
-from augment_insights.reports.run import Report, write
+from augment_insights.reports.run import Batch, Report, build, write, write_each
 from augment_insights.reports.sharing import Sharing
-from augment_insights.reports.study import Study
+from augment_insights.reports.study import ReportDays, Study, report_days, study
 from augment_insights.reports.summary import change_in_words, count_in_words
 from augment_insights.reports.template import new, templates, workspace
 
@@ -28,6 +25,7 @@ __all__ = [
     "count_in_words",
     "new",
     "report_days",
+    "study",
     "templates",
     "workspace",
     "write",

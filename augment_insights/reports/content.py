@@ -1,11 +1,16 @@
-"""What is on a page, and how a value is written for readers: the same in every format."""
+"""What is on a page, how a value is written for readers, and how a report was made: the same in every format."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime
+import json
+import platform
+from dataclasses import dataclass, field
+from datetime import date
+from importlib.metadata import version
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from augment_insights import __version__
 from augment_insights.tables import is_rate
 
 if TYPE_CHECKING:
@@ -17,9 +22,12 @@ if TYPE_CHECKING:
 
 NO_DATA = "no data"
 
-MISSING = "–"  # noqa: RUF001 (the dash of a table's empty cell)
+MISSING = "\N{EN DASH}"
 
 SAMPLE = "sample data: a made-up organisation"
+
+TIME_STAMPS = ("Generated at", "Data made at", "Requests sent")
+"""What differs between two reports of the same inputs: when each was made, and what the cache had by then."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +59,16 @@ class Figure:
 class Content:
     """Everything that a report says, as it may be shown; the formats only lay it out."""
 
-    title: str
-    name: str
-    sample: bool
-    badges: tuple[str, ...]
-    headlines: tuple[Headline, ...]
-    summary: tuple[str, ...]
-    blocks: tuple[str | Figure, ...]
-    raw: Mapping[str, pl.DataFrame]
-    definitions: Mapping[str, str]
-    manifest: Mapping[str, Any]
+    title: str = ""
+    name: str = ""
+    sample: bool = False
+    badges: tuple[str, ...] = ()
+    headlines: tuple[Headline, ...] = ()
+    summary: tuple[str, ...] = ()
+    blocks: tuple[str | Figure, ...] = ()
+    raw: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    definitions: Mapping[str, str] = field(default_factory=dict)
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def figures(self) -> list[Figure]:
@@ -72,23 +80,53 @@ class Content:
         """The table behind each figure, and the raw ones, by name."""
         return {**{figure.name: figure.table for figure in self.figures}, **self.raw}
 
+    @property
+    def manifest_words(self) -> dict[str, str]:
+        """How the report was made, for readers."""
+        return {name: value_text(value) for name, value in self.manifest.items()}
+
+    def manifest_json(self) -> str:
+        """Return the manifest for programs: every entry, the definitions, and each table's size."""
+        sizes = {name: {"rows": table.height, "columns": table.columns} for name, table in self.tables.items()}
+        entries = {
+            **{_key(name): plain(value) for name, value in self.manifest.items()},
+            "title": self.title,
+            "definitions": dict(self.definitions),
+            "tables": sizes,
+            "time_stamps": [_key(name) for name in TIME_STAMPS if name in self.manifest],
+        }
+        return json.dumps(entries, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
+
+
+def _key(name: str) -> str:
+    """Return the name of a manifest's entry as a key.
+
+    Examples
+    --------
+    >>> _key("Generated at")
+    'generated_at'
+    """
+    return name.lower().replace(" ", "_")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that the figures depend on."""
+    libraries = {"Polars": "polars", "Altair": "altair", "vl-convert": "vl-convert-python"}
+    found = {name: version(library) for name, library in libraries.items()}
+    return {"augment-insights": __version__, **found, "Python": platform.python_version()}
+
 
 def table_rows(table: pl.DataFrame) -> list[tuple[str, ...]]:
     """Return a table's cells as text, column by column and then turned to rows."""
-    columns = [
-        [cell_text(value, as_rate=is_rate(name)) for value in table.get_column(name).to_list()]
-        for name in table.columns
-    ]
+    columns = [[_cell_text(value, as_rate=is_rate(series.name)) for value in series] for series in table]
     return list(zip(*columns, strict=True))
 
 
-def cell_text(value: object, *, as_rate: bool) -> str:
+def _cell_text(value: object, *, as_rate: bool) -> str:
     """Write one cell; a missing value is a dash, never a zero."""
     if value is None:
         return MISSING
-    if as_rate and isinstance(value, float):
-        return f"{value:.1%}"
-    return value_text(value)
+    return f"{value:.1%}" if as_rate and isinstance(value, float) else value_text(value)
 
 
 def value_text(value: object) -> str:
@@ -110,12 +148,17 @@ def value_text(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
+def asset(name: str) -> str:
+    """Return the text of a file that stands beside this one."""
+    return files("augment_insights.reports").joinpath(name).read_text("utf-8")
+
+
 def plain(value: object) -> Any:
-    """Return a value as JSON holds it: numbers, text, lists and dictionaries."""
-    if isinstance(value, dict):
-        return {str(name): plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, (date, datetime)):
-        return value.isoformat()
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+    """Return a value as JSON holds it: numbers, text, lists and dictionaries; days as YYYY-MM-DD.
+
+    Examples
+    --------
+    >>> plain({"day": date(2026, 3, 1), "formats": ("html", "pdf")})
+    {'day': '2026-03-01', 'formats': ['html', 'pdf']}
+    """
+    return json.loads(json.dumps(value, default=lambda one: one.isoformat() if isinstance(one, date) else str(one)))

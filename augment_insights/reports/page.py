@@ -6,16 +6,17 @@ import json
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from html import escape
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 
 from augment_insights.charts import theme
 from augment_insights.errors import ReportError, TableError, did_you_mean
-from augment_insights.export import whole_file, whole_folder, write_table
-from augment_insights.reports import manifest as how_made
-from augment_insights.reports.content import NO_DATA, SAMPLE, Content, Figure, Headline, plain, value_text
+from augment_insights.export import MANIFEST, whole_file, whole_folder, write_table
+from augment_insights.reports.content import NO_DATA, SAMPLE, Content, Figure, Headline, plain, value_text, versions
 from augment_insights.reports.sharing import SUPPRESSED, Sharing
 from augment_insights.tables import RECONCILIATION, columns_of, require
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from augment_insights.periods import DayRange
+
+_Part = TypeVar("_Part")
 
 FORMATS = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
 """What a page can be saved as."""
@@ -46,7 +49,7 @@ _PAPER = theme.Palette(
 
 @dataclass(frozen=True)
 class Page:
-    """What does a report say, in words, figures and tables?
+    """What a report says, in words, figures and tables.
 
     Built by chaining: each method returns a new page, so a cell may be run again. Nothing is
     fetched or computed here that was not given; no clock is read. Whatever enters is shown only as far as
@@ -101,12 +104,7 @@ class Page:
     name: str = "report"
     shows_figures: bool = False
     sharing: Sharing = field(default_factory=lambda: Sharing(min_group_size=1), repr=False)
-    _headlines: tuple[Headline, ...] = field(default=(), repr=False)
-    _summary: tuple[str, ...] = field(default=(), repr=False)
-    _blocks: tuple[str | Figure, ...] = field(default=(), repr=False)
-    _raw: Mapping[str, pl.DataFrame] = field(default_factory=dict, repr=False)
-    _definitions: Mapping[str, str] = field(default_factory=dict, repr=False)
-    _manifest: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    _content: Content = field(default_factory=Content, repr=False)
 
     def headline(self, label: str, value: float | str | None, detail: str = "") -> Page:
         """Add a headline figure; a value of None is shown as "no data".
@@ -122,7 +120,7 @@ class Page:
         """
         words = self.sharing.words
         line = Headline(words(label), words(value_text(value)), words(detail))
-        return replace(self, _headlines=(*self._headlines, line))
+        return self._with(headlines=(*self._content.headlines, line))
 
     def headline_rate(
         self,
@@ -167,10 +165,12 @@ class Page:
             return self.headline(label, None)
         told = [f"{row[numerator]:,} of {row[denominator]:,} {unit}"]
         if row[low] is not None:
-            told.insert(0, f"95% interval {row[low]:.1%} to {row[high]:.1%}")
-        if change is not None:
-            told.append(_change_text(_only_row(change, ("before", "verdict"), label=label), than))
-        return self.headline(label, f"{row[rate]:.1%}", " · ".join(part for part in told if part))
+            told.insert(0, f"95 % confidence interval {row[low]:.1%} to {row[high]:.1%}")
+        moved = {} if change is None else _only_row(change, ("before", "verdict"), label=label)
+        if moved.get("before") is not None:
+            is_told = moved["verdict"] != "cannot tell"
+            told.append(f"{moved['verdict']} than {than}" if is_told else f"cannot be told apart from {than}")
+        return self.headline(label, f"{row[rate]:.1%}", " · ".join(told))
 
     def summary(self, sentences: Iterable[str]) -> Page:
         """Add sentences to the summary at the top: what moved, by how much, what cannot be told.
@@ -180,12 +180,12 @@ class Page:
         change_in_words, count_in_words : make such sentences from tables.
         """
         told = [self.sharing.words(sentence) for sentence in sentences]
-        return replace(self, _summary=(*self._summary, *told))
+        return self._with(summary=(*self._content.summary, *told))
 
     def text(self, words: str) -> Page:
         """Add a paragraph of plain text, at this place of the page; a blank line starts another."""
-        shown = self.sharing.words(words)
-        return replace(self, _blocks=(*self._blocks, *(part for part in shown.split("\n\n") if part.strip())))
+        parts = [part for part in self.sharing.words(words).split("\n\n") if part.strip()]
+        return self._with(blocks=(*self._content.blocks, *parts))
 
     def figure(
         self,
@@ -220,11 +220,13 @@ class Page:
             JSON cannot, or the name is taken.
         """
         shown = self.sharing.table(table)
-        if callable(chart):
-            drawn = chart(shown)
-        else:
-            _check_hidden(table, shown, title)
-            drawn = chart
+        drawn = chart(shown) if callable(chart) else chart
+        if drawn is chart and _hides_groups(table, shown):
+            raise ReportError(
+                f"The chart of {title!r} was drawn with groups that are too small to be shown. Hint: draw it from "
+                "study.groups(table), or hand over the function that draws it.",
+                template=title,
+            )
         words = self.sharing.words
         figure = Figure(
             name=self._free_name(name or _name_of(title)),
@@ -235,44 +237,47 @@ class Page:
             table=shown,
             how_to_read=words(how_to_read),
         )
-        return replace(self, _blocks=(*self._blocks, figure))
+        return self._with(blocks=(*self._content.blocks, figure))
 
     def raw(self, name: str, table: pl.DataFrame) -> Page:
         """Add a table that the figures were computed from: into the workbook and the folders, not on the page.
 
-        Give it the columns that were used, and no others: what is not here cannot leave the house.
+        Give it the columns that were used, and no others: what is not here is in no file.
 
         Raises
         ------
         ReportError
             The name is taken.
         """
-        return replace(self, _raw={**self._raw, self._free_name(name): self.sharing.table(table)})
+        return self._with(raw={**self._content.raw, self._free_name(name): self.sharing.table(table)})
 
     def definitions(self, meanings: Mapping[str, str]) -> Page:
         """Add what the figures mean: term and definition."""
         words = self.sharing.words
         told = {words(term): words(meaning) for term, meaning in meanings.items()}
-        return replace(self, _definitions={**self._definitions, **told})
+        return self._with(definitions={**self._content.definitions, **told})
 
     def manifest(self, entries: Mapping[str, object]) -> Page:
         """Add how the report was made: template, parameters, time, requests; versions are added by themselves."""
         told = {name: self.sharing.spec(plain(value)) for name, value in entries.items()}
-        return replace(self, _manifest={**self._manifest, **told})
+        return self._with(manifest={**self._content.manifest, **told})
 
     @property
     def tables(self) -> dict[str, pl.DataFrame]:
         """The table behind each figure, and the raw ones, by name, as they may be shown."""
-        return {**{figure.name: figure.table for figure in self._figures}, **self._raw}
+        return self._content.tables
 
     @property
     def charts(self) -> dict[str, theme.Chart]:
-        """Each figure's chart by name, as it may be shown."""
-        return {figure.name: _shown_chart(figure, self.sharing) for figure in self._figures}
+        """Each figure's chart by name, made again from what may be shown of it where that is less."""
+        found = {figure.name: figure.chart for figure in self._content.figures}
+        if self.sharing.is_open:
+            return found
+        return {name: chart.from_dict(self.sharing.spec(chart.to_dict())) for name, chart in found.items()}
 
-    @property
-    def _figures(self) -> list[Figure]:
-        return [block for block in self._blocks if isinstance(block, Figure)]
+    def _with(self, **parts: Any) -> Page:
+        """Return a page with other content."""
+        return replace(self, _content=replace(self._content, **parts))
 
     def _free_name(self, name: str) -> str:
         if name in self.tables:
@@ -294,26 +299,26 @@ class Page:
         found = dict(checks["status"].cast(pl.String).value_counts().rows())
         others = [f"{found[status]:,} {status}" for status in ("differs", "unknown") if found.get(status)]
         counts = ", ".join([f"{found.get('agrees', 0):,} of {checks.height:,} checks agree", *others])
-        return replace(self, _manifest={**self._manifest, _RECONCILIATION: counts if checks.height else _NOT_CHECKED})
+        told = {_RECONCILIATION: counts if checks.height else _NOT_CHECKED}
+        return self._with(manifest={**self._content.manifest, **told})
 
     def content(self) -> Content:
         """Return what the page says, for a format to lay out."""
-        return Content(
+        ranges = {
+            "Population": self.population,
+            "Range asked": str(self.range_asked),
+            "Range had": str(self.range_had or self.range_asked),
+            "Data to": str(self.as_of or NO_DATA),
+            "Source": SAMPLE if self.sample else "Analytics API",
+            _RECONCILIATION: _NOT_CHECKED,
+        }
+        return replace(
+            self._content,
             title=self.title,
             name=self.name,
             sample=self.sample,
             badges=tuple(self._badges()),
-            headlines=self._headlines,
-            summary=self._summary,
-            blocks=self._blocks,
-            raw=self._raw,
-            definitions=self._definitions,
-            manifest={
-                **self._ranges(),
-                _RECONCILIATION: _NOT_CHECKED,
-                **self._manifest,
-                "Versions": how_made.versions(),
-            },
+            manifest={**ranges, **self._content.manifest, "Versions": versions()},
         )
 
     def to_html(self) -> str:
@@ -324,9 +329,8 @@ class Page:
         ReportError
             When the page would pass two megabytes.
         """
-        from augment_insights.reports import web  # noqa: PLC0415 (a format is loaded when it is asked for)
-
-        return web.render(self.content())
+        html: str = _format("html").render(self.content())
+        return html
 
     def save_html(self, path: Path | str) -> Path:
         """Write one self-contained HTML page, whole or not at all, and return its path.
@@ -336,12 +340,7 @@ class Page:
         ReportError
             As :meth:`to_html`.
         """
-        html = self.to_html()
-        target = Path(path)
-        with whole_file(target) as unfinished:
-            # Line ends as they are: the policy's hashes are of these very bytes.
-            unfinished.write_text(html, encoding="utf-8", newline="\n")
-        return target
+        return _save_file(Path(path), self.to_html().encode())
 
     def save_pdf(self, path: Path | str) -> Path:
         """Write a PDF to print or mail, and return its path; it needs the extra ``pdf``.
@@ -351,37 +350,31 @@ class Page:
         ReportError
             The extra is not installed.
         """
-        from augment_insights.reports import pdf  # noqa: PLC0415 (a format is loaded when it is asked for)
-
-        document = pdf.render(self.content())
-        target = Path(path)
-        with whole_file(target) as unfinished:
-            unfinished.write_bytes(document)
-        return target
+        check_formats(["pdf"], template=self.name)
+        return _save_file(Path(path), _format("pdf").render(self.content()))
 
     def save_xlsx(self, path: Path | str) -> Path:
         """Write a workbook: the summary, a sheet a figure and raw table, definitions and manifest; return its path."""
-        from augment_insights.reports import workbook  # noqa: PLC0415 (a format is loaded when it is asked for)
-
-        return workbook.save(self.content(), Path(path))
+        written: Path = _format("xlsx").save(self.content(), Path(path))
+        return written
 
     def save_csv(self, folder: Path | str) -> Path:
         """Write each table as CSV into a folder, with the manifest, and return the folder."""
-        return self._save_tables(Path(folder), "csv")
+        return self._save_each(folder, "csv", self.tables, write_table)
 
     def save_parquet(self, folder: Path | str) -> Path:
         """Write each table as Parquet into a folder, with the manifest, and return the folder."""
-        return self._save_tables(Path(folder), "parquet")
+        return self._save_each(folder, "parquet", self.tables, write_table)
 
     def save_png(self, folder: Path | str) -> Path:
         """Draw each chart as PNG into a folder, with the manifest, and return the folder."""
-        drawn = {f"{figure.name}.png": theme.to_png(figure.spec) for figure in self._figures}
-        return self._save_files(Path(folder), drawn)
+        specs = {figure.name: figure.spec for figure in self._content.figures}
+        return self._save_each(folder, "png", specs, lambda spec, path: path.write_bytes(theme.to_png(spec)))
 
     def save_svg(self, folder: Path | str) -> Path:
         """Draw each chart as SVG into a folder, with the manifest, and return the folder."""
-        drawn = {f"{figure.name}.svg": theme.to_svg(figure.spec).encode() for figure in self._figures}
-        return self._save_files(Path(folder), drawn)
+        specs = {figure.name: figure.spec for figure in self._content.figures}
+        return self._save_each(folder, "svg", specs, lambda spec, path: path.write_bytes(theme.to_svg(spec).encode()))
 
     def save(self, output_dir: Path | str, formats: Iterable[str] = ("html",)) -> list[Path]:
         """Write the report in each of the formats, and return the files.
@@ -404,76 +397,60 @@ class Page:
         """
         chosen = check_formats(formats, template=self.name)
         folder = Path(output_dir)
-        writers = {
-            "html": self.save_html,
-            "pdf": self.save_pdf,
-            "xlsx": self.save_xlsx,
-            "csv": self.save_csv,
-            "parquet": self.save_parquet,
-            "png": self.save_png,
-            "svg": self.save_svg,
-        }
         written: list[Path] = []
         for name in chosen:
             is_file = name in ("html", "pdf", "xlsx")
-            path = writers[name](folder / (f"{self.name}.{name}" if is_file else f"{self.name}-{name}"))
+            target = folder / (f"{self.name}.{name}" if is_file else f"{self.name}-{name}")
+            path = getattr(self, f"save_{name}")(target)
             written += [path] if is_file else sorted(path.iterdir())
         if set(chosen) - {"html"}:
-            written.append(self._save_manifest(folder / f"{self.name}.{how_made.FILE_NAME}"))
+            manifest = self.content().manifest_json().encode()
+            written.append(_save_file(folder / f"{self.name}.{MANIFEST}", manifest))
         return written
 
-    def _save_tables(self, folder: Path, ending: str) -> Path:
-        with whole_folder(folder) as unfinished:
-            for name, table in self.tables.items():
-                write_table(table, unfinished / f"{name}.{ending}")
-            (unfinished / how_made.FILE_NAME).write_text(how_made.as_json(self.content()), "utf-8", newline="\n")
-        return folder
-
-    def _save_files(self, folder: Path, files: Mapping[str, bytes]) -> Path:
-        with whole_folder(folder) as unfinished:
-            for name, data in files.items():
-                (unfinished / name).write_bytes(data)
-            (unfinished / how_made.FILE_NAME).write_text(how_made.as_json(self.content()), "utf-8", newline="\n")
-        return folder
-
-    def _save_manifest(self, path: Path) -> Path:
-        with whole_file(path) as unfinished:
-            unfinished.write_text(how_made.as_json(self.content()), "utf-8", newline="\n")
-        return path
+    def _save_each(
+        self, folder: Path | str, ending: str, parts: Mapping[str, _Part], write: Callable[[_Part, Path], object]
+    ) -> Path:
+        """Write a file for each part, and the manifest, into a folder that is there whole or not at all."""
+        target = Path(folder)
+        with whole_folder(target) as unfinished:
+            for name, part in parts.items():
+                write(part, unfinished / f"{name}.{ending}")
+            (unfinished / MANIFEST).write_bytes(self.content().manifest_json().encode())
+        return target
 
     def _badges(self) -> list[str]:
         """Return who is counted, to which day, over which range, and whether the API agrees with itself."""
         words = self.sharing.words
         to = f"data to {self.as_of}" if self.as_of else NO_DATA
-        checked = self._manifest.get(_RECONCILIATION)
+        checked = self._content.manifest.get(_RECONCILIATION)
         agrees = [] if checked is None else [f"API against itself: {checked}"]
         return [words(self.population), to, words(str(self.range_had or self.range_asked)), *agrees]
 
-    def _ranges(self) -> dict[str, str]:
-        had = self.range_had or self.range_asked
-        return {
-            "Population": self.population,
-            "Range asked": str(self.range_asked),
-            "Range had": str(had),
-            "Data to": str(self.as_of or NO_DATA),
-            "Source": SAMPLE if self.sample else "Analytics API",
-        }
-
     def _repr_html_(self) -> str:
         """Show the summary and the headline figures in a notebook, and the figures where its cells do not."""
-        sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in self._summary)
         rows = "".join(
             f"<tr><th scope='row'>{escape(line.label)}</th><td>{escape(line.value)}</td>"
             f"<td>{escape(line.detail)}</td></tr>"
-            for line in self._headlines
+            for line in self._content.headlines
         )
         told = " · ".join([*self._badges(), *(["sample data"] if self.sample else [])])
         head = f"<table><caption>{escape(self.title)} ({escape(told)})</caption>{rows}</table>"
-        return head + (f"<ul>{sentences}</ul>" if sentences else "") + "".join(map(_image, self._drawn))
+        sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in self._content.summary)
+        drawn = self._content.figures if self.shows_figures else []
+        return head + (f"<ul>{sentences}</ul>" if sentences else "") + "".join(map(_image, drawn))
 
-    @property
-    def _drawn(self) -> list[Figure]:
-        return self._figures if self.shows_figures else []
+
+def _format(name: str) -> Any:
+    """Load a format when it is asked for: what draws it starts slowly."""
+    return import_module(f"augment_insights.reports.{name}")
+
+
+def _save_file(path: Path, data: bytes) -> Path:
+    """Write a file whole or not at all, and return its path."""
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(data)
+    return path
 
 
 def _image(figure: Figure) -> str:
@@ -495,34 +472,9 @@ def _only_row(table: pl.DataFrame, needed: tuple[str, ...], *, label: str) -> di
     return table.row(0, named=True) if table.height else dict.fromkeys(table.columns)
 
 
-def _change_text(change: dict[str, Any], than: str) -> str:
-    """Say a change in the words of its verdict; nothing where there was nothing before."""
-    if change["before"] is None:
-        return ""
-    if change["verdict"] == "cannot tell":
-        return f"cannot be told apart from {than}"
-    return f"{change['verdict']} than {than}"
-
-
-def _check_hidden(given: pl.DataFrame, shown: pl.DataFrame, title: str) -> None:
-    """Refuse a finished chart of groups that its table must not show."""
-    if SUPPRESSED in given.columns or SUPPRESSED not in shown.columns or not shown[SUPPRESSED].any():
-        return
-    raise ReportError(
-        f"The chart of {title!r} was drawn with groups that are too small to be shown. Hint: draw it from "
-        "study.groups(table), or hand over the function that draws it.",
-        template=title,
-    )
-
-
-def _shown_chart(figure: Figure, sharing: Sharing) -> theme.Chart:
-    """Return a figure's chart, made again from what may be shown of it where that is less."""
-    if sharing.is_open:
-        return figure.chart
-    import altair as alt  # noqa: PLC0415 (see theme.load_altair)
-
-    chart: theme.Chart = alt.Chart.from_dict(sharing.spec(figure.chart.to_dict()))
-    return chart
+def _hides_groups(given: pl.DataFrame, shown: pl.DataFrame) -> bool:
+    """Tell whether a table that may be shown hides groups that it had when its chart was drawn."""
+    return SUPPRESSED not in given.columns and SUPPRESSED in shown.columns and bool(shown[SUPPRESSED].any())
 
 
 def _name_of(title: str) -> str:
@@ -550,8 +502,9 @@ def check_formats(formats: Iterable[str], *, template: str) -> tuple[str, ...]:
     for name in chosen:
         if name not in FORMATS:
             raise ReportError(f"There is no format {name!r}.{did_you_mean(str(name), FORMATS)}", template=template)
-    if "pdf" in chosen:
-        from augment_insights.reports import pdf  # noqa: PLC0415 (a format is loaded when it is asked for)
-
-        pdf.require_extra(template=template)
+    if "pdf" in chosen and find_spec("typst") is None:
+        raise ReportError(
+            "A PDF needs the extra 'pdf', which is not installed. Hint: pip install 'augment-insights[pdf]'.",
+            template=template,
+        )
     return chosen

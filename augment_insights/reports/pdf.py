@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from augment_insights.charts import theme
-from augment_insights.errors import ReportError
-from augment_insights.reports.content import SAMPLE, Figure, table_rows, value_text
+from augment_insights.reports.content import SAMPLE, Figure, asset, table_rows
 
 if TYPE_CHECKING:
     from augment_insights.reports.content import Content
@@ -31,37 +28,19 @@ _BREAK = "\u200b"
 """The space of no width, at which a line may break."""
 
 
-def require_extra(*, template: str) -> None:
-    """Say that the extra is missing before anything is fetched or computed for a PDF."""
-    if find_spec("typst") is None:
-        raise ReportError(
-            "A PDF needs the extra 'pdf', which is not installed. Hint: pip install 'augment-insights[pdf]'.",
-            template=template,
-        )
-
-
 def render(content: Content) -> bytes:
-    """Return the document.
-
-    Raises
-    ------
-    ReportError
-        The extra is not installed.
-    """
-    require_extra(template=content.name)
+    """Return the document; it needs the extra ``pdf``."""
     import typst  # noqa: PLC0415 (an extra of 80 MB)
 
     with TemporaryDirectory(prefix="augment-insights-") as folder:
         root = Path(folder)
         (root / "page.json").write_text(json.dumps(_breakable(_data(content)), allow_nan=False), "utf-8")
         for number, figure in enumerate(content.figures):
-            (root / _image(number)).write_bytes(theme.to_pdf(figure.spec))
+            (root / f"{number}.pdf").write_bytes(theme.to_pdf(figure.spec))
         source = root / "page.typ"
-        source.write_text(files("augment_insights.reports").joinpath("page.typ").read_text("utf-8"), "utf-8")
-        document = typst.compile(str(source), root=str(root))
-    if isinstance(document, bytes):
-        return document
-    raise ReportError("Typst set no document.", template=content.name)
+        source.write_text(asset("page.typ"), "utf-8")
+        document: bytes = typst.compile(str(source), root=str(root))
+    return document
 
 
 def _breakable(value: Any) -> Any:
@@ -73,22 +52,14 @@ def _breakable(value: Any) -> Any:
     return [_breakable(item) for item in value] if isinstance(value, list) else value
 
 
-def _cut(title: str) -> str:
-    """Return as much of a title as fits into one line."""
-    line = " ".join(title.split())
-    return line if len(line) <= _FOOTER_LENGTH else f"{line[:_FOOTER_LENGTH]}…"
-
-
-def _image(number: int) -> str:
-    return f"{number}.pdf"
-
-
 def _data(content: Content) -> dict[str, Any]:
     """Return what the template shows."""
     numbers = {figure.name: number for number, figure in enumerate(content.figures)}
+    title = " ".join(content.title.split())
+    footer = title if len(title) <= _FOOTER_LENGTH else f"{title[:_FOOTER_LENGTH]}…"
     return {
         "title": content.title,
-        "footer": _cut(content.title) + (f" · {SAMPLE}" if content.sample else ""),
+        "footer": footer + (f" · {SAMPLE}" if content.sample else ""),
         "badges": [*content.badges, *([SAMPLE] if content.sample else [])],
         "summary": list(content.summary),
         "headlines": [[line.label, line.value, line.detail] for line in content.headlines],
@@ -97,7 +68,7 @@ def _data(content: Content) -> dict[str, Any]:
             for block in content.blocks
         ],
         "definitions": [list(pair) for pair in content.definitions.items()],
-        "manifest": [[name, value_text(value)] for name, value in content.manifest.items()],
+        "manifest": [list(pair) for pair in content.manifest_words.items()],
     }
 
 
@@ -106,7 +77,7 @@ def _figure(number: int, figure: Figure) -> dict[str, Any]:
     return {
         "title": figure.title,
         "reading": figure.how_to_read,
-        "image": _image(number),
+        "image": f"{number}.pdf",
         "description": theme.describe(figure.spec),
         "columns": table.columns,
         "numeric": [dtype.is_numeric() for dtype in table.dtypes],

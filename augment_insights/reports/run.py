@@ -1,34 +1,55 @@
-"""Run a template and put its finished files in place: all of them, or none."""
+"""Run a template and put its finished files in place: all of them, or none.
+
+What is asked for is checked in full before anything runs.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import shutil
 import tempfile
 import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
 from html import escape
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+import augment_insights
 from augment_insights import errors
 from augment_insights.charts import theme
-from augment_insights.errors import ReportError
-from augment_insights.export import replace_folder
-from augment_insights.reports.manifest import FILE_NAME
-from augment_insights.reports.order import Order, prepare
+from augment_insights.errors import ConfigurationError, DateRangeError, InsightsError, ReportError, not_valid, plural
+from augment_insights.export import MANIFEST, replace_folder
+from augment_insights.periods import calendar_periods, parse_day
+from augment_insights.reports.page import Page, check_formats
 from augment_insights.reports.sharing import Sharing
+from augment_insights.reports.study import SOURCES, Study, slug
+from augment_insights.reports.template import Template, find
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import date
+    from collections.abc import Iterable, Mapping
 
     from jupyter_client.manager import AsyncKernelManager
 
-    from augment_insights.reports.template import Template
+PER = ("team", "month")
+
+NOTEBOOK = "ipynb"
+"""The format that every report has: the notebook that was run."""
+
+_SECRET_NAME = re.compile(r"token|secret|password|passwd|api_?key|credential", re.IGNORECASE)
+_BEARER = re.compile(r"bearer\s.+", re.IGNORECASE)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_SEGMENTS = re.compile(r"[A-Za-z0-9_\-+=/]{16,}(\.[A-Za-z0-9_\-+=/]{16,})*")
+"""A long word, or several with dots between them, as in a JSON web token; a file's ending is shorter."""
+
+_MIXED = re.compile(r"(?=[A-Za-z0-9]*[0-9])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{12,}")
+"""Letters and digits mixed without a break; names are words and numbers with breaks between them."""
+
+_SECRET_LENGTH = 32
 
 _KERNEL = "python3"
 """Jupyter's name for the interpreter that runs this very process."""
@@ -48,7 +69,7 @@ _FORGOTTEN_SECONDS = 24 * 3600
 
 @dataclass(frozen=True)
 class Report:
-    """Where did a finished report land?
+    """The files of a finished report.
 
     Attributes
     ----------
@@ -67,16 +88,40 @@ class Report:
     notebook: Path
     paths: tuple[Path, ...]
 
-    @property
-    def by_format(self) -> dict[str, tuple[Path, ...]]:
-        """The files of each format: html, pdf, xlsx, csv, parquet, png, svg, ipynb, and the manifests."""
-        kinds = {path: "manifest" if path.name.endswith(FILE_NAME) else path.suffix[1:] for path in self.paths}
-        return {kind: tuple(path for path in self.paths if kinds[path] == kind) for kind in sorted(set(kinds.values()))}
-
     def _repr_html_(self) -> str:
         """List the files in a notebook."""
         items = "".join(f"<li><code>{escape(str(path))}</code></li>" for path in self.paths)
         return f"<p>Report {escape(self.template)}:</p><ul>{items}</ul>"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The reports that were finished, and the errors of the others.
+
+    Attributes
+    ----------
+    reports : Mapping of str to Report
+        The finished ones, by team or month.
+    failures : Mapping of str to InsightsError
+        Why the others were not, by team or month.
+    """
+
+    reports: Mapping[str, Report]
+    failures: Mapping[str, InsightsError]
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files of all reports."""
+        return tuple(path for report in self.reports.values() for path in report.paths)
+
+    def _repr_html_(self) -> str:
+        """List the reports in a notebook."""
+        done = {name: plural(len(report.paths), "file") for name, report in self.reports.items()}
+        finished, failed = (
+            "".join(f"<li>{escape(name)}: {escape(str(told))}</li>" for name, told in side.items())
+            for side in (done, self.failures)
+        )
+        return f"<ul>{finished}</ul>" + (f"<p>Not finished:</p><ul>{failed}</ul>" if failed else "")
 
 
 def write(
@@ -90,7 +135,7 @@ def write(
     output_dir: Path | str = "reports",
     **parameters: Any,
 ) -> Report:
-    """How does a template become a finished report?
+    """Run a template, and write its finished report.
 
     Runs the template's notebook in a fresh kernel of this Python, in this working directory, and
     moves the page and the notebook that it leaves into ``output_dir`` when all has gone well. Until
@@ -143,25 +188,309 @@ def write(
     ...
     augment_insights.errors.ReportError: There is no template 'overveiw'. Hint: did you mean 'overview'?
     """
-    order = prepare(
+    run = _prepare(
         template, start_date=start_date, end_date=end_date, formats=formats, source=source, parameters=parameters
     )
-    return carry_out(order, Path(output_dir).expanduser())
+    return _execute(run, Path(output_dir).expanduser())
 
 
-def carry_out(order: Order, folder: Path) -> Report:
-    """Run what was ordered, and move what it leaves into a folder."""
+def write_each(
+    template: str | Path,
+    /,
+    *,
+    per: Literal["team", "month"],
+    start_date: date | str | None = None,
+    end_date: date | str | None = None,
+    formats: Iterable[str] = ("html",),
+    source: Literal["sample", "api"] = "sample",
+    output_dir: Path | str = "reports",
+    **parameters: Any,
+) -> Batch:
+    """Write a report for each team, or for each month.
+
+    One after the other, each as :func:`write` does it, and named after its team or its days. One that
+    fails does not stop the others. What one has fetched, the next finds in the cache.
+
+    Parameters
+    ----------
+    template, start_date, end_date, formats, source, output_dir, **parameters
+        As for :func:`write`.
+    per : {"team", "month"}
+        A report for each team of the roster; or for each calendar month of the days, the first and the last
+        as far as the days go.
+
+    Returns
+    -------
+    Batch
+        The finished reports, and the errors of the others.
+
+    Raises
+    ------
+    ConfigurationError
+        ``per`` is not valid, or there is no roster with teams.
+    ReportError, DateRangeError
+        As :func:`write`, where it is wrong for all of them.
+
+    See Also
+    --------
+    write : one report.
+
+    Examples
+    --------
+    >>> write_each("overview", per="taem")
+    Traceback (most recent call last):
+    ...
+    augment_insights.errors.ConfigurationError: per='taem' is not valid. Choose 'team' or 'month'.
+    """
+    if per not in PER:
+        raise ConfigurationError(not_valid("per", per, PER), setting="per")
+    run = _prepare(
+        template, start_date=start_date, end_date=end_date, formats=formats, source=source, parameters=parameters
+    )
+    reports: dict[str, Report] = {}
+    failures: dict[str, InsightsError] = {}
+    for name, each in (_by_team(run) if per == "team" else _by_month(run)).items():
+        try:
+            reports[name] = _execute(each, Path(output_dir).expanduser())
+        except InsightsError as error:
+            failures[name] = error
+        except OSError as error:
+            message = f"The report {each.label!r} could not be written: {error}."
+            failures[name] = ReportError(message, template=each.label)
+    return Batch(reports, failures)
+
+
+def build(
+    template: str | Path,
+    /,
+    *,
+    start_date: date | str | None = None,
+    end_date: date | str | None = None,
+    source: Literal["sample", "api"] = "sample",
+    **parameters: Any,
+) -> Page:
+    """Build a template's page in this process.
+
+    Runs the code of the template's cells: no kernel, no file. The page shows itself in a notebook,
+    has ``tables`` and ``charts`` by name, and saves itself: ``save_html``, ``save_pdf``, ``save_xlsx``,
+    ``save_csv``, ``save_parquet``, ``save_png``, ``save_svg``.
+
+    Parameters
+    ----------
+    template, start_date, end_date, source, **parameters
+        As for :func:`write`.
+
+    Returns
+    -------
+    Page
+        What the template calls ``page``.
+
+    Raises
+    ------
+    ReportError
+        Unknown template or parameter, a cell that failed, or a notebook that builds no page.
+    InsightsError
+        Whatever the template's own calls raise.
+
+    See Also
+    --------
+    write : the same into files, in a fresh kernel.
+
+    Examples
+    --------
+    >>> page = build("overview", end_dat="2026-08-30")
+    Traceback (most recent call last):
+    ...
+    augment_insights.errors.ReportError: The template 'overview' has no parameter 'end_dat'. ...
+    """
+    run = _prepare(template, start_date=start_date, end_date=end_date, formats=(), source=source, parameters=parameters)
+    page = _names_after(run).get("page")
+    if isinstance(page, Page):
+        return replace(page, shows_figures=True)
+    raise ReportError(
+        f"The template {run.template.name!r} builds no page. Hint: let its last cell leave a reports.Page in 'page'.",
+        template=run.template.name,
+    )
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A template and the parameters that it is run with, checked.
+
+    Attributes
+    ----------
+    template : Template
+        What is run.
+    parameters : Mapping of str to object
+        As a notebook's cell holds them; ``output_dir`` is not among them.
+    label : str
+        What a failed run is called.
+    """
+
+    template: Template
+    parameters: Mapping[str, Any]
+    label: str
+
+    def value(self, name: str) -> Any:
+        """Return a parameter as it will be: as asked for, else the template's own."""
+        return self.parameters.get(name, self.template.defaults.get(name))
+
+    def of(self, part: str, **parameters: Any) -> _Run:
+        """Return the run of one team or month."""
+        self.template.check(parameters)
+        return replace(self, parameters={**self.parameters, **parameters}, label=f"{self.label}-{part}")
+
+
+def _prepare(
+    template: str | Path,
+    *,
+    start_date: date | str | None,
+    end_date: date | str | None,
+    formats: Iterable[str],
+    source: str,
+    parameters: Mapping[str, Any],
+) -> _Run:
+    """Check what is asked for, as far as that can be done before a kernel starts."""
+    found = find(template)
+    _refuse_secrets(found, parameters)
+    chosen = {**_days(start_date, end_date), **{name: _plain(found, name, value) for name, value in parameters.items()}}
+    if source not in SOURCES:
+        raise ReportError(not_valid("source", source, SOURCES), template=found.name)
+    if source != "sample" or "source" in found.parameters:
+        chosen["source"] = source
+    listed = [formats] if isinstance(formats, str) else formats
+    kept = check_formats([name for name in listed if name != NOTEBOOK], template=found.name)
+    if "formats" in found.parameters or kept not in ((), ("html",)):
+        chosen["formats"] = list(kept)
+    found.check(chosen)
+    roster = chosen.get("roster")
+    if isinstance(roster, str) and not Path(roster).expanduser().is_file():
+        raise ReportError(f"roster={roster!r}: there is no such file. Hint: check the path.", template=found.name)
+    if source == "api":
+        augment_insights.Client()  # which says when there is no token
+    return _Run(found, chosen, found.name)
+
+
+def _days(start_date: date | str | None, end_date: date | str | None) -> dict[str, str]:
+    """Return the days as a notebook takes them."""
+    given = {"start_date": start_date, "end_date": end_date}
+    days = {name: parse_day(value, name=name) for name, value in given.items() if value is not None}
+    if len(days) == len(given) and days["end_date"] < days["start_date"]:
+        raise DateRangeError(
+            f"The range ends before it starts: {days['start_date']} to {days['end_date']}. Hint: swap the two.",
+            start=days["start_date"],
+            end=days["end_date"],
+        )
+    return {name: day.isoformat() for name, day in days.items()}
+
+
+def _plain(template: Template, name: str, value: Any) -> Any:
+    """Return a parameter as a notebook's cell can hold it."""
+
+    def as_text(item: object) -> str:
+        if isinstance(item, date):
+            return item.isoformat()
+        if isinstance(item, Path):
+            return str(item)
+        raise ReportError(
+            f"The parameter {name!r} is a {type(item).__name__}, which a notebook's cell cannot hold. "
+            "Hint: pass text, numbers, dates or lists of them, or the path of a file.",
+            template=template.name,
+        )
+
+    return json.loads(json.dumps(value, default=as_text))
+
+
+def _refuse_secrets(template: Template, parameters: Mapping[str, Any]) -> None:
+    """Refuse what looks like a token: parameters are written into the notebook for all to read."""
+    token = os.environ.get("AUGMENT_API_TOKEN", "").strip()
+    for name, value in parameters.items():
+        text = str(value)  # a list or a dictionary may hold one, too
+        if _SECRET_NAME.search(name) or _looks_secret(text.strip()) or (token and token in text):
+            raise ReportError(
+                f"The parameter {name!r} looks like a token or another secret, and parameters are kept in the "
+                "report. Hint: set the environment variable AUGMENT_API_TOKEN instead.",
+                template=template.name,
+            )
+
+
+def _looks_secret(text: str) -> bool:
+    """Tell whether a value has the look of a token, and not of a name, a path or a sentence.
+
+    Examples
+    --------
+    >>> _looks_secret("aug_0123456789abcdefABCDEF0123456789")
+    True
+    >>> _looks_secret("roster-2026-11-platform-and-web-teams.csv")
+    False
+    """
+    if _BEARER.fullmatch(text) or _UUID.fullmatch(text):
+        return True
+    return len(text) >= _SECRET_LENGTH and bool(_SEGMENTS.fullmatch(text)) and bool(_MIXED.search(text))
+
+
+def _by_team(run: _Run) -> dict[str, _Run]:
+    """Return a run for each team of the roster."""
+    run.template.check({"team": run.value("team")})
+    study = Study(source=run.value("source") or "sample", roster=run.value("roster"))
+    if study.roster is None or "team" not in study.roster.columns:
+        raise ConfigurationError(
+            "A report a team needs a roster with a column 'team'. Hint: pass roster='roster.csv'.", setting="roster"
+        )
+    teams = sorted(study.roster["team"].drop_nulls().unique().to_list())
+    return {team: run.of(slug(team), team=team) for team in teams}
+
+
+def _by_month(run: _Run) -> dict[str, _Run]:
+    """Return a run for each calendar month of the days."""
+    start, end = run.value("start_date"), run.value("end_date")
+    run.template.check({"start_date": start, "end_date": end})
+    study = Study(start, end, source=run.value("source") or "sample", every="1mo")
+    months = {f"{month.start:%Y-%m}": month for month in calendar_periods(study.days.asked, "1mo")}
+    return {
+        name: run.of(name, start_date=month.start.isoformat(), end_date=month.end.isoformat())
+        for name, month in months.items()
+    }
+
+
+def _names_after(run: _Run) -> dict[str, Any]:
+    """Run the cells one after the other in this process, and return the names that they leave."""
+    alt, template = theme.load_altair(), run.template
+    names: dict[str, Any] = {"__name__": template.name}
+    with alt.theme.enable(alt.theme.active), alt.renderers.enable(alt.renderers.active):  # put back what setup() sets
+        for number, (source, holds_parameters) in enumerate(template.cells, start=1):
+            try:
+                exec(compile(source, f"<{template.name}, cell {number}>", "exec"), names)  # noqa: S102 (a notebook runs)
+            except InsightsError:
+                raise
+            except Exception as error:
+                raise ReportError(
+                    f"The report {template.name!r} stopped in cell {number}: {type(error).__name__}: {error}.",
+                    template=template.name,
+                    cell=number,
+                ) from error
+            if holds_parameters:
+                names.update(run.parameters)
+    return names
+
+
+def _execute(run: _Run, folder: Path) -> Report:
+    """Run a notebook in a kernel, and move what it leaves into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
-    with _staging(folder, order.label) as staging, tempfile.TemporaryFile() as console:
-        place = {"output_dir": staging.as_posix()} if "output_dir" in order.template.parameters else {}
-        notebook = staging / f"{order.template.name}.ipynb"
+    hidden = tempfile.TemporaryDirectory(dir=folder, prefix=f"{_STAGING}{run.label}-", ignore_cleanup_errors=True)
+    with hidden as name, tempfile.TemporaryFile() as console:
+        staging = Path(name).resolve()
+        place = {"output_dir": staging.as_posix()} if "output_dir" in run.template.parameters else {}
+        notebook = staging / f"{run.template.name}.ipynb"
         try:
-            _run(order.template, {**order.parameters, **place}, notebook, console=console)
+            _run_notebook(run.template.path, {**run.parameters, **place}, notebook, console=console)
         except Exception as error:
-            words = _words(error, console)
-            raise _failure(order, error, words, notebook, staging=staging, folder=folder) from error
-        return _publish(order, notebook, staging=staging, folder=folder)
+            if notebook.is_file():
+                _tidy(run, notebook, folder=folder)
+            raise _failure(run, error, _words(error, console), notebook, folder=folder) from error
+        _tidy(run, notebook, folder=folder)
+        return _publish(run, notebook, folder=folder)
 
 
 def _sweep(folder: Path) -> None:
@@ -178,28 +507,22 @@ def _sweep(folder: Path) -> None:
                 left.unlink()
 
 
-@contextmanager
-def _staging(folder: Path, name: str) -> Iterator[Path]:
-    """Give a hidden folder beside the finished reports, and remove it whatever happens."""
-    staging = Path(tempfile.mkdtemp(dir=folder, prefix=f"{_STAGING}{name}-")).resolve()
-    try:
-        yield staging
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _run(template: Template, parameters: Mapping[str, Any], notebook: Path, *, console: IO[bytes]) -> None:
-    """Run a template's notebook with its parameters, saving it cell by cell.
+def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, console: IO[bytes]) -> None:
+    """Run a notebook with its parameters, saving it cell by cell.
 
     What a cell prints stands in the notebook; what the kernel's process says beside that goes to ``console``.
+    What fails is raised, so papermill's own log, which warns of sound parameters (``str | None``), is silent.
     """
     with theme.without_iri_grammar():
         import nbformat  # noqa: PLC0415 (starts slowly, and only a run needs it)
         import papermill  # noqa: PLC0415 (starts slowly, and only a run needs it)
 
-    cells = nbformat.read(template.path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
+    cells = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
     cells.metadata["kernelspec"] = {"name": _KERNEL, "display_name": "Python 3", "language": "python"}
-    with _silent("papermill"):
+    logger = logging.getLogger("papermill")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
         papermill.execute_notebook(
             cells,
             str(notebook).replace("{", "{{").replace("}", "}}"),  # papermill fills in braces in paths
@@ -210,6 +533,8 @@ def _run(template: Template, parameters: Mapping[str, Any], notebook: Path, *, c
             execution_timeout=_CELL_SECONDS,
             kernel_manager_class=_kernels_heard_by(console),
         )
+    finally:
+        logger.setLevel(level)
 
 
 def _kernels_heard_by(console: IO[bytes]) -> type[AsyncKernelManager]:
@@ -227,29 +552,16 @@ def _kernels_heard_by(console: IO[bytes]) -> type[AsyncKernelManager]:
     return KernelsHeard
 
 
-@contextmanager
-def _silent(name: str) -> Iterator[None]:
-    """Keep a logger's words to itself: what fails is raised, and warned of are sound parameters (``str | None``)."""
-    logger = logging.getLogger(name)
-    before = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
-
-
-def _failure(order: Order, error: Exception, words: str, notebook: Path, *, staging: Path, folder: Path) -> ReportError:
+def _failure(run: _Run, error: Exception, words: str, notebook: Path, *, folder: Path) -> ReportError:
     """Keep the notebook as far as it got, and say which cell failed and with what words."""
-    saved_to = folder / f"{order.label}.failed.ipynb"
+    saved_to = folder / f"{run.label}.failed.ipynb"
     if notebook.is_file():
-        _tidy(order, notebook, staging=staging, folder=folder)
         notebook.replace(saved_to)
     kept = f" The notebook as far as it got: {saved_to}." if saved_to.is_file() else ""
     cell = getattr(error, "exec_count", None)
     where = f"in cell {cell}" if cell is not None else "before its end"
-    message = f"The report {order.label!r} stopped {where}: {words.removesuffix('.')}.{kept}"
-    return ReportError(message, template=order.template.name, cell=cell, saved_to=saved_to if kept else None)
+    message = f"The report {run.label!r} stopped {where}: {words.removesuffix('.')}.{kept}"
+    return ReportError(message, template=run.template.name, cell=cell, saved_to=saved_to if kept else None)
 
 
 def _words(error: Exception, console: IO[bytes]) -> str:
@@ -269,47 +581,35 @@ def _words(error: Exception, console: IO[bytes]) -> str:
     return str(words) if is_ours else f"{kind}: {words}"
 
 
-def _publish(order: Order, notebook: Path, *, staging: Path, folder: Path) -> Report:
+def _publish(run: _Run, notebook: Path, *, folder: Path) -> Report:
     """Move the finished files and folders into place, the page first, the notebook under the name of the others."""
-    _tidy(order, notebook, staging=staging, folder=folder)
-    left = sorted(path for path in staging.iterdir() if path != notebook)
+    left = sorted(path for path in notebook.parent.iterdir() if path != notebook)
     pages = [path for path in left if path.suffix == ".html"]
+    stems = [path.stem for path in pages]
+    stems += [path.name.removesuffix(f".{MANIFEST}") for path in left if path.name.endswith(f".{MANIFEST}")]
     named = {path: folder / path.name for path in [*pages, *left]}
-    named[notebook] = folder / f"{_stem(pages, left) or order.template.name}.ipynb"
+    named[notebook] = folder / f"{(stems or [run.template.name])[0]}.ipynb"
     for path, target in named.items():
         if path.is_dir():
             replace_folder(path, target)
         else:
             path.replace(target)
-    (folder / f"{order.label}.failed.ipynb").unlink(missing_ok=True)
+    (folder / f"{run.label}.failed.ipynb").unlink(missing_ok=True)
     files = [file for target in named.values() for file in (sorted(target.iterdir()) if target.is_dir() else [target])]
-    return Report(
-        template=order.template.name,
-        html=folder / pages[0].name if pages else None,
-        notebook=named[notebook],
-        paths=tuple(files),
-    )
+    return Report(run.template.name, folder / pages[0].name if pages else None, named[notebook], tuple(files))
 
 
-def _stem(pages: Sequence[Path], left: Sequence[Path]) -> str | None:
-    """Return what a report is called: as its page, else as its manifest says."""
-    if pages:
-        return pages[0].stem
-    manifests = [path.name.removesuffix(f".{FILE_NAME}") for path in left if path.name.endswith(f".{FILE_NAME}")]
-    return manifests[0] if manifests else None
-
-
-def _tidy(order: Order, notebook: Path, *, staging: Path, folder: Path) -> None:
+def _tidy(run: _Run, notebook: Path, *, folder: Path) -> None:
     """Leave in a notebook what was computed, and nothing of how, where and in how many milliseconds.
 
     It names the place where the files are in the end, not the hidden one where they were made. Where names
     are not shown, none stands in its outputs: not even in a warning, or in the words of an error.
     """
-    content = json.loads(notebook.read_text("utf-8").replace(staging.as_posix(), folder.as_posix()))
+    content = json.loads(notebook.read_text("utf-8").replace(notebook.parent.as_posix(), folder.as_posix()))
     # papermill notes whole paths here, and of a notebook that it was handed all cells a second time.
     for name in ("input_path", "output_path", "start_time", "end_time", "duration"):
         content["metadata"].get("papermill", {}).pop(name, None)
-    sharing = Sharing("show" if order.value("names") in (None, "show") else "hide")
+    sharing = Sharing("show" if run.value("names") in (None, "show") else "hide")
     for cell in content["cells"]:
         for name in ("papermill", "execution"):
             cell["metadata"].pop(name, None)

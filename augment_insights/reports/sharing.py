@@ -10,16 +10,14 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
 import polars as pl
 import polars.selectors as cs
 
 from augment_insights.analysis import pseudonymise, suppress_small_groups
-from augment_insights.errors import ConfigurationError, did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from augment_insights.analysis.population import with_user_key
+from augment_insights.errors import ConfigurationError, not_valid
 
 Names = Literal["show", "pseudonyms", "hide"]
 
@@ -49,7 +47,7 @@ _STEPS_AND_LENGTHS = ("window_days", "period", "days")
 
 
 class Sharing:
-    """How much of people may a report show?
+    """How much of people a report may show.
 
     Parameters
     ----------
@@ -67,7 +65,7 @@ class Sharing:
     Raises
     ------
     ConfigurationError
-        ``names`` is none of the three, or ``min_group_size`` below 1.
+        ``names`` is not valid, or ``min_group_size`` below 1.
 
     Examples
     --------
@@ -80,13 +78,10 @@ class Sharing:
 
     def __init__(self, names: str = "show", *, min_group_size: int = 5, key: str | None = None) -> None:
         if names not in get_args(Names):
-            raise ConfigurationError(
-                f"names={names!r} is none.{did_you_mean(str(names), get_args(Names))}", setting="names"
-            )
+            raise ConfigurationError(not_valid("names", names, get_args(Names)), setting="names")
         if min_group_size < 1:
             raise ConfigurationError(
-                f"min_group_size={min_group_size!r} is not a number of people. Hint: 5, or another from 1 on.",
-                setting="min_group_size",
+                f"min_group_size={min_group_size!r} is not an integer >= 1.", setting="min_group_size"
             )
         self.names = names
         self.min_group_size = min_group_size
@@ -159,13 +154,9 @@ class Sharing:
 
     def _groups_of(self, table: pl.DataFrame) -> list[str]:
         """Return the columns that say which people a row is about."""
-        text = [
-            name
-            for name, dtype in table.schema.items()
-            if isinstance(dtype, (pl.String, pl.Categorical)) and name not in _NO_GROUPS
-        ]
         if "user" in table.columns:
             return []
+        text = table.select((cs.string() | cs.categorical()).exclude(_NO_GROUPS)).columns
         steps = [step for step, people in _STEPS.items() if {step, people} <= set(table.columns)]
         return text or (steps[:1] if self.names == "hide" else [])
 
@@ -217,19 +208,14 @@ class Sharing:
 
 def _over_users(table: pl.DataFrame) -> pl.DataFrame:
     """Sum a table over its users: counts add up, means and rates do not and are left out; active days are user-days."""
-    renamed = table.rename({"active_days": "user_days"}, strict=False)
+    renamed = with_user_key(table).rename({"active_days": "user_days"}, strict=False)
+    people = ("user", "user_key", "users")
     keys = [
         name
         for name, dtype in renamed.schema.items()
-        if name in _STEPS_AND_LENGTHS or (name not in ("user", "users") and not dtype.is_numeric())
+        if name in _STEPS_AND_LENGTHS or (name not in people and not dtype.is_numeric())
     ]
-    counts = [name for name, dtype in renamed.schema.items() if dtype.is_integer() and name not in (*keys, "users")]
+    counts = [name for name, dtype in renamed.schema.items() if dtype.is_integer() and name not in (*keys, *people)]
     known = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in counts]
-    summed = [pl.col("user").str.to_lowercase().n_unique().cast(pl.Int64).alias("users"), *known]
+    summed = [pl.col("user_key").n_unique().cast(pl.Int64).alias("users"), *known]
     return renamed.group_by(keys).agg(summed).sort(keys, nulls_last=True) if keys else renamed.select(summed)
-
-
-def told(sharing: Sharing) -> Mapping[str, str]:
-    """Return what a report says of how much it shows."""
-    names = {"show": "shown", "pseudonyms": "replaced by pseudonyms", "hide": "hidden"}[sharing.names]
-    return {"Names": names, "Smallest group shown": f"{sharing.min_group_size:,} people"}

@@ -1,42 +1,203 @@
-"""What a template begins with: who asks, which days, whose activity, and how much of people may be shown."""
+"""What a template begins with: the client, the days, whose activity, and how much of people may be shown."""
 
 from __future__ import annotations
 
-import io
-from datetime import UTC, datetime
+import inspect
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+import augment_insights
 from augment_insights.analysis import join_roster, read_roster
-from augment_insights.errors import ConfigurationError, did_you_mean
-from augment_insights.periods import NOUN, Every, check_every
-from augment_insights.reports.days import report_days
+from augment_insights.analysis.population import with_user_key
+from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
+from augment_insights.periods import (
+    MAX_RANGE_DAYS,
+    NOUN,
+    DayRange,
+    Every,
+    calendar_period,
+    check_every,
+    last_published_day,
+    oldest_day,
+    parse_day,
+    resolve_range,
+)
 from augment_insights.reports.page import Page
-from augment_insights.reports.sharing import Sharing, told
+from augment_insights.reports.sharing import Sharing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import date
 
-    from augment_insights.reports.days import ReportDays
     from augment_insights.transport import Client
+
+SOURCES = ("api", "sample")
 
 POPULATIONS = {"person": "people", "service_account": "service accounts", "all": "people and service accounts"}
 """What the users of a ``user_type`` are called."""
 
-_SLUG_LENGTH = 60
-
-
 NOT_ON_ROSTER = "(not on the roster)"
 """The team of whoever the roster does not have."""
 
+_NAMES = {"show": "shown", "pseudonyms": "replaced by pseudonyms", "hide": "hidden"}
+_WHOLE = {"1d": 28, "1mo": 6, "1q": 4}
+"""Whole periods that a report covers when no start is given."""
+
+_SLUG_LENGTH = 60
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class ReportDays:
+    """The days that a report covers.
+
+    Attributes
+    ----------
+    asked : DayRange
+        As asked for, or as the report chose.
+    shown : DayRange
+        The same from the first day of its first period on, so that that period is whole.
+    lookback : DayRange or None
+        Warm-up days, used only to recognise existing users; None where the API does not reach so far back.
+    as_of : date
+        The last day whose data is out.
+    """
+
+    asked: DayRange
+    shown: DayRange
+    lookback: DayRange | None
+    as_of: date
+
+    def _repr_html_(self) -> str:
+        """Tell the days in a notebook."""
+        told = {
+            "asked": self.asked,
+            "shown": self.shown,
+            "looked back on": self.lookback or "nothing",
+            "data to": self.as_of,
+        }
+        rows = "".join(f"<tr><th scope='row'>{name}</th><td>{days}</td></tr>" for name, days in told.items())
+        return f"<table>{rows}</table>"
+
+
+def report_days(
+    start_date: date | str | None = None,
+    end_date: date | str | None = None,
+    *,
+    now: datetime,
+    weeks: int = 13,
+    lookback_days: int = MAX_RANGE_DAYS,
+    every: Every = "1w",
+) -> ReportDays:
+    """Return the days that a report covers, asked for these.
+
+    Parameters
+    ----------
+    start_date, end_date : date or "YYYY-MM-DD", optional
+        UTC days, both included. Left out: the end is the last published day; the start makes so many
+        whole periods up to the end (28 days, 13 weeks, 6 months or 4 quarters), and the one under way besides.
+    now : datetime
+        The moment of asking, as ``client.now()`` tells it.
+    weeks : int
+        Whole weeks that are chosen when no start is given.
+    lookback_days : int
+        How far to look back before the first period; up to 90 days are one request a page.
+    every : {"1d", "1w", "1mo", "1q"}
+        The calendar period of the report.
+
+    Returns
+    -------
+    ReportDays
+        What was asked, what is shown, what is looked back on, the data's last day.
+
+    Raises
+    ------
+    DateRangeError
+        Days that the API cannot answer for.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> days = report_days(now=datetime(2026, 11, 22, 12, tzinfo=UTC))
+    >>> print(days.shown)
+    2026-08-17 to 2026-11-21
+    >>> print(days.lookback)
+    2026-05-19 to 2026-08-16
+    >>> print(report_days("2026-10-07", "2026-10-20", now=datetime(2026, 11, 22, 12, tzinfo=UTC)).shown)
+    2026-10-05 to 2026-10-20
+    """
+    check_every(every)
+    oldest, published = oldest_day(now), last_published_day(now)
+    start = None if start_date is None else parse_day(start_date, name="start_date")
+    end = None if end_date is None else parse_day(end_date, name="end_date")
+    if end is None:
+        end = published if start is None else max(published, start)
+    if start is None:
+        periods = weeks if every == "1w" else _WHOLE[every]
+        start = max(_first_day(end, every, periods), min(end, oldest))
+    asked = resolve_range(start, end, now=now)
+    first = calendar_period(asked.start, every).start
+    shown = DayRange(max(first, min(oldest, asked.start)), asked.end)
+    before = shown.start - timedelta(days=lookback_days)
+    lookback = DayRange(before, shown.start - _DAY) if lookback_days and before >= oldest else None
+    return ReportDays(asked, shown, lookback, as_of=min(asked.end, published))
+
+
+def _first_day(end: date, every: Every, periods: int) -> date:
+    """Return the day that so many whole periods ending by a day begin with."""
+    last = calendar_period(end, every)
+    first = last.end + _DAY if last.end == end else last.start
+    for _ in range(periods):
+        first = calendar_period(first - _DAY, every).start
+    return first
+
+
+def study(parameters: Mapping[str, Any] | None = None, /, **chosen: Any) -> Study:
+    """Begin a study from a template's parameters.
+
+    A template calls it right after its cell of parameters, with all names that stand there. What :class:`Study`
+    takes is picked by name; the others (``output_dir``, ``formats``, parameters of the template's own) are left.
+
+    Parameters
+    ----------
+    parameters : Mapping of str to object, optional
+        The names and values of a notebook: ``globals()``.
+    **chosen
+        As for :class:`Study`; these win over ``parameters``.
+
+    Returns
+    -------
+    Study
+        The client, the days, the roster, and what may be shown.
+
+    Raises
+    ------
+    ConfigurationError, DateRangeError, TableError
+        As :class:`Study`.
+
+    See Also
+    --------
+    write : runs a template.
+
+    Examples
+    --------
+    >>> study({"every": "1mo", "user_type": "all", "output_dir": "reports"}, names="hide")
+    Study(people and service accounts, ..., Sharing('hide', min_group_size=5))
+    """
+    taken = inspect.signature(Study).parameters
+    picked = {name: value for name, value in (parameters or {}).items() if name in taken}
+    return Study(**{**picked, **chosen})
+
 
 class Study:
-    """Whom is a report about, over which days, and how much of people may it show?
+    """Whom a report is about, over which days, and how much of people it may show.
 
-    A template makes one from its parameters, in its first cell. It gives the client, the days and the
+    A template makes one from its parameters with :func:`study`. It gives the client, the days and the
     roster; :meth:`people` keeps the users that the report is about, :meth:`groups` hides groups that are too
     small, and :meth:`page` begins the page.
 
@@ -62,7 +223,7 @@ class Study:
     Attributes
     ----------
     client : Client
-        Who asks.
+        The client to fetch with.
     days : ReportDays
         The days asked for, shown and looked back on.
     roster : DataFrame or None
@@ -83,13 +244,13 @@ class Study:
     Raises
     ------
     ConfigurationError
-        A parameter that is none of its values, a team without a roster or that it does not have, no token.
+        A parameter that is not valid, a team without a roster or that it does not have, no token.
     DateRangeError, TableError
         As :func:`report_days` and :func:`augment_insights.analysis.read_roster`.
 
     See Also
     --------
-    write : runs a template.
+    study : makes one from a template's parameters.
 
     Examples
     --------
@@ -115,18 +276,25 @@ class Study:
         min_group_size: int = 5,
         names: str = "show",
     ) -> None:
+        self._parameters = {name: value for name, value in locals().items() if name != "self"}
+        for name, place in (("archive", archive), ("roster", roster)):  # no folder of this machine gets into a report
+            self._parameters[name] = Path(place).name if isinstance(place, (str, Path)) else None
         if user_type not in POPULATIONS:
-            raise ConfigurationError(
-                f"user_type={user_type!r} is none.{did_you_mean(str(user_type), POPULATIONS)}", setting="user_type"
-            )
+            raise ConfigurationError(not_valid("user_type", user_type, POPULATIONS), setting="user_type")
+        if source not in SOURCES:
+            raise ConfigurationError(not_valid("source", source, SOURCES), setting="source")
         self.sharing = Sharing(names, min_group_size=min_group_size)
         self.every: Every = check_every(every)
         self.noun = NOUN[self.every]
-        self.client = _client(source, archive)
+        client = augment_insights.Client
+        self.client: Client = client.sample(archive=archive or False) if source == "sample" else client(archive=archive)
         self.days: ReportDays = report_days(start_date, end_date, now=self.client.now(), every=self.every)
         self.user_type = user_type
         self.team = team
-        self.listed = listed = self._read_roster(roster)
+        if roster is None and self.client.is_sample:
+            text = augment_insights.sample.roster_csv(self.client.now().date())
+            roster = pl.read_csv(text.encode(), infer_schema=False)
+        self.listed = listed = None if roster is None else read_roster(roster)
         self._team = None if team is None else _of_team(listed, team)
         self.roster = None if listed is None else self.sharing.users(listed if self._team is None else self._team)
         self.has_teams = self.roster is not None and "team" in self.roster.columns
@@ -135,18 +303,6 @@ class Study:
             "as_of": self.days.as_of,
             "sample": self.client.is_sample,
             "population": self.population,
-        }
-        self._parameters = {
-            "start_date": start_date,
-            "end_date": end_date,
-            "source": source,
-            "archive": None if archive is None else Path(archive).name,
-            "every": every,
-            "user_type": user_type,
-            "team": team,
-            "roster": Path(roster).name if isinstance(roster, (str, Path)) else None,
-            "min_group_size": min_group_size,
-            "names": names,
         }
 
     def __repr__(self) -> str:
@@ -161,7 +317,8 @@ class Study:
         if self.user_type != "all" and "user_type" in frame.columns:
             kept = kept.filter(pl.col("user_type") == self.user_type)
         if self._team is not None:
-            kept = _on_roster(kept, self._team)
+            listed = with_user_key(self._team.select("user"))
+            kept = with_user_key(kept).join(listed, on="user_key", how="semi", maintain_order="left").drop("user_key")
         return self.sharing.users(kept)
 
     def with_roster(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -199,32 +356,13 @@ class Study:
                 "Template": template,
                 "Parameters": self._parameters,
                 "Looked back on": self.days.lookback or "nothing: beyond the API's two years",
-                **told(self.sharing),
+                "Names": _NAMES[self.sharing.names],
+                "Smallest group shown": f"{self.sharing.min_group_size:,} people",
                 "Generated at": f"{self.client.now():%Y-%m-%d %H:%M} UTC",
                 "Data made at": _span(self.client.generated_at),
                 "Requests sent": self.client.requests_sent,
             }
         )
-
-    def _read_roster(self, roster: Path | str | pl.DataFrame | None) -> pl.DataFrame | None:
-        if roster is not None:
-            return read_roster(roster)
-        if not self.client.is_sample:
-            return None
-        from augment_insights.sample import roster_csv  # noqa: PLC0415 (only for the sample)
-
-        text = roster_csv(self.client.now().date())
-        return read_roster(pl.read_csv(io.StringIO(text), infer_schema=False))
-
-
-def _client(source: str, archive: Path | str | None) -> Client:
-    """Return who asks: the made-up organisation's, or one from the environment."""
-    from augment_insights.transport import Client  # noqa: PLC0415 (costs requests; a page alone needs none)
-
-    sources = ("api", "sample")
-    if source not in sources:
-        raise ConfigurationError(f"source={source!r} is none.{did_you_mean(str(source), sources)}", setting="source")
-    return Client.sample(archive=archive or False) if source == "sample" else Client(archive=archive)
 
 
 def _of_team(roster: pl.DataFrame | None, team: str) -> pl.DataFrame:
@@ -239,14 +377,6 @@ def _of_team(roster: pl.DataFrame | None, team: str) -> pl.DataFrame:
         known = roster["team"].drop_nulls().unique().cast(pl.String).to_list()
         raise ConfigurationError(f"The roster has no team {team!r}.{did_you_mean(team, known)}", setting="team")
     return found
-
-
-def _on_roster(frame: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:
-    """Keep the rows of people on a roster, whatever the case of their e-mails."""
-    listed = roster.select(pl.col("user").str.to_lowercase().alias("key"))
-    people = frame if "user_type" not in frame.columns else frame.filter(pl.col("user_type") == "person")
-    keyed = people.with_columns(pl.col("user").str.to_lowercase().alias("key"))
-    return keyed.join(listed, on="key", how="semi", maintain_order="left").drop("key")
 
 
 def _span(moments: tuple[str, str] | None) -> str:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import ast
 import json
-from dataclasses import dataclass, field
-from difflib import get_close_matches
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augment_insights.errors import ReportError, did_you_mean
+from augment_insights.errors import ReportError, did_you_mean, not_valid
 from augment_insights.export import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _TAG = "parameters"
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -28,52 +29,37 @@ class Template:
         The file's name without its ending.
     path : Path
         Where it is.
-    parameters : tuple of str
-        What its tagged cell assigns, in order.
+    cells : tuple of (str, bool)
+        The source of each code cell, and whether it is the one with the parameters.
     defaults : Mapping of str to object
-        The values that it assigns, of those that are written out as literals.
+        What its tagged cell assigns, in order; None for what is computed there.
     choices : Mapping of str to tuple
         The only values that a parameter may have, of those that are annotated with ``Literal``.
     """
 
     name: str
     path: Path
-    parameters: tuple[str, ...]
+    cells: tuple[tuple[str, bool], ...]
     defaults: Mapping[str, Any]
-    choices: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    choices: Mapping[str, tuple[Any, ...]]
 
-    def cells(self) -> list[tuple[str, bool]]:
-        """Return the source of each code cell, and whether it is the one with the parameters."""
-        notebook = json.loads(self.path.read_text("utf-8"))
-        return [
-            ("".join(cell["source"]), _TAG in cell.get("metadata", {}).get("tags", []))
-            for cell in notebook["cells"]
-            if cell["cell_type"] == "code"
-        ]
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters, in order."""
+        return tuple(self.defaults)
 
-    def check(self, names: list[str]) -> None:
-        """Refuse parameters that the template does not have."""
-        for name in names:
+    def check(self, parameters: Mapping[str, Any]) -> None:
+        """Refuse parameters that the template does not have, and values that are none of their choices."""
+        for name, value in parameters.items():
             if name not in self.parameters:
                 known = did_you_mean(name, self.parameters) if self.parameters else " It has none."
                 raise ReportError(f"The template {self.name!r} has no parameter {name!r}.{known}", template=self.name)
-
-    def check_values(self, parameters: Mapping[str, Any]) -> None:
-        """Refuse a value that is none of its parameter's choices."""
-        for name, value in parameters.items():
-            allowed = self.choices.get(name)
-            if allowed is not None and value not in allowed:
-                words = ", ".join(map(repr, allowed))
-                nearest = get_close_matches(str(value), [str(one) for one in allowed], n=1)
-                hint = f" Hint: did you mean {nearest[0]!r}?" if nearest else ""
-                raise ReportError(
-                    f"{name}={value!r} is none of what the template {self.name!r} takes: {words}.{hint}",
-                    template=self.name,
-                )
+            if name in self.choices and value not in self.choices[name]:
+                raise ReportError(not_valid(name, value, self.choices[name]), template=self.name)
 
 
 def templates() -> list[str]:
-    """Which templates come with the package?
+    """List the templates that come with the package.
 
     Returns
     -------
@@ -89,10 +75,10 @@ def templates() -> list[str]:
 
 
 def new(template: str, path: Path | str | None = None, *, overwrite: bool = False) -> Path:
-    """How do I get a template of my own, to change as I like?
+    """Copy a template to where you work, to change it as you like.
 
-    Copies a template where you work. The copy is an ordinary notebook: open it in JupyterLab, or run it
-    unattended by its path (:func:`augment_insights.reports.write`).
+    The copy is an ordinary notebook: open it in JupyterLab, or run it unattended by its path
+    (:func:`augment_insights.reports.write`).
 
     Parameters
     ----------
@@ -150,7 +136,7 @@ def new(template: str, path: Path | str | None = None, *, overwrite: bool = Fals
 
 
 def workspace(folder: Path | str = "augment-insights") -> Path:
-    """In which folder can the templates be opened and changed?
+    """Return the folder in which the templates can be opened and changed.
 
     In a checkout that is its own ``notebooks``. An installed package is no place to work in: then the
     templates are copied to a folder, and those that are there already stay as they are.
@@ -179,7 +165,7 @@ def workspace(folder: Path | str = "augment-insights") -> Path:
     >>> (workspace(getfixture("tmp_path")) / "overview.ipynb").is_file()
     True
     """
-    if not _is_installed():
+    if _folder().parent != _PACKAGE:
         return _folder()
     place = Path(folder).expanduser()
     for name in templates():
@@ -206,9 +192,20 @@ def find(template: str | Path) -> Template:
             f"templates: {', '.join(templates())}.",
             template=str(template),
         )
-    body = _assignments(path)
-    named = [(name, value) for statement in body for name, value in _assigned(statement)]
-    return Template(path.stem, path, tuple(name for name, _ in named), _literals(named), _choices(body))
+    try:
+        notebook = json.loads(path.read_text("utf-8"))
+        cells = tuple(
+            ("".join(cell["source"]), _TAG in cell.get("metadata", {}).get("tags", []))
+            for cell in notebook["cells"]
+            if cell["cell_type"] == "code"
+        )
+        assigned = ast.parse("\n".join(source for source, holds_parameters in cells if holds_parameters)).body
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
+        raise ReportError(
+            f"{str(path)!r} is not a notebook that can be run: {error}. Hint: save it again in JupyterLab.",
+            template=path.stem,
+        ) from error
+    return Template(path.stem, path, cells, *_parameters(assigned))
 
 
 def _own(template: str) -> Path:
@@ -219,59 +216,28 @@ def _own(template: str) -> Path:
     return _folder() / f"{template}.ipynb"
 
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-
-
-def _is_installed() -> bool:
-    """Tell whether the templates are within the package, as a wheel has them."""
-    return (_PACKAGE / "templates").is_dir()
-
-
 def _folder() -> Path:
     """Return the folder of the package's own templates: within it once installed, beside it in a checkout."""
-    return _PACKAGE / "templates" if _is_installed() else _PACKAGE.parent / "notebooks"
+    installed = _PACKAGE / "templates"
+    return installed if installed.is_dir() else _PACKAGE.parent / "notebooks"
 
 
-def _assignments(path: Path) -> list[ast.stmt]:
-    """Return the statements of a notebook's tagged cell, without running it."""
-    try:
-        notebook = json.loads(path.read_text("utf-8"))
-        cells = [cell for cell in notebook["cells"] if _TAG in cell.get("metadata", {}).get("tags", [])]
-        return ast.parse("\n".join("".join(cell["source"]) for cell in cells)).body
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
-        raise ReportError(
-            f"{str(path)!r} is not a notebook that can be run: {error}. Hint: save it again in JupyterLab.",
-            template=path.stem,
-        ) from error
-
-
-def _assigned(statement: ast.stmt) -> list[tuple[str, ast.expr | None]]:
-    """Return the plain names that a statement assigns, and what."""
-    targets: list[ast.expr] = []
-    if isinstance(statement, ast.Assign):
-        targets = statement.targets
-    elif isinstance(statement, ast.AnnAssign):
-        targets = [statement.target]
-    value = statement.value if isinstance(statement, (ast.Assign, ast.AnnAssign)) else None
-    return [(target.id, value) for target in targets if isinstance(target, ast.Name)]
-
-
-def _literals(named: list[tuple[str, ast.expr | None]]) -> dict[str, Any]:
-    """Return the values that are written out."""
-    found: dict[str, Any] = {}
-    for name, value in named:
-        try:
-            found[name] = ast.literal_eval(value) if value is not None else None
-        except ValueError:
-            continue  # computed: known only when it runs
-    return found
-
-
-def _choices(body: list[ast.stmt]) -> dict[str, tuple[Any, ...]]:
-    """Return what each name may be, of those whose annotation lists it."""
-    annotated = [one for one in body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
-    found = {one.target.id: _listed(one.annotation) for one in annotated if isinstance(one.target, ast.Name)}
-    return {name: values for name, values in found.items() if values is not None}
+def _parameters(statements: list[ast.stmt]) -> tuple[dict[str, Any], dict[str, tuple[Any, ...]]]:
+    """Return the values that a tagged cell assigns to names, and the choices that its annotations list."""
+    defaults: dict[str, Any] = {}
+    choices: dict[str, tuple[Any, ...]] = {}
+    for statement in statements:
+        if not isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for name in [target.id for target in targets if isinstance(target, ast.Name)]:
+            defaults[name] = None
+            with suppress(ValueError):  # computed: known only when it runs
+                defaults[name] = None if statement.value is None else ast.literal_eval(statement.value)
+            listed = _listed(statement.annotation) if isinstance(statement, ast.AnnAssign) else None
+            if listed is not None:
+                choices[name] = listed
+    return defaults, choices
 
 
 def _listed(annotation: ast.expr) -> tuple[Any, ...] | None:

@@ -13,8 +13,7 @@ Everything here stands on the API's side of the wire and knows nothing of the cl
 
 from __future__ import annotations
 
-from augment_insights.sample.organisation import SampleOrganisation
-from augment_insights.sample.people import roster_csv, write_roster
+from augment_insights.sample.organisation import SampleOrganisation, roster_csv, write_roster
 from augment_insights.sample.records import RecordStore
 from augment_insights.sample.server import AnalyticsApp, TokenBucket, serve
 

@@ -81,11 +81,11 @@ class Organisation(Protocol):
 
 
 class RecordStore:
-    """Which activity do these records tell of? Any records, checked and kept by day.
+    """Check any records, and keep them by day.
 
     A record is a mapping with ``date`` (``datetime.date`` or ``"YYYY-MM-DD"``), either
     ``user_email`` or ``service_account_name``, ``language``, ``editor`` and ``metrics``: a mapping
-    from the API's metric names to whole numbers. A metric that is left out (or None) stays missing
+    from the API's metric names to integers. A metric that is left out (or None) stays missing
     and is left out of the answers; it does not become zero. Every record is activity, one of zeros
     too (real reports have them: somebody was there, and nothing was counted), so leave out the
     rows that stand for no activity.
@@ -180,11 +180,11 @@ def _text(raw: Mapping[str, Any], field: str, index: int) -> str:
 
 def _metrics(raw: object, index: int) -> tuple[int | None, ...]:
     if not isinstance(raw, Mapping):
-        raise _refuse(index, "needs metrics: a mapping from metric names to whole numbers.")
+        raise _refuse(index, "needs metrics: a mapping from metric names to integers.")
     for name, value in raw.items():
         if name not in METRICS:
             raise _refuse(index, f"has an unknown metric {name!r}.{did_you_mean(str(name), METRICS)}")
         whole = isinstance(value, int) and not isinstance(value, bool)
         if value is not None and not (whole and value >= 0):
-            raise _refuse(index, f"has {name}={value!r}. Hint: a metric is a whole number, 0 or more.")
+            raise _refuse(index, f"has {name}={value!r}. Hint: a metric is an integer >= 0.")
     return tuple(raw.get(name) for name in METRICS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import threading
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -17,6 +18,7 @@ from functools import lru_cache
 from hmac import compare_digest
 from http import HTTPStatus
 from ipaddress import ip_address
+from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -34,6 +36,7 @@ from augment_insights.sample.records import METRICS, PERSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from wsgiref.simple_server import WSGIServer
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from augment_insights.sample.records import Organisation, Record
@@ -47,7 +50,7 @@ _LONGEST_NUMBER = 6
 
 
 class TokenBucket:
-    """May one more request pass? A strict token bucket: a burst, then an even rate.
+    """Decide whether one more request may pass: a strict token bucket, a burst and then an even rate.
 
     Safe to use from many threads.
 
@@ -114,7 +117,7 @@ class TokenBucket:
             return 0.0
 
 
-class _Refusal(Exception):  # noqa: N818 (an answer on its way out, not a failure of ours)
+class _RefusalError(Exception):
     """A request that is answered with an error body."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str, *headers: tuple[str, str]) -> None:
@@ -125,10 +128,6 @@ class _Refusal(Exception):  # noqa: N818 (an answer on its way out, not a failur
         self.headers = headers
 
 
-def _invalid(message: str) -> _Refusal:
-    return _Refusal(HTTPStatus.BAD_REQUEST, "InvalidArgument", message)
-
-
 class _Asked(NamedTuple):
     """One request: which path, with which parameters, at what moment."""
 
@@ -137,20 +136,12 @@ class _Asked(NamedTuple):
     now: datetime
 
 
-class _Endpoint(NamedTuple):
-    answer: Callable[[_Asked], dict[str, Any]]
-    parameters: frozenset[str]
-
-
-class _Day(NamedTuple):
-    """One day of the organisation, summed up once: what every endpoint needs of it."""
-
-    records: Sequence[Record]
-    users: Mapping[tuple[str, str], tuple[int | None, ...]]
+def _invalid(message: str) -> _RefusalError:
+    return _RefusalError(HTTPStatus.BAD_REQUEST, "InvalidArgument", message)
 
 
 class AnalyticsApp:
-    """What does the Analytics API answer about this organisation? A WSGI application.
+    """Serve the Analytics API over an organisation, as a WSGI application.
 
     It serves ``dau-count``, ``dau``, ``daily-usage``, ``user-activity`` and
     ``daily-user-activity-by-editor-language`` under ``/analytics/v0``, by the rules of the API's
@@ -207,14 +198,16 @@ class AnalyticsApp:
         self._now = now
         self._token = token
         self._rate_limit = rate_limit
-        self._day = lru_cache(maxsize=None)(lambda day: _summed_up(organisation.records_on(day)))
-        self._endpoints = {
-            f"{_BASE}/dau-count": _Endpoint(self._dau_count, _RANGE_PARAMETERS),
-            f"{_BASE}/dau": _Endpoint(self._dau, _DAY_PARAMETERS | _PAGE_PARAMETERS),
-            f"{_BASE}/daily-usage": _Endpoint(self._daily_usage, _RANGE_PARAMETERS),
-            f"{_BASE}/user-activity": _Endpoint(self._user_activity, _RANGE_PARAMETERS | _PAGE_PARAMETERS),
-            f"{_BASE}/daily-user-activity-by-editor-language": _Endpoint(
-                self._editor_language, _DAY_PARAMETERS | _PAGE_PARAMETERS
+        self._records = lru_cache(maxsize=None)(lambda day: sorted(organisation.records_on(day), key=_record_order))
+        self._users = lru_cache(maxsize=None)(lambda day: _by_user(self._records(day)))
+        self._endpoints: dict[str, tuple[Callable[[_Asked], dict[str, Any]], frozenset[str]]] = {
+            f"{_BASE}/dau-count": (self._dau_count, _RANGE_PARAMETERS),
+            f"{_BASE}/dau": (self._dau, _DAY_PARAMETERS | _PAGE_PARAMETERS),
+            f"{_BASE}/daily-usage": (self._daily_usage, _RANGE_PARAMETERS),
+            f"{_BASE}/user-activity": (self._user_activity, _RANGE_PARAMETERS | _PAGE_PARAMETERS),
+            f"{_BASE}/daily-user-activity-by-editor-language": (
+                self._editor_language,
+                _DAY_PARAMETERS | _PAGE_PARAMETERS,
             ),
         }
 
@@ -223,7 +216,7 @@ class AnalyticsApp:
         status, headers = HTTPStatus.OK, list[tuple[str, str]]()
         try:
             payload = self._answer(environ)
-        except _Refusal as refusal:
+        except _RefusalError as refusal:
             status, headers = refusal.status, [*refusal.headers]
             payload = {"error": {"code": refusal.code, "message": refusal.message}}
         body = json.dumps(payload, separators=(",", ":")).encode()
@@ -238,13 +231,13 @@ class AnalyticsApp:
         self._authenticate(environ.get("HTTP_AUTHORIZATION", ""))
         self._limit()
         path = environ.get("PATH_INFO", "")
-        endpoint = self._endpoints.get(path)
-        if endpoint is None:
-            raise _Refusal(HTTPStatus.NOT_FOUND, "NotFound", "there is no such endpoint")
+        if path not in self._endpoints:
+            raise _RefusalError(HTTPStatus.NOT_FOUND, "NotFound", "there is no such endpoint")
         if environ["REQUEST_METHOD"] != "GET":
-            raise _Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", "only GET is served", ("Allow", "GET"))
-        parameters = _parameters(environ.get("QUERY_STRING", ""), endpoint.parameters)
-        return endpoint.answer(_Asked(path, parameters, self._now()))
+            allow = ("Allow", "GET")
+            raise _RefusalError(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", "only GET is served", allow)
+        answer, allowed = self._endpoints[path]
+        return answer(_Asked(path, _parameters(environ.get("QUERY_STRING", ""), allowed), self._now()))
 
     def _authenticate(self, authorization: str) -> None:
         scheme, _, token = authorization.partition(" ")
@@ -253,7 +246,7 @@ class AnalyticsApp:
         if good and self._token is not None:
             good = compare_digest(token.encode("utf-8", "replace"), self._token.encode("utf-8", "replace"))
         if not good:
-            raise _Refusal(
+            raise _RefusalError(
                 HTTPStatus.UNAUTHORIZED,
                 "Unauthenticated",
                 "the bearer token is missing or invalid",
@@ -263,7 +256,7 @@ class AnalyticsApp:
     def _limit(self) -> None:
         wait = self._rate_limit.take() if self._rate_limit is not None else 0.0
         if wait > 0:
-            raise _Refusal(
+            raise _RefusalError(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "ResourceExhausted",
                 "the rate limit is used up",
@@ -272,19 +265,19 @@ class AnalyticsApp:
 
     def _dau_count(self, asked: _Asked) -> dict[str, Any]:
         days = _asked_range(asked)
-        counts = [{"date": day.isoformat(), "user_count": len(self._published(day, asked.now).users)} for day in days]
+        counts = [{"date": day.isoformat(), "user_count": len(self._users_on(day, asked.now))} for day in days]
         return {"daily_active_user_counts": counts, "metadata": _range_metadata(days, asked.now, total_days=days.days)}
 
     def _dau(self, asked: _Asked) -> dict[str, Any]:
         day = _asked_day(asked)
-        rows = [{field: user} for field, user in self._published(day, asked.now).users]
+        rows = [{field: user} for field, user in self._users_on(day, asked.now)]
         page, pagination = _page(rows, asked, DayRange(day, day), default=100, largest=250)
         metadata = {**_day_metadata(day, asked.now), "returned_user_count": len(page)}
         return {"users": page, "pagination": pagination, "metadata": metadata}
 
     def _daily_usage(self, asked: _Asked) -> dict[str, Any]:
         days = _asked_range(asked)
-        active = [(day, users) for day in days if (users := self._published(day, asked.now).users)]
+        active = [(day, users) for day in days if (users := self._users_on(day, asked.now))]
         usage = [{"date": day.isoformat(), "metrics": _named(_total(users.values()))} for day, users in active]
         return {"daily_usage": usage, "metadata": _range_metadata(days, asked.now, total_days=len(usage))}
 
@@ -292,7 +285,7 @@ class AnalyticsApp:
         days = _asked_range(asked)
         per_user: dict[tuple[str, str], list[tuple[int | None, ...]]] = {}
         for day in days:
-            for user, metrics in self._published(day, asked.now).users.items():
+            for user, metrics in self._users_on(day, asked.now).items():
                 per_user.setdefault(user, []).append(metrics)
         users = sorted(per_user, key=_people_first)
         chosen, pagination = _page(users, asked, days, default=50, largest=100)
@@ -309,7 +302,7 @@ class AnalyticsApp:
 
     def _editor_language(self, asked: _Asked) -> dict[str, Any]:
         day = _asked_day(asked)
-        records = self._published(day, asked.now).records
+        records = self._records(day) if day <= _last_published(asked.now) else []
         chosen, pagination = _page(records, asked, DayRange(day, day), default=50, largest=100)
         page = [
             {r.user_field: r.user, "language": r.language, "editor": r.editor, "metrics": _named(r.metrics)}
@@ -318,9 +311,9 @@ class AnalyticsApp:
         metadata = {**_day_metadata(day, asked.now), "returned_record_count": len(page)}
         return {"records": page, "pagination": pagination, "metadata": metadata}
 
-    def _published(self, day: date, now: datetime) -> _Day:
-        """Return what is known of a day at a moment: nothing before it is published."""
-        return self._day(day) if day <= _last_published(now) else _NOTHING
+    def _users_on(self, day: date, now: datetime) -> Mapping[tuple[str, str], tuple[int | None, ...]]:
+        """Return each user's sums of a day as they are known at a moment: nothing before it is published."""
+        return self._users(day) if day <= _last_published(now) else {}
 
 
 def _people_first(user: tuple[str, str]) -> tuple[bool, str]:
@@ -328,16 +321,16 @@ def _people_first(user: tuple[str, str]) -> tuple[bool, str]:
     return field != PERSON, name
 
 
-def _summed_up(records: Sequence[Record]) -> _Day:
-    """Bring a day's records into their order and add them up by user."""
-    ordered = sorted(records, key=lambda r: (*_people_first((r.user_field, r.user)), r.language, r.editor))
+def _record_order(record: Record) -> tuple[bool, str, str, str]:
+    return *_people_first(record[:2]), record.language, record.editor
+
+
+def _by_user(records: Sequence[Record]) -> dict[tuple[str, str], tuple[int | None, ...]]:
+    """Add a day's records up by user."""
     per_user: dict[tuple[str, str], list[tuple[int | None, ...]]] = {}
-    for record in ordered:
+    for record in records:
         per_user.setdefault((record.user_field, record.user), []).append(record.metrics)
-    return _Day(ordered, {user: _total(rows) for user, rows in per_user.items()})
-
-
-_NOTHING = _Day((), {})
+    return {user: _total(rows) for user, rows in per_user.items()}
 
 
 def _total(rows: Iterable[tuple[int | None, ...]]) -> tuple[int | None, ...]:
@@ -451,7 +444,7 @@ def _page_size(text: str | None, *, default: int, largest: int) -> int:
         return default
     readable = text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER
     if not (readable and 1 <= int(text) <= largest):
-        raise _invalid(f"page_size must be a whole number from 1 to {largest}")
+        raise _invalid(f"page_size must be an integer from 1 to {largest}")
     return int(text)
 
 
@@ -475,7 +468,7 @@ def _read_cursor(cursor: str, *, query: str, rows: int) -> int:
 
 @contextmanager
 def serve(app: AnalyticsApp, *, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
-    """At which URL can this machine ask the API? Serve an app over HTTP while the block runs.
+    """Serve an app over HTTP on this machine while the block runs, and yield its URL.
 
     One thread a request, nothing logged. Only loopback addresses: whoever can reach the server can
     read all activity in it.
@@ -508,22 +501,20 @@ def serve(app: AnalyticsApp, *, host: str = "127.0.0.1", port: int = 0) -> Itera
     http://127.0.0.1:...
     """
     address = _loopback(host)
-    # An HTTP server is much to import, and only those who serve over HTTP need one.
-    from augment_insights.sample.loopback import LoopbackServer  # noqa: PLC0415
-
     try:
-        server = LoopbackServer(address, port)
+        server = _quiet_server(address, port)
     except OSError as error:
         raise ConfigurationError(
             f"Cannot serve on {host} port {port}: {error.strerror}. Hint: port=0 takes any that is free.",
             setting="port",
         ) from error
     server.set_app(app)
+    at = f"[{address}]" if server.address_family == socket.AF_INET6 else address
     with server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="analytics-api", daemon=True)
         thread.start()
         try:
-            yield server.base_url
+            yield f"http://{at}:{server.server_port}"
         finally:
             server.shutdown()
             thread.join()
@@ -541,3 +532,25 @@ def _loopback(host: str) -> str:
             setting="host",
         )
     return str(address)
+
+
+def _quiet_server(address: str, port: int) -> WSGIServer:
+    """Return an HTTP server with one thread a request and no log: a query string holds names of people."""
+    # An HTTP server is much to import, and only those who serve over HTTP need one.
+    from wsgiref.simple_server import WSGIRequestHandler, WSGIServer  # noqa: PLC0415
+
+    class QuietHandler(WSGIRequestHandler):
+        def log_message(self, *_arguments: Any, **_keywords: Any) -> None:
+            pass
+
+    class LoopbackServer(ThreadingMixIn, WSGIServer):
+        daemon_threads = True
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+        def server_bind(self) -> None:
+            """Bind without asking for the machine's full name: offline, that question can take seconds."""
+            TCPServer.server_bind(self)
+            self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+            self.setup_environ()
+
+    return LoopbackServer((address, port), QuietHandler)

@@ -6,7 +6,7 @@ Nothing here knows Polars: what comes out are the API's messages, decoded and ch
 from __future__ import annotations
 
 from augment_insights.transport.client import Client
-from augment_insights.transport.retry import RetryPolicy
-from augment_insights.transport.watching import Cancelled
+from augment_insights.transport.progress import Cancelled
+from augment_insights.transport.responses import RetryPolicy
 
 __all__ = ["Cancelled", "Client", "RetryPolicy"]

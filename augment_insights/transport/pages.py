@@ -1,4 +1,4 @@
-"""The page walk: all pages of one answer, from one snapshot, or an error. Never a part of them."""
+"""The pages of one answer: all of them, from one snapshot, or an error. Never a part of them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MOST_PAGES = 20_000
 MOST_EMPTY_PAGES = 3
 MOST_RESTARTS = 2
+
+_DIVISIONS: tuple[time, ...] = (PUBLICATION_TIME, PUBLICATION_CUTOFF)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,22 @@ class Answer:
     cache_key: str | None
 
 
+@dataclass(frozen=True)
+class CachedPages:
+    """The pages of one answer that a fetch of it would not have to send for.
+
+    Attributes
+    ----------
+    pages : list of Page
+        From the first on; empty where the fetch would begin anew.
+    is_whole : bool
+        Whether they are all there are.
+    """
+
+    pages: list[Page]
+    is_whole: bool
+
+
 class SnapshotChangedError(Exception):
     """The pages so far and the next one are not of one snapshot."""
 
@@ -46,7 +64,6 @@ class SnapshotChangedError(Exception):
 class Walk:
     """The pages of one answer so far, and the checks that the next has to pass."""
 
-    endpoint: Endpoint
     answers: list[Answer] = field(default_factory=list)
     cursors: set[str] = field(default_factory=set)
     empty_in_a_row: int = 0
@@ -62,7 +79,11 @@ class Walk:
             The pages are of different days, do not end, or do not say how they go on.
         """
         self.answers.append(answer)
-        self._check_same_snapshot(answer)
+        first = self.answers[0]
+        if not same_snapshot(first.created_at, answer.created_at):
+            raise SnapshotChangedError
+        if answer.page.metadata.answered != first.page.metadata.answered:
+            raise WrongShapeError("the pages of one answer are of different days", "$.metadata")
         pagination = answer.page.pagination
         if pagination is None or not pagination.has_more:
             return None
@@ -78,13 +99,6 @@ class Walk:
             raise WrongShapeError("a cursor came a second time: the pages go in a circle", "$.pagination.next_cursor")
         self.cursors.add(cursor)
         return cursor
-
-    def _check_same_snapshot(self, answer: Answer) -> None:
-        first = self.answers[0]
-        if not same_snapshot(first.created_at, answer.created_at):
-            raise SnapshotChangedError
-        if answer.page.metadata.answered != first.page.metadata.answered:
-            raise WrongShapeError("the pages of one answer are of different days", "$.metadata")
 
     def is_outdated(self, answer: Answer) -> bool:
         """Tell whether a page was kept from an earlier walk than the one that its first page began."""
@@ -124,16 +138,12 @@ def _divisions_before(moment: datetime) -> int:
     return day.toordinal() * len(_DIVISIONS) + passed
 
 
-_DIVISIONS: tuple[time, ...] = (PUBLICATION_TIME, PUBLICATION_CUTOFF)
-
-
 def walk(
     endpoint: Endpoint,
     params: Mapping[str, str],
     *,
     ask: Callable[[Endpoint, Mapping[str, str]], Answer],
     forget: Callable[[list[str]], None],
-    expect_more: Callable[[], None],
 ) -> list[Page]:
     """Fetch all pages of one answer.
 
@@ -147,8 +157,6 @@ def walk(
         Gets one page, from the cache or the API.
     forget : callable
         Drops pages from the cache by key, before the walk starts again.
-    expect_more : callable
-        Told of each further page.
 
     Raises
     ------
@@ -158,19 +166,18 @@ def walk(
         The question was refused, or the cursors expired more than twice.
     """
     for restart in range(MOST_RESTARTS + 1):
-        walked = Walk(endpoint)
+        walked = Walk()
+        is_last_try = restart == MOST_RESTARTS
         try:
-            _walk_once(walked, params, ask=ask, forget=forget, expect_more=expect_more)
+            _walk_once(walked, endpoint, endpoint.sized(params), ask=ask, forget=forget)
         except SnapshotChangedError:
-            last_try = restart == MOST_RESTARTS
-            if last_try:
+            if is_last_try:
                 raise WrongShapeError("data was published during each of three tries", "$.metadata") from None
         except WrongShapeError:
             forget(walked.cache_keys)  # each page may be whole, and the walk is not: next time it is asked for anew
             raise
         except InvalidRequestError:
-            cursor_expired = bool(walked.answers)
-            if not cursor_expired or restart == MOST_RESTARTS:
+            if is_last_try or not walked.answers:  # else a cursor expired
                 raise
         else:
             _warn_of_lost_rows(endpoint, walked.pages)
@@ -181,23 +188,56 @@ def walk(
 
 def _walk_once(
     walked: Walk,
-    params: Mapping[str, str],
+    endpoint: Endpoint,
+    sized: dict[str, str],
     *,
     ask: Callable[[Endpoint, Mapping[str, str]], Answer],
     forget: Callable[[list[str]], None],
-    expect_more: Callable[[], None],
 ) -> None:
-    sized = walked.endpoint.sized(params)
-    answer = ask(walked.endpoint, sized)
-    while cursor := walked.add(answer):
-        expect_more()
+    cursor = walked.add(ask(endpoint, sized))
+    while cursor is not None:
         question = {**sized, "cursor": cursor}
-        answer = ask(walked.endpoint, question)
+        answer = ask(endpoint, question)
         if walked.is_outdated(answer) and answer.cache_key:
             # The first pages of an earlier walk have expired and this one not yet; each that is left of it is renewed.
             forget([answer.cache_key])
-            expect_more()
-            answer = ask(walked.endpoint, question)
+            answer = ask(endpoint, question)
+        cursor = walked.add(answer)
+
+
+def look(
+    endpoint: Endpoint,
+    params: Mapping[str, str],
+    *,
+    find: Callable[[Endpoint, Mapping[str, str]], Answer | None],
+    now: datetime,
+) -> CachedPages:
+    """Follow the pages of one answer as far as the cache has them, without asking for any.
+
+    Parameters
+    ----------
+    endpoint : Endpoint
+        What would be asked.
+    params : Mapping
+        The question, without page size and cursor.
+    find : callable
+        Gets one page from the cache; None where it is not there.
+    now : datetime
+        When the missing pages would be asked for: pages from before a publication cannot be continued.
+    """
+    sized = endpoint.sized(params)
+    walked = Walk()
+    answer = find(endpoint, sized)
+    try:
+        while answer is not None and not walked.is_outdated(answer):
+            cursor = walked.add(answer)
+            if cursor is None:
+                return CachedPages(walked.pages, is_whole=True)
+            answer = find(endpoint, {**sized, "cursor": cursor})
+    except (SnapshotChangedError, WrongShapeError):
+        return CachedPages([], is_whole=False)
+    can_continue = walked.answers and same_snapshot(walked.answers[0].created_at, now)
+    return CachedPages(walked.pages if can_continue else [], is_whole=False)
 
 
 def _warn_of_lost_rows(endpoint: Endpoint, pages: list[Page]) -> None:

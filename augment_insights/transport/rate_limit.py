@@ -12,20 +12,23 @@ the server's, and all ``burst`` requests can go at once without a stray 429.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from datetime import time as time_of_day
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from augment_insights.errors import CacheWarning
+from augment_insights.periods import parse_day
 from augment_insights.transport.settings import make_private_file, make_private_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
-
-    from augment_insights.transport.clock import Clock
 
 T = TypeVar("T")
 
@@ -35,248 +38,216 @@ LONGEST_BLOCK = 600.0
 _LOCK_TIMEOUT = 5.0
 
 
-@dataclass(frozen=True)
-class State:
+class Clock:
+    """Time and waiting; tests put their own in its place.
+
+    Parameters
+    ----------
+    today : date or "YYYY-MM-DD", optional
+        The day on which it always is noon (UTC); left out, the machine's time. Waits and deadlines are real.
+    """
+
+    _fixed: datetime | None = None
+    _unseen = 0.0
+
+    def __init__(self, today: date | str | None = None) -> None:
+        if today is not None:
+            self._fixed = datetime.combine(parse_day(today, name="today"), time_of_day(12), tzinfo=UTC)
+
+    def now(self) -> datetime:
+        """Return the moment, in UTC."""
+        return self._fixed or datetime.now(UTC)
+
+    def time(self) -> float:
+        """Return the seconds since 1970: the one clock that all processes of a machine share."""
+        return time.time() + self._unseen
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back, for deadlines within one process."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait; Ctrl-C ends it at once.
+
+        A wait that the clock did not show (it was set back meanwhile, or stands still) is counted
+        by :meth:`time` all the same: who has waited is not told to wait for the same again.
+        """
+        before = time.time()
+        time.sleep(seconds)
+        shown = time.time() - before
+        if shown < seconds / 2:
+            self._unseen += seconds - shown
+
+
+@dataclass
+class Bucket:
     """What is kept of a bucket: when it is full again, and until when the server blocks us (seconds since 1970)."""
 
     full_at: float = 0.0
     blocked_until: float = 0.0
 
 
-@dataclass(frozen=True)
-class Permit:
-    """Leave to send one request: what the bucket said before it, and when that was."""
-
-    full_at_before: float
-    taken_at: float
-
-
-Decision = Callable[[State], tuple[State, T]]
-"""Reads a state, and returns the state to keep and an answer."""
-
-
-class MemoryStore:
-    """A bucket's state kept in this process only."""
-
-    def __init__(self) -> None:
-        self._state = State()
-        self._lock = Lock()
-
-    def update(self, decide: Decision[T]) -> T:
-        """Change the state as decided, alone with it."""
-        with self._lock:
-            self._state, answer = decide(self._state)
-        return answer
-
-    def close(self) -> None:
-        """Let go of nothing."""
-
-
-class SharedStore:
-    """A bucket's state in a small SQLite file, one row for each API and token; a damaged file is begun anew."""
-
-    def __init__(self, path: Path, key: str) -> None:
-        make_private_folder(path.parent)
-        self._key = key
-        self._lock = Lock()
-        try:
-            self._connection = self._open(path)
-        except sqlite3.OperationalError:  # locked, read-only, no room: the file itself may be good
-            raise
-        except sqlite3.DatabaseError as error:
-            path.unlink()
-            self._connection = self._open(path)
-            warnings.warn(
-                f"The file of the rate limit {path} was damaged ({error}) and is begun anew.",
-                CacheWarning,
-                stacklevel=4,
-            )
-
-    def _open(self, path: Path) -> sqlite3.Connection:
-        make_private_file(path)
-        connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS bucket (key TEXT PRIMARY KEY, full_at REAL, blocked_until REAL)"
-            )
-            self._read(connection)
-        except sqlite3.Error:
-            connection.close()
-            raise
-        return connection
-
-    def _read(self, connection: sqlite3.Connection) -> State:
-        row = connection.execute("SELECT full_at, blocked_until FROM bucket WHERE key = ?", (self._key,)).fetchone()
-        # SQLite keeps what it is given: a row that somebody else wrote may hold anything.
-        return State(*row) if row and all(isinstance(value, float) for value in row) else State()
-
-    def update(self, decide: Decision[T]) -> T:
-        """Change the state as decided, while no other process can."""
-        with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                before = self._read(self._connection)
-                after, answer = decide(before)
-                if after != before:
-                    self._connection.execute(
-                        "INSERT OR REPLACE INTO bucket VALUES (?, ?, ?)",
-                        (self._key, after.full_at, after.blocked_until),
-                    )
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-        return answer
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._connection.close()
-
-
 class RateLimit:
-    """Leave to send, one request at a time: ``burst`` at once, then ``requests_per_minute``.
+    """Permission to send, one request at a time: ``burst`` at once, then ``requests_per_minute``.
 
     Parameters
     ----------
     requests_per_minute : float
-        How fast the bucket refills.
+        How fast the bucket refills; infinite for no limit.
     burst : int
         How many requests a full bucket holds.
     clock : Clock
         Time and waiting.
     path : Path or None
-        The file that processes share; None keeps the state in this process.
+        The SQLite file that processes share; None keeps the bucket in this process.
     key : str
         The bucket's name in that file: one for each API and token.
     """
 
     def __init__(
-        self,
-        *,
-        requests_per_minute: float,
-        burst: int,
-        clock: Clock,
-        path: Path | None = None,
-        key: str = "",
+        self, *, requests_per_minute: float, burst: int, clock: Clock, path: Path | None = None, key: str = ""
     ) -> None:
         self.interval = 60.0 / requests_per_minute
         self.burst = burst
         self._clock = clock
-        self._store: MemoryStore | SharedStore = MemoryStore()
-        if path is not None:
-            try:
-                self._store = SharedStore(path, key)
-            except (OSError, sqlite3.Error) as error:
-                self._go_on_alone(error)
+        self._path = path
+        self._key = key
+        self._lock = Lock()
+        self._connections: dict[int, sqlite3.Connection] = {}
 
-    def acquire(self, on_wait: Callable[[float], None] | None = None) -> Permit:
-        """Wait until one more request may go, and take leave for it.
+    def acquire(self, wait: Callable[[float], None] | None = None) -> float:
+        """Wait until one more request may go, and enter it.
 
         Parameters
         ----------
-        on_wait : callable, optional
-            Told the seconds each time a wait begins.
+        wait : callable, optional
+            Waits for so many seconds; by default the clock does.
+
+        Returns
+        -------
+        float
+            The moment from which the request counts, for :meth:`settle`.
         """
+
+        def take(bucket: Bucket) -> tuple[float, float]:
+            now = self._clock.time()
+            may_go_at = max(bucket.full_at - (self.burst - 1) * self.interval, bucket.blocked_until)
+            counts_from = max(bucket.full_at, now)
+            if may_go_at <= now:
+                bucket.full_at = counts_from + self.interval
+            return may_go_at - now, counts_from
+
         while True:
-            permit, wait = self._update(self._take)
-            if permit is not None:
-                return permit
-            if on_wait is not None:
-                on_wait(wait)
-            self._clock.sleep(wait)
+            seconds, counts_from = self._change(take)
+            if seconds <= 0:
+                return counts_from
+            (wait or self._clock.sleep)(seconds)
 
-    def settle(self, permit: Permit) -> None:
+    def settle(self, counts_from: float) -> None:
         """Enter a request again, as late as the server can have counted it: now that its answer is here."""
-        counted_when_sent = max(permit.full_at_before, permit.taken_at)
-        counted_by_now = max(permit.full_at_before, self._clock.time())
-        late = counted_by_now - counted_when_sent
-        if late > 0:
-            self._update(lambda state: (replace(state, full_at=state.full_at + late), None))
+        late = self._clock.time() - counts_from
 
-    def penalise(self, seconds: float) -> None:
+        def enter_again(bucket: Bucket) -> None:
+            bucket.full_at += late
+
+        if late > 0:
+            self._change(enter_again)
+
+    def block_for(self, seconds: float) -> None:
         """Take a 429 for what it says: the bucket is empty, and nothing may go for so many seconds."""
 
-        def block(state: State) -> tuple[State, None]:
+        def block(bucket: Bucket) -> None:
             now = self._clock.time()
-            return State(now + self.burst * self.interval, max(state.blocked_until, now + seconds)), None
+            bucket.full_at = now + self.burst * self.interval
+            bucket.blocked_until = max(bucket.blocked_until, now + seconds)
 
-        self._update(block)
+        self._change(block)
 
     def seconds_for(self, requests: int) -> float:
         """Return how long it takes until this many more requests have gone, from the bucket's state now."""
         if requests <= 0:
             return 0.0
 
-        def look(state: State) -> tuple[State, float]:
+        def look(bucket: Bucket) -> float:
             now = self._clock.time()
-            last_may_go = max(state.full_at, now) + (requests - self.burst) * self.interval
-            return state, max(0.0, last_may_go - now, state.blocked_until - now)
+            last_may_go = max(bucket.full_at, now) + (requests - self.burst) * self.interval
+            return max(0.0, last_may_go - now, bucket.blocked_until - now)
 
-        return self._update(look)
+        return self._change(look)
 
     def close(self) -> None:
-        """Let go of the shared file."""
-        self._store.close()
+        """Close the file; the next request opens it again."""
+        with self._lock:
+            connection = self._connections.pop(os.getpid(), None)
+            if connection is not None:
+                connection.close()
 
-    def _take(self, state: State) -> tuple[State, tuple[Permit | None, float]]:
-        """Take leave if there is any, else say how long to wait."""
-        now = self._clock.time()
-        may_go_at = max(state.full_at - (self.burst - 1) * self.interval, state.blocked_until)
-        if may_go_at > now:
-            return state, (None, may_go_at - now)
-        permit = Permit(full_at_before=state.full_at, taken_at=now)
-        return replace(state, full_at=max(state.full_at, now) + self.interval), (permit, 0.0)
+    def _change(self, decide: Callable[[Bucket], T]) -> T:
+        """Let ``decide`` read and change the shared bucket, in a new file or alone where the file cannot be used."""
+        with self._lock:
+            try:
+                return self._transact(decide)
+            except (OSError, sqlite3.Error) as error:
+                self._connections.pop(os.getpid(), None)
+                self._recover(error)
+            return self._transact(decide)
 
-    def _believable(self, state: State) -> State:
+    def _recover(self, error: Exception) -> None:
+        """Empty a damaged file; locked, read-only or without room it may be good, and is done without."""
+        if type(error) is sqlite3.DatabaseError and self._path is not None:
+            self._path.write_bytes(b"")
+            what = f"The file of the rate limit {self._path} was damaged ({error}) and is replaced."
+        else:
+            self._path = None
+            what = (
+                f"The rate limit cannot be shared with other processes ({error}). Hint: run one fetch at a time, "
+                "or name a folder that can be written to in AUGMENT_INSIGHTS_CACHE."
+            )
+        warnings.warn(what, CacheWarning, stacklevel=4)
+
+    def _transact(self, decide: Callable[[Bucket], T]) -> T:
+        """Change the bucket while no other process can."""
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            before = self._read(connection)
+            bucket = self._clamped(before)
+            answer = decide(bucket)
+            after = self._clamped(bucket)
+            if after != before:
+                row = (self._key, after.full_at, after.blocked_until)
+                connection.execute("INSERT OR REPLACE INTO bucket VALUES (?, ?, ?)", row)
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+        return answer
+
+    def _clamped(self, bucket: Bucket) -> Bucket:
         """Cut back what only a clock that was set back can have left: no bucket is emptier than empty."""
         now = self._clock.time()
-        return State(
-            min(state.full_at, now + self.burst * self.interval),
-            min(state.blocked_until, now + LONGEST_BLOCK),
+        return replace(
+            bucket,
+            full_at=min(bucket.full_at, now + self.burst * self.interval),
+            blocked_until=min(bucket.blocked_until, now + LONGEST_BLOCK),
         )
 
-    def _update(self, decide: Decision[T]) -> T:
-        """Change the shared state; go on alone, with a warning, where it cannot be had."""
+    def _open(self) -> sqlite3.Connection:
+        """Return this process's own connection: one that a fork brought along is neither used nor closed."""
+        if os.getpid() not in self._connections:
+            if self._path is not None:
+                make_private_folder(self._path.parent)
+                make_private_file(self._path)
+            file = self._path or ":memory:"
+            connection = sqlite3.connect(file, timeout=_LOCK_TIMEOUT, isolation_level=None, check_same_thread=False)
+            self._connections[os.getpid()] = connection
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS bucket (key TEXT PRIMARY KEY, full_at REAL, blocked_until REAL)"
+            )
+        return self._connections[os.getpid()]
 
-        def decide_soberly(state: State) -> tuple[State, T]:
-            after, answer = decide(self._believable(state))
-            return self._believable(after), answer
-
-        try:
-            return self._store.update(decide_soberly)
-        except sqlite3.Error as error:
-            self._go_on_alone(error)
-            return self._store.update(decide_soberly)
-
-    def _go_on_alone(self, error: Exception) -> None:
-        self._store = MemoryStore()
-        warnings.warn(
-            f"The rate limit cannot be shared with other processes ({error}). Hint: run one fetch at a time, "
-            "or name a folder that can be written to in AUGMENT_INSIGHTS_CACHE.",
-            CacheWarning,
-            stacklevel=3,
-        )
-
-
-class Unlimited:
-    """No limit: for the API that is served in this very process."""
-
-    interval = 0.0
-
-    def acquire(self, on_wait: Callable[[float], None] | None = None) -> Permit:  # noqa: ARG002 (as RateLimit)
-        """Let the request go."""
-        return Permit(0.0, 0.0)
-
-    def settle(self, permit: Permit) -> None:
-        """Count nothing."""
-
-    def penalise(self, seconds: float) -> None:
-        """Remember nothing."""
-
-    def seconds_for(self, requests: int) -> float:  # noqa: ARG002 (as RateLimit)
-        """Return no time at all."""
-        return 0.0
-
-    def close(self) -> None:
-        """Let go of nothing."""
+    def _read(self, connection: sqlite3.Connection) -> Bucket:
+        row = connection.execute("SELECT full_at, blocked_until FROM bucket WHERE key = ?", (self._key,)).fetchone()
+        # SQLite keeps what it is given: a row that somebody else wrote may hold anything.
+        return Bucket(*row) if row and all(isinstance(value, float) for value in row) else Bucket()

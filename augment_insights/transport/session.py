@@ -2,321 +2,451 @@
 
 The token is added below the cache, to a copy of the request. Nothing above that point ever holds
 it: not the cache, not a response, not an exception.
+
+The cache is requests-cache's own: complete, valid answers as JSON in SQLite, one file for each API
+and token. Added is what it leaves open: the wait for a lock has an end, an error of writing is not
+swallowed, and a damaged row or file is a miss and never an answer.
 """
 
 from __future__ import annotations
 
 import io
+import sqlite3
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
-from http import HTTPStatus
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from hashlib import blake2b
 from http.client import HTTPResponse as HttpMessage
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+from wsgiref.util import setup_testing_defaults
 
 import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
-from requests.auth import AuthBase
-from requests_cache import CacheMixin
-from urllib3 import HTTPConnectionPool, HTTPResponse, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from requests.adapters import HTTPAdapter
+from requests_cache import CachedSession
+from requests_cache.backends.base import BaseCache
+from requests_cache.backends.sqlite import SQLiteDict
+from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError
 
-from augment_insights.transport.cache import EXPIRE_AFTER, AnswerCache
+from augment_insights.errors import CacheError, CacheWarning
+from augment_insights.periods import published_at
+from augment_insights.transport.settings import make_private_file, make_private_folder
 
 if TYPE_CHECKING:
-    import socket
+    from collections.abc import Iterator
+    from pathlib import Path
 
-    from _typeshed import WriteableBuffer
     from requests import PreparedRequest, Response
+    from requests_cache.models.response import CachedResponse
 
-    from augment_insights.transport.rate_limit import RateLimit, Unlimited
     from augment_insights.transport.settings import Token
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Permit = Callable[[], AbstractContextManager[None]]
+
+EXPIRE_AFTER = timedelta(hours=24)
 
 _LONGEST_BODY = 64 * 2**20
 _CHUNK = 2**16
 _SILENCES = 4
 """How many times the timeout a whole answer may take."""
+_LOCK_TIMEOUT = 5.0
+_LOCK_RETRY = 0.01
+_PRIMARY_CODE = 0xFF
+"""The part of an SQLite error code that says what, without the how."""
+_MEMORY = ":memory:"
+_FILES = f"*-{'[0-9a-f]' * 16}.sqlite"
+_CLOCK_STEP = timedelta(minutes=1)
+_PARTS = ("", "-wal", "-shm")
+"""The endings of the files that make up one SQLite database."""
 
 
-class ConnectionFailedError(Exception):
-    """No whole answer came: the words say why, and no object of the failed request comes along."""
-
-
-class ApiSession(CacheMixin, requests.Session):
-    """A requests-cache session over one API.
+def open_session(
+    base_url: str, adapter: WireAdapter, *, cache_path: Path | None, is_complete: Callable[[Response], bool]
+) -> CachedSession:
+    """Open a requests-cache session over one API; nothing else can be reached by it.
 
     Parameters
     ----------
-    cache : AnswerCache
-        Where valid answers are kept.
     base_url : str
-        What the adapter answers for; nothing else can be reached.
-    adapter : BaseAdapter
+        What the adapter answers for.
+    adapter : WireAdapter
         The way to the API.
+    cache_path : Path or None
+        The cache file; None keeps answers in memory, as long as the session lives.
+    is_complete : callable
+        Tells whether an answer is complete and of the documented shape. Only those are kept.
+
+    Raises
+    ------
+    CacheError
+        The cache's folder is not one: a setting to correct, not a passing fault.
     """
-
-    def __init__(self, *, cache: AnswerCache, base_url: str, adapter: BaseAdapter) -> None:
-        super().__init__(
-            backend=cache,
-            expire_after=EXPIRE_AFTER,
-            allowable_codes=(HTTPStatus.OK,),
-            allowable_methods=("GET",),
-            stale_if_error=False,
-        )
-        self.auth = _NoAuth()
-        self.headers.update({"Accept": "application/json", "User-Agent": "augment-insights"})
-        self.adapters.clear()
-        # The slash ends the host: without it "https://api.example" would also stand for "https://api.example.evil".
-        self.mount(f"{base_url}/", adapter)
-
-
-class _NoAuth(AuthBase):
-    """Adds nothing; its presence keeps requests from putting a ``.netrc`` password in the token's place."""
-
-    def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        return request
+    cache = BaseCache(str(cache_path))
+    cache.responses = open_table(cache_path)
+    session = CachedSession(
+        backend=cache,
+        expire_after=EXPIRE_AFTER,
+        cache_control=True,  # the adapter says how long each answer may be kept, see `lifetime`
+        filter_fn=is_complete,
+    )
+    # Adds nothing; its presence keeps requests from putting a `.netrc` password in the token's place.
+    session.auth = lambda request: request
+    session.headers.update({"Accept": "application/json", "User-Agent": "augment-insights"})
+    session.adapters.clear()
+    # The slash ends the host: without it "https://api.example" would also stand for "https://api.example.evil".
+    session.mount(f"{base_url}/", adapter)
+    return session
 
 
-class WireAdapter(BaseAdapter):
-    """Sends one request: waits for the rate limit, adds the token, reads the whole body.
+class WireAdapter(HTTPAdapter):
+    """Sends one request when the rate limit permits it: adds the token, reads the whole body.
 
     Parameters
     ----------
-    inner : BaseAdapter
-        The network, or an app in this process.
+    app : WSGI application or None
+        An API in this process; None for the network.
     token : Token
         Added as a bearer token to what goes out.
-    limit : RateLimit or Unlimited
-        Asked before each request.
     timeout : float
         Seconds for connecting and for each silence.
-    on_send, on_wait : callable
-        Told of each request that goes out, and of each wait for the rate limit.
+    now : callable
+        The moment, for the publication of days.
+    permit : callable
+        Returns the context in which one request may go and its answer is read.
     """
 
     def __init__(
-        self,
-        inner: BaseAdapter,
-        *,
-        token: Token,
-        limit: RateLimit | Unlimited,
-        timeout: float,
-        on_send: Callable[[], None],
-        on_wait: Callable[[float], None],
+        self, app: WsgiApp | None, *, token: Token, timeout: float, now: Callable[[], datetime], permit: Permit
     ) -> None:
         super().__init__()
-        self._inner = inner
+        self._app = app
         self._token = token
-        self._limit = limit
-        self._timeout = timeout
-        self._on_send = on_send
-        self._on_wait = on_wait
+        self._timeouts = (min(timeout, 10.0), timeout)
+        self._now = now
+        self._permit = permit
 
     def send(  # type: ignore[override]  # the session passes requests' own settings through
         self, request: PreparedRequest, **settings: Any
     ) -> Response:
         """Send, and return the answer with its body read and without anything secret."""
-        permit = self._limit.acquire(self._on_wait)
-        self._on_send()
-        settings.update(stream=True, timeout=(min(self._timeout, 10.0), self._timeout))
         failure: BaseException | None = None
-        try:
-            response = self._exchange(request, settings)
-        except (requests.RequestException, HTTPError, OSError) as error:
-            failure = ConnectionFailedError(self._token.redact(f"{type(error).__name__}: {error}"))
-        except KeyboardInterrupt:
-            failure = KeyboardInterrupt()
-        finally:
-            self._limit.settle(permit)
+        with self._permit():
+            sent_at = self._now()
+            try:
+                response = self._exchange(request, settings | {"stream": True, "timeout": self._timeouts})
+            except (requests.RequestException, HTTPError, OSError) as error:
+                failure = ConnectionError(self._token.redact(f"{type(error).__name__}: {error}"))
+            except (KeyboardInterrupt, SystemExit) as error:
+                failure = type(error)(*error.args)
         if failure is not None:
             # Raised outside the except block: the failed exchange, whose frames hold the token, stays behind.
             raise failure
         response.request = request
+        # Counted from when it was sent: what the API said just before a publication may be here only after it.
+        kept_for = lifetime(str(request.url), now=sent_at) - (self._now() - sent_at)
+        response.headers["Cache-Control"] = f"max-age={max(0, int(kept_for.total_seconds()))}"
         return response
 
-    def _exchange(self, request: PreparedRequest, settings: Mapping[str, Any]) -> Response:
+    def get_connection_with_tls_context(self, *settings: Any, **more: Any) -> Any:
+        """Return a pool whose connections print nothing, and end an answer that takes too long."""
+        pool: Any = super().get_connection_with_tls_context(*settings, **more)
+        pool.ConnectionCls = partial(_connect, type(pool).ConnectionCls)
+        return pool
+
+    def _exchange(self, request: PreparedRequest, settings: dict[str, Any]) -> Response:
         with_token = request.copy()
         with_token.headers["Authorization"] = f"Bearer {self._token.reveal()}"
-        answer = self._inner.send(with_token, **settings)
+        if self._app is not None:
+            answer = _call(self._app, with_token)
+        else:
+            if str(request.url).startswith("http:"):  # to this machine, in the clear: never through a proxy
+                settings["proxies"] = {}
+            answer = super().send(with_token, **settings)
         try:
             body = _read(answer)
         finally:
             answer.close()
-        return _rebuilt(answer, body)
-
-    def close(self) -> None:
-        """Close the connections below."""
-        self._inner.close()
+        # Made anew from the few headers that are needed, with no tie to the wire. Without `Location`: requests
+        # would read even that of a redirect which it is told not to follow, and stumble over one that is no URL.
+        headers = {name: answer.headers[name] for name in ("Content-Type", "Retry-After") if name in answer.headers}
+        response = _response(requests.Request("GET", answer.url).prepare(), answer.status_code, headers, body)
+        _ = response.content  # reads it
+        return response
 
 
 def _read(answer: Response) -> bytes:
     """Read and unpack the body, up to a length that no honest answer has."""
-    parts: list[bytes] = []
-    size = 0
+    body = bytearray()
     while part := answer.raw.read1(_CHUNK, decode_content=True):
-        parts.append(part)
-        size += len(part)
-        if size > _LONGEST_BODY:
+        body += part
+        if len(body) > _LONGEST_BODY:
             raise HTTPError(f"the body is longer than {_LONGEST_BODY:,} bytes")
-    return b"".join(parts)
+    return bytes(body)
 
 
-def _rebuilt(answer: Response, body: bytes) -> Response:
-    """Make the answer anew from its body and the few headers that are needed, with no tie to the wire.
+def _response(request: PreparedRequest, status: int, headers: Mapping[str, str], body: bytes) -> Response:
+    raw = HTTPResponse(io.BytesIO(body), headers=headers, status=status, preload_content=False, request_url=request.url)
+    return HTTPAdapter().build_response(request, raw)
 
-    Without ``Location``: requests would read even that of a redirect which it is told not to follow,
-    and stumble over one that is no URL.
+
+def _connect(kind: Callable[..., Any], **settings: Any) -> Any:
+    connection = kind(**settings)
+    connection.debuglevel = 0  # whoever sets that of all connections would have each header printed, the token's too
+    connection.response_class = _timely_message
+    return connection
+
+
+def _timely_message(sock: Any, *settings: Any, **more: Any) -> HttpMessage:
+    """Make http.client's answer, one whose status line, headers and body have to be here in time.
+
+    A socket times out after a silence; a byte now and then would keep us for ever.
     """
-    kept = ("Content-Type", "Retry-After")
-    headers = {name: answer.headers[name] for name in kept if name in answer.headers}
-    raw = HTTPResponse(
-        body=io.BytesIO(body),
-        headers=headers,
-        status=answer.status_code,
-        reason=answer.reason,
-        preload_content=False,
-        request_url=answer.url,
-    )
-    anonymous = requests.Request("GET", answer.url).prepare()
-    response = HTTPAdapter().build_response(anonymous, raw)
-    _ = response.content
-    return response
+    message = HttpMessage(sock, *settings, **more)
+    seconds = _SILENCES * sock.gettimeout()
+    deadline = time.monotonic() + seconds
+    incoming = sock.makefile("rb", buffering=0)
+    receive = incoming.readinto
+
+    def receive_in_time(buffer: Any) -> int | None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the answer was not complete after {seconds:g} s")
+        received: int | None = receive(buffer)
+        return received
+
+    incoming.readinto = receive_in_time
+    message.fp.close()
+    message.fp = io.BufferedReader(incoming)
+    return message
 
 
-class NetworkAdapter(HTTPAdapter):
-    """The network, with an end to each answer: a byte now and then does not keep us for ever."""
-
-    def init_poolmanager(self, *settings: Any, **more: Any) -> None:
-        """Make the pools of connections, from our own kind of connection."""
-        super().init_poolmanager(*settings, **more)
-        self.poolmanager.pool_classes_by_scheme = _POOLS
-
-    def proxy_manager_for(self, *settings: Any, **more: Any) -> Any:
-        """Make the pools that go through a proxy, from our own kind of connection too."""
-        manager = super().proxy_manager_for(*settings, **more)
-        manager.pool_classes_by_scheme = _POOLS
-        return manager
-
-    def send(  # type: ignore[override]  # the session passes requests' own settings through
-        self, request: PreparedRequest, **settings: Any
-    ) -> Response:
-        """Send; what goes to this machine in the clear goes there directly, and never through a proxy."""
-        if str(request.url).startswith("http:"):
-            settings["proxies"] = {}
-        return super().send(request, **settings)
-
-
-class _UntilDeadline(io.RawIOBase):
-    """The bytes of one answer as they come in, up to a moment."""
-
-    def __init__(self, incoming: io.RawIOBase, *, seconds: float) -> None:
-        super().__init__()
-        self._incoming = incoming
-        self._seconds = seconds
-        self._deadline = time.monotonic() + seconds
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
-        if time.monotonic() > self._deadline:
-            raise TimeoutError(f"the answer was not complete after {self._seconds:g} s")
-        return self._incoming.readinto(buffer)
-
-    def close(self) -> None:
-        self._incoming.close()
-        super().close()
-
-
-class _TimelyMessage(HttpMessage):
-    """An answer off a socket, status line and headers and all, that has to be here in time."""
-
-    def __init__(self, sock: socket.socket, *settings: Any, **more: Any) -> None:
-        super().__init__(sock, *settings, **more)
-        silence = sock.gettimeout()
-        if silence is not None:
-            self.fp.close()
-            incoming = sock.makefile("rb", buffering=0)
-            self.fp = io.BufferedReader(_UntilDeadline(incoming, seconds=_SILENCES * silence))
-
-
-class _Connection(HTTPConnection):
-    response_class = _TimelyMessage
-    debuglevel = 0  # whoever sets that of all connections would have each header printed, the token's too
-
-
-class _SecureConnection(HTTPSConnection):
-    response_class = _TimelyMessage
-    debuglevel = 0
-
-
-class Pool(HTTPConnectionPool):
-    """Connections in the clear; its name stands in messages."""
-
-    ConnectionCls = _Connection
-
-
-class SecurePool(HTTPSConnectionPool):
-    """Connections by TLS."""
-
-    ConnectionCls = _SecureConnection
-
-
-_POOLS = {"http": Pool, "https": SecurePool}
-
-
-class WsgiAdapter(BaseAdapter):
-    """The door by which an API served in this process is reached, with no socket between."""
-
-    def __init__(self, app: WsgiApp) -> None:
-        super().__init__()
-        self._app = app
-
-    def send(self, request: PreparedRequest, **_settings: Any) -> Response:  # type: ignore[override]
-        """Call the app as a server would."""
-        answered: dict[str, Any] = {}
-
-        def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> None:
-            answered.update(status=status, headers=headers)
-
-        chunks = self._app(_environ(request), start_response)
-        body = b"".join(chunks)
-        code, _, reason = answered["status"].partition(" ")
-        raw = HTTPResponse(
-            body=io.BytesIO(body),
-            headers=answered["headers"],
-            status=int(code),
-            reason=reason,
-            preload_content=False,
-            request_url=request.url,
-        )
-        return HTTPAdapter().build_response(request, raw)
-
-    def close(self) -> None:
-        """Close nothing."""
-
-
-def _environ(request: PreparedRequest) -> dict[str, Any]:
-    """Describe a request as WSGI wants it (PEP 3333)."""
+def _call(app: WsgiApp, request: PreparedRequest) -> Response:
+    """Call an app as a server would (PEP 3333)."""
     parts = urlsplit(request.url or "")
     headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in request.headers.items()}
-    return {
-        "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": "",
-        "PATH_INFO": unquote(str(parts.path)),
-        "QUERY_STRING": parts.query,
-        "SERVER_NAME": parts.hostname,
-        "SERVER_PORT": "443",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": parts.scheme,
-        "wsgi.input": io.BytesIO(),
-        "wsgi.errors": io.StringIO(),
-        "wsgi.multithread": False,
-        "wsgi.multiprocess": False,
-        "wsgi.run_once": False,
-        **headers,
-    }
+    environ = {"PATH_INFO": unquote(str(parts.path)), "QUERY_STRING": parts.query, **headers}
+    setup_testing_defaults(environ)
+    answered: dict[str, Any] = {}
+
+    def start_response(status: str, headers: list[tuple[str, str]], _error: object = None) -> None:
+        answered.update(status=int(status.partition(" ")[0]), headers=dict(headers))
+
+    body = b"".join(app(environ, start_response))
+    return _response(request, answered["status"], answered["headers"], body)
+
+
+def lifetime(url: str, *, now: datetime) -> timedelta:
+    """Return how long the answer to a request may be kept.
+
+    24 hours; an answer that includes a day which is not safely published yet only until it is.
+
+    Examples
+    --------
+    >>> early = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+    >>> lifetime("https://api/analytics/v0/dau?date=2026-03-01", now=early)
+    datetime.timedelta(seconds=7200)
+    >>> lifetime("https://api/analytics/v0/dau?date=2026-02-28", now=early)
+    datetime.timedelta(days=1)
+    """
+    asked = parse_qs(urlsplit(url).query)
+    last_days = asked.get("date") or asked.get("end_date")
+    if not last_days:
+        return EXPIRE_AFTER
+    out_at = published_at(date.fromisoformat(last_days[0]))
+    return EXPIRE_AFTER if out_at <= now else min(EXPIRE_AFTER, out_at - now)
+
+
+class AnswerTable(SQLiteDict):
+    """The rows in SQLite.
+
+    Unlike its parent it gives up on a lock, checks each row, and does not swallow a failure: it goes on in
+    memory, after one warning.
+    """
+
+    def __init__(self, db_path: str) -> None:
+        timeout = int(_LOCK_TIMEOUT * 1000)
+        try:
+            super().__init__(db_path, "responses", serializer="json", busy_timeout=timeout, wal=db_path != _MEMORY)
+            self._check()
+        except BaseException:
+            self.close()  # type: ignore[no-untyped-call]
+            raise
+
+    def _check(self) -> None:
+        with self.connection(commit=True) as connection:
+            verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
+            connection.execute("PRAGMA user_version=2")  # a lock can be had on a file that cannot be written to
+            connection.execute("DELETE FROM responses WHERE expires <= ?", (int(time.time()),))
+
+    def __getitem__(self, key: str) -> Any:
+        return self._try(SQLiteDict.__getitem__, key)
+
+    def __setitem__(self, key: str, answer: CachedResponse) -> None:
+        answer.cache_key = key  # goes into the checksum: a row answers for no other question
+        self._try(SQLiteDict.__setitem__, key, answer)
+
+    def __delitem__(self, key: str) -> None:
+        self._try(SQLiteDict.__delitem__, key)
+
+    def serialize(self, value: Any) -> bytes:
+        """Write an answer as JSON, with a checksum before it."""
+        row: bytes = super().serialize(value).encode()
+        return _checksum(value.cache_key, row) + row
+
+    def deserialize(self, key: str, value: object) -> CachedResponse | None:
+        """Read an answer back; None for anything but a whole row, written at a time that can be."""
+        if not isinstance(value, bytes) or value[:16] != _checksum(key, value[16:]):
+            return None
+        answer: CachedResponse | None = super().deserialize(key, value[16:])
+        is_possible = answer is not None and answer.created_at <= datetime.now(UTC) + _CLOCK_STEP
+        return answer if is_possible else None  # a clock that ran ahead would make it outlive its day
+
+    def _try(self, action: Callable[..., Any], *values: object) -> Any:
+        try:
+            return action(self, *values)
+        except (sqlite3.Error, OSError) as error:
+            _warn_of_memory(self.db_path, error)
+            self.db_path, self.wal = _MEMORY, False
+            self.init_db()  # type: ignore[no-untyped-call]
+            return action(self, *values)
+
+    @contextmanager
+    def _acquire_sqlite_lock(self) -> Iterator[None]:
+        # The parent waits for the lock in an endless loop, and swallows what fails after it.
+        with self._lock:
+            connection: Any = self._connection  # opened by the caller, `connection`
+            connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # else a bad row is a bad file
+            connection.execute("BEGIN IMMEDIATE")
+            self._active_transaction = True
+            try:
+                yield
+                connection.commit()
+            except BaseException:
+                if connection.in_transaction:
+                    connection.rollback()
+                raise
+            finally:
+                self._active_transaction = False
+
+
+def _checksum(key: str, row: bytes) -> bytes:
+    return blake2b(row, key=key.encode(), digest_size=16).digest()
+
+
+def open_table(path: Path | None) -> AnswerTable:
+    """Open a cache file that works, or one in memory with a warning that says why."""
+    if path is None:
+        return AnswerTable(_MEMORY)
+    try:
+        make_private_folder(path.parent)
+        make_private_file(path)
+        return _open_patiently(path)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise CacheError(
+            f"The cache folder {path.parent} is not a folder. Hint: name another in AUGMENT_INSIGHTS_CACHE, "
+            "or pass cache=FOLDER.",
+            path=path.parent,
+        ) from error
+    except (OSError, sqlite3.Error) as error:
+        _warn_of_memory(path, error)
+        return AnswerTable(_MEMORY)
+
+
+def _open_patiently(path: Path) -> AnswerTable:
+    """Open a file; wait where another process is just beginning it, and set a damaged one aside."""
+    give_up_at = time.monotonic() + _LOCK_TIMEOUT
+    while True:
+        try:
+            return AnswerTable(str(path))
+        except sqlite3.OperationalError as error:  # locked, read-only, no room: the file itself may be good
+            is_busy = error.sqlite_errorcode & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > give_up_at:
+                raise
+            time.sleep(_LOCK_RETRY)
+        except sqlite3.DatabaseError as problem:
+            if time.monotonic() > give_up_at:
+                raise
+            _set_aside(path, problem)
+
+
+def _set_aside(path: Path, problem: sqlite3.Error) -> None:
+    """Rename a damaged cache, so that a new one can take its place."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    aside = f"{path.name}.damaged-{stamp}"
+    for part in _parts(path):
+        part.replace(path.with_name(part.name.replace(path.name, aside)))
+    make_private_file(path)
+    warnings.warn(
+        f"The cache {path} was damaged ({problem}) and is replaced by a new one; the damaged file is kept as "
+        f"{aside}. Hint: delete it when nobody needs it.",
+        CacheWarning,
+        stacklevel=2,
+    )
+
+
+def _warn_of_memory(path: Path | str, reason: Exception) -> None:
+    warnings.warn(
+        f"The cache {path} cannot be used ({reason}); what is fetched now is kept in memory only. "
+        "Hint: free disk space, or name a folder that can be written to in AUGMENT_INSIGHTS_CACHE.",
+        CacheWarning,
+        stacklevel=2,
+    )
+
+
+@dataclass(frozen=True)
+class CacheFile:
+    """What is in one cache file.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    answers : int
+        How many answers it holds that have not expired.
+    expired : int
+        How many have.
+    size_bytes : int
+        Its size on disk.
+    """
+
+    path: Path
+    answers: int
+    expired: int
+    size_bytes: int
+
+
+def cache_files(root: Path) -> list[CacheFile]:
+    """Describe every cache file in a folder, by name; one that cannot be read as holding nothing."""
+    found = []
+    query = "SELECT count(*), coalesce(sum(expires <= ?), 0) FROM responses"
+    for path in sorted(root.glob(_FILES)):
+        size = sum(part.stat().st_size for part in _parts(path))
+        try:
+            location = f"{path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(location, uri=True, timeout=_LOCK_TIMEOUT)) as connection:
+                total, expired = connection.execute(query, (int(time.time()),)).fetchone()
+        except sqlite3.Error:
+            total = expired = 0
+        found.append(CacheFile(path, total - expired, expired, size))
+    return found
+
+
+def clear_cache(root: Path) -> list[CacheFile]:
+    """Delete every cache file in a folder, damaged ones set aside too; return what was there."""
+    files = cache_files(root)
+    for path in [*root.glob(_FILES), *root.glob(f"{_FILES}.damaged-*")]:
+        for part in _parts(path):
+            part.unlink(missing_ok=True)
+    return files
+
+
+def _parts(path: Path) -> list[Path]:
+    """List the files that make up one SQLite database."""
+    return [part for ending in _PARTS if (part := path.with_name(path.name + ending)).exists()]

@@ -1,4 +1,4 @@
-"""Where the API is, who asks, and where the cache lies: settings read, checked and kept from sight."""
+"""The settings: where the API is, the token, and where the cache is; read, checked, and kept secret."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import unquote_plus, urlsplit
+
+from platformdirs import user_cache_path
 
 from augment_insights.errors import ConfigurationError
 
@@ -35,7 +37,7 @@ _PLAN_ABOVE = 60
 
 
 class Token:
-    """The API token, shown nowhere: its text comes out of :meth:`reveal` alone, to be sent."""
+    """The API token, shown nowhere: only :meth:`reveal` returns its text, to be sent."""
 
     __slots__ = ("_text",)
 
@@ -64,13 +66,9 @@ class Token:
         """Return the text with the token struck out, should a server echo it."""
         return text.replace(self._text, _REDACTED)
 
-    def is_in(self, data: bytes) -> bool:
-        """Tell whether the token stands in these bytes; one of a few letters does by chance."""
-        return len(self._text) >= _TELLING_LENGTH and self._text.encode() in data
-
-    def is_told_by(self, text: str) -> bool:
-        """Tell whether a text gives the token away; one of a few letters stands in any text by chance."""
-        return len(self._text) >= _TELLING_LENGTH and self._text in unquote_plus(text)
+    def appears_in(self, text: str) -> bool:
+        """Tell whether a text, as it is or decoded from a URL, holds the token; one of a few letters does by chance."""
+        return len(self._text) >= _TELLING_LENGTH and (self._text in text or self._text in unquote_plus(text))
 
     def fingerprint(self, base_url: str) -> str:
         """Return 16 hexadecimal digits that differ for each token and base URL, and tell neither."""
@@ -116,14 +114,10 @@ def read_base_url(base_url: str | None) -> str:
     )
 
 
-def cache_root() -> Path:
-    """Return the folder for caches: the environment's, or the user's cache folder on this system."""
-    named = os.environ.get(CACHE_VARIABLE)
-    if named:
-        return Path(named).expanduser()
-    from platformdirs import user_cache_path  # noqa: PLC0415 (only needed where nothing was named)
-
-    return user_cache_path("augment-insights", appauthor=False)
+def cache_root(folder: str | PathLike[str] | None = None) -> Path:
+    """Return the folder for caches: the one given, the environment's, or the user's cache folder on this system."""
+    named = os.environ.get(CACHE_VARIABLE) if folder is None else folder
+    return Path(named).expanduser() if named else user_cache_path("augment-insights", appauthor=False)
 
 
 def archive_folder(archive: str | PathLike[str] | Literal[False] | None) -> Path | None:
@@ -140,7 +134,7 @@ def read_plan_above(plan_above: int | None) -> int:
     if given.isascii() and given.isdigit():
         return int(given)
     raise ConfigurationError(
-        f"plan_above={given!r} is not a number of requests. Hint: a whole number from 0 on, such as {_PLAN_ABOVE}.",
+        f"plan_above={given!r} is not a number of requests. Hint: an integer >= 0, such as {_PLAN_ABOVE}.",
         setting=PLAN_VARIABLE,
     )
 
@@ -149,7 +143,8 @@ def make_private_folder(folder: Path) -> None:
     """Make a folder that its owner alone can look into; one that is everybody's, such as /tmp, is left as it is."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     found = folder.stat()
-    if found.st_uid == _user_id() and not found.st_mode & stat.S_ISVTX:
+    own_id = os.getuid() if hasattr(os, "getuid") else 0  # Windows protects a user's folders by itself
+    if found.st_uid == own_id and not found.st_mode & stat.S_ISVTX:
         folder.chmod(0o700)
 
 
@@ -159,8 +154,3 @@ def make_private_file(path: Path) -> None:
     os.close(descriptor)
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
-
-
-def _user_id() -> int:
-    """Return the user's number; systems without one (Windows) protect a user's folders by themselves."""
-    return os.getuid() if hasattr(os, "getuid") else 0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ipywidgets import HTML, Button, HBox, IntProgress, Label, VBox
 
 from augment_insights.transport import Cancelled
-from augment_insights.transport.progress import spoken
+from augment_insights.transport.progress import format_duration
 from augment_insights.widgets.job import Job
 from augment_insights.widgets.markup import message
 
@@ -164,7 +164,7 @@ class Fetching(VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _tell(self, *, done: int, total: int, left: float) -> None:
         if total and not self.stop.disabled:
             self.bar.max, self.bar.value = total, min(done, total)
-            rest = f", {spoken(left)} left at the rate limit" if left >= 1 else ""
+            rest = f", {format_duration(left)} left at the rate limit" if left >= 1 else ""
             self.state.value = f"{done:,} of {total:,} requests{rest}"
 
     def _on_go(self, _button: object) -> None:

@@ -15,7 +15,7 @@ import polars as pl
 
 from augment_insights import analysis, fetch, tables
 from augment_insights.periods import MAX_RANGE_DAYS, DayRange, last_published_day, oldest_day, parse_day
-from augment_insights.transport.progress import spoken
+from augment_insights.transport.progress import format_duration
 from augment_insights.widgets.questions import FILTERS, OFF_ROSTER, Choice, Grain, Question, View
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Order:
     def __str__(self) -> str:
         about = "about " if any(plan.is_estimate for plan in self.plans) else ""
         plural = "" if self.requests == 1 else "s"
-        wait = f"{spoken(self.seconds)} at the API's rate limit" if self.seconds >= 1 else "no wait"
+        wait = f"{format_duration(self.seconds)} at the API's rate limit" if self.seconds >= 1 else "no wait"
         return f"{about}{self.requests:,} request{plural}, {wait}"
 
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from augment_insights.transport import Client
-    from augment_insights.transport.watching import Watch
 
 
 class Job:
@@ -24,7 +23,7 @@ class Job:
         Whose requests are watched.
     work : callable
         What is done; it fetches.
-    on_progress : Watch
+    on_progress : callable
         Told how far it is, in the thread.
     on_end : callable
         Told the end, in the thread: what was raised (``Cancelled`` where it was cancelled), or None.
@@ -37,7 +36,7 @@ class Job:
         client: Client,
         work: Callable[[], None],
         *,
-        on_progress: Watch,
+        on_progress: Callable[..., None],
         on_end: Callable[[BaseException | None], None],
         wait: float = 0.0,
     ) -> None:
@@ -71,7 +70,7 @@ class Job:
         raised: BaseException | None = None
         try:
             self._pause()
-            with self._client.watched(self._watch):
+            with self._client.watched(stop=self._cancelled.is_set, tell=self._on_progress):
                 self._work()
         except (Exception, Cancelled) as error:  # noqa: BLE001 (a thread has nobody to raise to: the widget tells)
             raised = error
@@ -80,8 +79,3 @@ class Job:
     def _pause(self) -> None:
         if self._cancelled.wait(self._wait):
             raise Cancelled
-
-    def _watch(self, *, done: int, total: int, left: float) -> None:
-        if self._cancelled.is_set():
-            raise Cancelled
-        self._on_progress(done=done, total=total, left=left)

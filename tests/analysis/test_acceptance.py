@@ -1,7 +1,8 @@
-"""Acceptance: pooled rates, what is missing, what moved it, and a decomposition that adds up."""
+"""Acceptance: pooled rates, what is missing, what moved it, and whether a change is more than chance."""
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import date
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,26 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from augment_insights import analysis
+from augment_insights.analysis.intervals import wilson
 from augment_insights.errors import DataWarning, TableError
-from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_RATE, DAILY_USAGE, EDITOR_LANGUAGE, METRICS
+from augment_insights.tables import (
+    ACCEPTANCE_CHANGE,
+    ACCEPTANCE_RATE,
+    COMPARISON,
+    DAILY_USAGE,
+    EDITOR_LANGUAGE,
+    METRICS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     MakeUsage = Callable[..., pl.DataFrame]
 
+KINDS = ("person", "service_account", "all")
 few = settings(max_examples=40, deadline=None)
 names = st.sampled_from(["ada@x.io", "Ada@x.io", "bob@x.io", "cyd@x.io"])
 suggestions = st.integers(0, 50).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
@@ -32,15 +43,10 @@ def row(user: str, suggested: int | None, accepted: int | None, **more: object) 
 
 def languages(rows: list[tuple[str, str | None, tuple[int, int]]]) -> pl.DataFrame:
     """Make a frame of users, languages, and suggested and accepted completions."""
-    flat = [(user, "person", language, suggested, accepted) for user, language, (suggested, accepted) in rows]
-    schema = {
-        "user": pl.String,
-        "user_type": pl.String,
-        "language": pl.String,
-        "completions_count": pl.Int64,
-        "completions_accepted": pl.Int64,
-    }
-    return pl.DataFrame(flat, schema=schema, orient="row")
+    flat = [(user, "person", language, *counts) for user, language, counts in rows]
+    types = {"user": pl.String, "user_type": pl.String, "language": pl.String}
+    counts = {"completions_count": pl.Int64, "completions_accepted": pl.Int64}
+    return pl.DataFrame(flat, schema=types | counts, orient="row")
 
 
 def test_rates_are_pooled_and_never_averaged(make_usage: MakeUsage) -> None:
@@ -49,22 +55,20 @@ def test_rates_are_pooled_and_never_averaged(make_usage: MakeUsage) -> None:
     found = rates.row(0, named=True)
     assert (found["users"], found["suggested_count"], found["accepted_count"]) == (2, 140, 95)
     assert found["acceptance_rate"] == pytest.approx(0.6786, abs=5e-5)
-    assert (found["acceptance_rate_low"], found["acceptance_rate_high"]) == (0.375, 0.8)
+    bounds = (found["acceptance_rate_low"], found["acceptance_rate_high"])
+    assert bounds == pytest.approx((0, 1), abs=1e-6)  # two users who differ so much say next to nothing
 
 
 def test_a_result_keeps_its_table(make_usage: MakeUsage) -> None:
-    """Groups first, then the period, then the columns of ACCEPTANCE_RATE with their dtypes; rows sorted."""
-    usage = make_usage(
-        row("bob@x.io", 9, 3, week=1, team="B"), row("ada@x.io", 9, 3, team="A"), row("bob@x.io", 1, 1, team="B")
-    )
-    rates = analysis.acceptance_rate(usage, by="team", every="1w")
-    assert rates.columns == ["team", "period_start", *ACCEPTANCE_RATE.columns]
-    assert rates.select(*ACCEPTANCE_RATE.columns).schema == ACCEPTANCE_RATE.schema
-    assert rates.select("team", "period_start").rows() == [
-        ("A", date(2026, 1, 5)),
-        ("B", date(2026, 1, 5)),
-        ("B", date(2026, 1, 12)),
-    ]
+    """Groups first, then the period, then the columns of ACCEPTANCE_RATE with their dtypes; sorted; so without rows."""
+    usage = make_usage(row("b", 9, 3, week=1, team="B"), row("a", 9, 3, team="A"), row("b", 1, 1, team="B"))
+    monday, next_monday = date(2026, 1, 5), date(2026, 1, 12)
+    for frame, expected in ((usage, [("A", monday), ("B", monday), ("B", next_monday)]), (usage.clear(), [])):
+        rates = analysis.acceptance_rate(frame, by="team", every="1w")
+        assert rates.select("team", "period_start").rows() == expected
+        assert rates.drop("team", "period_start").schema == ACCEPTANCE_RATE.schema
+        assert rates.columns == ["team", "period_start", *ACCEPTANCE_RATE.columns]
+    assert analysis.acceptance_rate(EDITOR_LANGUAGE.empty(), by=["language", "user"]).is_empty()
 
 
 def test_nothing_suggested_is_no_rate(make_usage: MakeUsage) -> None:
@@ -92,7 +96,7 @@ def test_by_lines_only_rows_that_know_them_count(make_usage: MakeUsage) -> None:
 
 def test_more_accepted_than_suggested_is_kept_and_said(make_usage: MakeUsage) -> None:
     """A row of 12 accepted of 10 gives 1.2, and a warning that counts it."""
-    with pytest.warns(DataWarning, match="1 row has more completions_accepted than completions_count"):
+    with pytest.warns(DataWarning, match="1 row with more completions_accepted than completions_count"):
         rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 10, 12)))
     assert rates["acceptance_rate"].to_list() == [1.2]
 
@@ -118,23 +122,15 @@ def test_automation_is_apart(make_usage: MakeUsage) -> None:
     assert analysis.acceptance_rate(usage.tail(1)).is_empty()
 
 
-KINDS = ("person", "service_account", "all")
-
-
-def test_a_row_without_a_user_is_nobodys(make_usage: MakeUsage) -> None:
-    """It is left out, and said."""
-    with pytest.warns(DataWarning, match="1 row of usage without a user"):
-        rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 10, 5), {"user": None, "completions_count": 7}))
-    assert rates["suggested_count"].to_list() == [10]
-
-
-def test_a_user_of_unknown_type_is_nobodys_either(make_usage: MakeUsage) -> None:
-    """People and automation add up to all: a row of neither is in none of the three, and said."""
-    usage = make_usage(row("ada@x.io", 10, 5), row("ci", 20, 1, user_type="service_account"), row("x", 7, 7))
-    untyped = usage.with_columns(user_type=pl.when(pl.col("user") != "x").then("user_type"))
+@pytest.mark.parametrize("nobody", [{"user": None}, {"user_type": None}])
+def test_a_row_of_nobody_is_in_no_population(make_usage: MakeUsage, nobody: dict[str, None]) -> None:
+    """People and automation add up to all: a row without a name or a type is in none of the three, and said."""
+    usage = make_usage(
+        row("ada@x.io", 10, 5), row("ci", 20, 1, user_type="service_account"), {**row("x", 7, 7), **nobody}
+    )
     for kind, suggested in zip(KINDS, (10, 20, 30), strict=True):
         with pytest.warns(DataWarning, match="1 row of usage without a user"):
-            rates = analysis.acceptance_rate(untyped, user_type=kind)
+            rates = analysis.acceptance_rate(usage, user_type=kind)
         assert rates["suggested_count"].to_list() == [suggested]
 
 
@@ -156,18 +152,45 @@ def test_sums_by_user_type_are_told_apart() -> None:
     assert counts == {"person": [10], "service_account": [30], "all": [40]}
 
 
-def test_a_row_that_stands_twice_counts_once(make_usage: MakeUsage) -> None:
-    """A page that was read twice does not count twice, and is said."""
+def test_duplicates_count_once_where_rows_have_a_name(make_usage: MakeUsage) -> None:
+    """A page that was read twice counts once, and is said; of a cut frame equal rows may both be true, and count."""
     usage = make_usage(row("ada@x.io", 10, 5), row("bob@x.io", 10, 5))
-    with pytest.warns(DataWarning, match="1 row of usage stands there twice"):
+    with pytest.warns(DataWarning, match="1 duplicate row of usage"):
         rates = analysis.acceptance_rate(pl.concat([usage, usage.head(1)]))
     assert rates["suggested_count"].to_list() == [20]
+    cut = make_usage(row("ada@x.io", 10, 5), row("ada@x.io", 10, 5, week=1)).drop("period_start", "period_end")
+    assert analysis.acceptance_rate(cut)["suggested_count"].to_list() == [20]
 
 
-def test_equal_rows_of_a_cut_frame_may_both_be_true(make_usage: MakeUsage) -> None:
-    """Without the columns that name a row nobody knows that two rows are one: both count."""
-    usage = make_usage(row("ada@x.io", 10, 5), row("ada@x.io", 10, 5, week=1)).drop("period_start", "period_end")
+def test_rows_that_differ_in_a_further_column_are_added_up(make_usage: MakeUsage) -> None:
+    """Go 10/5 and C 10/5 of one user and week are 20 suggestions, by language 10 each: in every question of usage."""
+    shared = {"total_messages": 7, "active_days": 1}
+    usage = make_usage(row("ada@x.io", 10, 5, language="Go", **shared), row("ada@x.io", 10, 5, language="C", **shared))
     assert analysis.acceptance_rate(usage)["suggested_count"].to_list() == [20]
+    assert analysis.acceptance_rate(usage, by="language")["suggested_count"].to_list() == [10, 10]
+    weekly = analysis.habit_ladder(usage, weeks=1, habitual_weeks=1, power_actions=99)
+    assert weekly["mean_actions"].to_list() == [24.0]  # 2 * (7 messages + 5 accepted)
+    again = pl.concat([usage, usage.with_columns(user=pl.lit("ADA@x.io "))])
+    with pytest.warns(DataWarning, match="2 duplicate rows"):
+        assert analysis.acceptance_rate(again)["suggested_count"].to_list() == [20]
+
+
+def test_a_person_and_a_service_account_of_one_name_are_two(make_usage: MakeUsage) -> None:
+    """By user and with all types, 10/5 and 30/3 under one name are two rows with their type, in every question."""
+    usage = make_usage(
+        row("ci", 10, 5, chat_messages=1), row("ci", 30, 3, user_type="service_account", chat_messages=9)
+    )
+    rates = analysis.acceptance_rate(usage, by="user", user_type="all")
+    assert rates.select("user", "user_type", "suggested_count").rows() == [
+        ("ci", "person", 10),
+        ("ci", "service_account", 30),
+    ]
+    mix = analysis.mode_mix(usage, by="user", user_type="all").filter(pl.col("mode") == "chat")
+    assert mix.select("user_type", "messages_count").rows() == [("person", 1), ("service_account", 9)]
+    spread = analysis.acceptance_distribution(usage, steps=2, min_suggested=10, user_type="all")
+    assert spread["users"].to_list() == [1, 1]
+    change = analysis.acceptance_change(usage, usage, by="user", user_type="all")
+    assert change.select("user", "user_type").rows() == [("ci", "person"), ("ci", "service_account"), (None, None)]
 
 
 @few
@@ -190,11 +213,11 @@ def test_groups_are_those_of_plain_python(rows: list[Any]) -> None:
         suggested, accepted = sum(s for _, s, _ in mine), sum(a for _, _, a in mine)
         rate = float(Fraction(accepted, suggested)) if suggested else None
         expected[language] = (len({user for user, s, _ in mine if s}), suggested, accepted, rate)
-    table = analysis.acceptance_rate(languages(rows), by="language", intervals=False)
+    table = analysis.acceptance_rate(languages(rows), by="language")
     found = {r[0]: r[1:] for r in table.select("language", *ACCEPTANCE_RATE.columns).drop("^.*_(low|high)$").rows()}
     assert found == expected
-    bounds = analysis.acceptance_rate(languages(rows), by="language")
-    assert (bounds["acceptance_rate_low"].is_not_null() == (bounds["users"] > 1)).all()
+    has_interval = (table["users"] > 1) & (table["acceptance_rate"] > 0) & (table["acceptance_rate"] < 1)
+    assert (table["acceptance_rate_low"].is_not_null() == has_interval.fill_null(value=False)).all()
 
 
 def test_daily_usage_has_a_rate_and_no_interval() -> None:
@@ -217,34 +240,21 @@ def test_as_of_leaves_out_what_reaches_past_it(make_usage: MakeUsage) -> None:
     assert analysis.acceptance_rate(usage, as_of="2026-01-17")["suggested_count"].to_list() == [10]
 
 
-def test_a_row_across_a_border_is_refused(make_usage: MakeUsage) -> None:
-    """A week from 26 January to 1 February cannot be split between two months."""
-    with pytest.raises(TableError, match="spans 2026-01-26 to 2026-02-01"):
-        analysis.acceptance_rate(make_usage(row("ada@x.io", 1, 1, week=3)), every="1mo")
-
-
-def test_bad_words_are_refused_with_the_good_ones(make_usage: MakeUsage) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"of": "suggestion"}, "suggestions"),
+        ({"user_type": "persons"}, "person"),
+        ({"by": "teem"}, "did you mean 'team'"),
+        ({"of": "lines"}, "'completions_lines_of_code'"),  # the frame does not have it
+        ({"every": "1mo"}, "spans 2026-01-26 to 2026-02-01"),  # a week cannot be split between two months
+    ],
+)
+def test_what_cannot_be_answered_is_refused(make_usage: MakeUsage, wrong: dict[str, str], message: str) -> None:
     """A mistyped word, column or group gets an error that names the right one."""
-    usage = make_usage(row("ada@x.io", 1, 1, team="A"))
-    with pytest.raises(ValueError, match="suggestions"):
-        analysis.acceptance_rate(usage, of="suggestion")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="person"):
-        analysis.acceptance_rate(usage, user_type="persons")
-    with pytest.raises(TableError, match="did you mean 'team'"):
-        analysis.acceptance_rate(usage, by="teem")
-    with pytest.raises(TableError, match="'completions_accepted'"):
-        analysis.acceptance_rate(usage.drop("completions_accepted"))
-
-
-@pytest.mark.parametrize("kw", [{}, {"by": "user"}, {"by": ["language", "editor"], "every": "1mo"}])
-def test_empty_in_empty_out(kw: dict[str, Any]) -> None:
-    """No rows give no rows, with the schema of the full table."""
-    rates = analysis.acceptance_rate(EDITOR_LANGUAGE.empty(), **kw)
-    assert rates.is_empty()
-    assert rates.select(*ACCEPTANCE_RATE.columns).schema == ACCEPTANCE_RATE.schema
-
-
-# ---- what moved it ----
+    usage = make_usage(row("ada@x.io", 1, 1, week=3, team="A")).drop("completions_lines_of_code")
+    with pytest.raises(ValueError, match=message):
+        analysis.acceptance_rate(usage, **wrong)
 
 
 def change(before: list[Any], after: list[Any], **more: Any) -> pl.DataFrame:
@@ -274,21 +284,17 @@ def test_a_change_is_taken_apart_by_hand() -> None:
 
 def plain_change(before: list[Any], after: list[Any]) -> dict[str | None, tuple[Fraction, ...]]:
     """Take the change apart a second way: exact fractions, group by group."""
-
-    def sums(rows: list[Any]) -> dict[Any, list[int]]:
-        found: dict[Any, list[int]] = {}
-        for _, language, (suggested, accepted) in rows:
-            both = found.setdefault(language, [0, 0])
-            both[0] += suggested
-            both[1] += accepted
-        return found
-
-    old, new = sums(before), sums(after)
-    s0, s1 = sum(s for s, _ in old.values()), sum(s for s, _ in new.values())
-    middle = (Fraction(sum(a for _, a in old.values()), s0) + Fraction(sum(a for _, a in new.values()), s1)) / 2
+    suggested, accepted = (Counter(), Counter()), (Counter(), Counter())
+    for side, rows in enumerate((before, after)):
+        for _, language, (n, a) in rows:
+            suggested[side][language] += n
+            accepted[side][language] += a
+    sides = (0, 1)
+    s0, s1 = (suggested[side].total() for side in sides)
+    middle = sum(Fraction(accepted[side].total(), suggested[side].total()) for side in sides) / 2
     effects = {}
-    for language in {*old, *new}:
-        (n0, a0), (n1, a1) = old.get(language, [0, 0]), new.get(language, [0, 0])
+    for language in {*suggested[0], *suggested[1]}:
+        (n0, n1), (a0, a1) = ([part[side][language] for side in sides] for part in (suggested, accepted))
         w0, w1 = Fraction(n0, s0), Fraction(n1, s1)
         rate = mix = moved = Fraction(0)
         if n0 and n1:
@@ -352,15 +358,14 @@ def own_rates(counts: list[tuple[int, int]]) -> pl.DataFrame:
 
 
 def test_a_step_holds_the_rates_from_its_lower_end_on() -> None:
-    """15 of 100 is in the step from 15%, though 0.15 / 0.05 is less than 3 to a computer; 14 of 100 is below it."""
+    """15 of 100 is in the step from 15%, though 0.15 / 0.05 is less than 3 to a computer; the last also has its end.
+
+    More than all, which the API should not send, is in the last one too.
+    """
     table = analysis.acceptance_distribution(own_rates([(100, 14), (100, 15), (200, 39), (100, 20)]))
     assert table.height == 20
     assert table.filter(pl.col("users") > 0).rows() == [(0.1, 0.15, 1), (0.15, 0.2, 2), (0.2, 0.25, 1)]
-
-
-def test_all_and_more_than_all_are_in_the_last_step() -> None:
-    """100 of 100, and 120 of 100, which the API should not send."""
-    with pytest.warns(DataWarning, match="1 row has more"):
+    with pytest.warns(DataWarning, match="1 row with more"):
         table = analysis.acceptance_distribution(own_rates([(100, 100), (100, 120)]), steps=2)
     assert table["users"].to_list() == [0, 2]
 
@@ -376,14 +381,11 @@ def test_who_saw_few_suggestions_has_no_rate_of_their_own() -> None:
 
 def test_the_parts_add_up_also_where_nothing_was_suggested() -> None:
     """5 of 10, then 7 of 10, 2 of these in a language without a suggestion: that is its entry, the whole 0.2."""
-    before = languages([("ada@x.io", "Go", (10, 5))])
-    after = languages([("ada@x.io", "Go", (10, 5)), ("ada@x.io", "C", (0, 2))])
-    with pytest.warns(DataWarning, match="1 row has more"):
-        change = analysis.acceptance_change(before, after, by="language")
-    expected = [("C", 0.0, 0.0, 0.2, 0.2), ("Go", 0.0, 0.0, 0.0, 0.0), (None, 0.0, 0.0, 0.2, 0.2)]
-    assert change["language"].to_list() == [part[0] for part in expected]
-    for found, part in zip(change.rows(), expected, strict=True):
-        assert found[1:] == pytest.approx(part[1:])
+    with pytest.warns(DataWarning, match="1 row with more"):
+        table = change([("ada@x.io", "Go", (10, 5))], [("ada@x.io", "Go", (10, 5)), ("ada@x.io", "C", (0, 2))])
+    assert table["language"].to_list() == ["C", "Go", None]
+    assert table["entry_exit_effect"].to_list() == pytest.approx([0.2, 0.0, 0.2])
+    assert table["total_effect"].to_list() == pytest.approx([0.2, 0.0, 0.2])
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 2.5}, {"min_suggested": 0}])
@@ -391,3 +393,127 @@ def test_a_distribution_needs_a_step_and_a_suggestion(wrong: dict[str, Any]) -> 
     """The parameter is named."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         analysis.acceptance_distribution(own_rates([(100, 1)]), **wrong)
+
+
+# ---- is it more than chance? ----
+
+
+def rates(
+    rows: list[tuple[Any, ...]], *, start: date = date(2026, 1, 1), end: date = date(2026, 1, 31)
+) -> pl.DataFrame:
+    """Make an adoption table of teams from (team, active, licensed)."""
+    frame = pl.DataFrame(rows, schema=["team", "active_users", "licensed_users"], orient="row")
+    low, high = wilson(pl.col("active_users"), pl.col("licensed_users"))
+    active, licensed = pl.col("active_users"), pl.col("licensed_users")
+    return frame.with_columns(
+        adoption_rate=pl.when(licensed > 0).then(active / licensed),
+        adoption_rate_low=low,
+        adoption_rate_high=high,
+        is_complete=pl.lit(value=True),
+        period_start=pl.lit(start),
+        period_end=pl.lit(end),
+    )
+
+
+FEBRUARY = {"start": date(2026, 2, 1), "end": date(2026, 2, 28)}
+
+
+@few
+@given(st.data())
+def test_the_interval_is_newcombes(data: st.DataObject) -> None:
+    """For shares of people the interval is statsmodels' Newcombe interval, and the verdict follows it."""
+    n0, n1 = data.draw(st.integers(1, 300)), data.draw(st.integers(1, 300))
+    s0, s1 = data.draw(st.integers(0, n0)), data.draw(st.integers(0, n1))
+    table = analysis.compare(rates([("A", s0, n0)]), rates([("A", s1, n1)], **FEBRUARY), metric="adoption_rate")
+    low, high = confint_proportions_2indep(s1, n1, s0, n0, method="newcomb", compare="diff")
+    assert table.schema == COMPARISON.schema
+    found = table.row(0, named=True)
+    assert (found["metric"], found["before"], found["after"]) == ("adoption_rate", s0 / n0, s1 / n1)
+    assert found["difference"] == pytest.approx(s1 / n1 - s0 / n0)
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx((low, high), abs=1e-9)
+    if abs(low) > 1e-9 and abs(high) > 1e-9:
+        assert found["verdict"] == ("higher" if low > 0 else "lower" if high < 0 else "cannot tell")
+
+
+def test_three_teams_three_verdicts() -> None:
+    """A doubled, B fell, C moved within its interval; a group on one side only, or without people, cannot be told.
+
+    Users without a team are compared with users without a team.
+    """
+    before = rates([("C", 9, 20), ("A", 30, 100), ("B", 80, 100), ("gone", 5, 9), ("none", 0, 0), (None, 30, 100)])
+    after = rates(
+        [("A", 60, 100), ("B", 50, 100), ("C", 11, 20), ("new", 5, 9), ("none", 0, 0), (None, 60, 100)], **FEBRUARY
+    )
+    table = analysis.compare(before.lazy(), after.lazy(), metric="adoption_rate", by="team")
+    assert table.columns == ["team", *COMPARISON.columns]
+    assert table.select("team", "before", "after", "verdict").rows() == [
+        ("A", 0.3, 0.6, "higher"),
+        ("B", 0.8, 0.5, "lower"),
+        ("C", 0.45, 0.55, "cannot tell"),
+        ("gone", pytest.approx(5 / 9), None, "cannot tell"),
+        ("new", None, pytest.approx(5 / 9), "cannot tell"),
+        ("none", None, None, "cannot tell"),
+        (None, 0.3, 0.6, "higher"),
+    ]
+    assert table.filter(pl.col("team") == "gone")["difference_low"].to_list() == [None]
+
+
+def test_acceptance_of_two_groups_is_compared_by_its_users(make_usage: MakeUsage) -> None:
+    """Ten users at 40 % against ten at 60 %, alike within each: a difference. Without users: cannot tell."""
+    rows = [
+        {"user": f"{team}{n}", "team": team, "completions_count": 100, "completions_accepted": base + n % 3}
+        for team, base in (("A", 40), ("B", 60))
+        for n in range(10)
+    ]
+    usage = make_usage(*rows)
+    table = analysis.acceptance_rate(usage, by="team")
+    sides = [table.filter(pl.col("team") == team) for team in "AB"]
+    assert analysis.compare(*sides, metric="acceptance_rate")["verdict"].to_list() == ["higher"]
+    assert analysis.compare(*reversed(sides), metric="acceptance_rate")["verdict"].to_list() == ["lower"]
+    anonymous = analysis.acceptance_rate(usage.drop("user", "user_type"), by="team")
+    sides = [anonymous.filter(pl.col("team") == team) for team in "AB"]
+    found = analysis.compare(*sides, metric="acceptance_rate").row(0, named=True)
+    assert found["difference"] == pytest.approx(0.2)
+    assert (found["difference_low"], found["verdict"]) == (None, "cannot tell")
+
+
+MONTH = rates([("A", 1, 9)])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "metric", "message"),
+    [
+        ({}, {"period_end": date(2026, 1, 7)}, "adoption_rate", "period is month before and week after"),
+        ({}, {"days": 7}, "adoption_rate", "different tables.*'days'"),
+        ({"feature": "chat"}, {"feature": "ide_agent"}, "adoption_rate", "feature is chat before and ide_agent after"),
+        ({"days": 7}, {"days": 28}, "adoption_rate", "days is 7 before and 28 after"),
+        ({}, {"is_complete": False}, "adoption_rate", "after has a period that is not complete"),
+        ({}, {}, "active_users", "'active_users' has no interval.*'adoption_rate'"),
+        ({}, {}, "adoption_rates", "did you mean 'adoption_rate'"),
+    ],
+)
+def test_different_definitions_are_refused(
+    before: dict[str, Any], after: dict[str, Any], metric: str, message: str
+) -> None:
+    """Another table, a month against a week or one that is not over, a metric without an interval: each says why."""
+    sides = [
+        MONTH.with_columns(pl.lit(value).alias(name) for name, value in facts.items()) for facts in (before, after)
+    ]
+    with pytest.raises(TableError, match=message):
+        analysis.compare(*sides, metric=metric)
+
+
+def test_one_row_a_group() -> None:
+    """Several periods on one side are ambiguous: refused, with what to filter."""
+    months = pl.concat([rates([("A", 1, 9)]), rates([("A", 2, 9)], **FEBRUARY)])
+    with pytest.raises(TableError, match=r"before has 2 rows .*filter to one period"):
+        analysis.compare(months, months.tail(1), metric="adoption_rate")
+    with pytest.raises(TableError, match=r"after has 2 rows for one value of \['team'\]"):
+        analysis.compare(months.head(1), months, metric="adoption_rate", by="team")
+
+
+def test_nothing_compared_is_an_empty_table() -> None:
+    """Two empty sides have no rows, and the schema of the table."""
+    table = analysis.compare(MONTH.head(0), MONTH.head(0), metric="adoption_rate")
+    assert table.schema == COMPARISON.schema
+    assert table.is_empty()

@@ -1,9 +1,11 @@
-"""Features: who uses which mode, what each mode carries, and where people move to."""
+"""Features: who uses which mode, where people move to, and for whom it is a habit."""
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, defaultdict
 from datetime import date
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -14,27 +16,21 @@ from hypothesis import strategies as st
 from augment_insights import analysis
 from augment_insights.errors import DataWarning, TableError
 from augment_insights.tables import (
-    DAILY_USAGE,
+    CONCENTRATION,
     FEATURE_ADOPTION,
+    HABIT_LADDER,
     METRICS,
-    MODE,
     MODE_MIX,
     MODE_TRANSITIONS,
     USER_ACTIVITY,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     MakeUsage = Callable[..., pl.DataFrame]
 
-MODES = ["completions", "chat", "ide_agent", "remote_agent", "cli_agent_interactive", "cli_agent_non_interactive"]
 few = settings(max_examples=40, deadline=None)
-
-
-def test_modes_stand_in_a_fixed_order() -> None:
-    """The order of every table is that of the definitions."""
-    assert MODE.categories.to_list() == MODES
 
 
 def test_feature_adoption_by_hand(make_usage: MakeUsage, assert_keeps: Callable[..., None]) -> None:
@@ -102,11 +98,7 @@ def test_mode_mix_by_hand(make_usage: MakeUsage) -> None:
 def test_mode_mix_over_time_of_daily_usage() -> None:
     """Days without users, by week: the period first, then groups, then six modes; an idle week has no shares."""
     days = pl.DataFrame({"date": [date(2026, 1, 6), date(2026, 1, 12)], **{name: [0, 0] for name in METRICS}})
-    days = days.with_columns(
-        chat_messages=pl.Series([4, 0]), completions_suggested_lines_of_code=pl.lit(None, pl.Int64)
-    )
-    DAILY_USAGE.check(days)
-    table = analysis.mode_mix(days, every="1w")
+    table = analysis.mode_mix(days.with_columns(chat_messages=pl.Series([4, 0])), every="1w")
     assert table.columns == ["period_start", *MODE_MIX.columns]
     assert table["period_start"].to_list() == [date(2026, 1, 5)] * 6 + [date(2026, 1, 12)] * 6
     chat = table.filter(pl.col("mode") == "chat")
@@ -173,31 +165,22 @@ def test_transitions_are_those_of_plain_python(make_usage: MakeUsage, weeks: dic
     assert {(r[0], r[1]): (r[2], r[3]) for r in table.rows()} == expected
 
 
-def test_empty_and_automation_only(make_usage: MakeUsage) -> None:
+@pytest.mark.parametrize("noun", ["feature_adoption", "mode_mix", "mode_transitions"])
+def test_empty_and_automation_only(make_usage: MakeUsage, noun: str) -> None:
     """No people: no rows, and the schema of the table."""
+    tables = {"feature_adoption": FEATURE_ADOPTION, "mode_mix": MODE_MIX, "mode_transitions": MODE_TRANSITIONS}
     for frame in (USER_ACTIVITY.empty(), make_usage({"user": "ci", "user_type": "service_account"})):
-        assert analysis.feature_adoption(frame).schema == FEATURE_ADOPTION.schema
-        assert analysis.feature_adoption(frame).is_empty()
-        assert analysis.mode_mix(frame).schema == MODE_MIX.schema
-        assert analysis.mode_mix(frame).is_empty()
-        assert analysis.mode_transitions(frame).schema == MODE_TRANSITIONS.schema
-        assert analysis.mode_transitions(frame).is_empty()
+        assert getattr(analysis, noun)(frame).equals(tables[noun].empty())
 
 
-def test_a_row_that_stands_twice_counts_once(make_usage: MakeUsage) -> None:
-    """Messages of a row that came twice are not doubled."""
-    usage = make_usage({"user": "ada@x.io", "chat_messages": 3})
-    with pytest.warns(DataWarning, match="twice"):
-        table = analysis.mode_mix(pl.concat([usage, usage]))
-    assert table["messages_count"].sum() == 3
-
-
-def test_users_are_needed_where_users_are_counted() -> None:
-    """Days without users have no active users: an error, and not one user who used everything."""
+def test_users_and_metrics_are_needed_where_they_are_counted() -> None:
+    """Days without users have no active users: an error, and not one user who used everything; so has a mode."""
     days = pl.DataFrame({"date": [date(2026, 1, 5)], **{name: [3] for name in METRICS}})
     for question in (analysis.feature_adoption, analysis.mode_transitions):
         with pytest.raises(TableError, match="needs the columns 'user', 'user_type'"):
             question(days)
+        with pytest.raises(TableError, match="'chat_messages'"):
+            question(days.with_columns(user=pl.lit("ada"), user_type=pl.lit("person")).drop("chat_messages"))
 
 
 def test_a_users_mix_is_one_whatever_the_spelling(make_usage: MakeUsage) -> None:
@@ -211,7 +194,192 @@ def test_a_users_mix_is_one_whatever_the_spelling(make_usage: MakeUsage) -> None
     assert chat.select("user", "messages_count").rows() == [("Ada@x.io", 4), ("bob@x.io", 5)]
 
 
-def test_a_missing_metric_is_named(make_usage: MakeUsage) -> None:
-    """A frame without a mode's columns cannot answer, and the error says which."""
-    with pytest.raises(TableError, match="'chat_messages'"):
-        analysis.feature_adoption(make_usage({"user": "ada@x.io"}).drop("chat_messages"))
+# ---- habits and concentration ----
+
+
+def weeks_of(user: str, weeks: Iterable[int], actions: int, **more: object) -> list[dict[str, Any]]:
+    return [{"user": user, "week": week, "total_messages": actions, **more} for week in weeks]
+
+
+def ladder(table: pl.DataFrame) -> dict[str, tuple[Any, ...]]:
+    return {row[0]: row[1:] for row in table.drop("user_type").rows()}
+
+
+def test_the_ladder_by_hand(make_usage: MakeUsage, assert_keeps: Callable[..., None]) -> None:
+    """Each tier at its border, over the last 12 of 13 complete weeks; gaps are inactive weeks.
+
+    Power: 9 weeks with 20 actions are 180 = 15 a week. Habitual: 179 actions in 9 weeks. Novice: 12 actions in one
+    week. Low: 11. Gap: 8 active weeks of 30, however many rows lie before the window.
+    """
+    usage = make_usage(
+        *weeks_of("power@x.io", range(4, 13), 12, completions_accepted=8),
+        *weeks_of("habit@x.io", range(4, 12), 20),
+        *weeks_of("habit@x.io", [12], 19),
+        *weeks_of("novice@x.io", [5], 12),
+        *weeks_of("low@x.io", [12], 11),
+        *weeks_of("gap@x.io", [0, 1, 3, 5, 7, 8, 9, 11, 12], 30),
+        *weeks_of("gone@x.io", [0], 99),
+    )
+    table = analysis.habit_ladder(usage)
+    assert_keeps(table, HABIT_LADDER)
+    assert ladder(table) == {
+        "gap@x.io": (8, 20.0, "novice"),
+        "habit@x.io": (9, pytest.approx(179 / 12), "habitual"),
+        "low@x.io": (1, pytest.approx(11 / 12), "low"),
+        "novice@x.io": (1, 1.0, "novice"),
+        "power@x.io": (9, 15.0, "power"),
+    }
+
+
+def test_the_roster_adds_who_does_nothing(make_usage: MakeUsage) -> None:
+    """Licensed in these weeks and no activity: non-user. A licence that ended before, or begins after, is none."""
+    usage = make_usage(*weeks_of("ada@x.io", range(12), 1))
+    roster = pl.DataFrame(
+        {
+            "user": ["ADA@x.io", "idle@x.io", "left@x.io", "next@x.io"],
+            "licensed_from": [None, date(2026, 3, 29), None, date(2026, 3, 30)],
+            "licensed_to": [None, None, date(2026, 1, 4), None],
+        }
+    )
+    table = analysis.habit_ladder(usage.lazy(), roster=roster.lazy())
+    assert ladder(table) == {"ada@x.io": (12, 1.0, "habitual"), "idle@x.io": (0, 0.0, "non-user")}
+    assert table["user_type"].to_list() == ["person", "person"]
+
+
+def test_a_mean_that_reaches_the_threshold_is_power(make_usage: MakeUsage) -> None:
+    """49 actions in 49 weeks are a mean of 1, and not of a 1 that lacks its last bit."""
+    usage = make_usage(*weeks_of("ada@x.io", range(49), 1))
+    table = analysis.habit_ladder(usage, weeks=49, habitual_weeks=40, power_actions=1)
+    assert ladder(table) == {"ada@x.io": (49, 1.0, "power")}
+
+
+def test_the_open_week_does_not_count(make_usage: MakeUsage) -> None:
+    """Until a week is over its actions are no part of a habit; as_of says when that is."""
+    usage = make_usage(*weeks_of("ada@x.io", range(12), 3), *weeks_of("ada@x.io", [12], 99))
+    two_weeks = {"weeks": 2, "habitual_weeks": 2}
+    assert ladder(analysis.habit_ladder(usage, **two_weeks)) == {"ada@x.io": (2, 51.0, "power")}
+    saturday = analysis.habit_ladder(usage, as_of="2026-04-04", **two_weeks)
+    assert ladder(saturday) == {"ada@x.io": (2, 3.0, "habitual")}
+
+
+def test_too_little_history_is_said(make_usage: MakeUsage) -> None:
+    """Of eight weeks of data nobody can be active in nine: the answer comes, with a warning."""
+    usage = make_usage(*weeks_of("ada@x.io", range(8), 20))
+    with pytest.warns(DataWarning, match="begin on 2025-12-08, and the data begins on 2026-01-05"):
+        table = analysis.habit_ladder(usage)
+    assert ladder(table)["ada@x.io"][2] == "novice"
+
+
+def test_one_week_in_two_rows_is_one_week(make_usage: MakeUsage) -> None:
+    """A row that came twice, two spellings and a clipped week: one active week each; 0 active days is none."""
+    usage = make_usage(
+        *weeks_of("ada@x.io", range(12), 2),
+        *weeks_of("Ada@x.io", [11], 1),
+        *weeks_of("bob@x.io", [10], 0, active_days=0),
+    )
+    clipped = usage.with_columns(
+        period_start=pl.when(pl.col("period_start") == date(2026, 1, 5))
+        .then(pl.lit(date(2026, 1, 7)))
+        .otherwise("period_start")
+    )
+    with (
+        pytest.warns(DataWarning, match="the data begins on 2026-01-07"),
+        pytest.warns(DataWarning, match="1 duplicate row"),
+    ):
+        table = analysis.habit_ladder(pl.concat([clipped, clipped.head(1)]))
+    assert ladder(table) == {"Ada@x.io": (12, pytest.approx(25 / 12), "habitual")}
+
+
+def test_automation_has_habits_too(make_usage: MakeUsage) -> None:
+    """People by default; service accounts on demand, sorted after people."""
+    usage = make_usage(*weeks_of("ci", range(12), 20, user_type="service_account"), *weeks_of("zoe@x.io", [0], 1))
+    assert ladder(analysis.habit_ladder(usage)) == {"zoe@x.io": (1, pytest.approx(1 / 12), "low")}
+    assert analysis.habit_ladder(usage, user_type="all")["user"].to_list() == ["zoe@x.io", "ci"]
+    assert analysis.habit_ladder(usage, user_type="service_account")["tier"].to_list() == ["power"]
+
+
+@few
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from(["ada@x.io", "bob@x.io", "cyd@x.io"]), st.integers(0, 13)), st.integers(0, 40)
+    )
+)
+def test_the_ladder_is_that_of_plain_python(make_usage: MakeUsage, actions: dict[tuple[str, int], int]) -> None:
+    """Week by week in a loop, over weeks 2 to 13, rows in any order."""
+    rows = [{"user": "first@x.io", "week": 0}, {"user": "last@x.io", "week": 13}]
+    rows += [{"user": u, "week": w, "completions_accepted": n} for (u, w), n in actions.items()]
+    by_user: dict[str, list[int]] = defaultdict(list)
+    for (user, week), count in actions.items():
+        if week >= 2:
+            by_user[user].append(count)
+    expected = {"last@x.io": "low"}
+    for user, counts in by_user.items():
+        mean, habitual = sum(counts) / 12, len(counts) >= 9
+        power = habitual and mean >= 15
+        expected[user] = "power" if power else "habitual" if habitual else "novice" if mean >= 1 else "low"
+    table = analysis.habit_ladder(make_usage(*rows).sample(fraction=1, shuffle=True, seed=5))
+    assert {user: row[2] for user, row in ladder(table).items()} == expected
+
+
+def test_what_cannot_be_is_refused(make_usage: MakeUsage) -> None:
+    """No weeks, more habitual weeks than weeks, rows of a month, an unknown metric: errors that say so."""
+    usage = make_usage(*weeks_of("ada@x.io", range(2), 1))
+    for wrong in ({"weeks": 0}, {"weeks": 4}, {"habitual_weeks": 0}, {"weeks": "12"}, {"weeks": 12.0}, {"weeks": True}):
+        with pytest.raises(ValueError, match="weeks="):
+            analysis.habit_ladder(usage, **wrong)
+    with pytest.raises(TableError, match="every='1w' cannot be answered"):
+        analysis.habit_ladder(usage.with_columns(period_end=pl.col("period_start").dt.offset_by("1mo")))
+    with pytest.raises(ValueError, match="did you mean 'total_messages'"):
+        analysis.concentration(usage, metric="total_message")
+
+
+def test_no_rows_no_habits() -> None:
+    """Empty in, empty out; with a last day the roster's users are non-users."""
+    roster = pl.DataFrame({"user": ["ada@x.io"]})
+    assert analysis.habit_ladder(USER_ACTIVITY.empty()).schema == HABIT_LADDER.schema
+    table = analysis.habit_ladder(USER_ACTIVITY.empty(), roster=roster, as_of="2026-03-01")
+    assert table.rows() == [("ada@x.io", "person", 0, 0.0, "non-user")]
+
+
+def messages(*counts: int | None) -> pl.DataFrame:
+    users = [f"user{n}@x.io" for n in range(len(counts))]
+    metric = pl.Series(counts, dtype=pl.Int64)
+    return pl.DataFrame({"user": users, "total_messages": metric}).with_columns(user_type=pl.lit("person"))
+
+
+def test_concentration_by_hand() -> None:
+    """Ten users, one with 91 of 100 and nine with 1: the top tenth has 0.91, Gini is 0.81.
+
+    Mean absolute difference: 2 * 9 pairs of 90 over 100 pairs = 16.2; half of it over the mean 10 is 0.81.
+    """
+    table = analysis.concentration(messages(*[1] * 9, 91), metric="total_messages")
+    assert table.schema == CONCENTRATION.schema
+    assert table.rows() == [(0.91, pytest.approx(0.81), 10)]
+
+
+@few
+@given(st.lists(st.integers(0, 1000) | st.none(), max_size=25))
+def test_gini_is_the_mean_difference(counts: list[int | None]) -> None:
+    """Gini is half the mean absolute difference of all pairs over the mean; the top tenth is rounded up."""
+    table = analysis.concentration(messages(*counts), metric="total_messages")
+    known = [count for count in counts if count is not None]
+    if not known:
+        assert table.is_empty()
+        return
+    if not sum(known):
+        assert table.rows() == [(None, None, len(known))]
+        return
+    gini = sum(abs(a - b) for a, b in product(known, known)) / (2 * len(known) * sum(known))
+    top = sum(sorted(known, reverse=True)[: math.ceil(len(known) / 10)]) / sum(known)
+    assert table.rows() == [(pytest.approx(top), pytest.approx(gini, abs=1e-9), len(known))]
+
+
+def test_a_users_rows_are_one_user(make_usage: MakeUsage) -> None:
+    """Weeks and spellings of one user are summed first; automation is not there."""
+    usage = make_usage(
+        *weeks_of("ada@x.io", range(3), 10),
+        *weeks_of("ADA@x.io", [3], 10),
+        *weeks_of("bob@x.io", [0], 40),
+        *weeks_of("ci", [0], 900, user_type="service_account"),
+    )
+    assert analysis.concentration(usage.lazy(), metric="total_messages").rows() == [(0.5, 0.0, 2)]

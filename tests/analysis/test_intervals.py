@@ -1,18 +1,21 @@
-"""Intervals: published values, statsmodels as a second engine, and the bootstrap against plain Python."""
+"""Intervals: published values, cases worked by hand, and statsmodels and SciPy as a second way."""
 
 from __future__ import annotations
 
 import math
 import random
-from statistics import quantiles
 
+import numpy as np
 import polars as pl
 import pytest
+import scipy.special
+import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.regression.linear_model import WLS
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from augment_insights.analysis.intervals import MAX_CLUSTERS, bootstrap_ratio, difference, rate, wilson
+from augment_insights.analysis.intervals import difference, rate, ratio_interval, student_t, wilson
 
 few = settings(max_examples=60, deadline=None)
 
@@ -22,11 +25,12 @@ def wilson_of(successes: int | None, trials: int | None) -> tuple[float | None, 
     return pl.select(low=low, high=high).row(0)
 
 
-def bounds_of(users: list[tuple[int, int]]) -> tuple[float, float]:
-    """Return the bootstrap interval of one group from its users' (accepted, suggested)."""
-    frame = pl.DataFrame(users, schema=["a", "s"], orient="row").with_row_index("u").with_columns(g=pl.lit("all"))
-    found = bootstrap_ratio(frame, group="g", user="u", numerator="a", denominator="s")
-    return found.row(0)[1:]
+def bounds_of(users: list[tuple[int, int]]) -> tuple[float, float] | None:
+    """Return the interval of one group from its users' (accepted, suggested); None where there is none."""
+    frame = pl.DataFrame(users, schema={"a": pl.Int64, "s": pl.Int64}, orient="row").with_columns(g=pl.lit("all"))
+    found = ratio_interval(frame, group="g", numerator="a", denominator="s")
+    assert found.schema == pl.Schema({"g": pl.String, "low": pl.Float64, "high": pl.Float64})
+    return found.row(0)[1:] if found.height else None
 
 
 def test_a_rate_is_the_nearest_number_there_is() -> None:
@@ -94,86 +98,88 @@ def test_difference_of_shares_is_newcombes(n0: int, n1: int, p0: float, p1: floa
     assert pl.select(low=low, high=high).row(0) == pytest.approx(expected, abs=1e-9)
 
 
-def test_bootstrap_is_that_of_plain_python() -> None:
-    """Forty groups of 25 users, drawn again 500 times by the standard library: the same bounds, but for luck.
+def test_student_t_is_that_of_scipy() -> None:
+    """Degrees of freedom from 1 to a million, whole or not: within 1e-8 of SciPy's quantile; other levels too."""
+    for freedom in [*range(1, 40), *np.logspace(0, 6, 150)]:
+        assert student_t(freedom) == pytest.approx(scipy.stats.t.ppf(0.975, freedom), rel=1e-8)
+    for level in (0.5, 0.9, 0.99, 0.999):
+        assert student_t(7.3, level) == pytest.approx(scipy.stats.t.ppf((1 + level) / 2, 7.3), rel=1e-8)
 
-    The luck of 500 draws moves a bound by some 6 % of the width; over forty groups it is below 2 %.
+
+def test_a_ratios_interval_by_hand() -> None:
+    """Five users accept 20 to 60 of 100 each, p = 0.4: residuals -20 to 20, each over 500 - 100.
+
+    Variance (400 + 100 + 0 + 100 + 400) / 400^2 = 0.00625; five equal users are 4 degrees of freedom, t = 2.776445;
+    t * sqrt(0.00625) / (0.4 * 0.6) = 0.914577 around the logit -0.405465 makes 0.2108 to 0.6246.
     """
-    dice = random.Random(4)
-    groups = [
-        [(round(s * dice.betavariate(6, 4)), s) for s in (dice.randint(1, 300) for _ in range(25))] for _ in range(40)
-    ]
-    misses = []
-    for users in groups:
-        ratios = []
-        for _ in range(500):
-            drawn = dice.choices(users, k=len(users))
-            ratios.append(sum(a for a, _ in drawn) / sum(s for _, s in drawn))
-        cuts = quantiles(ratios, n=1000)
-        width = cuts[974] - cuts[24]
-        low, high = bounds_of(users)
-        misses.append(((low - cuts[24]) / width, (high - cuts[974]) / width))
-    assert [sum(side) / len(groups) for side in zip(*misses, strict=True)] == pytest.approx([0, 0], abs=0.03)
+    assert bounds_of([(n, 100) for n in (20, 30, 40, 50, 60)]) == pytest.approx((0.210812, 0.624597), abs=1e-6)
 
 
-def test_many_users_are_dealt_without_narrowing_the_interval() -> None:
-    """For 4,000 users, dealt into clusters, the width is that of the linearised variance within 15 %."""
-    dice = random.Random(9)
-    users = [(round(s * dice.betavariate(6, 4)), s) for s in (dice.randint(1, 300) for _ in range(8 * MAX_CLUSTERS))]
-    accepted, suggested = (sum(column) for column in zip(*users, strict=True))
-    rate = accepted / suggested
-    error = math.sqrt(sum((a - rate * s) ** 2 for a, s in users)) / suggested
+def test_a_user_who_accepted_without_a_suggestion_counts_too() -> None:
+    """2 of 4, 1 of 4 and 1 of 0, p = 0.5: residuals 0, -1 and 1 over 4, 4 and 8; n_eff = 2, so 1 degree of freedom."""
+    margin = 12.706205 * math.sqrt(1 / 16 + 1 / 64) / 0.25
+    expected = 1 / (1 + math.exp(margin)), 1 / (1 + math.exp(-margin))
+    assert bounds_of([(2, 4), (1, 4), (1, 0)]) == pytest.approx(expected, rel=1e-6)
+
+
+suggestions = st.integers(1, 400).flatmap(lambda s: st.tuples(st.integers(0, s), st.just(s)))
+
+
+@few
+@given(st.lists(suggestions, min_size=2, max_size=30))
+def test_a_ratios_interval_is_that_of_statsmodels(users: list[tuple[int, int]]) -> None:
+    """A weighted regression of users' rates on a constant has the ratio, and with HC3 its standard error."""
+    accepted, suggested = (np.array(column, dtype=float) for column in zip(*users, strict=True))
+    if accepted.sum() in (0, suggested.sum()):
+        assert bounds_of(users) is None
+        return
+    fit = WLS(accepted / suggested, np.ones(len(users)), weights=suggested).fit(cov_type="HC3")
+    rate, error = fit.params[0], fit.bse[0]
+    effective = suggested.sum() ** 2 / (suggested**2).sum()
+    margin = scipy.stats.t.ppf(0.975, max(effective - 1, 1)) * error / (rate * (1 - rate))
+    expected = scipy.special.expit(scipy.special.logit(rate) + np.array([-margin, margin]))
     low, high = bounds_of(users)
-    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.15)
-    assert low < rate < high
+    assert (low, high) == pytest.approx(tuple(expected), abs=1e-9)
+    assert 0 <= low <= sum(accepted) / sum(suggested) <= high <= 1
 
 
-def test_bootstrap_is_the_same_in_any_order_and_company() -> None:
-    """A group has the same bounds when its rows are shuffled and when other groups stand beside it."""
+def test_a_ratios_interval_is_the_same_in_any_order_and_company() -> None:
+    """To the last bit, when users are shuffled or renamed, and when other groups stand beside theirs."""
     dice = random.Random(2)
     frame = pl.DataFrame(
-        [(group, f"u{n}", dice.randint(0, 9), dice.randint(10, 90)) for group in "abc" for n in range(12)],
-        schema=["g", "u", "a", "s"],
+        [(group, dice.randint(0, 9), dice.randint(10, 90)) for group in "abc" for _ in range(12)],
+        schema=["g", "a", "s"],
         orient="row",
     )
 
     def bounds(rows: pl.DataFrame) -> pl.DataFrame:
-        return bootstrap_ratio(rows, group="g", user="u", numerator="a", denominator="s")
+        return ratio_interval(rows, group="g", numerator="a", denominator="s")
 
     together = bounds(frame)
+    assert together.height == 3
     assert bounds(frame.sample(fraction=1, shuffle=True, seed=3)).equals(together)
     assert bounds(frame.filter(pl.col("g") == "b")).equals(together.filter(pl.col("g") == "b"))
-
-
-def test_one_user_with_a_denominator_has_no_interval() -> None:
-    """A user without suggestions says nothing: a group of one other user has no row, a group of two has."""
-    frame = pl.DataFrame(
-        [("one", "ada", 5, 9), ("one", "bob", 0, 0), ("two", "ada", 5, 9), ("two", "bob", 1, 4)],
-        schema=["g", "u", "a", "s"],
-        orient="row",
+    assert bounds(pl.concat([frame, pl.DataFrame([("b", 0, 0)], schema=["g", "a", "s"], orient="row")])).equals(
+        together
     )
-    found = bootstrap_ratio(frame, group="g", user="u", numerator="a", denominator="s")
-    assert found["g"].to_list() == ["two"]
-    assert found.row(0)[1:] == (0.25, 5 / 9)  # of four possible draws one is all bob, one is all ada
 
 
-def test_a_user_who_accepted_without_a_suggestion_is_drawn_as_well() -> None:
-    """The ratio counts what such a user accepted (here 12 of 8), so an interval without it would not hold the ratio."""
-    low, high = bounds_of([(2, 4), (1, 4), (9, 0)])
-    # Drawn with an equal chance: 27 triples, from all the second user (1/4) to one with two of the third (20 of 4).
-    assert low == pytest.approx(1 / 4)
-    assert high == pytest.approx(20 / 4)
+@pytest.mark.parametrize(
+    "users",
+    [
+        [],  # nobody
+        [(3, 0), (4, 0)],  # nothing suggested
+        [(5, 9), (0, 0)],  # one user with a suggestion
+        [(0, 9), (0, 4)],  # a rate of 0
+        [(9, 9), (4, 4)],  # of 1
+        [(9, 8), (9, 8)],  # and of more
+    ],
+)
+def test_where_a_ratio_has_no_interval(users: list[tuple[int, int]]) -> None:
+    """One user cannot say how users vary, and a ratio of 0, of 1 or of more has no logit."""
+    assert bounds_of(users) is None
 
 
-def test_no_suggestion_at_all_no_interval() -> None:
-    """Where nobody has a denominator there is no ratio, and nothing around it."""
-    frame = pl.DataFrame([("a", 1, 3, 0), ("a", 2, 4, 0)], schema=["g", "u", "a", "s"], orient="row")
-    assert bootstrap_ratio(frame, group="g", user="u", numerator="a", denominator="s").is_empty()
-
-
-def test_no_user_no_interval() -> None:
-    """An empty frame gives an empty table with the same columns."""
-    frame = pl.DataFrame(schema={"g": pl.String, "u": pl.String, "a": pl.Int64, "s": pl.Int64})
-    found = bootstrap_ratio(frame, group="g", user="u", numerator="a", denominator="s")
-    assert found.schema == pl.Schema({"g": pl.String, "low": pl.Float64, "high": pl.Float64})
-    assert found.is_empty()
+def test_users_who_are_alike_have_a_point() -> None:
+    """No spread is seen between two users at 30 %: the bounds are the rate itself."""
+    assert bounds_of([(3, 10), (6, 20)]) == (0.3, 0.3)

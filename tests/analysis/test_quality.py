@@ -1,17 +1,38 @@
-"""What is missing, double or unknown, told from a day or two of made-up rows."""
+"""Quality: what is missing, duplicate or unknown, and whether the tables agree, one fault at a time."""
 
 from __future__ import annotations
 
-from datetime import date
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from augment_insights import analysis
 from augment_insights.errors import DateRangeError, TableError
-from augment_insights.tables import DATA_QUALITY, EDITOR_LANGUAGE, ENDPOINT_TABLES
+from augment_insights.tables import (
+    DAILY_USAGE,
+    DATA_QUALITY,
+    DAU,
+    DAU_COUNT,
+    EDITOR_LANGUAGE,
+    ENDPOINT_TABLES,
+    METRICS,
+    RECONCILIATION,
+    USER_ACTIVITY,
+)
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EXAMPLES = Path(__file__).parents[1] / "data"
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
+MESSAGES = ("chat", "remote_agent", "ide_agent", "cli_agent_interactive", "cli_agent_non_interactive")
+few = settings(max_examples=25, deadline=None)
 
 
 def editor_language(*rows: tuple[str, str | None, str, int, int]) -> pl.DataFrame:
@@ -66,13 +87,8 @@ def test_a_null_in_any_metric_is_a_row_that_lacks_one() -> None:
 
 def test_a_person_and_a_service_account_of_one_name_are_two_users() -> None:
     """And a service account's name is compared as it is written: CI and ci are two."""
-    listed = pl.DataFrame(
-        {
-            "date": [MONDAY] * 3,
-            "user": ["CI", "ci", "ci"],
-            "user_type": ["service_account", "service_account", "person"],
-        }
-    )
+    kinds = ["service_account", "service_account", "person"]
+    listed = pl.DataFrame({"date": [MONDAY] * 3, "user": ["CI", "ci", "ci"], "user_type": kinds})
     assert found(analysis.data_quality(dau=listed)) == {
         "dau: rows twice": (0, 3),
         "dau: users in several spellings": (0, 3),
@@ -87,13 +103,225 @@ def test_nothing_to_look_at_is_no_share() -> None:
     assert analysis.data_quality().equals(DATA_QUALITY.empty())
 
 
-def test_a_range_that_runs_backwards_is_refused() -> None:
-    """A negative number of missing days would be nonsense: the error names both days."""
+def test_what_is_no_range_or_no_table_is_refused() -> None:
+    """A negative number of missing days would be nonsense; a table without its columns or dates is named."""
+    counts = pl.DataFrame({"date": ["2026-01-05"], "user_count": [1]})
     with pytest.raises(DateRangeError, match="ends before it starts: 2026-01-06 to 2026-01-05"):
-        analysis.data_quality(dau=ENDPOINT_TABLES["dau"].empty(), start_date="2026-01-06", end_date="2026-01-05")
-
-
-def test_a_frame_that_does_not_name_its_rows_is_refused() -> None:
-    """The message names the table and the column."""
+        analysis.data_quality(dau=DAU.empty(), start_date="2026-01-06", end_date="2026-01-05")
     with pytest.raises(TableError, match="editor_language needs the column 'language'"):
         analysis.data_quality(editor_language=EDITOR_LANGUAGE.empty().drop("language"))
+    with pytest.raises(TableError, match=r"dau_count has 'date' as String.*cast"):
+        analysis.reconcile(dau_count=counts, dau=DAU.empty())
+    with pytest.raises(TableError, match="dau_count needs the column 'user_count'"):
+        analysis.reconcile(dau_count=DAU_COUNT.empty().rename({"user_count": "count"}), dau=DAU.empty())
+
+
+# ---- do the tables agree? ----
+
+
+def day(number: int) -> date:
+    return MONDAY + timedelta(days=number)
+
+
+def daily(table: Any, rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Make a table of days from rows that name only what matters; other metrics are 0."""
+    usual = {**dict.fromkeys(METRICS, 0), "user_type": "person", "language": "Go", "editor": "Vim"}
+    return pl.DataFrame([{name: {**usual, **row}[name] for name in table.columns} for row in rows], schema=table.schema)
+
+
+def of(table: pl.DataFrame, check: str) -> list[tuple[Any, ...]]:
+    return table.filter(pl.col("check") == check).drop("check").rows()
+
+
+def published_users() -> pl.DataFrame:
+    """Read the documented example of user-activity: two people and a service account over six days."""
+    records = json.loads((EXAMPLES / "user-activity.json").read_text(encoding="utf-8"))["users"]
+    span = {"period_start": date(2025, 10, 15), "period_end": date(2025, 10, 20)}
+    rows = []
+    for record in records:
+        user, kind = record.get("user_email"), "person"
+        if user is None:
+            user, kind = record["service_account_name"], "service_account"
+        active = {"active_days": record["active_days"], **record["metrics"]}
+        rows.append({**span, "user": user, "user_type": kind, **active})
+    return pl.DataFrame(rows, schema=USER_ACTIVITY.schema)
+
+
+def test_the_published_example_breaks_its_own_sum() -> None:
+    """Ada's 65 messages are 78 by mode: reported as a difference of -13, while the lines agree."""
+    table = analysis.reconcile(user_activity=published_users())
+    assert table.schema == RECONCILIATION.schema
+    assert of(table, "total_messages = modes (user_activity)") == [(None, 185, 198, -13, "differs")]
+    assert of(table, "total_modified_lines_of_code = modes (user_activity)") == [(None, 930, 930, 0, "agrees")]
+    alone = analysis.reconcile(user_activity=published_users().head(1))
+    assert of(alone, "total_messages = modes (user_activity)") == [(None, 65, 78, -13, "differs")]
+
+
+def test_dau_count_with_automation_in_it() -> None:
+    """3 counted, 2 people and a service account listed: the reading of all users fits, and has the days."""
+    counts = pl.DataFrame({"date": [day(0), day(1), day(2)], "user_count": [3, 1, 0]})
+    listed = daily(
+        DAU,
+        [
+            {"date": day(0), "user": "ada@x.io"},
+            {"date": day(0), "user": "bob@x.io"},
+            {"date": day(0), "user": "ci", "user_type": "service_account"},
+            {"date": day(1), "user": "ada@x.io"},
+            {"date": day(1), "user": "ada@x.io"},
+        ],
+    )
+    table = analysis.reconcile(dau_count=counts.lazy(), dau=listed.lazy())
+    assert of(table, "dau_count = dau (all users)") == [
+        (day(0), 3, 3, 0, "agrees"),
+        (day(1), 1, 1, 0, "agrees"),
+        (day(2), 0, None, None, "unknown"),
+        (None, 4, 4, 0, "agrees"),
+    ]
+    assert of(table, "dau_count = dau (people)") == [(None, 4, 3, 1, "differs")]
+
+
+def test_dau_count_without_automation_in_it() -> None:
+    """When the count is of people, that reading has the days; a day nobody is listed for, in between, is 0.
+
+    The reading that fits worse can be left out.
+    """
+    counts = pl.DataFrame({"date": [day(0), day(1), day(2)], "user_count": [1, 1, 1]})
+    rows = [{"date": day(n), "user": "ada@x.io"} for n in (0, 2)]
+    rows += [{"date": day(n), "user": "ci", "user_type": "service_account"} for n in (0, 2)]
+    table = analysis.reconcile(dau_count=counts, dau=daily(DAU, rows))
+    assert of(table, "dau_count = dau (people)") == [
+        (day(0), 1, 1, 0, "agrees"),
+        (day(1), 1, 0, 1, "differs"),
+        (day(2), 1, 1, 0, "agrees"),
+        (None, 3, 2, 1, "differs"),
+    ]
+    assert of(table, "dau_count = dau (all users)") == [(None, 3, 4, -1, "differs")]
+    told = analysis.reconcile(dau_count=counts, dau=daily(DAU, rows), both_readings=False)
+    assert told["check"].to_list() == ["dau_count = dau (people)"] * 4
+
+
+def test_user_days_are_counted_in_two_ways(make_usage: Callable[..., pl.DataFrame]) -> None:
+    """Active days of week 0 are its daily counts; of week 1 a day is missing, so that nobody knows."""
+    usage = make_usage({"user": "ada@x.io", "active_days": 5}, {"user": "ada@x.io", "active_days": 2, "week": 1})
+    counts = pl.DataFrame({"date": [day(n) for n in range(13)], "user_count": [1] * 5 + [0] * 2 + [1] * 6})
+    table = analysis.reconcile(dau_count=counts, user_activity=usage)
+    assert of(table, "user_activity active_days = dau_count (all users)") == [
+        (day(0), 5, 5, 0, "agrees"),
+        (day(7), 2, None, None, "unknown"),
+        (None, 5, 5, 0, "agrees"),
+    ]
+
+
+def test_a_metric_that_differs_is_found(make_usage: Callable[..., pl.DataFrame]) -> None:
+    """Users' messages of each week against the days of it; a metric unknown on one side is unknown."""
+    usage = make_usage(
+        {"user": "ada@x.io", "total_messages": 9, "total_tool_calls": None},
+        {"user": "bob@x.io", "total_messages": 1},
+        {"user": "ada@x.io", "total_messages": 4, "week": 1},
+    )
+    days = daily(DAILY_USAGE, [{"date": day(n), "total_messages": 1} for n in range(14)])
+    table = analysis.reconcile(user_activity=usage, daily_usage=days)
+    assert of(table, "user_activity = daily_usage: total_messages") == [
+        (day(0), 10, 7, 3, "differs"),
+        (day(7), 4, 7, -3, "differs"),
+        (None, 14, 14, 0, "agrees"),
+    ]
+    assert of(table, "user_activity = daily_usage: total_tool_calls")[0] == (day(0), None, 0, None, "unknown")
+    assert of(table, "user_activity = daily_usage: chat_messages")[2] == (None, 0, 0, 0, "agrees")
+
+
+def test_records_by_language_are_checked_day_by_day() -> None:
+    """An idle day between the records is 0; a day after them is not known."""
+    records = [{"date": day(n), "user": "ada@x.io", "chat_messages": 2} for n in (0, 2)]
+    records.append({"date": day(2), "user": "ada@x.io", "language": "C", "chat_messages": 1})
+    days = [{"date": day(n), "chat_messages": count} for n, count in enumerate((2, 1, 3, 5))]
+    table = analysis.reconcile(editor_language=daily(EDITOR_LANGUAGE, records), daily_usage=daily(DAILY_USAGE, days))
+    assert of(table, "editor_language = daily_usage: chat_messages") == [
+        (day(0), 2, 2, 0, "agrees"),
+        (day(1), 0, 1, -1, "differs"),
+        (day(2), 3, 3, 0, "agrees"),
+        (day(3), None, 5, None, "unknown"),
+    ]
+
+
+def test_an_unknown_part_makes_a_total_unknown() -> None:
+    """A null among the parts is not a 0: the sum is unknown, and not a difference."""
+    days = daily(DAILY_USAGE, [{"date": day(0), "total_messages": 3, "chat_messages": None}])
+    assert of(analysis.reconcile(daily_usage=days), "total_messages = modes (daily_usage)") == [
+        (day(0), 3, None, None, "unknown")
+    ]
+
+
+@few
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 13),
+            st.sampled_from(["ada@x.io", "bob@x.io", "ci"]),
+            st.sampled_from(["Go", "C"]),
+            st.lists(st.integers(0, 9), min_size=5, max_size=5),
+        ),
+        min_size=1,
+        max_size=12,
+        unique_by=lambda record: record[:3],
+    )
+)
+def test_tables_of_one_truth_agree(records: list[Any]) -> None:
+    """Five tables summed from the same records by a loop agree in every check that can be made."""
+    kind = {"ci": "service_account"}
+    rows = [
+        {
+            "date": day(n), "user": user, "user_type": kind.get(user, "person"), "language": language,
+            **{f"{mode}_messages": count for mode, count in zip(MESSAGES, counts, strict=True)},
+            "total_messages": sum(counts),
+        }
+        for n, user, language, counts in records
+    ]  # fmt: skip
+    names = [f"{mode}_messages" for mode in MESSAGES] + ["total_messages"]
+    days = [
+        {"date": day(n), **{name: sum(row[name] for row in rows if row["date"] == day(n)) for name in names}}
+        for n in range(14)
+    ]
+    seen = sorted({(n, user) for n, user, _, _ in records})
+    weeks = [
+        {
+            "period_start": day(7 * week), "period_end": day(7 * week + 6), "user": user,
+            "user_type": kind.get(user, "person"),
+            "active_days": len([n for n, u in seen if u == user and n // 7 == week]),
+            **{name: sum(row[name] for row, r in zip(rows, records, strict=True) if r[1] == user and r[0] // 7 == week)
+               for name in names},
+        }
+        for week, user in sorted({(n // 7, user) for n, user in seen})
+    ]  # fmt: skip
+    table = analysis.reconcile(
+        dau_count=pl.DataFrame({"date": [day(n) for n in range(14)], "user_count": [
+            len([1 for m, _ in seen if m == n]) for n in range(14)]}),
+        dau=daily(DAU, [{"date": day(n), "user": u, "user_type": kind.get(u, "person")} for n, u in seen]),
+        daily_usage=daily(DAILY_USAGE, days),
+        user_activity=daily(USER_ACTIVITY, weeks),
+        editor_language=daily(EDITOR_LANGUAGE, rows),
+    )  # fmt: skip
+    whole = table.filter(~pl.col("check").str.ends_with("(people)"))
+    assert whole.filter(pl.col("status") == "differs").is_empty()
+    days_known = {r["date"] for r in rows}
+    between = [n for n in range(14) if min(days_known) <= day(n) <= max(days_known)]
+    assert len(of(whole.filter(pl.col("status") == "agrees"), "dau_count = dau (all users)")) == len(between) + 1
+
+
+def test_nothing_given_nothing_checked() -> None:
+    """Without tables, and with empty ones, there is an empty table with the same columns."""
+    for given_tables in ({}, {"daily_usage": DAILY_USAGE.empty(), "editor_language": EDITOR_LANGUAGE.empty()}):
+        table = analysis.reconcile(**given_tables)
+        assert table.schema == RECONCILIATION.schema
+        assert table.is_empty()
+    empty = analysis.reconcile(dau_count=DAU_COUNT.empty(), dau=DAU.empty(), user_activity=USER_ACTIVITY.empty())
+    assert set(empty["status"]) == {"unknown"}
+
+
+def test_unknown_active_days_are_not_zero(make_usage: Callable[..., pl.DataFrame]) -> None:
+    """A user without active_days makes the period's user-days unknown: no residual of -7 is made up."""
+    counts = pl.DataFrame({"date": [day(n) for n in range(7)], "user_count": [1] * 7})
+    users = make_usage({"user": "ada@x.io", "active_days": None}, {"user": "bob@x.io", "active_days": 7})
+    table = analysis.reconcile(dau_count=counts, user_activity=users)
+    rows = table.filter(pl.col("check").str.starts_with("user_activity active_days"))
+    assert rows.select("left", "residual", "status").unique().rows() == [(None, None, "unknown")]

@@ -163,7 +163,7 @@ def test_periods_limits_how_far_cohorts_are_shown(make_activity: Callable[..., p
     [
         ({"kind": "bound"}, "did you mean 'bounded'"),
         ({"cohort": "firsts"}, "did you mean 'first'"),
-        ({"periods": -1}, "periods=-1 is not a whole number"),
+        ({"periods": -1}, "periods=-1 is not an integer >= 0"),
         ({"every": "1y"}, "is not a period"),
     ],
 )

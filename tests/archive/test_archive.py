@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import polars as pl
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from augment_insights import Archive, analysis
+from augment_insights import Archive
+from augment_insights.archive import month
 from augment_insights.errors import ArchiveError, TableError
 from augment_insights.periods import DayRange
 from augment_insights.tables import DAU, DAU_COUNT, EDITOR_LANGUAGE, ENDPOINT_TABLES, METRICS, USER_ACTIVITY, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
 MONDAY = date(2026, 3, 2)
 ORIGIN = "https://api.example.com"
+ADA, BOB = "ada@example.com", "bob@example.com"
 
 
 def day(offset: int) -> date:
@@ -42,22 +45,26 @@ def counts(*numbers: int, start: date = MONDAY) -> pl.DataFrame:
     return pl.DataFrame({"date": days, "user_count": numbers}, schema=DAU_COUNT.schema)
 
 
-def users(when: date, *names: str, kind: str = "person") -> pl.DataFrame:
-    columns = {"date": [when] * len(names), "user": names, "user_type": [kind] * len(names)}
-    return pl.DataFrame(columns, schema=DAU.schema)
+def users(when: date, *names: str) -> pl.DataFrame:
+    rows = [(when, name, "person") for name in names]
+    return pl.DataFrame(rows, schema=DAU.schema, orient="row")
 
 
-def records(when: date, names: Iterable[str], **metrics: int | None) -> pl.DataFrame:
-    listed = [
-        {"date": when, "user": name, "user_type": "person", "language": "Python", "editor": "VSCode", **metrics}
-        for name in names
-    ]
-    return pl.DataFrame(listed, schema=EDITOR_LANGUAGE.schema)
+def records(when: date, *names: str, **metrics: int | None) -> pl.DataFrame:
+    rest = {"user_type": "person", "language": "Python", "editor": "VSCode", **metrics}
+    return pl.DataFrame([{"date": when, "user": name, **rest} for name in names], schema=EDITOR_LANGUAGE.schema)
 
 
-def add(archive: Archive, table: str, frame: pl.DataFrame, days: Iterable[date], **settings: Any) -> list[DayRange]:
-    given = {"origin": ORIGIN, "fetched_at": NOW} | settings
-    return archive.add(table, frame, [only(when) for when in days], **given)
+def add(
+    archive: Archive, table: str, frame: pl.DataFrame, days: Iterable[date] | None = None, **settings: Any
+) -> list[DayRange]:
+    """Add the days that a frame has rows of, or those that are named."""
+    spans = [only(when) for when in (frame["date"].unique() if days is None else days)]
+    return archive.add(table, frame, spans, **{"origin": ORIGIN, "fetched_at": NOW, **settings})
+
+
+def file_of(archive: Archive, table: str) -> Path:
+    return archive.path / table / "month=2026-03" / "data.parquet"
 
 
 @pytest.fixture
@@ -67,7 +74,7 @@ def archive(tmp_path: Path) -> Archive:
 
 def test_an_empty_day_and_a_day_not_fetched_differ(archive: Archive) -> None:
     """A day without rows is there once it was fetched; the one after it is missing."""
-    add(archive, "dau", users(day(0), "ada@example.com"), [day(0), day(1)])
+    add(archive, "dau", users(day(0), ADA), [day(0), day(1)])
     assert archive.has("dau", day(1))
     assert not archive.has("dau", day(2))
     assert archive.missing("dau", DayRange(day(-1), day(3))) == [only(day(-1)), DayRange(day(2), day(3))]
@@ -78,14 +85,9 @@ def test_an_empty_day_and_a_day_not_fetched_differ(archive: Archive) -> None:
 def test_a_window_is_there_exactly_or_not_at_all(archive: Archive) -> None:
     """Two windows of user_activity that overlap are kept apart; a part of one is missing."""
     whole, half = DayRange(day(0), day(9)), DayRange(day(0), day(4))
-    row = {"user": "ada@example.com", "user_type": "person", "total_messages": 5}
-    frames = [
-        pl.DataFrame(
-            [{"period_start": span.start, "period_end": span.end, "active_days": span.days, **row}],
-            schema=USER_ACTIVITY.schema,
-        )
-        for span in (whole, half)
-    ]
+    row = {"user": ADA, "user_type": "person", "total_messages": 5}
+    rows = [{"period_start": span.start, "period_end": span.end, "active_days": span.days} for span in (whole, half)]
+    frames = [pl.DataFrame([{**each, **row}], schema=USER_ACTIVITY.schema) for each in rows]
     archive.add("user_activity", pl.concat(frames), [whole, half], origin=ORIGIN, fetched_at=NOW)
     assert [archive.has("user_activity", span) for span in (whole, half)] == [True, True]
     assert archive.missing("user_activity", DayRange(day(0), day(5))) == [DayRange(day(0), day(5))]
@@ -93,16 +95,12 @@ def test_a_window_is_there_exactly_or_not_at_all(archive: Archive) -> None:
     assert archive.scan("user_activity").collect().height == 2
 
 
-def names() -> st.SearchStrategy[str]:
-    return st.sampled_from(["ada@example.com", "Ada@Example.com", "=HYPERLINK(0)", "<script>", "bot", "žofie@x.cz"])
-
-
 def editor_rows() -> st.SearchStrategy[list[dict[str, Any]]]:
     number = st.none() | st.integers(0, 2**31 + 5) | st.just(2**62)
     row = st.fixed_dictionaries(
         {
             "date": st.integers(0, 50).map(day),
-            "user": names(),
+            "user": st.sampled_from([ADA, ADA.title(), "=HYPERLINK(0)", "<script>", "bot", "žofie@x.cz"]),
             "user_type": st.sampled_from(["person", "service_account"]),
             "language": st.sampled_from(["Python", "Unknown", "C++", ""]),
             "editor": st.sampled_from(["VSCode", "vim"]),
@@ -135,34 +133,24 @@ def test_what_goes_in_comes_out(
 def test_a_scan_has_the_columns_of_its_table(archive: Archive, table: Table) -> None:
     """Empty or not, the lazy frame has exactly the columns and dtypes of the table."""
     assert archive.scan(table.name).collect_schema() == table.schema
-    add(archive, "dau", users(day(0), "ada@example.com"), [day(0)])
-    add(archive, "editor_language", records(day(0), ["ada@example.com"], total_messages=1), [day(0)])
+    add(archive, "dau", users(day(0), ADA))
+    add(archive, "editor_language", records(day(0), ADA, total_messages=1))
     assert archive.scan(table.name).collect_schema() == table.schema
     assert archive.scan(table.name).collect().schema == table.schema
 
 
-def test_analysis_takes_a_scan(archive: Archive) -> None:
-    """Functions of analysis answer from the lazy frame as from a frame in memory."""
-    frame = pl.concat([users(day(0), "ada@example.com", "bob@example.com"), users(day(1), "bob@example.com")])
-    add(archive, "dau", frame, [day(0), day(1)])
-    told = analysis.active_users(archive.scan("dau"), every="1d", as_of=day(1))
-    lazy = told.collect() if isinstance(told, pl.LazyFrame) else told
-    assert lazy["active_users"].to_list() == [2, 1]
-
-
 def test_a_scan_follows_what_is_added_to_its_months(archive: Archive) -> None:
     """A frame made before a commit names users who came with the commit."""
-    add(archive, "dau", users(day(0), "ada@example.com"), [day(0)])
+    add(archive, "dau", users(day(0), ADA))
     lazy = archive.scan("dau")
-    add(archive, "dau", users(day(1), "new@example.com"), [day(1)])
-    assert lazy.collect()["user"].to_list() == ["ada@example.com", "new@example.com"]
+    add(archive, "dau", users(day(1), "new@example.com"))
+    assert lazy.collect()["user"].to_list() == [ADA, "new@example.com"]
 
 
 def test_another_engine_reads_the_same_files(archive: Archive) -> None:
     """DuckDB joins names to records and adds up months of 32 and of 64 bits, by the documented SQL."""
-    add(archive, "editor_language", records(day(0), ["ada@example.com", "bob@example.com"], total_messages=2), [day(0)])
-    february = date(2026, 2, 20)
-    add(archive, "editor_language", records(february, ["ada@example.com"], total_messages=2**40), [february])
+    add(archive, "editor_language", records(day(0), ADA, BOB, total_messages=2))
+    add(archive, "editor_language", records(date(2026, 2, 20), ADA, total_messages=2**40))
     found = duckdb.sql(
         f"""
         select user, month, sum(total_messages)::hugeint
@@ -171,17 +159,13 @@ def test_another_engine_reads_the_same_files(archive: Archive) -> None:
         group by all order by all
         """  # noqa: S608 (our own path)
     ).fetchall()
-    assert found == [
-        ("ada@example.com", "2026-02", 2**40),
-        ("ada@example.com", "2026-03", 2),
-        ("bob@example.com", "2026-03", 2),
-    ]
+    assert found == [(ADA, "2026-02", 2**40), (ADA, "2026-03", 2), (BOB, "2026-03", 2)]
 
 
 def test_files_hold_codes_and_are_their_owners_alone(archive: Archive) -> None:
     """Names stand in users.parquet only; folders are 0700 and files 0600."""
-    add(archive, "dau", users(day(0), "ada@example.com"), [day(0)])
-    add(archive, "dau", users(day(0), "bob@example.com"), [day(0)], fetched_at=LATER)
+    add(archive, "dau", users(day(0), ADA))
+    add(archive, "dau", users(day(0), BOB), fetched_at=LATER)
     files = [path for path in archive.path.rglob("*") if path.is_file()]
     folders = [archive.path, *(path for path in archive.path.rglob("*") if path.is_dir())]
     assert [path.name for path in files if b"ada@example" in path.read_bytes()] == ["users.parquet"]
@@ -192,26 +176,22 @@ def test_files_hold_codes_and_are_their_owners_alone(archive: Archive) -> None:
 def test_a_day_that_is_not_settled_is_refused(archive: Archive) -> None:
     """Three days old is settled, two is not, however it was asked for; another number may be told."""
     assert archive.last_settled_day(NOW) == date(2026, 3, 17)
-    add(archive, "dau_count", counts(5, start=date(2026, 3, 17)), [date(2026, 3, 17)])
+    add(archive, "dau_count", counts(5, start=date(2026, 3, 17)))
     with pytest.raises(ArchiveError, match=r"2026-03-18 is not settled"):
-        add(archive, "dau_count", counts(5, start=date(2026, 3, 18)), [date(2026, 3, 18)])
+        add(archive, "dau_count", counts(5, start=date(2026, 3, 18)))
     assert Archive(archive.path, settled_after_days=10).last_settled_day(NOW) == date(2026, 3, 10)
     before_publication = datetime(2026, 3, 20, 1, tzinfo=UTC)
     assert Archive(archive.path, settled_after_days=1).last_settled_day(before_publication) == date(2026, 3, 18)
 
 
-def test_rows_of_other_days_are_refused(archive: Archive) -> None:
-    """A row that belongs to no day that is added would be lost: nothing is added."""
+def test_rows_of_other_days_and_of_another_origin_are_refused(archive: Archive) -> None:
+    """A row that belongs to no day that is added would be lost; the archive of one API takes no day of the sample."""
     with pytest.raises(TableError, match="of other days"):
         add(archive, "dau_count", counts(5, 6), [day(0)])
     assert archive.missing("dau_count", day(0)) == [only(day(0))]
-
-
-def test_another_origin_is_refused(archive: Archive) -> None:
-    """The archive of one API takes no day of the sample."""
-    add(archive, "dau_count", counts(5), [day(0)])
+    add(archive, "dau_count", counts(5))
     with pytest.raises(ArchiveError, match=r"holds the days of https://api.example.com, and these are of sample"):
-        add(archive, "dau_count", counts(5, start=day(1)), [day(1)], origin="sample")
+        add(archive, "dau_count", counts(5, start=day(1)), origin="sample")
     assert archive.origin == ORIGIN
 
 
@@ -219,130 +199,169 @@ def test_users_of_whom_none_is_known_are_refused(archive: Archive) -> None:
     """Ten users on either side with none in common are two organisations; with one in common they are one."""
     ours = [f"user{n}@ours.com" for n in range(10)]
     theirs = [f"user{n}@theirs.com" for n in range(10)]
-    add(archive, "dau", users(day(0), *ours), [day(0)])
+    add(archive, "dau", users(day(0), *ours))
     with pytest.raises(ArchiveError, match="another organisation"):
-        add(archive, "dau", users(day(1), *theirs), [day(1)])
+        add(archive, "dau", users(day(1), *theirs))
     assert pl.read_parquet(archive.path / "users.parquet").height == 10
-    add(archive, "dau", users(day(1), "USER3@ours.com", *theirs), [day(1)])
+    add(archive, "dau", users(day(1), "USER3@ours.com", *theirs))
     assert archive.read("dau", day(1)).height == 11
 
 
-def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("path", "content", "words"),
+    [
+        ("archive/chapter.txt", "1", "holds other things"),
+        ("archive", "1", "is a file"),
+        ("archive/archive.json", '{"format": 2}', "layout 2"),
+        ("archive/archive.json", "{", "cannot be read"),
+    ],
+)
+def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path, path: str, content: str, words: str) -> None:
     """No archive is begun among other files, in a file, or over a newer layout."""
-    (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "chapter.txt").write_text("1")
-    (tmp_path / "newer").mkdir()
-    (tmp_path / "newer" / "archive.json").write_text(json.dumps({"format": 2}))
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "archive.json").write_text("{")
-    for name, words in {
-        "thesis": "no archive",
-        "thesis/chapter.txt": "is a file",
-        "newer": "layout 2",
-        "broken": "cannot be read",
-    }.items():
-        with pytest.raises(ArchiveError, match=words) as caught:
-            Archive(tmp_path / name)
-        assert caught.value.path is not None
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text(content)
+    with pytest.raises(ArchiveError, match=words) as caught:
+        Archive(tmp_path / "archive")
+    assert caught.value.path is not None
 
 
-def test_both_versions_of_a_restated_day_are_kept_until_told(archive: Archive) -> None:
-    """The new rows are read; the old ones have a version number, and go when they are settled."""
-    old, new = users(day(0), "ada@example.com"), users(day(0), "ada@example.com", "bob@example.com")
-    add(archive, "dau", old, [day(0)])
-    assert add(archive, "dau", new, [day(0)], fetched_at=LATER) == [only(day(0))]
+def test_a_restated_day_is_replaced_and_logged(archive: Archive) -> None:
+    """The new rows are read; the log has each total that changed, and ``rows`` where none did."""
+    new = users(day(0), ADA, BOB)
+    add(archive, "dau", pl.concat([users(day(0), ADA), users(day(1), BOB)]))
+    assert archive.restatements().is_empty()
+    assert add(archive, "dau", new, fetched_at=LATER) == [only(day(0))]
     assert_frame_equal(archive.read("dau", day(0)), new)
-    assert_frame_equal(archive.read("dau", day(0), version=1), old)
-    assert_frame_equal(archive.read("dau", day(0), version=2), new)
-    told = archive.versions().select("start", "version", "rows", "is_current", "fetched_at")
-    assert told.rows() == [(day(0), 1, 1, False, NOW), (day(0), 2, 2, True, LATER)]
-    assert archive.settle() == 1
-    assert archive.versions().is_empty()
-    with pytest.raises(ArchiveError, match="no version 1"):
-        archive.read("dau", day(0), version=1)
-    assert_frame_equal(archive.scan("dau").collect(), new)
+    assert_frame_equal(archive.scan("dau").collect(), pl.concat([new, users(day(1), BOB)]))
+    assert add(archive, "dau", users(day(1), ADA), fetched_at=LATER) == [only(day(1))]
+    log = archive.restatements()
+    assert log.select("table", "day", "metric", "old_total", "new_total").rows() == [
+        ("dau", day(0), "rows", 1, 2),
+        ("dau", day(0), "users", 1, 2),
+        ("dau", day(1), "rows", 1, 1),
+    ]
+    assert set(log["restated_at"]) == {LATER}
+    assert log["last_day"].equals(log["day"])
+    assert Archive(archive.path).restatements().equals(log)
 
 
-def test_asking_again_confirms_and_an_older_answer_changes_nothing(archive: Archive) -> None:
-    """The same words later confirm a day, the same answer twice does not, and an older answer is not believed."""
-    add(archive, "dau_count", counts(5), [day(0)])
-    add(archive, "dau_count", counts(5), [day(0)])
-    assert archive.manifest().select("version", "confirmed").row(0) == (1, 0)
-    add(archive, "dau_count", counts(5), [day(0)], fetched_at=LATER)
-    assert add(archive, "dau_count", counts(9), [day(0)], fetched_at=NOW) == []
-    line = archive.manifest().row(0, named=True)
-    assert (line["version"], line["confirmed"], line["fetched_at"], line["checked_at"]) == (1, 1, NOW, LATER)
+def test_a_restatement_that_a_kill_prevented_is_not_told(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed between log and day, nothing was restated; when the day follows, it is told once."""
+    add(archive, "dau_count", counts(5))
+    with monkeypatch.context() as patched:
+        patched.delattr(month, "write_month")
+        with pytest.raises(AttributeError):
+            add(archive, "dau_count", counts(6), fetched_at=LATER)
+    assert archive.restatements().is_empty()
     assert archive.read("dau_count", day(0))["user_count"].to_list() == [5]
+    add(archive, "dau_count", counts(6), fetched_at=LATER + timedelta(hours=1))
+    assert archive.restatements().filter(metric="user_count").select("old_total", "new_total").rows() == [(5, 6)]
 
 
-def test_a_check_finds_what_is_wrong(archive: Archive) -> None:
-    """A gap, a cut file, a stray file, a row twice and a disagreement are each found and named."""
-    add(archive, "dau_count", counts(1, 2), [day(0), day(1)])
-    add(archive, "dau_count", counts(4, start=day(3)), [day(3)])
-    add(
-        archive,
-        "dau",
-        pl.concat([users(day(0), "ada@example.com"), users(day(1), "ada@example.com")]),
-        [day(0), day(1)],
-    )
-    add(archive, "editor_language", records(day(0), ["ada@example.com"], total_messages=1), [day(0)])
-    stray = archive.path / "dau" / "month=2026-03" / "copy.parquet"
-    month = archive.path / "dau" / "month=2026-03" / "data.parquet"
-    stray.write_bytes(month.read_bytes())
-    records_file = archive.path / "editor_language" / "month=2026-03" / "data.parquet"
-    records_file.write_bytes(records_file.read_bytes()[:-20])
-    found = archive.check().select("table", "start", "end", "problem").rows()
-    assert found == [
-        ("dau", None, None, "stray"),
+def test_asking_again_is_noted_and_an_older_answer_changes_nothing(archive: Archive) -> None:
+    """The same rows later move ``checked_at`` alone, and an answer older than what is kept is ignored."""
+    add(archive, "dau_count", counts(5))
+    add(archive, "dau_count", counts(5), fetched_at=LATER)
+    assert add(archive, "dau_count", counts(9), fetched_at=NOW) == []
+    line = archive.manifest().row(0, named=True)
+    assert (line["fetched_at"], line["checked_at"]) == (NOW, LATER)
+    assert archive.read("dau_count", day(0))["user_count"].to_list() == [5]
+    assert archive.restatements().is_empty()
+
+
+def test_an_archive_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+    """Same months and manifest, with versions and confirmations in it: its days are read, old versions ignored."""
+    archive = tmp_path / "old"
+    current = archive / "dau" / "month=2026-03" / "data.parquet"
+    superseded = archive / "superseded" / "dau" / "2026-03-02_2026-03-02_version-1.parquet"
+    times = {"fetched_at": "2026-03-20T12:00:00+00:00", "checked_at": "2026-03-20T13:00:00.250000+00:00"}
+    for path, version, codes in ((current, 2, [0, 1]), (superseded, 1, [0])):
+        path.parent.mkdir(parents=True)
+        counted = {"rows": len(codes), "users": len(codes), "version": version, "confirmed": 2, "totals": {}}
+        lines = [{"start": "2026-03-02", "end": "2026-03-02", **counted, **times}]
+        rows = pl.DataFrame({"user_code": codes, "date": [day(0)] * len(codes)}).cast({"user_code": pl.UInt32})
+        rows.write_parquet(path, metadata={"augment_insights": json.dumps(lines)})
+    names = {"user_code": [0, 1], "user": [ADA, BOB], "user_type": ["person"] * 2}
+    pl.DataFrame(names, schema=month.USERS_SCHEMA).write_parquet(archive / "users.parquet")
+    (archive / "archive.json").write_text(json.dumps({"format": 1, "origin": ORIGIN, "windows_end": "2026-03-02"}))
+
+    opened = Archive(archive)
+    assert (opened.origin, opened.windows_end(day(9))) == (ORIGIN, day(0))
+    assert opened.manifest().select("fetched_at", "checked_at").row(0) == (NOW, LATER + timedelta(seconds=0.25))
+    assert opened.check().is_empty()
+    add(opened, "dau", users(day(1), ADA))
+    assert_frame_equal(opened.scan("dau").collect(), pl.concat([users(day(0), ADA, BOB), users(day(1), ADA)]))
+
+
+def test_a_check_finds_what_is_wrong_and_quarantine_moves_it_aside(archive: Archive) -> None:
+    """A gap, a cut file, a stray file and a disagreement are found and named; quarantined days are missing."""
+    add(archive, "dau_count", pl.concat([counts(1, 2), counts(4, start=day(3))]))
+    add(archive, "dau", pl.concat([users(day(0), ADA), users(day(1), ADA)]))
+    add(archive, "editor_language", records(day(0), ADA, total_messages=1))
+    whole, cut_off = file_of(archive, "dau"), file_of(archive, "editor_language")
+    whole.with_name("copy.parquet").write_bytes(whole.read_bytes())
+    cut_off.write_bytes(cut_off.read_bytes()[:-20])
+    found = archive.check()
+    assert found.select("table", "start", "end", "problem").rows() == [
+        ("dau", None, None, "damaged"),
         ("dau", day(1), day(1), "disagrees"),
         ("dau_count", day(2), day(2), "missing"),
         ("editor_language", None, None, "damaged"),
     ]
-    assert "users 1 against 2" in archive.check().row(1, named=True)["detail"]
+    assert "copy.parquet: not a file of the archive" in found.row(0, named=True)["detail"]
+    assert found.row(1, named=True)["detail"] == "users 1 against 2"
     with pytest.raises(ArchiveError, match="is damaged"):
         archive.read("editor_language", day(0))
-    assert len(archive.put_aside_damaged()) == 2
+    assert [path.parent.name for path in archive.quarantine()] == ["damaged", "damaged"]
     assert set(archive.check()["problem"]) == {"missing", "disagrees"}
     assert archive.missing("editor_language", day(0)) == [only(day(0))]
     assert archive.has("dau", day(1))
+    assert archive.quarantine() == []
 
 
-def test_a_check_compares_rows_with_the_manifest(archive: Archive) -> None:
-    """A file whose rows were changed by other hands, one of them doubled, is found."""
-    frame = records(day(0), ["ada@example.com", "bob@example.com"], total_messages=3)
-    add(archive, "editor_language", frame, [day(0), day(1)])
-    path = archive.path / "editor_language" / "month=2026-03" / "data.parquet"
+@pytest.mark.parametrize(
+    ("change", "damaged", "detail"),
+    [
+        (lambda rows: pl.concat([rows, rows[:1]]), (0, 0), "duplicate rows"),
+        (lambda rows: rows.with_columns(total_messages=pl.lit(4, dtype=pl.Int32)), (0, 0), "rows and manifest differ"),
+        (lambda rows: rows.with_columns(date=pl.lit(day(5))), (0, 5), "rows of a day that is not in the manifest"),
+        (lambda rows: rows.with_columns(user_code=pl.lit(7, dtype=pl.UInt32)), (0, 0), "users without a name"),
+    ],
+    ids=["duplicate", "changed", "moved", "nameless"],
+)
+def test_a_check_compares_rows_with_the_manifest(
+    archive: Archive, change: Callable[[pl.DataFrame], pl.DataFrame], damaged: tuple[int, int], detail: str
+) -> None:
+    """A month whose rows were changed by other hands is found, and keeps its good days when it is quarantined."""
+    good = records(day(1), ADA, total_messages=1)
+    add(archive, "editor_language", pl.concat([records(day(0), ADA, BOB, total_messages=3), good]))
+    path = file_of(archive, "editor_language")
     footer = {"augment_insights": pl.read_parquet_metadata(path)["augment_insights"]}
     rows = pl.read_parquet(path, hive_partitioning=False)
-    pl.concat([rows, rows[:1]]).write_parquet(path, metadata=footer)
-    assert Archive(archive.path).check().select("start", "problem").rows() == [(day(0), "double")]
-    rows.with_columns(total_messages=pl.lit(4, dtype=pl.Int32)).write_parquet(path, metadata=footer)
-    assert Archive(archive.path).check().select("start", "problem").rows() == [(day(0), "damaged")]
-    rows.with_columns(date=pl.lit(day(5))).write_parquet(path, metadata=footer)
-    assert set(Archive(archive.path).check().select("start", "problem").rows()) == {
-        (day(0), "damaged"),
-        (day(5), "damaged"),
-    }
+    pl.concat([change(rows[:2]), rows[2:]]).write_parquet(path, metadata=footer)
+    found = archive.check()
+    assert found.select("start", "end", "problem").rows() == [(day(damaged[0]), day(damaged[1]), "damaged")]
+    assert detail in found["detail"][0]
+    assert len(archive.quarantine()) == 1
+    assert archive.check().is_empty()
+    assert archive.missing("editor_language", DayRange(day(0), day(1))) == [only(day(0))]
+    assert_frame_equal(archive.scan("editor_language").collect(), good)
 
 
 def test_totals_that_the_api_left_out_disagree_with_nothing(archive: Archive) -> None:
     """A metric that is null in the records is not compared with the usage of the day."""
-    add(
-        archive, "editor_language", records(day(0), ["ada@example.com"], total_messages=3, chat_messages=None), [day(0)]
-    )
-    usage = pl.DataFrame(
-        [{"date": day(0), "total_messages": 3, "chat_messages": 3}], schema=ENDPOINT_TABLES["daily_usage"].schema
-    )
-    add(archive, "daily_usage", usage, [day(0)])
+    add(archive, "editor_language", records(day(0), ADA, total_messages=3, chat_messages=None))
+    usage = {"date": day(0), "total_messages": 3, "chat_messages": 3}
+    add(archive, "daily_usage", pl.DataFrame([usage], schema=ENDPOINT_TABLES["daily_usage"].schema))
     assert archive.check().is_empty()
 
 
 def test_leftovers_are_swept_but_not_under_a_writer(archive: Archive) -> None:
     """What a killed writer left goes when the archive is opened, unless somebody is writing just then."""
-    add(archive, "dau_count", counts(5), [day(0)])
+    add(archive, "dau_count", counts(5))
     leftover = archive.path / "dau_count" / ".tmp-abc.part"
     leftover.write_text("half")
-    with archive._folder.writing():
+    with FileLock(archive.path / ".lock-write"):
         Archive(archive.path)
         assert leftover.exists()
     assert archive.check().is_empty()
@@ -350,36 +369,45 @@ def test_leftovers_are_swept_but_not_under_a_writer(archive: Archive) -> None:
     assert not leftover.exists()
 
 
-def test_one_sync_at_a_time(archive: Archive) -> None:
-    """The sync lock is held by one, and free again after it; reading needs none."""
+def test_one_sync_and_one_writer_at_a_time(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each lock is held by one, and free again after it; a writer that waited in vain is told; reading needs none."""
+    add(archive, "dau_count", counts(5))
     with archive.syncing() as first, Archive(archive.path).syncing() as second:
         assert (first, second) == (True, False)
-        assert Archive(archive.path).scan("dau").collect().is_empty()
+        assert Archive(archive.path).scan("dau_count").collect().height == 1
     with archive.syncing() as again:
         assert again
+    monkeypatch.setattr("augment_insights.archive.archive.LOCK_SECONDS", 0.05)
+    with FileLock(archive.path / ".lock-write"), pytest.raises(ArchiveError, match="has been writing to the archive"):
+        add(archive, "dau_count", counts(6), fetched_at=LATER)
+
+
+def test_a_lock_that_cannot_be_had_is_not_one_that_is_held(archive: Archive) -> None:
+    """Where the lock file cannot be opened the reason is raised, not "another sync is at work"."""
+    for name in (".lock-sync", ".lock-write"):
+        (archive.path / name).mkdir(parents=True)
+    with pytest.raises(IsADirectoryError), archive.syncing():
+        pass
+    with pytest.raises(IsADirectoryError):
+        add(archive, "dau_count", counts(5))
 
 
 def test_a_dropped_day_is_missing(archive: Archive) -> None:
-    """What is forgotten is no longer there, and its neighbours are."""
-    add(archive, "dau_count", counts(5, 6, 7), [day(0), day(1), day(2)])
+    """What is forgotten is no longer there, and its neighbours are; a mistyped table is named with the nearest."""
+    add(archive, "dau_count", counts(5, 6, 7))
     archive.drop("dau_count", [only(day(1))])
     assert archive.missing("dau_count", DayRange(day(0), day(2))) == [only(day(1))]
     assert archive.scan("dau_count").collect()["user_count"].to_list() == [5, 7]
+    with pytest.raises(ValueError, match="did you mean 'dau'"):
+        archive.drop("duo", [])
 
 
 def test_it_says_what_it_holds(archive: Archive) -> None:
     """Days, gaps and rows by table, in a terminal and in a notebook."""
     assert repr(archive).endswith("empty)")
-    add(archive, "dau_count", counts(5, 6), [day(0), day(1)])
-    add(archive, "dau_count", counts(8, start=day(4)), [day(4)])
+    add(archive, "dau_count", pl.concat([counts(5, 6), counts(8, start=day(4))]))
     line = archive.describe().row(0, named=True)
     assert (line["table"], line["first_day"], line["last_day"]) == ("dau_count", day(0), day(4))
     assert (line["days"], line["missing_days"], line["rows"]) == (3, 2, 3)
     assert "dau_count: 3 days, 2026-03-02 to 2026-03-06, 3 rows" in repr(archive)
     assert "<table" in archive._repr_html_()
-
-
-def test_an_unknown_table_is_named_with_the_nearest(archive: Archive) -> None:
-    """A mistyped noun is refused with the one that was meant."""
-    with pytest.raises(ValueError, match="did you mean 'dau'"):
-        archive.scan("duo")

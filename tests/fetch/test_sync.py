@@ -15,7 +15,6 @@ from augment_insights import Archive, Client, fetch
 from augment_insights.errors import ArchiveError, ConfigurationError, DateRangeError
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore, TokenBucket, serve
-from augment_insights.transport.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 TODAY = date(2026, 3, 10)
 SINCE = date(2026, 2, 26)
 SETTLED = date(2026, 3, 7)
+MOVED = date(2026, 3, 2)
+TOMORROW = TODAY + timedelta(days=1)
 TABLES = ("dau_count", "daily_usage", "user_activity", "dau", "editor_language")
 
 
@@ -114,33 +115,10 @@ def test_a_day_of_many_pages_is_not_begun_when_it_does_not_fit(path: Path) -> No
     assert done.left.rows() == [("editor_language", 1, 2)]
 
 
-class Scaled(Clock):
-    """Time that stands still until somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.moment = datetime(2026, 3, 10, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        """Return the moment."""
-        return self.moment
-
-    def time(self) -> float:
-        """Return the moment in seconds."""
-        return self.moment.timestamp()
-
-    def monotonic(self) -> float:
-        """Return the moment in seconds."""
-        return self.moment.timestamp()
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass at once."""
-        self.moment += timedelta(seconds=seconds)
-
-
-def test_a_sync_ends_within_its_minutes(path: Path, tmp_path: Path) -> None:
+def test_a_sync_ends_within_its_minutes(path: Path, virtual_clock: Any) -> None:
     """Two minutes hold the burst of 20 and 20 more: 40 requests are sent, none refused, and the next go on."""
-    clock = Scaled()
-    start = clock.moment
+    start = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    clock = virtual_clock(start)
     bucket = TokenBucket(clock=clock.time)
     app = AnalyticsApp(RecordStore(organisation(first=date(2026, 2, 1))), now=clock.now, rate_limit=bucket)
     with serve(app) as url:
@@ -161,41 +139,37 @@ def test_a_day_on_which_nothing_happened_costs_no_request(path: Path) -> None:
     assert all(Archive(path).has(name, day) for name in ("dau", "editor_language") for day in idle)
 
 
-def test_a_restated_day_is_fetched_again_and_both_versions_kept(path: Path) -> None:
+def test_a_restated_day_is_fetched_again_replaced_and_logged(path: Path) -> None:
     """One more user on one old day: its lists, records and window are asked for again, and nothing else."""
-    before = organisation()
-    moved = date(2026, 3, 2)
+    before, late = organisation(), record(MOVED, "late@ours.com", 5)
     fetch.sync(client(path, before), since=SINCE)
-    after = [*before, record(moved, "late@ours.com", 5)]
-    done = fetch.sync(client(path, after, today=TODAY + timedelta(days=1)), since=SINCE)
+    done = fetch.sync(client(path, [*before, late], today=TOMORROW), since=SINCE)
     assert done.restated.rows() == [
-        ("dau_count", moved, moved),
-        ("daily_usage", moved, moved),
+        ("dau_count", MOVED, MOVED),
+        ("daily_usage", MOVED, MOVED),
         ("user_activity", SINCE, SETTLED),
-        ("dau", moved, moved),
-        ("editor_language", moved, moved),
+        ("dau", MOVED, MOVED),
+        ("editor_language", MOVED, MOVED),
     ]
+    assert "restated by the API, replaced and logged: dau, 1 day, 2026-03-02" in str(done)
     assert done.requests_sent == 2 + 3 + 2  # the counts; what moved; one more day has settled
     archive = Archive(path)
-    assert "late@ours.com" in archive.read("dau", moved)["user"]
-    assert "late@ours.com" not in archive.read("dau", moved, version=1)["user"]
+    assert "late@ours.com" in archive.read("dau", MOVED)["user"]
     assert archive.check().is_empty()
-    assert archive.versions()["table"].n_unique() == 5
-    archive.settle()
-    assert archive.versions().is_empty()
+    log = archive.restatements().filter(pl.col("table") == "dau", pl.col("metric") == "users")
+    assert log.select("day", "old_total", "new_total").rows() == [(MOVED, 5, 6)]
+    assert fetch.sync(client(path, [*before, late], today=TOMORROW), since=SINCE).requests_sent == 2, "and only once"
 
 
 def test_a_restatement_is_followed_up_after_an_interruption(path: Path) -> None:
     """The counts were renewed and the budget ended there: the next sync asks for the lists again."""
     before = organisation()
-    moved = date(2026, 3, 2)
     fetch.sync(client(path, before), since=SINCE)
-    after = [*before, record(moved, "late@ours.com", 5)]
-    tomorrow = TODAY + timedelta(days=1)
-    fetch.sync(client(path, after, today=tomorrow), since=SINCE, requests=2)
-    assert "late@ours.com" not in Archive(path).read("dau", moved)["user"]
-    fetch.sync(client(path, after, today=tomorrow), since=SINCE)
-    assert "late@ours.com" in Archive(path).read("dau", moved)["user"]
+    after = [*before, record(MOVED, "late@ours.com", 5)]
+    fetch.sync(client(path, after, today=TOMORROW), since=SINCE, requests=2)
+    assert "late@ours.com" not in Archive(path).read("dau", MOVED)["user"]
+    fetch.sync(client(path, after, today=TOMORROW), since=SINCE)
+    assert "late@ours.com" in Archive(path).read("dau", MOVED)["user"]
     assert Archive(path).check().is_empty()
 
 
@@ -204,9 +178,8 @@ def test_a_recheck_asks_in_full(path: Path) -> None:
     before = organisation()
     fetch.sync(client(path, before), since=SINCE)
     after = [one | {"language": "Go"} if one["date"] == "2026-03-06" else one for one in before]
-    tomorrow = TODAY + timedelta(days=1)
-    assert fetch.sync(client(path, after, today=tomorrow), since=SINCE).restated.is_empty()
-    done = fetch.sync(client(path, after, today=tomorrow), since=SINCE, recheck_days=3)
+    assert fetch.sync(client(path, after, today=TOMORROW), since=SINCE).restated.is_empty()
+    done = fetch.sync(client(path, after, today=TOMORROW), since=SINCE, recheck_days=3)
     assert done.restated.rows() == [("editor_language", date(2026, 3, 6), date(2026, 3, 6))]
     assert done.requests_sent == 2 + 1 + 3 + 3
 
@@ -231,7 +204,7 @@ def test_another_organisation_is_refused_and_nothing_kept(path: Path) -> None:
 def test_an_organisation_that_was_restated_throughout_is_not_another(path: Path) -> None:
     """Each count moved, and the people are the same: it is believed."""
     fetch.sync(client(path, organisation()), since=SINCE)
-    done = fetch.sync(client(path, organisation(people=5), today=TODAY + timedelta(days=1)), since=SINCE)
+    done = fetch.sync(client(path, organisation(people=5), today=TOMORROW), since=SINCE)
     assert done.restated.filter(pl.col("table") == "dau").height == 10
 
 
@@ -248,8 +221,8 @@ def test_the_same_windows_are_asked_for_every_day(path: Path) -> None:
     assert archive.has("user_activity", DayRange(date(2025, 12, 8), SETTLED))
 
 
-def test_what_is_damaged_is_put_aside_and_fetched_again(path: Path) -> None:
-    """A truncated file, a forgotten day and a stray copy: one mend later the check finds nothing."""
+def test_what_is_damaged_is_quarantined_and_fetched_again(path: Path) -> None:
+    """A truncated file, a forgotten day and a stray copy: one sync later the check finds nothing."""
     records = organisation()
     fetch.sync(client(path, records), since=SINCE)
     archive = Archive(path)
@@ -257,32 +230,29 @@ def test_what_is_damaged_is_put_aside_and_fetched_again(path: Path) -> None:
     broken = path / "editor_language" / "month=2026-03" / "data.parquet"
     (path / "dau" / "month=2026-03" / "copy.parquet").write_bytes(broken.read_bytes())
     broken.write_bytes(broken.read_bytes()[:100])
-    archive.drop("dau", [DayRange(date(2026, 3, 2), date(2026, 3, 2))])
-    assert set(archive.check()["problem"]) == {"stray", "damaged", "missing"}
-    done = fetch.mend(client(path, records))
+    archive.drop("dau", [DayRange(MOVED, MOVED)])
+    assert set(archive.check()["problem"]) == {"damaged", "missing"}
+    done = fetch.sync(client(path, records), since=SINCE)
     assert done.problems.is_empty()
-    assert Archive(path).has("dau", date(2026, 3, 2))
+    assert Archive(path).has("dau", MOVED)
     assert len(list((path / "damaged").iterdir())) == 2
-    fetch.sync(client(path, records), since=SINCE)
     assert_frame_equal(Archive(path).scan("editor_language").collect(), true)
 
 
-def test_a_disagreement_is_asked_about_once(path: Path) -> None:
-    """A list that lacks a user is fetched again by a mend; where the API says the same, it is left alone."""
+def test_a_disagreement_is_said_and_settled_by_a_recheck(path: Path) -> None:
+    """A list that lacks a user is a problem of the result, costs a sync no request, and is put right by a recheck."""
     records = organisation()
-    day = DayRange(date(2026, 3, 2), date(2026, 3, 2))
     fetch.sync(client(path, records), since=SINCE)
-    archive = Archive(path)
+    archive, day = Archive(path), DayRange(SETTLED, SETTLED)
     short = archive.read("dau", day)[1:]
     later = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
     archive.add("dau", short, [day], origin=str(archive.origin), fetched_at=later)
-    assert archive.check()["problem"].to_list() == ["disagrees"]
-    tomorrow = client(path, records, today=TODAY + timedelta(days=1))
-    assert fetch.mend(tomorrow).problems.is_empty()
-    archive.add("dau", short, [day], origin=str(archive.origin), fetched_at=datetime(2026, 3, 11, 13, tzinfo=UTC))
-    archive.add("dau", short, [day], origin=str(archive.origin), fetched_at=datetime(2026, 3, 11, 14, tzinfo=UTC))
-    assert archive.check()["problem"].to_list() == ["confirmed"]
-    assert fetch.mend(client(path, records, today=TODAY + timedelta(days=2))).requests_sent == 0
+    done = fetch.sync(client(path, records, today=TOMORROW), since=SINCE, tables=["dau"])
+    assert done.problems.select("table", "start", "problem").rows() == [("dau", SETTLED, "disagrees")]
+    assert done.requests_sent == 2 + 1, "the counts, and one more day has settled"
+    assert "disagrees: dau, 1 day, 2026-03-07" in str(done)
+    again = fetch.sync(client(path, records, today=TOMORROW), since=SINCE, tables=["dau"], recheck_days=2)
+    assert again.problems.is_empty()
 
 
 def test_a_second_sync_beside_the_first_does_nothing(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of this room share: a way to ask a WSGI application, and hand-made records."""
+"""What the tests of the sample share: a way to ask a WSGI application, and hand-made records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Answer:
-    """What came back over the WSGI door."""
+    """What came back over WSGI."""
 
     status: int
     headers: dict[str, str]

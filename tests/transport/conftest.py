@@ -18,8 +18,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from augment_insights import Client
-from augment_insights.transport import RetryPolicy
-from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import Clock
 
 TOKEN = "tok-7f3a9c51e2d84b06"
 
@@ -229,9 +228,3 @@ def connect(clock: TestClock) -> Iterator[Callable[..., Client]]:
     yield make
     for client in made:
         client.close()
-
-
-@pytest.fixture
-def patient() -> RetryPolicy:
-    """Return the policy that users get."""
-    return RetryPolicy()

@@ -11,7 +11,7 @@ import pytest
 
 from augment_insights import Client
 from augment_insights.sample import AnalyticsApp, RecordStore, serve
-from augment_insights.transport.clock import Clock
+from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -172,7 +172,7 @@ def test_an_error_of_the_api_is_told_and_can_be_tried_again(gate: Any, remote: C
     gate.refuses = True
     explorer = widgets.explore(remote(), start_date=START, end_date=END, interactive=True)
     explorer.wait()
-    assert "does not know the token" in explorer.screen.words.value
+    assert "token is invalid" in explorer.screen.words.value
     assert "Hint:" in explorer.screen.words.value
     assert explorer.answer is None
     gate.refuses = False

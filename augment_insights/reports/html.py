@@ -14,16 +14,21 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+
+import vl_convert
+from jinja2 import Environment, StrictUndefined
 
 from augment_insights.charts import theme
 from augment_insights.errors import ReportError
 from augment_insights.export import whole_file
-from augment_insights.reports.content import SAMPLE, Figure, table_rows, value_text
+from augment_insights.reports.content import SAMPLE, Figure, asset, table_rows
+from augment_insights.transport.settings import cache_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from jinja2 import Template
 
     from augment_insights.reports.content import Content
 
@@ -36,6 +41,8 @@ MAX_TABLE_ROWS = 300
 _FEWER_ROWS = (MAX_TABLE_ROWS, 100, 30)
 """A page of many long tables shows fewer rows of each."""
 
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
 
 def render(content: Content) -> str:
     """Return the whole page as HTML.
@@ -46,17 +53,18 @@ def render(content: Content) -> str:
         When the page would pass two megabytes even with short tables, and its pictures left to scripts.
     """
     figures = {figure.name: _figure_parts(n, figure) for n, figure in enumerate(content.figures)}
-    html = ""
     for most in _FEWER_ROWS:
         html = _render(content, figures, most_rows=most)
-        if len(html.encode()) <= MAX_BYTES:
+        excess = len(html.encode()) - MAX_BYTES
+        if excess <= 0:
             return html
-    html = _render(content, _without_pictures(figures, len(html.encode()) - MAX_BYTES), most_rows=most)
-    if len(html.encode()) <= MAX_BYTES:
+    html = _render(content, _without_pictures(figures, excess), most_rows=most)
+    size = len(html.encode())
+    if size <= MAX_BYTES:
         return html
     raise ReportError(
-        f"The page {content.title!r} would be {len(html.encode()) / 1e6:.1f} MB, and {MAX_BYTES / 1e6:.0f} MB is the "
-        "most. Hint: draw fewer rows; group or filter the table before the chart.",
+        f"The page {content.title!r} would be {size / 1e6:.1f} MB, and {MAX_BYTES / 1e6:.0f} MB is the most. "
+        "Hint: draw fewer rows; group or filter the table before the chart.",
         template=content.title,
     )
 
@@ -77,17 +85,15 @@ def _render(content: Content, figures: Mapping[str, dict[str, Any]], *, most_row
         {**figures[block.name], **_rows(block, most_rows)} if isinstance(block, Figure) else block
         for block in content.blocks
     ]
-    html: str = _template("page.html").render(
+    return _template().render(
         page=content,
         sample_words=SAMPLE,
         blocks=blocks,
-        manifest={name: value_text(value) for name, value in content.manifest.items()},
-        style=_asset("page.css"),
+        style=asset("page.css"),
         bundle=_bundle() if figures else "",
-        script=_asset("page.js"),
+        script=asset("page.js"),
         policy=_policy(),
     )
-    return html
 
 
 def _figure_parts(number: int, figure: Figure) -> dict[str, Any]:
@@ -102,7 +108,8 @@ def _figure_parts(number: int, figure: Figure) -> dict[str, Any]:
         "title": figure.title,
         "how_to_read": figure.how_to_read,
         "description": theme.describe(figure.spec),
-        "island": _island(spec),
+        # Nothing in the data of a page's script may end the script or start another.
+        "island": json.dumps(spec, allow_nan=False).translate(_ESCAPES),
         "image": f"data:image/svg+xml;base64,{image}",
     }
 
@@ -117,32 +124,18 @@ def _rows(figure: Figure, most_rows: int) -> dict[str, Any]:
     }
 
 
-def _island(spec: Mapping[str, Any]) -> str:
-    """Write data for a page's script so that nothing in it can end the script or start another."""
-    text = json.dumps(spec, allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
 @cache
 def _bundle() -> str:
     """Return the drawing library: from the cache folder, as making it takes two seconds or more, or made and kept."""
-    from augment_insights.transport.settings import cache_root  # noqa: PLC0415 (for a page only)
-
     kept = cache_root() / f"vega-{theme.VEGALITE_VERSION}-{version('vl-convert-python')}.js"
     with suppress(OSError):
         digest, _, bundle = kept.read_text("utf-8").partition("\n")
         if digest == sha256(bundle.encode()).hexdigest():
             return bundle
-    bundle = _make_bundle()
+    bundle = vl_convert.javascript_bundle(vl_version=theme.VEGALITE_VERSION)  # type: ignore[call-arg]  # its stub is wrong
     with suppress(OSError), whole_file(kept, private=True) as unfinished:
         unfinished.write_text(f"{sha256(bundle.encode()).hexdigest()}\n{bundle}", "utf-8", newline="\n")
     return bundle
-
-
-def _make_bundle() -> str:
-    import vl_convert  # noqa: PLC0415 (starts a JavaScript engine)
-
-    return vl_convert.javascript_bundle(vl_version=theme.VEGALITE_VERSION)  # type: ignore[call-arg]  # its stub is wrong
 
 
 @cache
@@ -151,7 +144,7 @@ def _policy() -> str:
 
     Vega compiles its expressions, hence 'unsafe-eval'; the data never is one.
     """
-    hashes = [b64encode(sha256(script.encode()).digest()).decode("ascii") for script in (_bundle(), _asset("page.js"))]
+    hashes = [b64encode(sha256(script.encode()).digest()).decode("ascii") for script in (_bundle(), asset("page.js"))]
     scripts = " ".join(f"'sha256-{digest}'" for digest in hashes)
     return (
         f"default-src 'none'; script-src {scripts} 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -160,15 +153,7 @@ def _policy() -> str:
 
 
 @cache
-def _asset(name: str) -> str:
-    """Return the text of a file that stands beside this one."""
-    return files("augment_insights.reports").joinpath(name).read_text("utf-8")
-
-
-@cache
-def _template(name: str) -> Any:
-    """Return a Jinja template that escapes all it is given."""
-    from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 (for a page only)
-
+def _template() -> Template:
+    """Return the page's template, which escapes all it is given."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_asset(name))
+    return environment.from_string(asset("page.html"))

@@ -1,4 +1,4 @@
-"""The house keeps its own rules: floors, front doors, docstrings, clean notebooks, a lock without hosts."""
+"""The package keeps its own rules: layers, public names, docstrings, clean notebooks, a lock without hosts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 import augment_insights
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS_WITH_DOORS = ("analysis", "charts", "fetch", "reports", "sample", "transport", "widgets")
+PACKAGES = ("analysis", "charts", "fetch", "reports", "sample", "transport", "widgets")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
@@ -27,7 +27,7 @@ def run_python(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_a_room_imports_only_from_the_floors_below() -> None:
+def test_a_package_imports_only_from_the_layers_below() -> None:
     """Every contract on imports in pyproject.toml holds."""
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
@@ -39,7 +39,7 @@ def test_a_room_imports_only_from_the_floors_below() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_front_door_names_what_it_opens() -> None:
+def test_the_package_names_what_it_loads() -> None:
     """Each public name of the package can be had, and the list is sorted."""
     assert augment_insights.__all__ == sorted(augment_insights.__all__)
     assert dir(augment_insights) == augment_insights.__all__
@@ -49,10 +49,10 @@ def test_the_front_door_names_what_it_opens() -> None:
         _ = augment_insights.fecth
 
 
-@pytest.mark.parametrize("room", ROOMS_WITH_DOORS)
-def test_each_room_lists_what_is_public(room: str) -> None:
-    """A room's ``__all__`` is sorted and holds only names that exist."""
-    module = importlib.import_module(f"augment_insights.{room}")
+@pytest.mark.parametrize("package", PACKAGES)
+def test_each_package_lists_what_is_public(package: str) -> None:
+    """A package's ``__all__`` is sorted and holds only names that exist."""
+    module = importlib.import_module(f"augment_insights.{package}")
     assert module.__all__ == sorted(module.__all__)
     for name in module.__all__:
         assert hasattr(module, name)
@@ -65,22 +65,22 @@ def test_importing_the_package_loads_nothing() -> None:
     assert loaded == "[]"
 
 
-def test_rooms_import_late_what_is_dear() -> None:
-    """Importing every room loads neither altair, papermill, requests-cache nor Jupyter."""
+def test_what_is_expensive_to_import_is_loaded_late() -> None:
+    """What analysts import first loads neither altair, papermill, requests-cache nor Jupyter."""
     heavy = "altair requests_cache papermill ipywidgets IPython nbformat jsonschema vl_convert"
-    rooms = "import sys; from augment_insights import Client, analysis, charts, fetch, reports, sample, widgets; "
-    loaded = run_python(f"{rooms}print(sorted(set({heavy.split()}) & set(sys.modules)))")
+    names = "import sys; from augment_insights import Archive, Client, analysis, fetch, sample; "
+    loaded = run_python(f"{names}print(sorted(set({heavy.split()}) & set(sys.modules)))")
     assert loaded == "[]"
 
 
-def public_functions(room: str) -> list[tuple[str, object]]:
-    module = importlib.import_module(f"augment_insights.{room}")
+def public_functions(package: str) -> list[tuple[str, object]]:
+    module = importlib.import_module(f"augment_insights.{package}")
     found = [(name, getattr(module, name)) for name in module.__all__]
-    return [(f"{room}.{name}", value) for name, value in found if inspect.isfunction(value)]
+    return [(f"{package}.{name}", value) for name, value in found if inspect.isfunction(value)]
 
 
 @pytest.mark.parametrize(
-    ("name", "function"), [pair for room in ("analysis", "fetch") for pair in public_functions(room)]
+    ("name", "function"), [pair for package in ("analysis", "fetch") for pair in public_functions(package)]
 )
 def test_a_public_function_says_what_it_answers(name: str, function: object) -> None:
     """A docstring has its parameters, what is returned and an example that runs."""
@@ -102,11 +102,6 @@ def test_every_test_states_its_promise() -> None:
     assert silent == []
 
 
-def test_there_are_templates() -> None:
-    """The notebooks folder is not empty, so that the checks below look at something."""
-    assert NOTEBOOKS
-
-
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_template_is_clean_and_takes_parameters(path: Path) -> None:
     """A notebook is committed without outputs, has one cell of parameters, and runs on any python3."""
@@ -125,6 +120,7 @@ def test_the_lock_names_versions_only() -> None:
     assert [line for line in lines if not line_form.match(line)] == []
 
 
+@pytest.mark.slow
 def test_the_wheel_carries_templates_and_types(tmp_path: Path) -> None:
     """What is installed from a wheel has the notebooks and says that it is typed."""
     subprocess.run(
@@ -141,7 +137,7 @@ def test_the_wheel_carries_templates_and_types(tmp_path: Path) -> None:
 
 
 def test_the_package_prints_only_where_it_should() -> None:
-    """No module but the command line, and the progress lines, calls print."""
+    """No module but the command line and the progress lines calls print."""
     printing = [
         path.relative_to(ROOT).as_posix()
         for path in sorted((ROOT / "augment_insights").rglob("*.py"))

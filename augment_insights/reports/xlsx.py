@@ -8,7 +8,7 @@ import polars as pl
 
 from augment_insights import tables
 from augment_insights.export import sheet_names, write_workbook
-from augment_insights.reports.content import SAMPLE, value_text
+from augment_insights.reports.content import SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +35,7 @@ def save(content: Content, path: Path) -> Path:
         **{named[name]: table for name, table in found.items()},
         "Definitions": _pairs("Term", "Meaning", content.definitions.items()),
         "Columns": _columns(content, named),
-        "Manifest": _pairs("Entry", "Value", ((name, value_text(value)) for name, value in content.manifest.items())),
+        "Manifest": _pairs("Entry", "Value", content.manifest_words.items()),
     }
     return write_workbook(sheets, path)
 

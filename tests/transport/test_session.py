@@ -1,7 +1,9 @@
-"""What is kept, until when, for whom; and that no cache, however broken, gives a wrong answer or holds up the work."""
+"""The cache and the wire: what is kept, until when, for whom; and that nothing broken gives a wrong answer or hangs."""
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import pickle
@@ -21,10 +23,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment_insights import Client, fetch
-from augment_insights.errors import ApiError, CacheError, CacheWarning
-from augment_insights.transport.cache import cache_files, clear_cache, lifetime
+from augment_insights.errors import ApiError, ApiUnavailableError, CacheError, CacheWarning
+from augment_insights.transport import RetryPolicy
+from augment_insights.transport.messages import DAU_COUNT
+from augment_insights.transport.session import cache_files, clear_cache, lifetime
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
     from types import SimpleNamespace
 
@@ -48,28 +53,25 @@ def filled(serve: Any, connect: Any, wire: SimpleNamespace) -> tuple[Any, Path]:
 
 
 def test_files_are_their_owners_alone(filled: tuple[Any, Path], connect: Any) -> None:
-    """Folder 0700, files 0600, also those that SQLite adds while it works, whatever the umask."""
+    """Folder 0700, files 0600, also those that SQLite adds while it works: whatever the umask or the mode before."""
     api, path = filled
     before = os.umask(0)
     try:
-        shutil.rmtree(path.parent)
-        client = connect(api.url)
-        read(client)
-        modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+        for is_there in (True, False):
+            if is_there:
+                path.chmod(0o644)
+                path.parent.chmod(0o755)
+            else:
+                shutil.rmtree(path.parent)
+            client = connect(api.url)
+            read(client)
+            modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+            client.close()
+            assert path.parent.stat().st_mode & 0o777 == 0o700
+            assert {path.name, f"{path.name}-wal", f"{path.name}-shm"} <= modes.keys()
+            assert set(modes.values()) == {0o600}
     finally:
         os.umask(before)
-    assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert {path.name, f"{path.name}-wal", f"{path.name}-shm"} <= modes.keys()
-    assert set(modes.values()) == {0o600}
-
-
-def test_a_file_left_open_to_others_is_closed_to_them(filled: tuple[Any, Path], connect: Any) -> None:
-    """A cache that somebody made readable is made private again."""
-    api, path = filled
-    path.chmod(0o644)
-    path.parent.chmod(0o755)
-    read(connect(api.url))
-    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 def test_a_shared_folder_stays_shared(serve: Any, connect: Any, wire: SimpleNamespace, tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_an_answer_about_a_day_that_is_not_out_ends_at_the_cut_off(
         for moment in (datetime(2026, 3, 10, 0, 30, tzinfo=UTC), datetime(2026, 3, 10, hour, minute, tzinfo=UTC)):
             traveller.move_to(moment)
             with Client(wire.TOKEN, base_url=api.url, clock=clock) as client:
-                client.pages(_dau_count(), start_date="2026-03-08", end_date="2026-03-09")
+                client.pages(DAU_COUNT, start_date="2026-03-08", end_date="2026-03-09")
     assert api.count == requests
 
 
@@ -161,25 +163,16 @@ def test_an_answer_under_way_at_the_cut_off_is_not_kept_for_a_day(serve: Any, wi
         clock.now = lambda: datetime.now(UTC)
         for requests in (1, 2):
             with Client(wire.TOKEN, base_url=api.url, clock=clock) as client:
-                client.pages(_dau_count(), start_date="2026-03-08", end_date="2026-03-09")
+                client.pages(DAU_COUNT, start_date="2026-03-08", end_date="2026-03-09")
             assert api.count == requests
             api.answer = wire.counting
 
 
-def _dau_count() -> Any:
-    from augment_insights.transport.messages import DAU_COUNT  # noqa: PLC0415 (beside the tests of the cache alone)
-
-    return DAU_COUNT
-
-
-@given(
-    now=st.datetimes(datetime(2026, 1, 2), datetime(2026, 12, 30), timezones=st.just(UTC)),  # noqa: DTZ001
-    back=st.integers(1, 700),
-    word=st.sampled_from(["date", "end_date"]),
-)
+@given(seconds=st.integers(0, 360 * 86_400), back=st.integers(1, 700), word=st.sampled_from(["date", "end_date"]))
 @settings(max_examples=100, deadline=None)
-def test_nothing_outlives_the_publication_of_its_last_day(now: datetime, back: int, word: str) -> None:
+def test_nothing_outlives_the_publication_of_its_last_day(seconds: int, back: int, word: str) -> None:
     """An answer lives 24 hours, or until 03:00 UTC of the day after its last one if that is still to come."""
+    now = datetime(2026, 1, 2, tzinfo=UTC) + timedelta(seconds=seconds)
     day = now.date() - timedelta(days=back)
     kept = lifetime(f"https://api/analytics/v0/x?{word}={day}&start_date=2020-01-01", now=now)
     cut_off = datetime(day.year, day.month, day.day, 3, tzinfo=UTC) + timedelta(days=1)
@@ -187,13 +180,13 @@ def test_nothing_outlives_the_publication_of_its_last_day(now: datetime, back: i
 
 
 def test_rows_on_disk_are_json(filled: tuple[Any, Path]) -> None:
-    """No row is a pickle or any other thing that could run."""
+    """No row is a pickle or any other thing that could run; the body in it is as it came."""
     _, path = filled
     with sqlite3.connect(path) as connection:
-        rows = connection.execute("SELECT value FROM responses").fetchall()
+        (row,) = connection.execute("SELECT value FROM responses").fetchone()
     connection.close()
-    assert len(rows) == 1
-    assert json.loads(json.loads(rows[0][0])["body"])["daily_active_user_counts"][0]["user_count"] == 7
+    body = base64.b64decode(json.loads(row[16:])["_content"])  # behind the checksum
+    assert json.loads(body)["daily_active_user_counts"][0]["user_count"] == 7
 
 
 class Bomb:
@@ -206,59 +199,27 @@ class Bomb:
         return os.system, (f"touch {self.mark}",)
 
 
-def tampered(kind: str, row: str, mark: str) -> Any:
-    """Return what somebody may have put in a row's place."""
-    fields = json.loads(row)
-    return {
-        "a pickle that runs a command": pickle.dumps(Bomb(mark)),
-        "an empty object": "{}",
-        "a list": "[1]",
-        "a number": "7",
-        "an empty value": "",
-        "nothing": None,
-        "an integer": 5,
-        "garbage": b"\x00\xff garbage",
-        "half a row": row[: len(row) // 2],
-        "text that is not UTF-8": b"UTF8:" + row.encode()[:-3] + b"\xff\xff",
-        "another body": json.dumps(fields | {"body": fields["body"].replace("7", "8")}),
-        "an empty body": json.dumps(fields | {"body": ""}),
-        "no body": json.dumps({name: value for name, value in fields.items() if name != "body"}),
-        "a body of another type": json.dumps(fields | {"body": [1]}),
-        "no checksum": json.dumps(fields | {"checksum": ""}),
-        "a moment without zone": json.dumps(fields | {"created_at": "2026-01-01T00:00:00"}),
-        "an expiry without zone": json.dumps(fields | {"expires": "2126-01-01T00:00:00"}),
-        "a longer life": json.dumps(fields | {"expires": "2126-01-01T00:00:00+00:00"}),
-        "another creation": json.dumps(fields | {"created_at": "2025-01-01T00:00:00+00:00"}),
-        "another question": json.dumps(fields | {"url": fields["url"].replace("03-01", "03-02")}),
-        "a lone surrogate": json.dumps(fields | {"body": "\ud800"}),
-        "a deep row": "[" * 100_000,
-    }[kind]
+def changed(row: bytes, place: int) -> bytes:
+    return row[:place] + bytes([row[place] ^ 1]) + row[place + 1 :]
 
 
-TAMPERED = (
-    "a pickle that runs a command",
-    "an empty object",
-    "a list",
-    "a number",
-    "an empty value",
-    "nothing",
-    "an integer",
-    "garbage",
-    "half a row",
-    "text that is not UTF-8",
-    "another body",
-    "an empty body",
-    "no body",
-    "a body of another type",
-    "no checksum",
-    "a moment without zone",
-    "an expiry without zone",
-    "a longer life",
-    "another creation",
-    "another question",
-    "a lone surrogate",
-    "a deep row",
-)
+TAMPERED: dict[str, Callable[[bytes, str], Any]] = {
+    "a pickle that runs a command": lambda _row, mark: pickle.dumps(Bomb(mark)),
+    "JSON without a checksum": lambda row, _mark: row[16:],
+    "JSON as text": lambda row, _mark: row[16:].decode(),
+    "an empty object": lambda _row, _mark: "{}",
+    "an empty value": lambda _row, _mark: "",
+    "no bytes": lambda _row, _mark: b"",
+    "nothing": lambda _row, _mark: None,
+    "an integer": lambda _row, _mark: 5,
+    "garbage": lambda _row, _mark: b"\x00\xff garbage",
+    "half a row": lambda row, _mark: row[: len(row) // 2],
+    "text that is not UTF-8": lambda row, _mark: b"UTF8:" + row[16:-3] + b"\xff\xff",
+    "a changed checksum": lambda row, _mark: changed(row, 3),
+    "a changed body": lambda row, _mark: changed(row, row.index(b'"_content"') + 30),
+    "another expiry": lambda row, _mark: row.replace(b'"expires": "20', b'"expires": "21'),
+    "another creation": lambda row, _mark: changed(row, row.index(b'"created_at"') + 20),
+}
 
 
 @pytest.mark.parametrize("kind", TAMPERED)
@@ -267,17 +228,17 @@ def test_a_tampered_row_costs_one_request(kind: str, filled: tuple[Any, Path], c
     api, path = filled
     mark = tmp_path / "ran"
     with sqlite3.connect(path) as connection:
-        row = connection.execute("SELECT value FROM responses").fetchone()[0]
-        value = tampered(kind, row, str(mark))
+        (row,) = connection.execute("SELECT value FROM responses").fetchone()
+        value = TAMPERED[kind](row, str(mark))
+        assert value != row
         if isinstance(value, bytes) and value.startswith(b"UTF8:"):
             connection.execute("UPDATE responses SET value = CAST(? AS TEXT)", (value[5:],))
         else:
             connection.execute("UPDATE responses SET value = ?", (value,))
     connection.close()
-    assert read(connect(api.url)) == [7, 0]
-    assert api.count == 2
-    assert read(connect(api.url)) == [7, 0]
-    assert api.count == 2, "the row was mended"
+    for _ in range(2):
+        assert read(connect(api.url)) == [7, 0]
+        assert api.count == 2, "asked once more, and kept"
     assert not mark.exists()
 
 
@@ -376,7 +337,7 @@ def test_damage_that_shows_in_mid_work_costs_one_warning(serve: Any, connect: An
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(os.urandom(path.stat().st_size - 4096))
-    client._cache.responses.close()  # what SQLite still has in memory would hide the damage
+    client._open().cache.responses.close()  # what SQLite still has in memory would hide the damage
     with pytest.warns(CacheWarning, match="cannot be used") as warned:
         again = [fetch.dau_count(*days, client=client) for days in ranges]
     assert len(warned) == 1
@@ -389,7 +350,7 @@ def test_damage_that_shows_in_mid_work_costs_one_warning(serve: Any, connect: An
 @pytest.fixture
 def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for locks a fifth of a second in place of five."""
-    for room in ("cache", "rate_limit"):
+    for room in ("session", "rate_limit"):
         monkeypatch.setattr(f"augment_insights.transport.{room}._LOCK_TIMEOUT", 0.2)
 
 
@@ -420,50 +381,35 @@ def holder(filled: tuple[Any, Path]) -> Iterator[Callable[[str], None]]:
 
 @pytest.mark.usefixtures("short_wait")
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
-def test_a_lock_held_for_ever_when_we_begin_costs_one_warning(
-    how: str, filled: tuple[Any, Path], connect: Any, holder: Callable[[str], None]
+@pytest.mark.parametrize("when", ["before we begin", "in mid-work"])
+def test_a_lock_that_is_held_for_ever_costs_one_warning(
+    when: str, how: str, filled: tuple[Any, Path], connect: Any, holder: Callable[[str], None]
 ) -> None:
-    """Another process holds the write lock and never lets go: the work goes on in memory, and does not hang."""
+    """Another process takes the write lock and never lets go: the work goes on in memory, and does not hang."""
     api, _ = filled
-    holder(how)
     client = connect(api.url)
-    with pytest.warns(CacheWarning, match="locked") as warned:
+    if when == "in mid-work":
         assert read(client) == [7, 0]
-    assert len(warned) == 1
-    assert read(client) == [7, 0]
-    assert api.count == 2
-
-
-@pytest.mark.usefixtures("short_wait")
-@pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
-def test_a_lock_taken_in_mid_work_costs_one_warning(
-    how: str, filled: tuple[Any, Path], connect: Any, holder: Callable[[str], None]
-) -> None:
-    """The same when the lock is taken after we began: reading may go on, writing gives up once."""
-    api, _ = filled
-    client = connect(api.url)
-    assert read(client) == [7, 0]
     holder(how)
+    days = [f"2026-01-{day:02}" for day in range(1, 6)]
     with pytest.warns(CacheWarning, match="locked") as warned:
-        counts = [
-            fetch.dau_count(date, date, client=client)["user_count"].item()
-            for date in (f"2026-01-{day:02}" for day in range(1, 6))
-        ]
+        counts = [fetch.dau_count(day, day, client=client)["user_count"].item() for day in days]
     assert counts == [7] * 5
     assert len(warned) == 1
-    assert read(client) == [7, 0]
-    assert api.count <= 7
+    before = api.count
+    assert [fetch.dau_count(day, day, client=client).height for day in days] == [1] * 5
+    assert api.count == before, "memory keeps what was fetched"
 
 
 BEGINS = """
 import sys, warnings
 from datetime import UTC, datetime
 from pathlib import Path
-from augment_insights.transport.cache import open_cache
+from augment_insights.transport.session import open_table
 warnings.simplefilter("error")
 print("ready", flush=True)
 for line in sys.stdin:
-    open_cache(Path(line.strip()), is_valid=bool, now=lambda: datetime.now(UTC)).close()
+    open_table(Path(line.strip())).close()
     print("open", flush=True)
 """
 
@@ -505,53 +451,10 @@ def test_a_file_that_is_being_begun_is_tried_again(
 
     real = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *where, **how: real(*where, **how, factory=Busy))
-    monkeypatch.setattr("augment_insights.transport.cache._LOCK_RETRY", 0)
+    monkeypatch.setattr("augment_insights.transport.session._LOCK_RETRY", 0)
     client = connect(api.url)
     assert read(client) == [7, 0]
     assert len(refused) == 3
-    assert api.count == 1
-
-
-def test_threads_open_one_client_once(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
-    """Eight threads that ask first at the same moment open one cache and one bucket, and no other is left open."""
-    api = serve(wire.counting)
-    client = connect(api.url)
-    together = threading.Barrier(8)
-    sessions: list[Any] = []
-
-    def work() -> None:
-        together.wait(30)
-        sessions.append(client._open())
-
-    threads = [threading.Thread(target=work) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(sessions) == 8
-    assert len(set(map(id, sessions))) == 1
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 on: of forking beside threads
-def test_a_forked_process_does_not_speak_on_its_parents_connection(
-    serve: Any, connect: Any, wire: SimpleNamespace
-) -> None:
-    """A child opens a connection and files of its own: on the parent's it would read the parent's answers."""
-    api = serve(wire.counting)
-    client = connect(api.url)
-    read(client)
-    before = client._session
-    child = os.fork()
-    if child == 0:
-        own = False
-        try:
-            own = client._open() is not before and client._opened_by == os.getpid()
-        finally:
-            os._exit(0 if own else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert client._open() is before
-    assert read(client) == [7, 0]
     assert api.count == 1
 
 
@@ -643,18 +546,24 @@ def test_a_read_only_folder_costs_one_warning(there: str, serve: Any, connect: A
     assert [kind for kind, text in found["heard"] if str(folder) in text] == ["CacheWarning"]
 
 
-def test_sixteen_threads_read_one_cache(filled: tuple[Any, Path], connect: Any) -> None:
-    """One client used by many threads gives each the right answer."""
+def test_threads_open_one_client_once(filled: tuple[Any, Path], connect: Any) -> None:
+    """Sixteen threads that ask first at the same moment open one cache, and each gets the right answer from it."""
     api, _ = filled
     client = connect(api.url)
-    client.seconds_for(1)
-    found: list[list[int]] = []
-    threads = [threading.Thread(target=lambda: found.append(read(client))) for _ in range(16)]
+    together = threading.Barrier(16)
+    found: list[tuple[list[int], int]] = []
+
+    def work() -> None:
+        together.wait(30)
+        found.append((read(client), id(client._open())))
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [[7, 0]] * 16
+    assert [counts for counts, _ in found] == [[7, 0]] * 16
+    assert len({session for _, session in found}) == 1
     assert api.count == 1
 
 
@@ -690,3 +599,138 @@ def test_no_cache_keeps_answers_in_memory(serve: Any, connect: Any, wire: Simple
     assert api.count == 1
     assert client.cache_path is None
     assert [each.name for each in (own_machine / "cache").iterdir()] == ["rate-limit.sqlite"]
+
+
+def head(*lines: str) -> bytes:
+    return ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + "".join(f"{x}\r\n" for x in lines)).encode() + (
+        b"\r\n"
+    )
+
+
+def test_a_gzipped_answer_is_read(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """Compressed and chunked bodies are as good as plain ones, from the API and from the cache."""
+
+    def answer(asked: Any) -> bytes:
+        packed = gzip.compress(wire.counting(asked).partition(b"\r\n\r\n")[2])
+        first, second = packed[:40], packed[40:]
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (first, second))
+        return head("Content-Encoding: gzip", "Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n"
+
+    api = serve(answer)
+    first = fetch.dau_count(*DAYS, client=connect(api.url))
+    second = fetch.dau_count(*DAYS, client=connect(api.url))
+    assert first.equals(second)
+    assert first["user_count"].to_list() == [7, 0]
+    assert api.count == 1
+
+
+@pytest.mark.parametrize("header", ["Vary: *", "Vary: Authorization", "Cache-Control: no-store", "Set-Cookie: a=b"])
+def test_what_the_server_says_of_caching_changes_nothing(
+    header: str, serve: Any, connect: Any, wire: SimpleNamespace
+) -> None:
+    """Answers are kept for 24 hours whatever Vary or Cache-Control say; cookies are not sent back."""
+    name, _, value = header.partition(": ")
+
+    def answer(asked: Any) -> bytes:
+        answered = wire.dau_count(asked.params["start_date"], asked.params["end_date"])
+        return wire.respond(answered, **{name: value})
+
+    api = serve(answer)
+    client = connect(api.url)
+    fetch.dau_count(*DAYS, client=client)
+    fetch.dau_count(*DAYS, client=client)
+    assert api.count == 1
+    fetch.dau_count("2026-02-01", "2026-02-02", client=client)
+    assert "cookie" not in api.asked[1].headers
+
+
+@pytest.mark.parametrize("where", ["nothing", "status line", "headers", "length of a chunk", "body", "1xx answers"])
+def test_a_server_that_is_silent_or_drips_is_given_up(where: str, serve: Any, connect: Any) -> None:
+    """A byte now and then keeps a socket alive for ever; the deadline of the whole answer ends it."""
+    stop = threading.Event()
+    begin, drop = {
+        "nothing": (b"", b""),
+        "status line": (b"HTTP/1.1 ", b"2"),
+        "headers": (head()[:-2] + b"X: ", b"x"),
+        "length of a chunk": (head("Transfer-Encoding: chunked"), b"0"),
+        "body": (head("Content-Length: 100000"), b"x"),
+        "1xx answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    }[where]
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(begin)
+        while not stop.wait(0.02):
+            connection.sendall(drop)
+
+    api = serve(lambda _asked: drip)
+    client = connect(api.url, timeout=0.1, clock=None, retry=RetryPolicy(attempts=1))
+    outcome: list[ApiError] = []
+
+    def ask() -> None:
+        try:
+            read(client)
+        except ApiError as error:
+            outcome.append(error)
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(10)
+    hangs = asking.is_alive()
+    stop.set()
+    asking.join(5)
+    assert not hangs, "the client still reads"
+    assert isinstance(outcome[0], ApiUnavailableError)
+
+
+def test_a_bomb_of_zeros_is_refused(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """A small gzip body that unpacks to more than any answer is refused, and does not fill the memory."""
+    bomb = gzip.compress(b" " * (70 * 2**20), compresslevel=9)
+    api = serve(lambda _asked: head("Content-Encoding: gzip", f"Content-Length: {len(bomb)}") + bomb)
+    with pytest.raises(ApiUnavailableError, match="longer than"):
+        fetch.dau_count(*DAYS, client=connect(api.url, retry=RetryPolicy(attempts=1)))
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_plain_http_to_this_machine_passes_by_the_proxy(
+    variable: str, serve: Any, connect: Any, wire: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A proxy of the environment never sees the token in the clear."""
+    proxy, api = serve(wire.counting), serve(wire.counting)
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv(variable, proxy.url)
+    fetch.dau_count(*DAYS, client=connect(api.url))
+    assert (proxy.count, api.count) == (0, 1)
+
+
+def test_an_https_proxy_hears_a_host_and_no_token(
+    serve: Any, connect: Any, wire: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the real API a proxy is used, and asked for a tunnel only."""
+    proxy = serve(lambda _asked: wire.refuse(502))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("https_proxy", proxy.url)
+    with pytest.raises(ApiError):
+        fetch.dau_count(*DAYS, client=connect("https://api.example.invalid", retry=RetryPolicy(attempts=1)))
+    assert proxy.count == 1
+    assert proxy.asked[0].raw.startswith(b"CONNECT api.example.invalid:443")
+    assert wire.TOKEN.encode() not in proxy.asked[0].raw
+
+
+def test_only_documented_parameters_and_headers_travel(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+    """Dates, page size and cursor; the token in its header; nothing of the machine or its user."""
+
+    def answer(asked: Any) -> bytes:
+        more = "c1" if "cursor" not in asked.params else None
+        return wire.respond(wire.dau_page(asked.params["date"], [f"u{asked.number}@example.com"], cursor=more))
+
+    api = serve(answer)
+    fetch.dau("2026-03-01", client=connect(api.url))
+    assert [asked.params for asked in api.asked] == [
+        {"date": "2026-03-01", "page_size": "250"},
+        {"date": "2026-03-01", "page_size": "250", "cursor": "c1"},
+    ]
+    allowed = {"host", "user-agent", "accept", "accept-encoding", "connection", "authorization"}
+    assert all(set(asked.headers) <= allowed for asked in api.asked)
+    assert api.asked[0].headers["user-agent"] == "augment-insights"

@@ -1,0 +1,228 @@
+"""What an answer means: a page, a failure that may pass, or one that will not; and how long to wait before a retry.
+
+Errors are made here and raised by the client, where no frame holds an answer: a server may echo the token in one.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlencode
+
+from augment_insights import errors
+from augment_insights.transport import messages
+from augment_insights.transport.messages import WrongShapeError
+from augment_insights.transport.pages import Answer
+from augment_insights.transport.rate_limit import LONGEST_BLOCK
+from augment_insights.transport.settings import TOKEN_VARIABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from random import Random
+
+    from augment_insights.transport.settings import Token
+
+E = TypeVar("E", bound=errors.ApiError)
+
+_CACHED = "Data already received is cached; run again to resume"
+_RETRIED = {int(HTTPStatus.REQUEST_TIMEOUT), *range(500, 600)}
+_FINAL_ERRORS: Mapping[int, tuple[type[errors.ApiError], str, str]] = {
+    HTTPStatus.BAD_REQUEST: (
+        errors.InvalidRequestError,
+        "The API refused the request",
+        "check the dates and parameters",
+    ),
+    HTTPStatus.UNAUTHORIZED: (
+        errors.AuthenticationError,
+        "The API token is invalid",
+        f"set {TOKEN_VARIABLE} to a valid token",
+    ),
+    HTTPStatus.FORBIDDEN: (
+        errors.PermissionDeniedError,
+        "The token lacks permission to read analytics",
+        "ask an administrator for a token with the analytics permission",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How patient the client is.
+
+    Attributes
+    ----------
+    attempts : int
+        How often one request is sent, at most.
+    first_wait : float
+        Seconds before the second attempt; doubled each time, jittered down to a half.
+    longest_wait : float
+        Seconds; no back-off grows beyond.
+    first_block : float
+        Seconds to wait after a 429 that names no time; doubled each time.
+    deadline : float
+        Seconds from the first attempt after which no further one is begun.
+    """
+
+    attempts: int = 6
+    first_wait: float = 1.0
+    longest_wait: float = 60.0
+    first_block: float = 60.0
+    deadline: float = 900.0
+
+    def backoff(self, attempt: int, *, random: Random) -> float:
+        """Return the wait after attempt number ``attempt`` (from 1) failed."""
+        full = min(self.first_wait * 2.0 ** (attempt - 1), self.longest_wait)
+        return full * random.uniform(0.5, 1.0)
+
+    def block(self, refusals: int, *, retry_after: float | None) -> float:
+        """Return how long to wait after the 429 number ``refusals`` (from 1)."""
+        own_choice = min(self.first_block * 2.0 ** (refusals - 1), LONGEST_BLOCK)
+        return own_choice if retry_after is None else retry_after
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An attempt that brought no answer, and whether the next one may."""
+
+    error: errors.ApiError
+    may_pass: bool
+
+
+class Question:
+    """One request to an endpoint, and how errors speak of it."""
+
+    def __init__(self, endpoint: messages.Endpoint, params: Mapping[str, str], base_url: str) -> None:
+        self.endpoint = endpoint
+        self.params = dict(sorted(params.items()))
+        self.url = f"{base_url}{endpoint.path}"
+        self.shown = f"{self.url}?{urlencode(self.params)}" if params else self.url
+
+    def error(self, kind: type[E], what: str, *, attempts: int, hint: str, **details: Any) -> E:
+        """Make an error that says what happened, to which request, after how many attempts, and what to do."""
+        asked = ", ".join(f"{name}={value}" for name, value in self.params.items()) or "no parameters"
+        tries = f"{attempts} attempt{'s' if attempts > 1 else ''}"
+        message = f"{what}. Asked: {self.endpoint.path} with {asked}; {tries}. Hint: {hint}."
+        return kind(message, url=self.shown, attempts=attempts, **details)
+
+
+def read(question: Question, response: Any, *, attempts: int, token: Token, now: datetime) -> Answer | Failure:
+    """Read what came to a question, from the API or from the cache."""
+    if response.status_code != HTTPStatus.OK:
+        return _refused(question, response, attempts=attempts, token=token, now=now)
+    try:
+        page = messages.decode(question.endpoint, response.content)
+    except WrongShapeError as error:
+        wrong = error
+    else:
+        cursor = page.pagination.next_cursor if page.pagination is not None else None
+        if not cursor or not token.appears_in(cursor):
+            return Answer(page, created_at=response.created_at, cache_key=response.cache_key)
+        wrong = WrongShapeError("it holds the API token, which is not sent in a URL", "$.pagination.next_cursor")
+    return Failure(unexpected(question, wrong, attempts=attempts, token=token), may_pass=not wrong.is_json)
+
+
+def unexpected(
+    question: Question, error: WrongShapeError, *, attempts: int, token: Token
+) -> errors.UnexpectedResponseError:
+    """Return the error of an answer, or of pages, that are not as documented."""
+    said = token.redact(str(error))
+    if error.is_json:
+        what = f"The API's answer is not as documented: {said} at {error.path}"
+        hint = "nothing of it was kept; look for a newer version of augment-insights"
+    else:
+        what, hint = f"The API answered with something that is not JSON ({said})", "try again later"
+    kind = errors.UnexpectedResponseError
+    return question.error(kind, what, attempts=attempts, hint=hint, status=int(HTTPStatus.OK), path=error.path)
+
+
+def unreachable(question: Question, cause: Exception, *, attempts: int) -> Failure:
+    """Return the failure of a request that no whole answer came to."""
+    what, hint = f"The API could not be reached ({cause})", "check the network and try again"
+    error = question.error(errors.ApiUnavailableError, what, attempts=attempts, hint=hint)
+    error.__cause__ = cause
+    return Failure(error, may_pass=True)
+
+
+def _refused(question: Question, response: Any, *, attempts: int, token: Token, now: datetime) -> Failure:
+    """Return the failure that a status other than 200 stands for; only 408, 429 and 5xx may pass."""
+    status = response.status_code
+    code, message = (text and token.redact(text) for text in messages.decode_error(response.content or b""))
+    said = f" ({status}): {message} [{code}]" if code or message else f" ({status})"
+    kind, may_pass = errors.ApiError, False
+    what, hint = f"The API answered with an unexpected status{said}", "check the base URL"
+    details: dict[str, Any] = {"status": status, "code": code}
+    if status in _FINAL_ERRORS:
+        kind, what, hint = _FINAL_ERRORS[status]
+        what += said
+    elif status == HTTPStatus.TOO_MANY_REQUESTS:
+        kind, may_pass = errors.RateLimitedError, True
+        what, hint = f"The API's rate limit was hit{said}", f"another machine may use the same token. {_CACHED}"
+        details["retry_after"] = parse_retry_after(response.headers.get("Retry-After"), now=now)
+    elif status in _RETRIED:
+        kind, may_pass = errors.ApiUnavailableError, True
+        what, hint = f"The API is not available{said}", f"try again later. {_CACHED}"
+    elif HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
+        kind, what = errors.UnexpectedResponseError, f"The API redirects ({status}), and the token is not sent on"
+    return Failure(question.error(kind, what, attempts=attempts, hint=hint, **details), may_pass)
+
+
+def is_complete(response: Any, *, base_url: str, token: Token) -> bool:
+    """Tell whether a new answer is whole, of the documented shape and free of the token: only that is cached."""
+    if response.status_code != HTTPStatus.OK or getattr(response, "from_cache", False):
+        return True  # the first is not cached anyway, and the second was looked at before
+    path = response.url.partition("?")[0].removeprefix(base_url)
+    endpoint = next(endpoint for endpoint in messages.ENDPOINTS.values() if endpoint.path == path)
+    try:
+        messages.decode(endpoint, response.content)
+        return not token.appears_in(response.content.decode())
+    except (WrongShapeError, UnicodeDecodeError):
+        return False
+
+
+def warn_of_unknown(endpoint: messages.Endpoint, response: Any, *, token: Token, seen: set[str]) -> None:
+    """Warn of fields that this version does not know; ``seen`` is what was looked at before, and grows by it."""
+    if response.from_cache and endpoint.name in seen:
+        return
+    seen.add(endpoint.name)
+    found = {f"{endpoint.name}: {token.redact(name)}" for name in messages.unknown_fields(endpoint, response.content)}
+    if found <= seen:
+        return
+    warnings.warn(
+        f"The API sends fields that this version does not know, and leaves out of its tables: "
+        f"{', '.join(sorted(found - seen))}. Hint: look for a newer version of augment-insights.",
+        errors.DataWarning,
+        stacklevel=2,
+    )
+    seen |= found
+
+
+def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
+    """Read a ``Retry-After`` header: seconds or a date, between 0 and 600 s; None for what is neither.
+
+    Examples
+    --------
+    >>> now = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+    >>> parse_retry_after("1.5", now=now)
+    1.5
+    >>> parse_retry_after("Sun, 01 Mar 2026 12:00:30 GMT", now=now)
+    30.0
+    >>> parse_retry_after("1e9", now=now)
+    600.0
+    >>> parse_retry_after("soon", now=now) is None
+    True
+    """
+    try:
+        seconds = float(value or "")
+    except ValueError:
+        try:
+            moment = parsedate_to_datetime(value or "")
+        except (OverflowError, TypeError, ValueError):
+            return None
+        # "-0000" is a date in UTC whose sender says nothing of its own zone
+        seconds = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_BLOCK)

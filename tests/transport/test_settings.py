@@ -1,0 +1,102 @@
+"""Settings are refused at once where they cannot be used, and a token is shown nowhere."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from augment_insights import Client
+from augment_insights.errors import ConfigurationError
+from augment_insights.transport.settings import Token
+
+if TYPE_CHECKING:
+    from types import SimpleNamespace
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.example",
+        "http://127.0.0.1.evil.example",
+        "http://127.0.0.1@evil.example",
+        "https://user:password@api.example",
+        "https://api.example?x=1",
+        "https://api.example/#x",
+        "ftp://api.example",
+        "api.example",
+        "https://",
+        "https://[::1",
+        "https://api.example:99999",
+        "http://127.0.0.1:0",
+        "https://bücher.example",
+        "https://api.example/a b",
+        "https://api.example/a/../b",
+        "https://api.example/%7e",
+        "https:// api.example",
+        "https://*",
+    ],
+)
+def test_a_base_url_that_is_not_plain_is_refused_at_once(url: str, wire: SimpleNamespace) -> None:
+    """The token goes by https, or to this machine; and to the URL as it is written, never to a rewritten one."""
+    with pytest.raises(ConfigurationError) as caught:
+        Client(wire.TOKEN, base_url=url)
+    assert caught.value.setting == "AUGMENT_API_URL"
+
+
+@pytest.mark.parametrize(
+    "setting", [{"timeout": 0}, {"timeout": math.nan}, {"timeout": math.inf}, {"timeout": 1e12}, {"burst": -1}]
+)
+def test_a_setting_that_no_socket_or_bucket_takes_is_refused_at_once(
+    setting: dict[str, float], wire: SimpleNamespace
+) -> None:
+    """A wait without end, or none at all, is a ConfigurationError that names it, before anything is sent."""
+    with pytest.raises(ConfigurationError) as caught:
+        Client(wire.TOKEN, **setting)
+    assert caught.value.setting in setting
+
+
+@pytest.mark.parametrize(
+    ("one", "same"),
+    [("https://api.example", "https://API.example:443/"), ("http://127.0.0.1", "http://127.0.0.1:80")],
+)
+def test_a_port_that_goes_without_saying_is_no_other_api(one: str, same: str, wire: SimpleNamespace) -> None:
+    """The same API with its port written out has the same cache file, and so the same rate limit."""
+    assert Client(wire.TOKEN, base_url=one).cache_path == Client(wire.TOKEN, base_url=same).cache_path
+
+
+def test_nothing_shows_the_token(wire: SimpleNamespace) -> None:
+    """The client, its settings and its copies never print the token, and it is not pickled."""
+    client = Client(wire.TOKEN, base_url="http://127.0.0.1:9")
+    for shown in (repr(client), str(client), repr(vars(client)), str(client.cache_path), format(client._token)):
+        assert wire.TOKEN not in shown
+    for leave in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="not pickled"):
+            leave(client._token)
+
+
+@pytest.mark.parametrize("bad", ["two words", "line\nbreak", "naïve", "", "  ", "tab\tbed", "nul\0"])
+def test_a_token_that_cannot_be_one_is_refused_unspoken(bad: str) -> None:
+    """A token with blanks or line breaks is a copying mistake; the message does not repeat it."""
+    with pytest.raises(ConfigurationError) as caught:
+        Client(bad)
+    assert caught.value.setting == "AUGMENT_API_TOKEN"
+    assert not bad.strip() or bad not in str(caught.value)
+
+
+def test_no_token_is_a_setting_to_make() -> None:
+    """Without a token the message names the variable and the way without one."""
+    with pytest.raises(ConfigurationError, match=r"AUGMENT_API_TOKEN.*Client\.sample"):
+        Client()
+
+
+def test_a_fingerprint_tells_tokens_and_apis_apart_and_neither_what_they_are() -> None:
+    """Another token or another base URL is another file; the name holds neither."""
+    one, two = Token("token-one"), Token("token-two")
+    prints = {one.fingerprint("https://a"), one.fingerprint("https://b"), two.fingerprint("https://a")}
+    assert len(prints) == 3
+    assert all(len(each) == 16 and "token" not in each for each in prints)
+    assert Token("token-one").fingerprint("https://a") == one.fingerprint("https://a")
