@@ -10,7 +10,7 @@ import pytest
 
 from augment_insights import charts
 from augment_insights.charts import theme
-from augment_insights.errors import TableError
+from augment_insights.tables import ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
 FIRST = date(2026, 3, 2)
 
@@ -53,39 +53,18 @@ def test_without_as_of_users_say_the_last_complete_week(weekly_users: pl.DataFra
     assert charts.active_users(weekly_users).title.subtitle == "people · data to 13 Sep 2026"
 
 
-@pytest.mark.parametrize(
-    ("days", "heading"),
-    [
-        (1, "Daily active users"),
-        (7, "Weekly active users"),
-        (28, "Monthly active users"),
-        (92, "Quarterly active users"),
-    ],
-)
-def test_the_title_names_the_period(days: int, heading: str) -> None:
+@pytest.mark.parametrize(("days", "word"), [(1, "Daily"), (7, "Weekly"), (28, "Monthly"), (92, "Quarterly")])
+def test_the_title_names_the_period(days: int, word: str) -> None:
     """One row is enough to tell a day, a week, a February and a quarter."""
-    start = date(2026, 2, 2)
-    table = pl.DataFrame(
-        {
-            "period_start": [start],
-            "period_end": [start + timedelta(days=days - 1)],
-            "active_users": [1],
-            "is_complete": [True],
-        }
-    )
-    assert charts.active_users(table).title.text == heading
+    row = (date(2026, 2, 2), date(2026, 2, 2) + timedelta(days=days - 1), 1, True)
+    table = pl.DataFrame([row], schema=ACTIVE_USERS.schema, orient="row")
+    assert charts.active_users(table).title.text == f"{word} active users"
 
 
 def windows(days: int, lengths: tuple[int, ...] = (1, 7)) -> pl.DataFrame:
     """Return as many users each day as the window is long."""
-    dates = [FIRST + timedelta(days=n) for n in range(days)]
-    return pl.DataFrame(
-        [
-            {"date": day, "window_days": length, "active_users": length, "is_complete": n >= length - 1}
-            for length in lengths
-            for n, day in enumerate(dates)
-        ]
-    )
+    rows = [(FIRST + timedelta(days=n), length, length, n >= length - 1) for length in lengths for n in range(days)]
+    return pl.DataFrame(rows, schema=ROLLING_ACTIVE_USERS.schema, orient="row")
 
 
 def test_a_window_that_reaches_back_before_the_data_is_dashed(look: Any) -> None:
@@ -147,18 +126,9 @@ def test_thinning_never_keeps_one_day_of_the_week_only() -> None:
 
 def test_a_window_without_anyone_has_no_stickiness_and_no_zero(look: Any) -> None:
     """0/0 stays a gap."""
-    table = pl.DataFrame(
-        {
-            "date": [FIRST, FIRST + timedelta(days=1)],
-            "window_days": [28, 28],
-            "mean_daily_users": [0.0, 1.0],
-            "active_users": [0, 4],
-            "stickiness_rate": [None, 0.25],
-            "is_complete": [True, True],
-        }
-    )
-    rows = look.rows(charts.stickiness(table))
-    assert [row["solid"] for row in rows] == [None, 0.25]
+    days = [(FIRST, 28, 0.0, 0, None, True), (FIRST + timedelta(days=1), 28, 1.0, 4, 0.25, True)]
+    table = pl.DataFrame(days, schema=STICKINESS.schema, orient="row")
+    assert [row["solid"] for row in look.rows(charts.stickiness(table))] == [None, 0.25]
 
 
 def test_every_number_of_days_keeps_its_bar_with_its_number(look: Any) -> None:
@@ -170,16 +140,3 @@ def test_every_number_of_days_keeps_its_bar_with_its_number(look: Any) -> None:
     assert "10 active users" in chart.title.subtitle
     assert "1 day, with 6 users" in chart.description
     assert chart.title.text == "Active days a user in the last 3 days"
-
-
-def test_users_are_whole_numbers_on_the_axis(look: Any) -> None:
-    """Two users at most: 0, 1 and 2 stand there once each, beside the numbers of the bars."""
-    svg = look.svg(charts.active_day_distribution(pl.DataFrame({"active_days": [7], "users": [2]})))
-    assert [svg.count(f">{users}</text>") for users in (0, 1, 2)] == [1, 1, 1 + 1]
-
-
-def test_two_distributions_in_one_are_refused() -> None:
-    """Bars on bars would hide one another."""
-    table = pl.DataFrame({"active_days": [1, 1], "users": [4, 6]})
-    with pytest.raises(TableError, match=r"one row a active_days.*filter it to one group"):
-        charts.active_day_distribution(table)

@@ -10,27 +10,20 @@ import pytest
 
 from augment_insights import charts
 from augment_insights.charts import theme
-from augment_insights.errors import TableError
+from augment_insights.tables import ADOPTION_RATE
 
 MONTHS = [date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1)]
-ENDS = [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31)]
 
 
 @pytest.fixture
 def monthly() -> pl.DataFrame:
     """Return a month without licences, one with, and one that is not over."""
-    return pl.DataFrame(
-        {
-            "period_start": MONTHS,
-            "period_end": ENDS,
-            "active_users": [0, 30, 20],
-            "licensed_users": [0, 60, 60],
-            "adoption_rate": [None, 0.5, 1 / 3],
-            "adoption_rate_low": [None, 0.377, 0.227],
-            "adoption_rate_high": [None, 0.623, 0.459],
-            "is_complete": [True, True, False],
-        }
-    )
+    rows = [
+        (MONTHS[0], date(2026, 1, 31), 0, 0, None, None, None, True),
+        (MONTHS[1], date(2026, 2, 28), 30, 60, 0.5, 0.377, 0.623, True),
+        (MONTHS[2], date(2026, 3, 31), 20, 60, 1 / 3, 0.227, 0.459, False),
+    ]
+    return pl.DataFrame(rows, schema=ADOPTION_RATE.schema, orient="row")
 
 
 @pytest.fixture
@@ -89,9 +82,3 @@ def test_bars_fill_their_months(curve: pl.DataFrame, look: Any) -> None:
     """February has 28 days and March 31: each bar ends where the next begins."""
     rows = look.rows(charts.adoption_curve(curve))
     assert [row["next_start"][:10] for row in rows] == ["2026-02-01", "2026-03-01", "2026-04-01"]
-
-
-def test_two_curves_in_one_table_are_refused(curve: pl.DataFrame) -> None:
-    """Filter to one first."""
-    with pytest.raises(TableError, match="one group"):
-        charts.adoption_curve(pl.concat([curve, curve]))

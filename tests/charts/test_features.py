@@ -11,33 +11,18 @@ import pytest
 
 from augment_insights import charts
 from augment_insights.charts import theme
-from augment_insights.errors import TableError
+from augment_insights.tables import CONCENTRATION, FEATURE_ADOPTION, HABIT_LADDER, MODE, MODE_TRANSITIONS
 
-MODES = ["completions", "chat", "ide_agent", "remote_agent", "cli_agent_interactive", "cli_agent_non_interactive"]
-LABELS = [
-    "Completions",
-    "Chat",
-    "IDE agent",
-    "Remote agent",
-    "CLI agent, interactive",
-    "CLI agent, non-interactive",
-]
+LABELS = ["Completions", "Chat", "IDE agent", "Remote agent", "CLI agent, interactive", "CLI agent, non-interactive"]
 
 
 @pytest.fixture
 def features() -> pl.DataFrame:
     """Ten users; nobody knows about the remote agent."""
     used = [10, 6, 4, None, 1, 0]
-    return pl.DataFrame(
-        {
-            "feature": pl.Series(MODES, dtype=pl.Enum(MODES)),
-            "active_users": [10] * 6,
-            "feature_users": used,
-            "feature_rate": [None if n is None else n / 10 for n in used],
-            "feature_rate_low": [None if n is None else n / 20 for n in used],
-            "feature_rate_high": [None if n is None else n / 10 for n in used],
-        }
-    )
+    rates = [(None,) * 3 if n is None else (n / 10, n / 20, n / 10) for n in used]
+    rows = [(mode, 10, n, *rate) for mode, n, rate in zip(MODE.categories, used, rates, strict=True)]
+    return pl.DataFrame(rows, schema=FEATURE_ADOPTION.schema, orient="row")
 
 
 @pytest.fixture
@@ -71,8 +56,6 @@ def test_groups_of_features_stand_under_one_another(features: pl.DataFrame) -> N
     teams = pl.concat([features.with_columns(team=pl.lit(name)) for name in ("A", "B")])
     encoding = theme.to_vegalite(charts.feature_adoption(teams))["layer"][1]["encoding"]
     assert encoding["yOffset"]["field"] == encoding["color"]["field"] == "group"
-    with pytest.raises(TableError, match="one group"):
-        charts.feature_adoption(pl.concat([features, features]))
 
 
 def test_shares_lie_on_one_another_in_the_order_of_the_modes(mix: pl.DataFrame, look: Any) -> None:
@@ -86,12 +69,8 @@ def test_the_mix_of_lines_is_another_one(mix: pl.DataFrame, look: Any) -> None:
     """Chat has no lines; a month of completions alone is all theirs."""
     chart = charts.mode_mix(mix, of="lines")
     rows = look.rows(chart)
-    assert [(row["mode"], row["top"]) for row in rows] == [
-        ("Completions", 0.4),
-        ("IDE agent", 1.0),
-        ("Completions", 1.0),
-        ("IDE agent", 1.0),
-    ]
+    assert [row["mode"] for row in rows] == ["Completions", "IDE agent"] * 2
+    assert [row["top"] for row in rows] == [0.4, 1.0, 1.0, 1.0]
     assert chart.title.text == "Monthly mode mix: share of lines"
     with pytest.raises(ValueError, match="did you mean 'lines'"):
         charts.mode_mix(mix, of="line")  # type: ignore[arg-type]  # that is the point
@@ -129,22 +108,12 @@ def test_groups_without_periods_are_bars_and_with_periods_panels(mix: pl.DataFra
 
 def test_steps_that_nobody_made_are_grey_and_without_a_number(look: Any) -> None:
     """All pairs of the modes that occur have a cell; a share of almost nothing is not called 0%."""
-    steps = pl.DataFrame(
-        {
-            "from_mode": ["ide_agent", "chat", "chat"],
-            "to_mode": ["ide_agent", "chat", "ide_agent"],
-            "users": [3, 600, 1],
-            "share": [1.0, 0.998, 0.002],
-        }
-    )
+    rows = [("ide_agent", "ide_agent", 3, 1.0), ("chat", "chat", 600, 0.998), ("chat", "ide_agent", 1, 0.002)]
+    steps = pl.DataFrame(rows, schema=MODE_TRANSITIONS.schema, orient="row")
     spec = theme.to_vegalite(charts.mode_transitions(steps))
     cells = {(row["from_mode"], row["to_mode"]): row["share"] for row in look.rows(spec)}
-    assert cells == {
-        ("Chat", "Chat"): 0.998,
-        ("Chat", "IDE agent"): 0.002,
-        ("IDE agent", "Chat"): None,
-        ("IDE agent", "IDE agent"): 1.0,
-    }
+    assert list(cells.values()) == [0.998, 0.002, None, 1.0]
+    assert cells["IDE agent", "Chat"] is None
     svg = look.svg(spec)
     assert svg.count('fill="#e8eaed"') == 1
     assert "&lt;1% · 1<" in svg
@@ -153,15 +122,8 @@ def test_steps_that_nobody_made_are_grey_and_without_a_number(look: Any) -> None
 
 
 def users(*tiers: str) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "user": [f"user{n}@x.io" for n in range(len(tiers))],
-            "user_type": ["person"] * len(tiers),
-            "active_weeks": [1] * len(tiers),
-            "mean_actions": [1.0] * len(tiers),
-            "tier": list(tiers),
-        }
-    )
+    rows = [(f"user{n}@x.io", "person", 1, 1.0, tier) for n, tier in enumerate(tiers)]
+    return pl.DataFrame(rows, schema=HABIT_LADDER.schema, orient="row")
 
 
 def test_people_are_counted_and_never_named() -> None:
@@ -197,14 +159,8 @@ def test_groups_are_bars_of_shares_that_fill_the_axis(look: Any) -> None:
 
 def test_metrics_stand_in_two_panels_the_most_concentrated_first(look: Any) -> None:
     """A share and a coefficient are not the same thing, and have the same axis from 0 to 1."""
-    table = pl.DataFrame(
-        {
-            "metric": ["chat_messages", "total_messages", "unknown"],
-            "top_decile_share": [0.2, 0.6, None],
-            "gini": [0.1, 0.7, None],
-            "users": [30, 40, 0],
-        }
-    )
+    rows = [("chat_messages", 0.2, 0.1, 30), ("total_messages", 0.6, 0.7, 40), ("unknown", None, None, 0)]
+    table = pl.DataFrame(rows, schema={"metric": pl.String, **CONCENTRATION.schema}, orient="row")
     spec = theme.to_vegalite(charts.concentration(table))
     panels = ["Share by the top 10% of users", "Gini coefficient (0 = all do the same)"]
     assert spec["facet"]["sort"] == panels
@@ -222,10 +178,3 @@ def test_the_mark_of_even_use_is_in_the_panel_of_shares_only(look: Any) -> None:
     table = pl.DataFrame({"top_decile_share": [0.2], "gini": [0.1], "users": [30]})
     marks = {row["panel"][:4]: row["even"] for row in look.rows(charts.concentration(table))}
     assert marks == {"Shar": 0.1, "Gini": None}
-
-
-def test_rows_that_nothing_tells_apart_are_refused() -> None:
-    """Which metric is which?"""
-    table = pl.DataFrame({"top_decile_share": [0.2, 0.3], "gini": [0.1, 0.2], "users": [30, 30]})
-    with pytest.raises(TableError, match="several"):
-        charts.concentration(table)

@@ -11,6 +11,7 @@ import pytest
 from augment_insights import charts
 from augment_insights.charts import theme
 from augment_insights.errors import DateRangeError, TableError
+from augment_insights.tables import ACCEPTANCE_DISTRIBUTION, SURVIVAL
 
 OKABE_ITO = {"#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
 
@@ -28,6 +29,20 @@ def test_days_are_named_by_their_mondays() -> None:
     assert ticks(days[:3]) == [(3, 4), (3, 5), (3, 6)]
 
 
+def test_a_few_are_counted_in_integers(look: Any) -> None:
+    """Between 0 and 2 stands 1, once: an axis in halves would say 1 twice."""
+    steps = pl.DataFrame([(0.0, 0.5, 1), (0.5, 1.0, 2)], ACCEPTANCE_DISTRIBUTION.schema, orient="row")
+    days = pl.DataFrame([(0, 2, 0, 1.0, 1.0, 1.0), (2, 2, 1, 0.5, 0.1, 0.9)], SURVIVAL.schema, orient="row")
+    for chart, times in [
+        (charts.acceptance_distribution(steps), [1, 1, 1]),
+        (charts.survival(days, width=800), [1, 1, 1]),
+        # The only bar has its own number, too.
+        (charts.active_day_distribution(pl.DataFrame({"active_days": [7], "users": [2]})), [1, 1, 2]),
+    ]:
+        svg = look.svg(chart)
+        assert [svg.count(f">{number}</text>") for number in (0, 1, 2)] == times
+
+
 def test_long_names_stand_under_one_another_in_the_legend(weekly_users: pl.DataFrame) -> None:
     """Side by side, six names of 200 letters would make a picture that no page can hold."""
 
@@ -37,6 +52,23 @@ def test_long_names_stand_under_one_another_in_the_legend(weekly_users: pl.DataF
 
     assert columns(["A", "B", "C"]) == 3
     assert columns([f"{'x' * 200} {n}" for n in range(6)]) == 2
+
+
+@pytest.mark.parametrize("groups", [3, 4])
+def test_bands_that_would_cover_one_another_are_left_out(
+    groups: int, weekly_acceptance: pl.DataFrame, look: Any
+) -> None:
+    """Three are told apart; of four the ends are in the tooltips, and the subtitle of acceptance promises no bands."""
+    days = pl.DataFrame([(0, 9, 0, 1.0, 1.0, 1.0), (1, 9, 3, 0.6, 0.3, 0.8)], SURVIVAL.schema, orient="row")
+    for draw, table, rate in [
+        (charts.acceptance_rate, weekly_acceptance, "acceptance_rate"),
+        (charts.survival, days, "survival_rate"),
+    ]:
+        chart = draw(pl.concat([table.with_columns(team=pl.lit(f"team {n}")) for n in range(groups)]))
+        assert bool(look.layers(chart, "area")) == (groups == 3)
+        tips = {tip["field"] for tip in look.layers(chart, "point")[0]["encoding"]["tooltip"]}
+        assert {f"{rate}_low", f"{rate}_high"} <= tips
+        assert draw is charts.survival or ("95 %" in chart.title.subtitle) == (groups == 3)
 
 
 def test_groups_over_several_columns_are_named_by_all_of_them(team_acceptance: pl.DataFrame, look: Any) -> None:

@@ -13,53 +13,32 @@ from hypothesis import strategies as st
 
 from augment_insights import charts
 from augment_insights.charts import theme
-from augment_insights.errors import TableError
+from augment_insights.tables import LIFECYCLE, RETENTION_CURVE, SURVIVAL
 
-STATES = ["new_users", "returning_users", "resurrected_users", "dormant_users"]
 counts = st.integers(0, 1000)
 
 
 @pytest.fixture
 def survival() -> pl.DataFrame:
     """Three of ten lapse on day 1, and the last two on day 2: the interval is not defined there."""
-    return pl.DataFrame(
-        {
-            "days": [0, 1, 2],
-            "at_risk_users": [10, 10, 2],
-            "lapsed_users": [0, 3, 2],
-            "survival_rate": [1.0, 0.7, 0.0],
-            "survival_rate_low": [1.0, 0.33, None],
-            "survival_rate_high": [1.0, 0.89, None],
-        }
-    )
+    rows = [(0, 10, 0, 1.0, 1.0, 1.0), (1, 10, 3, 0.7, 0.33, 0.89), (2, 2, 2, 0.0, None, None)]
+    return pl.DataFrame(rows, schema=SURVIVAL.schema, orient="row")
 
 
 @pytest.fixture
 def curve() -> pl.DataFrame:
     """Two periods that cohorts have reached, and one that none has."""
-    return pl.DataFrame(
-        {
-            "period": [0, 1, 2],
-            "cohorts": [2, 1, 0],
-            "eligible_users": [20, 10, 0],
-            "retained_users": [20, 5, 0],
-            "retention_rate": [1.0, 0.5, None],
-            "retention_rate_low": [0.84, 0.24, None],
-            "retention_rate_high": [1.0, 0.76, None],
-        }
-    )
+    rows = [(0, 2, 20, 20, 1.0, 0.84, 1.0), (1, 1, 10, 5, 0.5, 0.24, 0.76), (2, 0, 0, 0, None, None, None)]
+    return pl.DataFrame(rows, schema=RETENTION_CURVE.schema, orient="row")
 
 
 def weeks(rows: list[tuple[int | None, ...]], *, over: bool = True) -> pl.DataFrame:
     """Return a week a row of new, returning, resurrected and dormant users."""
-    return pl.DataFrame(
-        {
-            "period_start": [date(2026, 3, 2) + timedelta(weeks=n) for n in range(len(rows))],
-            **{name: pl.Series([row[n] for row in rows], dtype=pl.Int64) for n, name in enumerate(STATES)},
-            "active_users": [sum(number or 0 for number in row[:3]) for row in rows],
-            "is_complete": [*[True] * (len(rows) - 1), over],
-        }
-    )
+    told = [
+        (date(2026, 3, 2) + timedelta(weeks=n), *row, sum(number or 0 for number in row[:3]), over or n + 1 < len(rows))
+        for n, row in enumerate(rows)
+    ]
+    return pl.DataFrame(told, schema=LIFECYCLE.schema, orient="row")
 
 
 @pytest.fixture
@@ -115,12 +94,6 @@ def test_without_any_cohort_there_is_no_data(cohorts: pl.DataFrame, look: Any) -
     assert "No data" in look.svg(nobody)
 
 
-def test_several_rows_for_one_cell_are_refused(cohorts: pl.DataFrame) -> None:
-    """A table grouped by team has no one heat map."""
-    with pytest.raises(TableError, match="one group"):
-        charts.cohort_retention(pl.concat([cohorts, cohorts]))
-
-
 def test_a_rate_holds_until_the_next_day_with_its_band(survival: pl.DataFrame, look: Any) -> None:
     """Steps, not slopes, for the curve and for its interval."""
     spec = theme.to_vegalite(charts.survival(survival))
@@ -131,12 +104,6 @@ def test_a_rate_holds_until_the_next_day_with_its_band(survival: pl.DataFrame, l
     assert band["encoding"]["y2"]["field"] == "survival_rate_high"
     assert look.rows(spec)[2]["survival_rate_low"] is None
     assert look.rows(spec)[2]["survival_rate"] == 0.0
-
-
-def test_days_are_whole_numbers_on_the_axis(survival: pl.DataFrame, look: Any) -> None:
-    """No half day that is rounded, so that one number stands there twice."""
-    svg = look.svg(charts.survival(survival, width=800))
-    assert [svg.count(f">{day}</text>") for day in (0, 1, 2)] == [1, 1, 1]
 
 
 def test_a_single_day_is_a_dot(survival: pl.DataFrame, look: Any) -> None:
@@ -153,15 +120,6 @@ def test_the_subtitle_says_how_many_are_followed(survival: pl.DataFrame) -> None
     assert "20 users followed" in charts.survival(teams).title.subtitle
 
 
-def test_bands_are_left_out_where_they_would_cover_one_another(survival: pl.DataFrame, look: Any) -> None:
-    """Three groups have bands, four have not; the intervals stay in the tooltips."""
-    for number, has_band in ((3, True), (4, False)):
-        teams = pl.concat([survival.with_columns(team=pl.lit(f"team {n}")) for n in range(number)])
-        spec = theme.to_vegalite(charts.survival(teams))
-        assert any(layer["mark"]["type"] == "area" for layer in spec["layer"]) == has_band
-        assert "survival_rate_low" in {entry["field"] for entry in look.layers(spec, "point")[0]["encoding"]["tooltip"]}
-
-
 def test_shares_stand_on_the_whole_axis(survival: pl.DataFrame, curve: pl.DataFrame, look: Any) -> None:
     """From 0 to 100%, so that two charts can be compared."""
     for chart in (charts.survival(survival), charts.retention_curve(curve)):
@@ -175,13 +133,11 @@ def test_a_period_that_no_cohort_has_reached_is_a_gap(curve: pl.DataFrame, look:
     assert "from 100% at week 0 to 50% at week 1" in charts.retention_curve(curve, every="1w").description
 
 
-def test_several_curves_are_told_apart_by_a_column_or_refused(curve: pl.DataFrame, look: Any) -> None:
+def test_several_curves_are_told_apart_by_a_column(curve: pl.DataFrame, look: Any) -> None:
     """Bounded beside unbounded, with a column that says which."""
     both = pl.concat([curve.with_columns(kind=pl.lit(kind)) for kind in ("bounded", "unbounded")])
     spec = theme.to_vegalite(charts.retention_curve(both))
     assert look.layers(spec, "line")[0]["encoding"]["color"]["scale"]["domain"] == ["bounded", "unbounded"]
-    with pytest.raises(TableError, match="one group"):
-        charts.retention_curve(pl.concat([curve, curve]))
 
 
 def test_a_period_that_is_none_is_named(curve: pl.DataFrame) -> None:
