@@ -97,18 +97,9 @@ def browse(tmp_path: Path) -> Browse:
         pytest.skip("no Chromium on this machine to open the page with")
 
     def open_page(path: Path) -> subprocess.CompletedProcess[str]:
-        flags = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--no-first-run",
-            f"--user-data-dir={tmp_path / 'browser'}",
-            "--enable-logging=stderr",
-            "--virtual-time-budget=10000",
-            "--dump-dom",
-        ]
-        command = [chromium, *flags, path.resolve().as_uri()]
+        quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+        seen = ["--enable-logging=stderr", "--virtual-time-budget=10000", "--dump-dom"]
+        command = [chromium, *quiet, *seen, f"--user-data-dir={tmp_path / 'browser'}", path.resolve().as_uri()]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
 
     return open_page

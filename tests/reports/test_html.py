@@ -66,18 +66,8 @@ class Parsed(HTMLParser):
         return [json.loads(text) for attributes, text in self.scripts if attributes.get("type") == "application/json"]
 
 
-def hostile_page(words: str) -> Page:
-    table = pl.DataFrame(
-        {
-            "team": [words, "Search"],
-            "users": [3, 4],
-            "suggested_count": [10, 100],
-            "accepted_count": [2, 40],
-            "acceptance_rate": [0.2, 0.4],
-            "acceptance_rate_low": [0.1, 0.3],
-            "acceptance_rate_high": [0.3, 0.5],
-        }
-    )
+def hostile_page(words: str, teams: pl.DataFrame) -> Page:
+    table = teams.with_columns(team=pl.Series([words, "Search"]))
     chart = charts.acceptance_rate(table, population=words)
     return (
         Page(words, population=words, as_of=date(2026, 11, 21), range_asked=words, range_had=words, sample=True)
@@ -93,11 +83,11 @@ def empty_page() -> Page:
     return Page("T", population="people", as_of=None, range_asked="today")
 
 
-def test_whatever_the_api_sent_is_text(hostile_table: pl.DataFrame) -> None:
+def test_whatever_the_api_sent_is_text(hostile_table: pl.DataFrame, teams: pl.DataFrame) -> None:
     """The page has the same elements as with harmless words, and shows the words themselves."""
-    harmless = Parsed(hostile_page("Payments").to_html())
+    harmless = Parsed(hostile_page("Payments", teams).to_html())
     for words in hostile_table["team"]:
-        hostile = Parsed(hostile_page(words).to_html())
+        hostile = Parsed(hostile_page(words, teams).to_html())
         assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in harmless.tags]
         assert not [name for _, attributes in hostile.tags for name in attributes if name.startswith("on")]
         # Title, heading; two badges; headline, paragraph, figure and reading, column and cell, definition, manifest.
@@ -266,9 +256,9 @@ def test_a_page_is_written_whole_or_not_at_all(page: Page, teams: pl.DataFrame, 
     assert [file.name for file in path.parent.iterdir()] == ["page.html"]
 
 
-def test_a_page_in_a_notebook_shows_its_headlines_as_text() -> None:
+def test_a_page_in_a_notebook_shows_its_headlines_as_text(teams: pl.DataFrame) -> None:
     """The figures are in the notebook's own cells."""
-    shown = hostile_page(HOSTILE)._repr_html_()
+    shown = hostile_page(HOSTILE, teams)._repr_html_()
     assert shown.count("&lt;/script&gt;") >= 5
     assert "<script" not in shown
 
@@ -282,7 +272,7 @@ def test_a_browser_draws_every_chart_asks_nobody_and_complains_of_nothing(
     The page's policy forbids every request, and a browser writes each attempt to its console: the
     control, an image from elsewhere, is seen there.
     """
-    page, hostile = hostile_page(HOSTILE), hostile_table["team"].to_list()[:3]
+    page, hostile = hostile_page(HOSTILE, teams), hostile_table["team"].to_list()[:3]
     for words in hostile[1:]:
         table = teams.with_columns(team=pl.Series([words, "Search"]))
         page = page.figure(words, charts.acceptance_rate(table), table)

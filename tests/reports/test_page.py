@@ -19,6 +19,7 @@ from augment_insights import charts, reports
 from augment_insights.errors import ConfigurationError, ReportError
 from augment_insights.reports import Page, Sharing
 from augment_insights.sample import roster_csv
+from augment_insights.tables import RECONCILIATION
 
 if TYPE_CHECKING:
     from datetime import date
@@ -203,17 +204,8 @@ def test_two_tables_of_one_name_are_refused(page: Page) -> None:
 
 def test_reconciliation_is_told_at_the_top_and_in_the_manifest(page: Page) -> None:
     """How many checks agree, and how many do not."""
-    checks = pl.DataFrame(
-        {
-            "check": ["a", "b", "c"],
-            "date": [None, None, None],
-            "left": [1, 2, 3],
-            "right": [1, 2, 4],
-            "residual": [0, 0, -1],
-            "status": ["agrees", "agrees", "differs"],
-        },
-        schema_overrides={"date": pl.Date, "status": pl.Enum(["agrees", "differs", "unknown"])},
-    )
+    rows = [("a", None, 1, 1, 0, "agrees"), ("b", None, 2, 2, 0, "agrees"), ("c", None, 3, 4, -1, "differs")]
+    checks = pl.DataFrame(rows, schema=RECONCILIATION.schema, orient="row")
     html = page.reconciliation(checks).to_html()
     assert "API against itself: 2 of 3 checks agree, 1 differs" in html
 

@@ -91,26 +91,18 @@ def test_small_cohorts_are_hidden_with_the_names_and_shown_with_them() -> None:
     assert Sharing("show").table(cohorts).equals(cohorts)
 
 
-def rates() -> pl.DataFrame:
-    return TEAMS.with_columns(
-        suggested_count=pl.col("users") * 10,
-        accepted_count=pl.col("users") * 3,
-        acceptance_rate_low=pl.lit(0.1),
-        acceptance_rate_high=pl.lit(0.6),
-    )
-
-
-def test_a_chart_of_hidden_groups_is_refused_and_a_function_draws_what_may_be_shown() -> None:
+def test_a_chart_of_hidden_groups_is_refused_and_a_function_draws_what_may_be_shown(teams: pl.DataFrame) -> None:
     """A finished chart would show what its table hides."""
+    rates = pl.concat([teams.with_columns(users=pl.lit(40, pl.Int64)), teams.with_columns(team=pl.Series(["A", "B"]))])
     page = Page("T", population="p", as_of=None, range_asked="", sharing=Sharing("show", min_group_size=5))
     with pytest.raises(ReportError, match="too small to be shown"):
-        page.figure("Who?", charts.acceptance_rate(rates()), rates())
-    shown = page.figure("Who?", charts.acceptance_rate, rates(), name="who")
+        page.figure("Who?", charts.acceptance_rate(rates), rates)
+    shown = page.figure("Who?", charts.acceptance_rate, rates, name="who")
     (rows,) = shown.charts["who"].to_dict()["datasets"].values()
     assert {row["group"]: row.get("acceptance_rate") for row in rows}.get("B") is None
     assert shown.tables["who"].filter(team="B")["users"].to_list() == [None]
-    again = page.figure("Who?", charts.acceptance_rate(page.sharing.groups(rates())), page.sharing.groups(rates()))
-    assert "who" in again.tables
+    groups = page.sharing.groups(rates)
+    assert "who" in page.figure("Who?", charts.acceptance_rate(groups), groups, name="who").tables
 
 
 @settings(max_examples=25, deadline=None)

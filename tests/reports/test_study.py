@@ -45,7 +45,7 @@ def test_a_report_covers_whole_weeks_and_looks_back_as_far_as_the_api_reaches(
     """Left open it is 13 whole weeks and the one under way."""
     found = report_days(*asked, now=now)
     assert (found.shown, found.lookback) == (shown, lookback)
-    assert found.asked.start == date.fromisoformat(asked[0]) if asked[0] else found.asked == shown
+    assert found.asked == DayRange(date.fromisoformat(asked[0]) if asked[0] else shown.start, shown.end)
 
 
 def test_a_day_that_is_not_published_yet_is_asked_for_and_not_counted_on() -> None:
@@ -82,12 +82,8 @@ def test_the_choice_is_always_answerable(now: datetime, weeks: int, back: int) -
 
 def test_a_study_keeps_to_its_team_and_says_what_is_missing() -> None:
     """Whatever the case of the e-mails; a service account is in no team, though it has a person's name."""
-    users = pl.DataFrame(
-        {
-            "user": ["Ada@x.io", "bob@x.io", "ada@x.io", "ada@x.io\u200b"],
-            "user_type": ["person", "person", "service_account", "person"],
-        }
-    )
+    names = {"Ada@x.io": "person", "bob@x.io": "person", "ada@x.io": "service_account", "ada@x.io\u200b": "person"}
+    users = pl.DataFrame({"user": list(names), "user_type": list(names.values())})
     kept = Study(roster=ROSTER, team="Web").people(users)
     assert kept.rows() == [("Ada@x.io", "person"), ("ada@x.io\u200b", "person")]
     assert Study(user_type="all").people(users).height == 4
