@@ -6,6 +6,7 @@ controls to a function of one's own.
 
 from __future__ import annotations
 
-from augment_insights.widgets.doors import explore, panel
+from augment_insights.widgets.explore import explore
+from augment_insights.widgets.panel import panel
 
 __all__ = ["explore", "panel"]

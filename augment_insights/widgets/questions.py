@@ -9,8 +9,6 @@ from __future__ import annotations
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
-from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -18,42 +16,24 @@ import polars as pl
 
 from augment_insights import analysis, charts
 from augment_insights.errors import DataWarning
+from augment_insights.reports.study import POPULATIONS
 from augment_insights.tables import METRICS
+from augment_insights.widgets.screen import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from augment_insights.charts.theme import Chart
     from augment_insights.periods import DayRange, Every
-
-OFF_ROSTER = "Not on the roster"
-"""The team of whoever has no licence on the roster."""
-
-WHO: Mapping[str, str] = {
-    "People": "person",
-    "Automation (service accounts)": "service_account",
-    "People and automation": "all",
-}
-"""Whose activity counts: the words of the control, and the ``user_type`` of the analysis."""
+    from augment_insights.reports import Sharing
 
 MOST_COLUMNS = 60
 """More periods than this beside one another are too narrow to be read; days of a year would be 365."""
 
-PERIODS: Mapping[str, Every] = {"Day": "1d", "Week": "1w", "Month": "1mo", "Quarter": "1q"}
-
-_POPULATION = {"person": "people", "service_account": "service accounts", "all": "people and service accounts"}
-
-
 FILTERS = ("team", "language", "editor")
 """The columns that a choice may hold to one value."""
 
-
-class Grain(IntEnum):
-    """How fine the rows must be: each grain answers for the coarser ones too, at a higher price."""
-
-    LISTS = 0
-    USERS = 1
-    RECORDS = 2
+LISTS, USERS, RECORDS = GRAINS = ("dau", "user_activity", "editor_language")
+"""The tables that rows come from, coarse to fine: each answers for the coarser ones too, for more requests."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +58,7 @@ class Choice:
     def population(self) -> str:
         """Who is counted, in words."""
         within = [part for part in (self.team, self.language, self.editor) if part is not None]
-        return ", ".join([_POPULATION[self.user_type], *within])
+        return ", ".join([POPULATIONS[self.user_type], *within])
 
 
 @dataclass(frozen=True)
@@ -90,7 +70,7 @@ class View:
     choice : Choice
         What was chosen.
     rows : pl.DataFrame
-        One row a user and day (or record) of the range: ``date``, ``user``, ``user_type`` and what the grain has.
+        One row a user and day (or record) of the range: ``date``, ``user``, ``user_type`` and what its table has.
     known : pl.DataFrame
         The same from the first known day on, look-back windows included: ``period_start``, ``period_end``,
         ``user``, ``user_type``.
@@ -100,38 +80,36 @@ class View:
         The same without the filters by team, language and editor, where there are any.
     is_sample : bool
         Whether the organisation is made up.
+    sharing : Sharing
+        What may be shown of small groups.
     """
 
     choice: Choice
     rows: pl.DataFrame
     known: pl.DataFrame
-    roster: pl.DataFrame | None = None
-    is_sample: bool = False
+    roster: pl.DataFrame | None
+    is_sample: bool
+    sharing: Sharing
     everybody: View | None = None
 
     @property
+    def licences(self) -> pl.DataFrame:
+        """The roster, for a question that cannot do without it."""
+        if self.roster is None:
+            raise AssertionError("a question about licences is only offered with a roster")
+        return self.roster
+
+    @property
+    def metric(self) -> Any:
+        """The chosen measure, one of those that the question offers."""
+        return self.choice.metric
+
+    @property
     def lookback(self) -> int | None:
-        """Days at the head of ``known`` that only tell who is not new."""
+        """Warm-up days at the head of ``known``, used only to recognise existing users."""
         first: Any = self.known["period_start"].min()
         days = (self.choice.days.start - first).days if first is not None else 0
         return days if days > 0 else None
-
-    def of_chosen(
-        self, ask: Callable[[View, list[str]], pl.DataFrame], *, columns: Sequence[str] = FILTERS
-    ) -> pl.DataFrame:
-        """Put a question that goes by groups to everybody, and keep the rows of the group that is chosen.
-
-        The days of a table are those that everybody's rows cover: asked of a group alone, it would begin on
-        the group's own first active day, and the zeros before it would be missing.
-        """
-        choice = self.choice
-        chosen = {name: value for name in FILTERS if (value := getattr(choice, name)) is not None}
-        split = [choice.split] if choice.split else []
-        if self.everybody is None or not set(chosen) <= set(columns):
-            return ask(self, split)
-        table = ask(self.everybody, [*chosen, *(name for name in split if name not in chosen)])
-        kept = table.filter([pl.col(name) == value for name, value in chosen.items()])
-        return kept.drop(name for name in chosen if name not in split)
 
     @property
     def counting(self) -> dict[str, Any]:
@@ -139,20 +117,19 @@ class View:
         return {"user_type": self.choice.user_type, "as_of": self.choice.days.end}
 
     @property
+    def by_period(self) -> dict[str, Any]:
+        """What an analysis by calendar periods is told."""
+        return {**self.counting, "every": self.choice.every}
+
+    @property
+    def since_known(self) -> dict[str, Any]:
+        """What an analysis that looks back is told."""
+        return {**self.by_period, "lookback": self.lookback}
+
+    @property
     def caption(self) -> dict[str, Any]:
         """What every chart is told."""
         return {"population": self.choice.population, "as_of": self.choice.days.end, "sample": self.is_sample}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A chart and the numbers behind it, how to read the two, and what the analysis warned of."""
-
-    title: str
-    table: pl.DataFrame | None = None
-    chart: Chart | None = None
-    how_to_read: str = ""
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,18 +139,25 @@ class Question:
     Attributes
     ----------
     name : str
-        The noun of its analysis.
+        The name of its analysis and of its chart.
     title : str
         The question in words.
-    ask : callable
-        From a view to a table and its chart.
     how_to_read : str
         A few plain sentences.
-    grain : Grain
-        The coarsest rows that answer it.
+    measure : callable
+        From a view, and the columns to split by, to the table of the analysis.
+    in_groups : tuple of str
+        Filters that are answered by splitting everybody: asked of a group alone, a table would begin on the group's
+        own first active day, and the zeros before it would be missing.
+    drawn_with : tuple of str
+        What the chart is told besides the table: ``every``, or the measure as ``of``.
+    numbers : callable, optional
+        From that table to the numbers that stand beside the chart; left out, the table itself.
+    table : str
+        The coarsest of the tables ``GRAINS`` that answers it.
     has_period, looks_back, needs_roster : bool
-        Whether it goes by calendar periods, must know who is not new, cannot do without licences.
-    metrics : Mapping
+        Whether it goes by calendar periods, does so and must know who is not new, cannot do without licences.
+    metrics : dict of str to str
         The measures to choose from, words and names.
     splits : tuple of str
         The columns that it can be answered by.
@@ -181,9 +165,12 @@ class Question:
 
     name: str
     title: str
-    ask: Callable[[View], tuple[pl.DataFrame, Chart]]
     how_to_read: str
-    grain: Grain = Grain.LISTS
+    measure: Callable[[View, list[str] | None], pl.DataFrame]
+    in_groups: tuple[str, ...] = ()
+    drawn_with: tuple[str, ...] = ()
+    numbers: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    table: str = LISTS
     has_period: bool = False
     looks_back: bool = False
     needs_roster: bool = False
@@ -204,18 +191,33 @@ class Question:
             with_names=choice.with_names and not self.looks_back,
         )
 
-    def needed_grain(self, choice: Choice) -> Grain:
-        """Return the coarsest rows that answer a choice."""
-        is_by_record = choice.split in ("language", "editor") or choice.with_names
-        is_filtered = choice.language is not None or choice.editor is not None
-        return Grain.RECORDS if is_by_record or is_filtered else self.grain
+    def needed_table(self, choice: Choice) -> str:
+        """Return the coarsest table that answers a choice."""
+        names = (choice.language, choice.editor)
+        by_record = choice.with_names or choice.split in ("language", "editor") or names != (None, None)
+        return RECORDS if by_record else self.table
 
     def answer(self, view: View) -> Answer:
         """Put the question to the rows of a view."""
         notes: list[str] = []
+        choice = view.choice
+        told = {"every": choice.every, "of": choice.metric}
         with _taking_notes(notes):
-            table, chart = self.ask(view)
-        return Answer(title=self.title, table=table, chart=chart, how_to_read=self.how_to_read, notes=tuple(notes))
+            table = view.sharing.groups(self._table(view))
+            how = {name: told[name] for name in self.drawn_with or ("every",) * self.looks_back}
+            chart = getattr(charts, self.name)(table, **how, **view.caption)
+        shown = table if self.numbers is None else self.numbers(table)
+        return Answer(self.title, shown, chart, self.how_to_read, tuple(notes))
+
+    def _table(self, view: View) -> pl.DataFrame:
+        """Measure the chosen group: as one group of everybody where it can be one."""
+        chosen = {name: value for name in FILTERS if (value := getattr(view.choice, name)) is not None}
+        split = [view.choice.split] if view.choice.split else []
+        if view.everybody is None or not set(chosen) <= set(self.in_groups):
+            return self.measure(view, split or None)
+        table = self.measure(view.everybody, [*chosen, *(name for name in split if name not in chosen)])
+        kept = table.filter([pl.col(name) == value for name, value in chosen.items()])
+        return kept.drop(name for name in chosen if name not in split)
 
 
 @contextmanager
@@ -236,122 +238,16 @@ def _taking_notes(notes: list[str]) -> Iterator[None]:
         yield
 
 
-def _active_users(view: View) -> tuple[pl.DataFrame, Chart]:
-    choice = view.choice
-    table = view.of_chosen(
-        lambda of, by: analysis.active_users(of.rows, every=choice.every, by=by or None, **view.counting)
-    )
-    return table, charts.active_users(table, **view.caption)
+def _tiers(users: pl.DataFrame) -> pl.DataFrame:
+    """Count the users of each tier: a list of names would travel with every export."""
+    return users.group_by("tier").agg(users=pl.len().cast(pl.Int64)).sort("tier")
 
 
-def _rolling_active_users(view: View) -> tuple[pl.DataFrame, Chart]:
-    windows = 28 if view.choice.split else (1, 7, 28)
-    table = view.of_chosen(
-        lambda of, by: analysis.rolling_active_users(of.rows, windows=windows, by=by or None, **view.counting)
-    )
-    return table, charts.rolling_active_users(table, **view.caption)
-
-
-def _stickiness(view: View) -> tuple[pl.DataFrame, Chart]:
-    table = analysis.stickiness(view.rows, **view.counting)
-    return table, charts.stickiness(table, **view.caption)
-
-
-def _active_day_distribution(view: View) -> tuple[pl.DataFrame, Chart]:
-    table = analysis.active_day_distribution(view.rows, **view.counting)
-    return table, charts.active_day_distribution(table, **view.caption)
-
-
-def _lifecycle(view: View) -> tuple[pl.DataFrame, Chart]:
-    every = view.choice.every
-    table = view.of_chosen(
-        lambda of, by: analysis.lifecycle(of.known, every=every, lookback=of.lookback, by=by or None, **view.counting)
-    )
-    return table, charts.lifecycle(table, every=every, **view.caption)
-
-
-def _cohort_retention(view: View) -> tuple[pl.DataFrame, Chart]:
-    every = view.choice.every
-    table = analysis.cohort_retention(
-        view.known, every=every, lookback=view.lookback, periods=MOST_COLUMNS, **view.counting
-    )
-    return table, charts.cohort_retention(table, every=every, **view.caption)
-
-
-def _retention_curve(view: View) -> tuple[pl.DataFrame, Chart]:
-    every, split = view.choice.every, view.choice.split
-    cohorts = analysis.cohort_retention(view.known, every=every, lookback=view.lookback, by=split, **view.counting)
-    table = analysis.retention_curve(cohorts, by=split)
-    return table, charts.retention_curve(table, every=every, **view.caption)
-
-
-def _survival(view: View) -> tuple[pl.DataFrame, Chart]:
-    table = analysis.survival(view.rows, **view.counting)
-    return table, charts.survival(table, **view.caption)
-
-
-def _adoption_curve(view: View) -> tuple[pl.DataFrame, Chart]:
-    every = view.choice.every
-    table = analysis.adoption_curve(
-        view.known, every=every, licences=view.roster, lookback=view.lookback, **view.counting
-    )
-    return table, charts.adoption_curve(table, every=every, **view.caption)
-
-
-def _adoption_rate(view: View) -> tuple[pl.DataFrame, Chart]:
-    table = view.of_chosen(
-        lambda of, by: analysis.adoption_rate(
-            of.rows, licences=_licences(of), every=view.choice.every, by=by or None, **view.counting
-        ),
-        columns=("team",),
-    )
-    return table, charts.adoption_rate(table, **view.caption)
-
-
-def _acceptance_rate(view: View) -> tuple[pl.DataFrame, Chart]:
-    choice = view.choice
-    of: Any = choice.metric
-    table = analysis.acceptance_rate(view.rows, every=choice.every, by=choice.split, of=of, **view.counting)
-    return table, charts.acceptance_rate(table, every=choice.every, **view.caption)
-
-
-def _feature_adoption(view: View) -> tuple[pl.DataFrame, Chart]:
-    table = analysis.feature_adoption(view.rows, by=view.choice.split, **view.counting)
-    return table, charts.feature_adoption(table, **view.caption)
-
-
-def _mode_mix(view: View) -> tuple[pl.DataFrame, Chart]:
-    choice = view.choice
-    of: Any = choice.metric
-    table = analysis.mode_mix(view.rows, every=choice.every, by=choice.split, **view.counting)
-    return table, charts.mode_mix(table, of=of, every=choice.every, **view.caption)
-
-
-def _mode_transitions(view: View) -> tuple[pl.DataFrame, Chart]:
-    table = analysis.mode_transitions(view.rows, every=view.choice.every, **view.counting)
-    return table, charts.mode_transitions(table, **view.caption)
-
-
-def _habit_ladder(view: View) -> tuple[pl.DataFrame, Chart]:
-    users = analysis.habit_ladder(view.rows, roster=view.roster, **view.counting)
-    # The numbers behind the figure are the tiers': a list of names would travel with every export.
-    tiers = users.group_by("tier").agg(users=pl.len().cast(pl.Int64)).sort("tier")
-    return tiers, charts.habit_ladder(users, **view.caption)
-
-
-def _concentration(view: View, *, metrics: Mapping[str, str]) -> tuple[pl.DataFrame, Chart]:
-    words = {name: label for label, name in metrics.items()}
-    chosen = view.choice.metric or ""
-    table = analysis.concentration(view.rows, metric=chosen, **view.counting).select(
-        pl.lit(words[chosen]).alias("metric"), pl.all()
-    )
-    return table, charts.concentration(table, **view.caption)
-
-
-def _licences(view: View) -> pl.DataFrame:
-    if view.roster is None:
-        raise AssertionError("a question about licences is only offered with a roster")
-    return view.roster
+def _concentration(view: View) -> pl.DataFrame:
+    metric = view.choice.metric or ""
+    words = next(label for label, name in _SUMMED.items() if name == metric)
+    table = analysis.concentration(view.rows, metric=metric, **view.counting)
+    return table.select(pl.lit(words).alias("metric"), pl.all())
 
 
 _SUMMED = {name.replace("_", " ").capitalize(): name for name in METRICS}
@@ -363,92 +259,97 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "active_users",
         "How many are active?",
-        _active_users,
         "A user counts once in a period. An open point at the end of a dashed line is a period that is not over: "
         "it will still grow.",
+        lambda view, by: analysis.active_users(view.rows, by=by, **view.by_period),
+        in_groups=FILTERS,
         has_period=True,
         splits=_ANY_GROUP,
     ),
     Question(
         "rolling_active_users",
         "How many were active in the last 1, 7 and 28 days?",
-        _rolling_active_users,
         "Each day counts the users of the window that ends on it. The dashed head reaches back before the first day.",
+        lambda view, by: analysis.rolling_active_users(
+            view.rows, windows=28 if view.choice.split else (1, 7, 28), by=by, **view.counting
+        ),
+        in_groups=FILTERS,
         splits=_ANY_GROUP,
     ),
     Question(
         "stickiness",
         "How often do they come?",
-        _stickiness,
         "Mean daily users of 28 days divided by the users of the 28 days. An office that works five days of seven "
         "has its ceiling near 71%.",
+        lambda view, _by: analysis.stickiness(view.rows, **view.counting),
     ),
     Question(
         "active_day_distribution",
         "On how many of the last 28 days were they active?",
-        _active_day_distribution,
         "A bar is the users with exactly so many active days. A hill at the left is curiosity, one at the right daily "
         "work.",
+        lambda view, _by: analysis.active_day_distribution(view.rows, **view.counting),
     ),
     Question(
         "lifecycle",
-        "Who is new, who returns, who went quiet?",
-        _lifecycle,
+        "Who is new, who returns, who went dormant?",
         "New, returning and resurrected users add up to the active ones; below the line are those who were active in "
         "the period before, and not in this one. Grey: seen before, and whether in the period before is not known.",
-        has_period=True,
+        lambda view, by: analysis.lifecycle(view.known, by=by, **view.since_known),
+        in_groups=FILTERS,
         looks_back=True,
         splits=("team",),
     ),
     Question(
         "cohort_retention",
         "Who stays, by when they began?",
-        _cohort_retention,
-        "A row is the users who were first active in that period; along it, the share of them active so many periods "
-        "later. Grey: not known yet.",
-        has_period=True,
+        "A row is the users who were first active in that period; along it, the share of them active k periods later. "
+        "Grey: not known yet.",
+        lambda view, _by: analysis.cohort_retention(view.known, periods=MOST_COLUMNS, **view.since_known),
         looks_back=True,
     ),
     Question(
         "retention_curve",
         "Which share stays?",
-        _retention_curve,
-        "Over the cohorts that have reached it: the share active so many periods after the first. Later points stand "
+        "Over the cohorts that have reached it: the share active k periods after the first. Later points stand "
         "on fewer users.",
-        has_period=True,
+        lambda view, by: analysis.retention_curve(
+            analysis.cohort_retention(view.known, by=by, **view.since_known), by=by
+        ),
         looks_back=True,
         splits=("team",),
     ),
     Question(
         "survival",
-        "How long until they fall silent for four weeks?",
-        _survival,
+        "How long until they lapse (four weeks without activity)?",
         "The share still using it so many days after the first activity of the range; users who are still active "
         "count for as long as they were seen.",
+        lambda view, _by: analysis.survival(view.rows, **view.counting),
     ),
     Question(
         "adoption_curve",
         "How many have ever used it?",
-        _adoption_curve,
         "It only rises: everybody seen in the period or before. With a roster, beside the licences.",
-        has_period=True,
+        lambda view, _by: analysis.adoption_curve(view.known, licences=view.roster, **view.since_known),
         looks_back=True,
     ),
     Question(
         "adoption_rate",
         "Which share of the licences is used?",
-        _adoption_rate,
-        "Licensed users active in the period divided by the licensed. The band is a 95% interval.",
+        "Licensed users active in the period divided by the licensed. The band is a 95 % confidence interval.",
+        lambda view, by: analysis.adoption_rate(view.rows, licences=view.licences, by=by, **view.by_period),
+        in_groups=("team",),
         has_period=True,
         needs_roster=True,
     ),
     Question(
         "acceptance_rate",
         "How much of what is suggested is accepted?",
-        _acceptance_rate,
-        "All accepted inline completions of a period divided by all suggested. The band is a 95% interval over users. "
-        "What agents write has no suggestion to accept, and is not in here.",
-        grain=Grain.USERS,
+        "All accepted inline completions of a period divided by all suggested. The band is a 95 % confidence interval "
+        "over users. What agents write has no suggestion to accept, and is not counted here.",
+        lambda view, by: analysis.acceptance_rate(view.rows, by=by, of=view.metric, **view.by_period),
+        drawn_with=("every",),
+        table=USERS,
         has_period=True,
         metrics=_ACCEPTANCE_OF,
         splits=_ANY_GROUP,
@@ -456,18 +357,19 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "feature_adoption",
         "Which ways of working do they use?",
-        _feature_adoption,
         "The share of the active users who used each way at least once in the range. A way that the API reports for "
         "nobody is unknown, not unused.",
-        grain=Grain.USERS,
+        lambda view, by: analysis.feature_adoption(view.rows, by=by, **view.counting),
+        table=USERS,
         splits=_ANY_GROUP,
     ),
     Question(
         "mode_mix",
         "How is the work split between the ways of working?",
-        _mode_mix,
         "Each way's share of the messages, or of the lines, of a period.",
-        grain=Grain.USERS,
+        lambda view, by: analysis.mode_mix(view.rows, by=by, **view.by_period),
+        drawn_with=("of", "every"),
+        table=USERS,
         has_period=True,
         metrics=_MIX_OF,
         splits=_ANY_GROUP,
@@ -475,28 +377,29 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "mode_transitions",
         "From which way of working to which do they move?",
-        _mode_transitions,
         "A row is a user's main way in one period, a column that of the next. The diagonal is staying.",
-        grain=Grain.USERS,
+        lambda view, _by: analysis.mode_transitions(view.rows, **view.by_period),
+        table=USERS,
         has_period=True,
     ),
     Question(
         "habit_ladder",
         "Who made a habit of it?",
-        _habit_ladder,
         "Over the last 12 complete weeks: power, habitual, novice and low users, and with a roster non-users. Choose a "
         "range that holds the 12 weeks: those before it count as weeks without activity.",
-        grain=Grain.USERS,
+        lambda view, _by: analysis.habit_ladder(view.rows, roster=view.roster, **view.counting),
+        numbers=_tiers,
+        table=USERS,
     ),
     Question(
         "concentration",
         "How much is done by a few?",
-        partial(_concentration, metrics=_SUMMED),
         "The share by the tenth of the users who do most; 10% if all did the same. Gini: 0 if all did the same.",
-        grain=Grain.USERS,
+        lambda view, _by: _concentration(view),
+        table=USERS,
         metrics=_SUMMED,
     ),
 )
 """In the order of the control."""
 
-BY_NAME: Mapping[str, Question] = {question.name: question for question in QUESTIONS}
+BY_NAME = {question.name: question for question in QUESTIONS}

@@ -316,6 +316,6 @@ def test_a_dear_fetch_is_priced_begun_and_cancelled(open_notebook: Any, lab: Lab
     notebook.page.get_by_role("button", name="Fetch").click()
     notebook.see(re.compile(r"\d+ of \d+ requests, .* left at the rate limit"))
     notebook.page.get_by_role("button", name="Cancel").click()
-    notebook.see(re.compile("Cancelled. What came is kept"))
+    notebook.see(re.compile("Cancelled. Data already received is cached"))
     assert notebook.page.get_by_role("button", name="Fetch").is_visible()
     assert notebook.errors() == []

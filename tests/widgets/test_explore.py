@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from datetime import date, timedelta
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ import pytest
 from augment_insights import Client, widgets
 from augment_insights.charts.theme import VEGA_MIME
 from augment_insights.errors import ConfigurationError, DataWarning, DateRangeError
-from augment_insights.widgets.questions import BY_NAME, Question
+from augment_insights.widgets.questions import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,11 +173,11 @@ def test_an_error_of_the_api_is_told_and_can_be_tried_again(gate: Any, remote: C
     gate.refuses = True
     explorer = widgets.explore(remote(), start_date=START, end_date=END, interactive=True)
     explorer.wait()
-    assert "token is invalid" in explorer.screen.words.value
+    assert "API token is invalid" in explorer.screen.words.value
     assert "Hint:" in explorer.screen.words.value
     assert explorer.answer is None
     gate.refuses = False
-    explorer.fetching.go.click()
+    explorer.fetch_button.click()
     explorer.wait()
     assert active(explorer) == [2, 2, 2, 3]
 
@@ -185,7 +186,7 @@ def test_what_an_analysis_warns_of_is_told(explorer: Any) -> None:
     """Cleo has no licence: the question about licences says so above its figure."""
     explorer.controls["question"].value = "adoption_rate"
     assert "Note: " in explorer.screen.words.value
-    assert "1 active user is not on the roster" in explorer.screen.words.value
+    assert "1 active user not on the roster" in explorer.screen.words.value
     assert explorer.answer is not None
     explorer.controls["question"].value = "stickiness"
     assert explorer.screen.words.value == ""
@@ -235,17 +236,18 @@ def test_a_language_has_zeros_before_its_first_day(client: Client) -> None:
 
 def test_what_another_thread_warns_of_is_not_told_here(explorer: Any) -> None:
     """A warning of a cell that runs meanwhile may name people, and is none of this figure's."""
+    question = BY_NAME["active_users"]
 
-    def ask(view: View) -> tuple[pl.DataFrame, Any]:
+    def measure(view: View, by: list[str] | None) -> pl.DataFrame:
         warnings.warn("of this figure", DataWarning, stacklevel=2)
         other = Thread(target=warnings.warn, args=("ada@x.io has no row", DataWarning))
         other.start()
         other.join()
-        return view.rows, None
+        return question.measure(view, by)
 
-    view = explorer._holdings.view(BY_NAME["active_users"], explorer._controls.choice())
+    view = explorer._loaded.view(question, explorer._choice())
     with pytest.warns(DataWarning, match="ada@x.io has no row"):
-        answer = Question("mine", "Mine?", ask, "").answer(view)
+        answer = replace(question, measure=measure).answer(view)
     assert answer.notes == ("of this figure",)
 
 
@@ -267,11 +269,11 @@ def test_every_control_has_a_label_and_a_tooltip(explorer: Any) -> None:
     """Whoever hears the screen is told what each control, button and bar is for."""
     labelled = [
         *explorer.controls.values(),
-        *explorer.exports.buttons.values(),
-        explorer.exports.folder,
-        explorer.fetching.go,
-        explorer.fetching.stop,
-        explorer.fetching.bar,
+        *explorer.screen.buttons.values(),
+        explorer.screen.folder,
+        explorer.fetch_button,
+        explorer.cancel_button,
+        explorer.bar,
         explorer.screen.with_numbers,
     ]
     assert all(widget.description and widget.tooltip for widget in labelled)
@@ -346,7 +348,7 @@ def test_what_cannot_be_chosen_is_refused_with_the_nearest_word(client: Client, 
 
 def test_voila_gets_controls_and_images(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its kernels look unattended, but somebody sees the page; an unattended run has neither controls nor widgets."""
-    assert type(widgets.explore(client, start_date=START, end_date=END)).__name__ == "Still"
+    assert type(widgets.explore(client, start_date=START, end_date=END)).__name__ == "Answer"
     monkeypatch.setenv("VOILA_BASE_URL", "/")
     opened: Any = widgets.explore(client, start_date=START, end_date=END)
     opened.wait()

@@ -22,15 +22,15 @@ def explorer(client: Client, roster: pl.DataFrame, tmp_path: Path) -> Any:
         client, start_date=date(2026, 2, 9), end_date=date(2026, 3, 8), roster=roster, interactive=True
     )
     opened.wait()
-    opened.exports.folder.value = str(tmp_path / "saved")
+    opened.screen.folder.value = str(tmp_path / "saved")
     return opened
 
 
 def press(explorer: Any, kind: str) -> Path:
-    explorer.exports.buttons[kind].click()
-    folder = Path(explorer.exports.folder.value)
+    explorer.screen.buttons[kind].click()
+    folder = Path(explorer.screen.folder.value)
     (path,) = [path for path in folder.iterdir() if path.name.endswith(("-report.html", f".{kind}"))]
-    assert str(path.resolve()) in explorer.exports.saved.value
+    assert str(path.resolve()) in explorer.screen.saved.value
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
     return path
 
@@ -57,8 +57,8 @@ def test_filters_are_in_the_name(explorer: Any) -> None:
     """Two saved figures with different filters do not overwrite each other; a name is fit for any disk."""
     press(explorer, "csv")
     explorer.controls["team"].value = "Not on the roster"
-    explorer.exports.buttons["csv"].click()
-    folder = Path(explorer.exports.folder.value)
+    explorer.screen.buttons["csv"].click()
+    folder = Path(explorer.screen.folder.value)
     assert sorted(path.name for path in folder.iterdir()) == [f"{NAME}-Not_on_the_roster.csv", f"{NAME}.csv"]
 
 
@@ -76,17 +76,17 @@ def test_the_whole_report_answers_every_question(explorer: Any) -> None:
 def test_a_folder_that_cannot_be_is_told(explorer: Any, tmp_path: Path) -> None:
     """A file stands where the folder should be: a sentence, no traceback, and another folder works."""
     (tmp_path / "file").write_text("in the way")
-    explorer.exports.folder.value = str(tmp_path / "file" / "folder")
-    explorer.exports.buttons["csv"].click()
-    assert 'role="alert"' in explorer.exports.saved.value
-    assert "choose another folder" in explorer.exports.saved.value
-    assert "Traceback" not in explorer.exports.saved.value
-    explorer.exports.folder.value = str(tmp_path / "saved")
+    explorer.screen.folder.value = str(tmp_path / "file" / "folder")
+    explorer.screen.buttons["csv"].click()
+    assert 'role="alert"' in explorer.screen.saved.value
+    assert "choose another folder" in explorer.screen.saved.value
+    assert "Traceback" not in explorer.screen.saved.value
+    explorer.screen.folder.value = str(tmp_path / "saved")
     assert press(explorer, "csv").is_file()
 
 
 def test_there_is_nothing_to_save_before_there_is_an_answer(explorer: Any) -> None:
     """After an impossible range the buttons say that there is nothing, and write nothing."""
     explorer.controls["start_date"].value = date(2019, 1, 1)
-    explorer.exports.buttons["png"].click()
-    assert "nothing to save" in explorer.exports.saved.value
+    explorer.screen.buttons["png"].click()
+    assert "nothing to save" in explorer.screen.saved.value

@@ -38,15 +38,15 @@ def active(explorer: Any) -> list[int]:
 def test_a_dear_fetch_waits_for_the_button(gate: Any, opened: Any) -> None:
     """The price stands there with its plan, nothing but daily counts was sent; pressed, it is fetched as priced."""
     assert gate.lists == []
-    assert "28 requests" in opened.fetching.price.value
-    assert "Plan: " in opened.fetching.price.value
-    assert is_shown(opened.fetching.children[0])
+    assert "28 requests" in opened.cost.value
+    assert "Plan: " in opened.cost.value
+    assert is_shown(opened.offer)
     assert opened.answer is None
-    opened.fetching.go.click()
+    opened.fetch_button.click()
     opened.wait()
     assert active(opened) == [2, 2, 2, 3]
     assert len(gate.lists) == 28
-    assert not any(is_shown(part) for part in opened.fetching.children)
+    assert not any(is_shown(part) for part in (opened.offer, opened.progress))
 
 
 def test_a_cheap_fetch_asks_nobody(gate: Any, remote: Callable[..., Client]) -> None:
@@ -62,17 +62,17 @@ def test_an_offer_is_taken_back_when_it_is_no_longer_needed(gate: Any, opened: A
     opened.wait()
     assert len(gate.lists) > 0, "seven days are below the budget"
     assert active(opened) == [3]
-    assert not any(is_shown(part) for part in opened.fetching.children)
+    assert not any(is_shown(part) for part in (opened.offer, opened.progress))
 
 
 def test_the_bar_tells_how_far_it_is(gate: Any, opened: Any) -> None:
     """Five answers have come and the sixth is waited for: five of twenty-eight."""
     gate.shut_after(5)
-    opened.fetching.go.click()
+    opened.fetch_button.click()
     assert gate.reached.wait(30)
-    assert (opened.fetching.bar.value, opened.fetching.bar.max) == (5, 28)
-    assert opened.fetching.state.value.startswith("5 of 28 requests")
-    assert not is_shown(opened.fetching.children[0])
+    assert (opened.bar.value, opened.bar.max) == (5, 28)
+    assert opened.state.value.startswith("5 of 28 requests")
+    assert not is_shown(opened.offer)
     gate.open()
     opened.wait()
     assert active(opened) == [2, 2, 2, 3]
@@ -81,17 +81,17 @@ def test_the_bar_tells_how_far_it_is(gate: Any, opened: Any) -> None:
 def test_a_cancel_keeps_what_came(gate: Any, opened: Any) -> None:
     """Cancelled at the sixth answer: it says so, and Fetch sends the rest; in the end no list was asked for twice."""
     gate.shut_after(5)
-    opened.fetching.go.click()
+    opened.fetch_button.click()
     assert gate.reached.wait(30)
-    opened.fetching.stop.click()
-    assert opened.fetching.stop.disabled
+    opened.cancel_button.click()
+    assert opened.cancel_button.disabled
     gate.open()
     opened.wait()
     sent = len(gate.lists)
     assert sent <= 7
-    assert "Cancelled" in opened.fetching.price.value
+    assert "Cancelled" in opened.cost.value
     assert opened.answer is None
-    opened.fetching.go.click()
+    opened.fetch_button.click()
     opened.wait()
     assert active(opened) == [2, 2, 2, 3]
     assert len(gate.lists) == len(set(gate.lists)) == 28
@@ -100,12 +100,12 @@ def test_a_cancel_keeps_what_came(gate: Any, opened: Any) -> None:
 def test_the_last_wish_wins(gate: Any, opened: Any) -> None:
     """The range moves while a fetch runs: that is given up, and what is wanted now is shown."""
     gate.shut_after(5)
-    opened.fetching.go.click()
+    opened.fetch_button.click()
     assert gate.reached.wait(30)
     opened.controls["start_date"].value = date(2026, 1, 5)
     gate.open()
     opened.wait()
-    opened.fetching.go.click()
+    opened.fetch_button.click()
     opened.wait()
     assert opened.answer.table["period_start"].min() == date(2026, 1, 5), "Cleo's day"
     assert len(gate.lists) == len(set(gate.lists))
@@ -113,7 +113,7 @@ def test_the_last_wish_wins(gate: Any, opened: Any) -> None:
 
 def test_going_back_to_what_is_loaded_needs_no_wait(gate: Any, opened: Any) -> None:
     """While a fetch for a wider range runs, the loaded one is drawn at once."""
-    opened.fetching.go.click()
+    opened.fetch_button.click()
     opened.wait()
     gate.shut_after(1)
     opened.controls["start_date"].value = date(2026, 2, 2)

@@ -1,0 +1,696 @@
+"""The explorer: questions and filters over one organisation's activity, and the figure that answers them.
+
+Rows are held by day, each day at the finest table that it was fetched as, which answers for the coarser
+ones too: whatever is loaded is never fetched again. What is missing is fetched as the finest table
+that costs no more than the one that is needed: then the next question finds its rows there.
+"""
+
+from __future__ import annotations
+
+import re
+from contextvars import copy_context
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import partial
+from threading import Event, RLock, Thread
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from ipywidgets import HTML, Box, Button, Dropdown, HBox, IntProgress, Label, Layout, VBox
+
+from augment_insights import analysis, fetch, periods, reports, tables
+from augment_insights.errors import ConfigurationError, TableError, did_you_mean
+from augment_insights.fetch.columns import many
+from augment_insights.periods import DayRange
+from augment_insights.transport import Cancelled, Client
+from augment_insights.transport.progress import format_duration
+from augment_insights.widgets.questions import BY_NAME, FILTERS, GRAINS, LISTS, RECORDS, USERS, Choice, Question, View
+from augment_insights.widgets.screen import Answer, DayPicker, Screen, has_controls, message, show_if, showing_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from augment_insights.fetch import Plan
+    from augment_insights.periods import Every
+
+OFF_ROSTER = "Not on the roster"
+"""The team of whoever has no licence on the roster."""
+
+PERIODS: Mapping[str, Every] = {"Day": "1d", "Week": "1w", "Month": "1mo", "Quarter": "1q"}
+WHO = {"People": "person", "Automation (service accounts)": "service_account", "People and automation": "all"}
+"""The periods and the populations, in the words of their controls."""
+
+WEEKS_SHOWN = 13
+"""Of a range that was left open: a quarter, at a request a day for up to a hundred users."""
+
+CANCELLED = "Cancelled. Data already received is cached; press Fetch to resume."
+
+Part = tuple[str, DayRange]
+"""Rows that are missing: days of one of the tables ``GRAINS``, or a window that only looks back."""
+
+_LOOKBACK = "lookback"
+_FETCHED_BY: dict[str, Callable[..., pl.DataFrame]] = {
+    LISTS: fetch.dau,
+    USERS: partial(fetch.user_activity, every="1d"),
+    RECORDS: fetch.editor_language,
+    _LOOKBACK: fetch.user_activity,
+}
+_COLUMNS = {
+    LISTS: (*tables.DAU.columns,),
+    USERS: (*tables.DAU.columns, *tables.METRICS),
+    RECORDS: (*tables.EDITOR_LANGUAGE.columns,),
+}
+_DAY = timedelta(days=1)
+_TYPING_SECONDS = 0.8
+"""A day is typed digit by digit: what was meant is fetched, and not each step towards it."""
+
+_LONGEST_NAME = 120
+
+_ALL = ""
+"""The value of "all" and "none"; null would mean that nothing is chosen."""
+
+_LOAD = "\0load"
+"""The value that asks for names to choose from; no language or editor is called so."""
+
+_NO_METRIC = ("-", _ALL)
+_NOT_HERE = "Does not apply to this question"
+
+
+def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen here, all by keyword with a default)
+    client: Client | reports.Study | pl.DataFrame | pl.LazyFrame | None = None,
+    *,
+    start_date: date | str | None = None,
+    end_date: date | str | None = None,
+    roster: str | Path | pl.DataFrame | pl.LazyFrame | None = None,
+    question: str = "active_users",
+    every: str = "1w",
+    user_type: str = "person",
+    team: str | None = None,
+    interactive: bool | None = None,
+) -> Explorer | Answer:
+    """Look at how the organisation uses the assistant, from any side.
+
+    Controls for the question, the days, the period, people or automation, the team, the language,
+    the editor and the measure, and the figure that answers them. What is loaded is never fetched again: a change is
+    answered from it. What is missing has its cost told first; a fetch above the client's ``plan_above``
+    waits for a button, then runs with a bar, the time left and a Cancel that keeps what came.
+    Figures, their numbers, and a page with every question can be saved.
+
+    Unattended (papermill) there is nobody to press anything: then it is the chart and its table.
+
+    Parameters
+    ----------
+    client : Client, Study or frame, optional
+        The client to fetch with; by default one configured from the environment. A study brings its client and its
+        roster, and whatever is left at its default here: days, period, population, team. A frame (table DAU,
+        EDITOR_LANGUAGE, or USER_ACTIVITY by day) is all there is then, and nothing is fetched.
+    start_date, end_date : date or "YYYY-MM-DD", optional
+        UTC days to begin with, both included. Left out: thirteen whole weeks and the one under
+        way, up to the last published day.
+    roster : path or frame, optional
+        As for ``analysis.read_roster``: adds the teams, and the questions about licences.
+    question : str
+        The question to begin with, by the name of its analysis.
+    every : {"1d", "1w", "1mo", "1q"}
+        The period to begin with.
+    user_type : {"person", "service_account", "all"}
+        Whose activity counts to begin with.
+    team : str, optional
+        The team to begin with.
+    interactive : bool, optional
+        Controls or a still figure. Left out, controls where somebody works in the notebook, or opens it in voila.
+
+    Returns
+    -------
+    Explorer or Answer
+        A widget; unattended, the answer, which shows itself without one. Both have ``answer`` with ``table`` and
+        ``chart``. Put it on the last line of a cell.
+
+    Raises
+    ------
+    ConfigurationError
+        An unknown question, population or team; no token.
+    DateRangeError
+        Days that the API cannot answer for.
+    TableError
+        A roster that cannot be read, or a frame that is none of these tables.
+    ApiError
+        Unattended only: the API did not answer well. A widget shows it.
+
+    See Also
+    --------
+    panel : controls for a function of one's own.
+
+    Examples
+    --------
+    >>> from augment_insights import Client, widgets
+    >>> still = widgets.explore(Client.sample(today="2026-03-10"), start_date="2026-02-23", interactive=False)
+    >>> still.answer.table["period_start"].to_list()
+    [datetime.date(2026, 2, 23), datetime.date(2026, 3, 2), datetime.date(2026, 3, 9)]
+    """
+    sharing = reports.Sharing(min_group_size=1)
+    if isinstance(client, reports.Study):
+        study, sharing, client = client, client.sharing, client.client
+        roster = study.listed if roster is None else roster
+        start_date, end_date = start_date or study.days.shown.start, end_date or study.days.shown.end
+        every = study.every if every == "1w" else every
+        user_type = study.user_type if user_type == "person" else user_type
+        team = team or study.team
+    loaded = Loaded(Client() if client is None else client, roster, sharing=sharing)
+    _check("question", question, BY_NAME)
+    _check("user_type", user_type, WHO.values())
+    if team is not None:
+        _check("team", team, loaded.teams())
+    asked = BY_NAME[question]
+    days = loaded.resolve(start_date, end_date)
+    choice = Choice(question, days, every=periods.check_every(every), user_type=user_type, team=team)
+    choice = asked.fit(choice, has_teams=loaded.has_teams)
+    if has_controls(wanted=interactive):
+        return Explorer(loaded, choice)
+    loaded.fetch(part for part, _ in loaded.price(loaded.missing(asked, choice)))
+    return asked.answer(loaded.view(asked, choice))
+
+
+class Loaded:
+    """The rows that are loaded, and the roster; says what is missing for a choice, what that costs, and fetches it.
+
+    Parameters
+    ----------
+    client : Client or frame
+        The client to fetch with; or the rows, where they are all there is.
+    roster : path, frame or None
+        As for ``analysis.read_roster``.
+    sharing : Sharing
+        What may be shown of small groups.
+    """
+
+    def __init__(
+        self,
+        client: Client | pl.DataFrame | pl.LazyFrame,
+        roster: str | Path | pl.DataFrame | pl.LazyFrame | None,
+        *,
+        sharing: reports.Sharing,
+    ) -> None:
+        self.roster = None if roster is None else analysis.read_roster(roster)
+        self.sharing = sharing
+        self.has_teams = self.roster is not None and "team" in self.roster.columns
+        self._rows = self._with_team(tables.EDITOR_LANGUAGE.empty())
+        self._tables: dict[date, str] = {}
+        self._before: dict[DayRange, pl.DataFrame] = {}
+        self._frame_days: DayRange | None = None
+        if isinstance(client, Client):
+            self.client = client
+        else:
+            table, rows = _read_frame(client)
+            first: Any = rows["date"].min()
+            last: Any = rows["date"].max()
+            self._frame_days = DayRange(first, last)
+            self.client = Client.serving([], today=last + _DAY)  # tells the time; nothing is fetched with it
+            self._hold(table, self._frame_days, rows)
+
+    @property
+    def bounds(self) -> DayRange:
+        """The days that can be asked for."""
+        now = self.client.now()
+        return self._frame_days or DayRange(periods.oldest_day(now), periods.last_published_day(now))
+
+    @property
+    def questions(self) -> list[Question]:
+        """The questions that can be asked with this roster, or without one."""
+        return [question for question in BY_NAME.values() if self.roster is not None or not question.needs_roster]
+
+    def resolve(self, start_date: date | str | None, end_date: date | str | None) -> DayRange:
+        """Fill in a range: up to the last published day, thirteen whole weeks and the one under way.
+
+        Raises
+        ------
+        DateRangeError
+            Days that the API cannot answer for.
+        """
+        bounds = self.bounds
+        end = bounds.end if end_date is None else min(periods.parse_day(end_date, name="end_date"), bounds.end)
+        start = end - timedelta(days=end.weekday(), weeks=WEEKS_SHOWN)
+        start = max(bounds.start, start) if start_date is None else periods.parse_day(start_date, name="start_date")
+        return periods.resolve_range(start, end, now=self.client.now())
+
+    def teams(self) -> list[str]:
+        """Return the names of the teams, and the one of who has none."""
+        if self.roster is None or not self.has_teams:
+            return []
+        return [*self.roster["team"].drop_nulls().unique().sort().to_list(), OFF_ROSTER]
+
+    def names(self, column: str) -> list[str] | None:
+        """Return the languages or editors that are loaded; None while no such rows are."""
+        if RECORDS not in self._tables.values():
+            return None
+        return self._rows[column].drop_nulls().unique().sort().to_list()
+
+    def missing(self, question: Question, choice: Choice) -> tuple[Part, ...]:
+        """Return what must be fetched before a choice can be answered; nothing if it can.
+
+        Raises
+        ------
+        TableError
+            Rows that were passed as a frame, and do not have it.
+        """
+        needed = question.needed_table(choice)
+        enough = GRAINS[GRAINS.index(needed) :]
+        gaps = periods.day_ranges(day for day in choice.days if self._tables.get(day) not in enough)
+        parts = [(needed, gap) for gap in gaps]
+        if question.looks_back:
+            parts += self._lookback_missing(choice.days.start)
+        if parts and self._frame_days is not None:
+            raise TableError(
+                f"The rows that were passed cannot tell this for {choice.days}.",
+                table=needed,
+                hint=f"pass rows of {needed} for {self._frame_days} and choose days within, or pass a client.",
+            )
+        return tuple(parts)
+
+    def price(self, parts: Sequence[Part]) -> list[tuple[Part, Plan]]:
+        """Plan how to fetch what is missing; sends the daily counts at most.
+
+        The look-back is taken along where that does not make it a long fetch: the next question may need it.
+        """
+        priced = [self._cheapest(part) for part in parts]
+        if parts and all(table != _LOOKBACK for table, _ in parts):
+            along = self._lookback_missing(min(days.start for _, days in parts))
+            extended = [*priced, *(self._cheapest(part) for part in along)]
+            if not self.is_long(extended):
+                return extended
+        return priced
+
+    def is_long(self, priced: Iterable[tuple[Part, Plan]]) -> bool:
+        """Tell whether a fetch waits for a button: more requests than ``plan_above``, which take any time."""
+        requests = sum(plan.requests_to_send for _, plan in priced)
+        return requests > self.client.plan_above and self.client.seconds_for(requests) > 0
+
+    def fetch(self, parts: Iterable[Part]) -> None:
+        """Fetch what is missing, and hold it."""
+        for table, days in parts:
+            rows = _FETCHED_BY[table](start_date=days.start, end_date=days.end, client=self.client)
+            if table == _LOOKBACK:
+                self._before[days] = self._with_team(rows.select("period_start", "period_end", "user", "user_type"))
+            else:
+                self._hold(table, days, rows.rename({"period_start": "date"}, strict=False))
+
+    def view(self, question: Question, choice: Choice) -> View:
+        """Return the rows that a choice leaves; nothing may be missing for it."""
+        columns = _COLUMNS[question.needed_table(choice)]
+        rows = self._rows.filter(pl.col("date").is_between(choice.days.start, choice.days.end))
+        everybody = View(
+            choice=choice,
+            rows=rows.select(*columns, "^team$"),
+            known=self._known(choice.days),
+            roster=self.roster,
+            is_sample=self.client.is_sample,
+            sharing=self.sharing,
+        )
+        filters = [pl.col(name) == value for name in FILTERS if (value := getattr(choice, name)) is not None]
+        if not filters:
+            return everybody
+        of_team = pl.lit(True) if choice.team is None else pl.col("team") == choice.team
+        return replace(
+            everybody,
+            rows=everybody.rows.filter(filters),
+            known=everybody.known.filter(of_team),
+            roster=None if self.roster is None else self.roster.filter(of_team),
+            everybody=everybody,
+        )
+
+    def _hold(self, table: str, days: DayRange, rows: pl.DataFrame) -> None:
+        """Hold days, each user with their team, in place of the coarser rows of these days."""
+        others = self._rows.filter(~pl.col("date").is_between(days.start, days.end))
+        self._rows = pl.concat([others, self._with_team(rows.select(_COLUMNS[table]))], how="diagonal")
+        self._tables |= dict.fromkeys(days, table)
+
+    def _with_team(self, rows: pl.DataFrame) -> pl.DataFrame:
+        if self.roster is None or not self.has_teams:
+            return rows
+        # Who is not on the roster is a team of its own here, and unused licences are no rows of activity.
+        placed = analysis.join_roster(rows, self.roster.select("user", "team"), warn=False)
+        return placed.with_columns(pl.col("team").fill_null(OFF_ROSTER))
+
+    def _cheapest(self, part: Part) -> tuple[Part, Plan]:
+        """Plan a part as the finest table that costs no more requests than it needs, or no time."""
+        table, days = part
+        needed = self._plan(part)
+        finer = () if table == _LOOKBACK else GRAINS[GRAINS.index(table) + 1 :]
+        for other in reversed(finer):
+            plan = self._plan((other, days))
+            if plan.requests_to_send <= needed.requests_to_send or not plan.seconds:
+                return (other, days), plan
+        return part, needed
+
+    def _plan(self, part: Part) -> Plan:
+        table, days = part
+        every: Every | None = "1d" if table == USERS else None
+        return fetch.plan(USERS if table == _LOOKBACK else table, days.start, days.end, every=every, client=self.client)
+
+    def _lookback_missing(self, start: date) -> list[Part]:
+        """Return the window that tells who had been active before a day, unless that is loaded or out of reach."""
+        first = max(self.bounds.start, start - timedelta(days=periods.MAX_RANGE_DAYS))
+        window = DayRange(first, start - _DAY)
+        is_known = all(day in self._tables for day in window) or self._window_before(start) is not None
+        return [] if is_known else [(_LOOKBACK, window)]
+
+    def _first_before(self, start: date) -> date:
+        """Return the first of the loaded days that reach up to a day without a gap."""
+        first = start
+        while first - _DAY in self._tables:
+            first -= _DAY
+        return first
+
+    def _window_before(self, start: date) -> DayRange | None:
+        """Return the look-back window that is loaded and reaches, with the days after it, up to a day."""
+        first = self._first_before(start)
+        return min((window for window in self._before if first - _DAY <= window.end < start), default=None)
+
+    def _known(self, days: DayRange) -> pl.DataFrame:
+        """Return who was active up to the end of a range, from the first known day on: a window, then days."""
+        window = self._window_before(days.start)
+        first = self._first_before(days.start) if window is None else window.end + _DAY
+        day = pl.col("date")
+        daily = self._rows.filter(day.is_between(first, days.end)).select(
+            day.alias("period_start"), day.alias("period_end"), "user", "user_type", "^team$"
+        )
+        return daily if window is None else pl.concat([self._before[window], daily])
+
+
+class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Questions and filters over one organisation's activity, and the figure that answers them.
+
+    One thread at a time fetches what is missing: a short fetch as soon as its cost is known; one above the
+    client's ``plan_above`` shows its cost first and waits for the button.
+
+    Attributes
+    ----------
+    controls : dict of str to widget
+        ``question``, ``start_date``, ``end_date``, ``every``, ``user_type``, ``team``, ``language``,
+        ``editor``, ``metric`` and ``split``: set a ``value``, and the figure follows.
+    cost, fetch_button : widget
+        What a long fetch costs, and the button that begins it.
+    bar, state, cancel_button : widget
+        How far a fetch is, and the button that ends it.
+    screen : Screen
+        Where the answer is shown, and saved from.
+    """
+
+    def __init__(self, loaded: Loaded, choice: Choice) -> None:
+        self._loaded = loaded
+        self._lock = RLock()
+        self._is_filling = False
+        self._is_fetching = False
+        self._wanted: tuple[Part, ...] = ()
+        self._thread: Thread | None = None
+        self._stop = Event()
+        self.controls = make_controls(loaded, choice)
+        self.cost, self.state = HTML(), Label()
+        self.fetch_button = Button(description="Fetch", tooltip="Sends these requests to the API", icon="download")
+        self.bar = IntProgress(min=0, max=1, description="Fetching", tooltip="Requests answered")
+        self.cancel_button = Button(
+            description="Cancel", tooltip="Ends the fetch; data already received is cached", icon="stop"
+        )
+        self.offer = VBox([self.cost, self.fetch_button])
+        self.progress = HBox([self.bar, self.state, self.cancel_button])
+        self.screen = Screen(self._file_name, report=self.save_report)
+        for name, control in self.controls.items():
+            control.observe(self._on_day if name.endswith("_date") else self._on_change, "value")
+        self.fetch_button.on_click(lambda _button: self.refresh(at_any_cost=True))
+        self.cancel_button.on_click(self._on_cancel)
+        question, *others = self.controls.values()
+        row = Box(others, layout=Layout(display="flex", flex_flow="row wrap"))
+        super().__init__([question, row, self.offer, self.progress, self.screen])
+        self._show(None)
+        self.refresh()
+
+    @property
+    def answer(self) -> Answer | None:
+        """What is shown; None while its rows are fetched."""
+        return self.screen.answer
+
+    def refresh(self, *, wait: float = 0.0, at_any_cost: bool = False) -> None:
+        """Answer what the controls ask: from what is loaded, or after fetching what is missing.
+
+        Parameters
+        ----------
+        wait : float
+            Seconds to wait before a fetch, for further changes.
+        at_any_cost : bool
+            Whether a long fetch begins without being offered first.
+        """
+        with self._lock, showing_errors(self.screen.fail):
+            self._fill()
+            choice = self._choice()
+            question = BY_NAME[choice.question]
+            missing = self._loaded.missing(question, choice)
+            if missing:
+                self.screen.clear()
+                self._want(missing, wait=wait, at_any_cost=at_any_cost)
+                return
+            if not self._is_fetching:
+                self._wanted = ()
+                self._show(None)
+            self.screen.show(question.answer(self._loaded.view(question, choice)))
+
+    def wait(self, timeout: float = 60.0) -> None:
+        """Wait until no fetch is under way, as a script or a test does."""
+        while (thread := self._thread) is not None and thread.is_alive():
+            thread.join(timeout)
+            if thread.is_alive():
+                raise TimeoutError(f"The fetch is not over after {timeout:g} s.")
+
+    def save_report(self, path: Path) -> Path:
+        """Write every question that the loaded rows answer, with the filters that are set, as one page.
+
+        Parameters
+        ----------
+        path : Path
+            Where to; the file is whole or not there.
+
+        Returns
+        -------
+        Path
+            The same.
+        """
+        loaded, chosen = self._loaded, self._choice()
+        page = reports.Page(
+            "Exploration",
+            population=chosen.population,
+            as_of=chosen.days.end,
+            range_asked=chosen.days,
+            sample=loaded.client.is_sample,
+            sharing=loaded.sharing,
+        )
+        for question in loaded.questions:
+            choice = question.fit(chosen, has_teams=loaded.has_teams)
+            if loaded.missing(question, choice):
+                continue
+            answer = question.answer(loaded.view(question, choice))
+            if answer.chart is not None and answer.table is not None:
+                words = " ".join([answer.how_to_read, *answer.notes])
+                page = page.figure(answer.title, answer.chart, answer.table, words)
+        made = {"Template": "widgets.explore", "Period": chosen.every, "Requests sent": loaded.client.requests_sent}
+        return page.manifest({**made, "Generated at": f"{loaded.client.now():%Y-%m-%d %H:%M} UTC"}).save_html(path)
+
+    # ---- The controls ----
+
+    def _choice(self) -> Choice:
+        """Return what the controls say, as far as the question listens."""
+        value = {name: control.value for name, control in self.controls.items()}
+        days = periods.resolve_range(value["start_date"], value["end_date"], now=self._loaded.client.now())
+        bounds = self._loaded.bounds
+        named = {
+            name: value[name] if value[name] not in (_ALL, _LOAD) else None
+            for name in ("team", "language", "editor", "metric", "split")
+        }
+        choice = Choice(
+            question=value["question"],
+            days=DayRange(days.start, min(days.end, bounds.end)),
+            every=value["every"],
+            user_type=value["user_type"],
+            with_names=_LOAD in (value["language"], value["editor"]),
+            **named,
+        )
+        return BY_NAME[choice.question].fit(choice, has_teams=self._loaded.has_teams)
+
+    def _fill(self) -> None:
+        """Offer what the question listens to, and the names that are loaded by now."""
+        loaded, question = self._loaded, BY_NAME[self.controls["question"].value]
+        splits = [name for name in question.splits if name != "team" or loaded.has_teams]
+        options: dict[str, Sequence[tuple[str, str]]] = {
+            "metric": list(question.metrics.items()) or [_NO_METRIC],
+            "split": [("Nothing", _ALL), *((name.capitalize(), name) for name in splits)],
+            "language": _or_all(loaded.names("language")),
+            "editor": _or_all(loaded.names("editor")),
+        }
+        self._is_filling = True
+        try:
+            for name, offered in options.items():
+                control = self.controls[name]
+                if tuple(control.options) != tuple(offered):
+                    before, known = control.value, [value for _, value in offered]
+                    control.options = offered
+                    control.value = before if before in known else known[0]
+        finally:
+            self._is_filling = False
+        self._enable("every", "Length of a period: UTC days, weeks from Monday", listens=question.has_period)
+        self._enable("metric", "What is measured", listens=bool(question.metrics))
+        self._enable("split", "One figure for each", listens=bool(splits))
+        self._enable("team", "Teams of the roster", listens=loaded.has_teams, otherwise="There is no roster")
+        self._enable("language", "Activity in one language only", listens=not question.looks_back)
+        self._enable("editor", "Activity in one editor only", listens=not question.looks_back)
+
+    def _enable(self, name: str, tooltip: str, *, listens: bool, otherwise: str = _NOT_HERE) -> None:
+        control = self.controls[name]
+        control.disabled = not listens
+        control.tooltip = tooltip if listens else otherwise
+
+    def _on_change(self, _change: object) -> None:
+        with self._lock:  # a thread that fills the options is waited for
+            if not self._is_filling:
+                self.refresh()
+
+    def _on_day(self, _change: object) -> None:
+        self.refresh(wait=_TYPING_SECONDS)
+
+    def _file_name(self) -> str:
+        """Return a name that tells the question, its days and its filters apart, on any disk."""
+        choice = self._choice()
+        period = choice.every if BY_NAME[choice.question].has_period else None
+        filters = (period, choice.team, choice.language, choice.editor, choice.metric)
+        user_type = None if choice.user_type == "person" else choice.user_type
+        split = f"by-{choice.split}" if choice.split else None
+        parts = [choice.question, f"{choice.days.start}--{choice.days.end}", *filters, user_type, split]
+        return "-".join(re.sub(r"[^\w+#-]+", "_", part) for part in parts if part)[:_LONGEST_NAME]
+
+    # ---- The fetch ----
+
+    def _want(self, missing: tuple[Part, ...], *, wait: float, at_any_cost: bool) -> None:
+        """Have what is missing priced and, if that is little, fetched; an earlier wish gives way to it."""
+        if self._is_fetching:
+            if not set(missing) <= set(self._wanted):
+                self._stop.set()  # the thread refreshes when it ends, and so begins with what is wanted then
+            return
+        if missing == self._wanted and not at_any_cost:
+            return  # it is offered already
+        self._wanted, self._is_fetching, self._stop = missing, True, Event()
+        self.bar.value, self.bar.max, self.state.value = 0, 1, "Asking what it costs …"
+        self.cancel_button.disabled = False
+        self._show(self.progress)
+        # In the cell's context: what the thread sends to the browser belongs to that cell.
+        run = partial(copy_context().run, self._run, wait, at_any_cost=at_any_cost)
+        self._thread = Thread(target=run, daemon=True, name="augment-insights-fetch")
+        self._thread.start()
+
+    def _run(self, wait: float, *, at_any_cost: bool) -> None:
+        """Fetch in the thread; then show the answer, or offer what is left to be fetched."""
+        offer: str | None = ""  # after an error, the button alone
+        with showing_errors(self.screen.fail):
+            offer = self._fetch(wait, at_any_cost=at_any_cost)
+        with self._lock:
+            self._is_fetching = False
+            if offer is None:
+                self._wanted = ()
+                self.refresh()
+            else:
+                self.cost.value = offer
+                self._show(self.offer)
+
+    def _fetch(self, wait: float, *, at_any_cost: bool) -> str | None:
+        """Fetch what is wanted; return the words of an offer where it was not begun, or was cancelled."""
+        loaded = self._loaded
+        try:
+            with loaded.client.watched(stop=self._stop.is_set, tell=self._tell):
+                self._stop.wait(wait)  # if it comes to a stop, the client raises Cancelled
+                priced = loaded.price(self._wanted)
+                if loaded.is_long(priced) and not at_any_cost:
+                    return _offer_html([plan for _, plan in priced], seconds_for=loaded.client.seconds_for)
+                loaded.fetch(part for part, _ in priced)
+        except Cancelled:
+            return message(CANCELLED) if self.cancel_button.disabled else None
+        return None
+
+    def _tell(self, *, done: int, total: int, left: float) -> None:
+        if total and not self.cancel_button.disabled:
+            self.bar.max, self.bar.value = total, min(done, total)
+            rest = f", {format_duration(left)} left at the rate limit" if left >= 1 else ""
+            self.state.value = f"{done:,} of {total:,} requests{rest}"
+
+    def _on_cancel(self, _button: object) -> None:
+        with self._lock:
+            if self._is_fetching:
+                self.cancel_button.disabled = True
+                self.state.value = "Cancelling, once the current request is answered …"
+                self._stop.set()
+
+    def _show(self, part: VBox | HBox | None) -> None:
+        for box in (self.offer, self.progress):
+            show_if(box, shown=box is part)
+
+
+def _offer_html(plans: Sequence[Plan], *, seconds_for: Callable[[int], float]) -> str:
+    """Return what a fetch costs in requests and time, and on demand its plans."""
+    requests = sum(plan.requests_to_send for plan in plans)
+    about = "about " if any(plan.is_estimate for plan in plans) else ""
+    cost = f"{about}{many(requests, 'request')}, {format_duration(seconds_for(requests))} at the API's rate limit"
+    details = "".join(plan._repr_html_() for plan in plans)
+    return (
+        message(f"These days are not loaded yet: {cost}.")
+        + f"<details><summary>What is asked for</summary>{details}</details>"
+    )
+
+
+def make_controls(loaded: Loaded, choice: Choice) -> dict[str, Any]:
+    """Return a control for each part of a choice, by name."""
+    bounds = loaded.bounds
+    within = f"The API answers for {bounds} (UTC)"
+    questions = [(question.title, question.name) for question in loaded.questions]
+    return {
+        "question": _dropdown("Question", questions, choice.question, width="44.3em"),
+        "start_date": _day("From", choice.days.start, bounds, f"First day. {within}"),
+        "end_date": _day("To", choice.days.end, bounds, f"Last day, included. {within}"),
+        "every": _dropdown("Period", list(PERIODS.items()), choice.every),
+        "user_type": _dropdown("Who", list(WHO.items()), choice.user_type),
+        "team": _dropdown("Team", _or_all(loaded.teams()), choice.team or _ALL),
+        "language": _dropdown("Language", _or_all(loaded.names("language")), _ALL),
+        "editor": _dropdown("Editor", _or_all(loaded.names("editor")), _ALL),
+        "metric": _dropdown("Measure", [_NO_METRIC], _ALL),
+        "split": _dropdown("Split by", [("Nothing", _ALL)], _ALL),
+    }
+
+
+def _or_all(names: Sequence[str] | None) -> list[tuple[str, str]]:
+    if names is None:
+        return [("All", _ALL), ("Load the names to choose from …", _LOAD)]
+    return [("All", _ALL), *((name, name) for name in names)]
+
+
+def _dropdown(label: str, options: Sequence[tuple[str, str]], value: str, *, width: str = "22em") -> Dropdown:
+    return Dropdown(options=options, value=value, description=label, tooltip=label, **_look(width))
+
+
+def _day(label: str, value: date, bounds: DayRange, tooltip: str) -> DayPicker:
+    return DayPicker(value=value, min=bounds.start, max=bounds.end, description=label, tooltip=tooltip, **_look("22em"))
+
+
+def _look(width: str) -> dict[str, Any]:
+    return {"style": {"description_width": "5.5em"}, "layout": Layout(width=width, max_width="98%")}
+
+
+def _read_frame(frame: pl.DataFrame | pl.LazyFrame) -> tuple[str, pl.DataFrame]:
+    """Return which of the tables a frame is, and its rows by day."""
+    rows = frame.lazy().collect()
+    table = USERS if "period_start" in rows.columns else RECORDS if "language" in rows.columns else LISTS
+    tables.ENDPOINT_TABLES[table].check(rows)
+    if rows.is_empty() or (table == USERS and (rows["period_start"] != rows["period_end"]).any()):
+        raise TableError(
+            f"These rows of {table} are none, or not of single days.", table=table, hint="pass rows by day."
+        )
+    return table, rows.rename({"period_start": "date"}, strict=False)
+
+
+def _check(name: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise ConfigurationError(f"{name}={value!r} is not known here.{did_you_mean(str(value), known)}", setting=name)
