@@ -1,7 +1,5 @@
 """Templates of one's own, and JupyterLab on them, as the command line gives them."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

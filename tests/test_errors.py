@@ -1,7 +1,5 @@
 """What an error is, what it carries, and that it survives the way between processes."""
 
-from __future__ import annotations
-
 import copy
 import pickle
 import re

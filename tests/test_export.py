@@ -1,8 +1,6 @@
 """A table becomes a file, whole or not at all."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import openpyxl
 import polars as pl
@@ -11,9 +9,6 @@ from polars.testing import assert_frame_equal
 
 from augment_insights.errors import ConfigurationError
 from augment_insights.export import whole_file, without_formulas, write_table, write_workbook
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TABLE = pl.DataFrame({"user": ["ada@example.com", "=HYPERLINK(0)"], "lines": [1, None]})
 

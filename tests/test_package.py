@@ -1,7 +1,5 @@
 """The package keeps its own rules: layers, public names, docstrings, clean notebooks, a lock without hosts."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import inspect

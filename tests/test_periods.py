@@ -1,11 +1,8 @@
 """UTC days and ranges: the API's rules, by hand and against brute force."""
 
-from __future__ import annotations
-
 import calendar
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
-from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -56,7 +53,7 @@ moments = st.datetimes(
         (None, "2024-03-10", "2024-03-10 to 2024-03-10"),
     ],
 )
-def test_ranges_are_filled_in_by_the_rules_of_the_reference(start: Any, end: Any, expected: str) -> None:
+def test_ranges_are_filled_in_by_the_rules_of_the_reference(start, end, expected: str) -> None:
     """No date, one, or two: the range that the API's reference describes, never older than it answers for."""
     assert str(resolve_range(start, end, now=NOON)) == expected
 
@@ -94,7 +91,7 @@ def test_before_the_cut_off_yesterday_is_asked_for_only_by_name() -> None:
         (datetime(2026, 3, 1, tzinfo=UTC), None, "moment"),
     ],
 )
-def test_what_cannot_be_answered_is_refused_with_its_days(start: Any, end: Any, word: str) -> None:
+def test_what_cannot_be_answered_is_refused_with_its_days(start, end, word: str) -> None:
     """A range the API is sure to refuse costs no request: DateRangeError, also a ValueError, says why."""
     with pytest.raises(DateRangeError, match=word) as caught:
         resolve_range(start, end, now=NOON)
@@ -199,7 +196,7 @@ def test_neighbouring_days_are_joined(numbers: set[int]) -> None:
 
 @settings(deadline=None, max_examples=100)
 @given(start=days, length=st.integers(1, 500), every=st.sampled_from(EVERY))
-def test_calendar_periods_cover_the_range_once(start: date, length: int, every: Any) -> None:
+def test_calendar_periods_cover_the_range_once(start: date, length: int, every) -> None:
     """Each day is in exactly one piece, each piece within one calendar period, each period in one piece."""
     whole = DayRange(start, start + (length - 1) * DAY)
     pieces = calendar_periods(whole, every)
@@ -221,7 +218,7 @@ def name_of(day: date, every: str) -> tuple[int, ...]:
 
 @settings(deadline=None, max_examples=100)
 @given(day=days, every=st.sampled_from(EVERY))
-def test_a_calendar_period_is_whole(day: date, every: Any) -> None:
+def test_a_calendar_period_is_whole(day: date, every) -> None:
     """It holds the day, has one name, and the days beside it have another."""
     period = calendar_period(day, every)
     assert day in period

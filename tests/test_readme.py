@@ -1,7 +1,5 @@
 """The README keeps its word: its examples run, its commands exist."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys

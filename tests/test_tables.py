@@ -1,9 +1,6 @@
 """The tables' contracts, and the check at their door."""
 
-from __future__ import annotations
-
 from datetime import date
-from typing import Any
 
 import polars as pl
 import pytest
@@ -95,7 +92,7 @@ def test_more_columns_are_welcome_and_fewer_are_not() -> None:
         ("date", pl.String, 0),
     ],
 )
-def test_an_integer_of_any_width_will_do_and_another_kind_will_not(column: str, dtype: Any, passes: int) -> None:
+def test_an_integer_of_any_width_will_do_and_another_kind_will_not(column: str, dtype, passes: int) -> None:
     """A wrong dtype raises with the column, what it is and how to cast it."""
     frame = DAU_COUNT.empty().with_columns(pl.col(column).cast(dtype))
     if passes:
@@ -107,13 +104,13 @@ def test_an_integer_of_any_width_will_do_and_another_kind_will_not(column: str, 
 
 
 @pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, USER_TYPE, pl.Enum(["person", "service_account", "x"])])
-def test_text_of_any_kind_will_do(dtype: Any) -> None:
+def test_text_of_any_kind_will_do(dtype) -> None:
     """A user type may be text, a category or an Enum."""
     EDITOR_LANGUAGE.check(EDITOR_LANGUAGE.empty().with_columns(pl.col("user_type").cast(dtype)))
 
 
 @pytest.mark.parametrize("thing", [None, [], {"date": []}, "dau_count", DAU_COUNT])
-def test_what_is_no_frame_is_told_so(thing: Any) -> None:
+def test_what_is_no_frame_is_told_so(thing) -> None:
     """Anything but a Polars frame is a TableError that names its type."""
     with pytest.raises(errors.TableError, match="Polars"):
         DAU_COUNT.check(thing)

@@ -1,11 +1,11 @@
 """The archive: settled days in, the same days out, and a clear word where something is wrong."""
 
-from __future__ import annotations
-
 import json
 import stat
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -20,10 +20,6 @@ from augment_insights.archive import month
 from augment_insights.errors import ArchiveError, TableError
 from augment_insights.periods import DayRange
 from augment_insights.tables import DAU, DAU_COUNT, EDITOR_LANGUAGE, ENDPOINT_TABLES, METRICS, USER_ACTIVITY, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)

@@ -1,7 +1,5 @@
 """Hand-made analysis tables, as small as the charts' promises allow."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,27 +16,27 @@ class Look:
     """What tests look at in a chart, or in its Vega-Lite spec."""
 
     @staticmethod
-    def spec(chart: Any) -> dict[str, Any]:
+    def spec(chart) -> dict[str, Any]:
         """Return the spec in our theme."""
         return chart if isinstance(chart, dict) else theme.to_vegalite(chart)
 
     @classmethod
-    def rows(cls, chart: Any) -> list[dict[str, Any]]:
+    def rows(cls, chart) -> list[dict[str, Any]]:
         """Return the rows inside."""
         return [row for rows in cls.spec(chart)["datasets"].values() for row in rows]
 
     @classmethod
-    def layers(cls, chart: Any, mark: str) -> list[dict[str, Any]]:
+    def layers(cls, chart, mark: str) -> list[dict[str, Any]]:
         """Return the layers of one kind of mark."""
         return [layer for layer in cls.spec(chart)["layer"] if layer["mark"]["type"] == mark]
 
     @classmethod
-    def values(cls, chart: Any, layer: dict[str, Any]) -> list[Any]:
+    def values(cls, chart, layer: dict[str, Any]) -> list[Any]:
         """Return what a layer draws upwards."""
         return [row[layer["encoding"]["y"]["field"]] for row in cls.rows(chart)]
 
     @classmethod
-    def svg(cls, chart: Any) -> str:
+    def svg(cls, chart) -> str:
         """Return the picture."""
         return theme.to_svg(cls.spec(chart))
 

@@ -1,9 +1,6 @@
 """Active users, trailing windows, stickiness and active days, as they are drawn."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
-from typing import Any
 
 import polars as pl
 import pytest
@@ -15,9 +12,7 @@ from augment_insights.tables import ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINE
 FIRST = date(2026, 3, 2)
 
 
-def test_an_unfinished_week_is_dashed_and_open_and_never_part_of_the_line(
-    weekly_users: pl.DataFrame, look: Any
-) -> None:
+def test_an_unfinished_week_is_dashed_and_open_and_never_part_of_the_line(weekly_users: pl.DataFrame, look) -> None:
     """The solid line and its full points stop at the last complete week; dashes lead on to an open point."""
     spec = theme.to_vegalite(charts.active_users(weekly_users))
     solid, dashed = look.layers(spec, "line")
@@ -32,7 +27,7 @@ def test_an_unfinished_week_is_dashed_and_open_and_never_part_of_the_line(
     assert look.values(spec, hollow) == [None, None, None, 5]
 
 
-def test_two_unfinished_stretches_are_not_joined_over_the_complete_weeks(weekly_users: pl.DataFrame, look: Any) -> None:
+def test_two_unfinished_stretches_are_not_joined_over_the_complete_weeks(weekly_users: pl.DataFrame, look) -> None:
     """Dashes stop at the first complete week and start again at the last."""
     table = weekly_users.with_columns(pl.Series("is_complete", [False, True, True, False]))
     spec = theme.to_vegalite(charts.active_users(table))
@@ -67,7 +62,7 @@ def windows(days: int, lengths: tuple[int, ...] = (1, 7)) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=ROLLING_ACTIVE_USERS.schema, orient="row")
 
 
-def test_a_window_that_reaches_back_before_the_data_is_dashed(look: Any) -> None:
+def test_a_window_that_reaches_back_before_the_data_is_dashed(look) -> None:
     """Up to and on the first day that has its whole window, where the full line begins."""
     spec = theme.to_vegalite(charts.rolling_active_users(windows(4, (3,))))
     assert [row["solid"] for row in look.rows(spec)] == [None, None, 3, 3]
@@ -107,7 +102,7 @@ def test_panels_have_the_papers_colours_too() -> None:
     assert [mark["fill"] for mark in marks if "fill" in mark] == ["#000006"]
 
 
-def test_very_many_days_are_thinned_from_the_last_day_on_and_said_so(look: Any) -> None:
+def test_very_many_days_are_thinned_from_the_last_day_on_and_said_so(look) -> None:
     """3 x 800 rows: one day in two, the last one among them, and all windows of a day together."""
     chart = charts.rolling_active_users(windows(800, (1, 7, 28)))
     assert "one day in 2 is drawn" in chart.title.subtitle
@@ -124,14 +119,14 @@ def test_thinning_never_keeps_one_day_of_the_week_only() -> None:
     assert "one day in 8 is drawn" in chart.title.subtitle
 
 
-def test_a_window_without_anyone_has_no_stickiness_and_no_zero(look: Any) -> None:
+def test_a_window_without_anyone_has_no_stickiness_and_no_zero(look) -> None:
     """0/0 stays a gap."""
     days = [(FIRST, 28, 0.0, 0, None, True), (FIRST + timedelta(days=1), 28, 1.0, 4, 0.25, True)]
     table = pl.DataFrame(days, schema=STICKINESS.schema, orient="row")
     assert [row["solid"] for row in look.rows(charts.stickiness(table))] == [None, 0.25]
 
 
-def test_every_number_of_days_keeps_its_bar_with_its_number(look: Any) -> None:
+def test_every_number_of_days_keeps_its_bar_with_its_number(look) -> None:
     """Nobody on two days is a bar of nothing with a 0, and the bars say of how many users they are."""
     table = pl.DataFrame({"active_days": [3, 1, 2], "users": [4, 6, 0]})
     chart = charts.active_day_distribution(table)

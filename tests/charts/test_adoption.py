@@ -1,7 +1,5 @@
 """Adoption against licences, as it is drawn."""
 
-from __future__ import annotations
-
 from datetime import date
 from typing import Any
 
@@ -36,7 +34,7 @@ def marks_of(spec: dict[str, Any]) -> list[str]:
     return [layer["mark"]["type"] for layer in spec["layer"]]
 
 
-def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly: pl.DataFrame, look: Any) -> None:
+def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly: pl.DataFrame, look) -> None:
     """No licence leaves a gap; the month that is not over is open, and not part of the line."""
     chart = charts.adoption_rate(monthly)
     spec = theme.to_vegalite(chart)
@@ -69,7 +67,7 @@ def test_without_licences_there_is_no_line_of_them(curve: pl.DataFrame) -> None:
     assert full["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["Seen so far", "Licensed", "New in the period"]
 
 
-def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve: pl.DataFrame, look: Any) -> None:
+def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve: pl.DataFrame, look) -> None:
     """On its last day it is over."""
     rows = look.rows(charts.adoption_curve(curve, as_of="2026-03-30"))
     assert [row["solid"] for row in rows] == [5, 7, None]
@@ -78,7 +76,7 @@ def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve: pl.Da
     assert [row["solid"] for row in over] == [5, 7, 8]
 
 
-def test_bars_fill_their_months(curve: pl.DataFrame, look: Any) -> None:
+def test_bars_fill_their_months(curve: pl.DataFrame, look) -> None:
     """February has 28 days and March 31: each bar ends where the next begins."""
     rows = look.rows(charts.adoption_curve(curve))
     assert [row["next_start"][:10] for row in rows] == ["2026-02-01", "2026-03-01", "2026-04-01"]

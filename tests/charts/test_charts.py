@@ -1,7 +1,5 @@
 """What every chart promises, each drawn from a table made by hand."""
 
-from __future__ import annotations
-
 import html
 import json
 import math
@@ -9,8 +7,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
@@ -18,9 +17,6 @@ import pytest
 from augment_insights import charts, tables
 from augment_insights.charts import theme
 from augment_insights.errors import TableError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FIRST, SECOND, THIRD = (date(2026, 3, 2) + timedelta(weeks=n) for n in range(3))
 SIX = timedelta(days=6)
@@ -181,7 +177,7 @@ def texts_of(svg: str) -> set[str]:
 
 
 @each
-def test_only_drawn_columns_are_inside(name: str, look: Any) -> None:
+def test_only_drawn_columns_are_inside(name: str, look) -> None:
     """Every value that travels with the picture is of a column that an encoding, a tooltip or a transform names."""
     more = table_of(name).with_columns(salary=pl.lit(123456), note=pl.lit([1]))
     spec = look.spec(draw(name, more))
@@ -223,7 +219,7 @@ def axes_of(view: dict[str, Any], kinds: dict[str, str]) -> Iterator[dict[str, A
 
 
 @each
-def test_axes_say_what_they_count(name: str, look: Any) -> None:
+def test_axes_say_what_they_count(name: str, look) -> None:
     """As they are drawn, axes of numbers and days have a title, and none that is a column's name."""
     spec = look.spec(draw(name))
     columns = {column for row in look.rows(spec) for column in row}
@@ -236,7 +232,7 @@ def test_axes_say_what_they_count(name: str, look: Any) -> None:
 
 
 @each
-def test_a_pointer_finds_the_counts_behind_it(name: str, look: Any) -> None:
+def test_a_pointer_finds_the_counts_behind_it(name: str, look) -> None:
     """A rate never travels without its numerator and denominator, whatever part of it is pointed at."""
     spec = look.spec(draw(name))
     tooltips = [{entry["field"] for entry in value} for channel, value in encodings(spec) if channel == "tooltip"]
@@ -246,7 +242,7 @@ def test_a_pointer_finds_the_counts_behind_it(name: str, look: Any) -> None:
 
 
 @each
-def test_nothing_says_no_data_and_one_row_is_a_chart(name: str, look: Any) -> None:
+def test_nothing_says_no_data_and_one_row_is_a_chart(name: str, look) -> None:
     """An empty table is drawn, with its title, rather than failing."""
     empty = draw(name, table_of(name).clear(), population="engineers")
     assert "No data" in look.svg(empty)
@@ -295,7 +291,7 @@ def test_what_is_no_number_is_a_gap(name: str) -> None:
 
 
 @each_grouped
-def test_names_are_text_and_break_no_picture(name: str, look: Any) -> None:
+def test_names_are_text_and_break_no_picture(name: str, look) -> None:
     """Markup, dots, brackets, line breaks and 200 letters: all drawn, none run."""
     spec = theme.to_vegalite(draw(name, in_groups(table_of(name), HOSTILE)))
     svg = look.svg(spec)

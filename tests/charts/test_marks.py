@@ -1,9 +1,6 @@
 """What charts share: ticks, legends, groups and clear errors."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
-from typing import Any
 
 import polars as pl
 import pytest
@@ -29,7 +26,7 @@ def test_days_are_named_by_their_mondays() -> None:
     assert ticks(days[:3]) == [(3, 4), (3, 5), (3, 6)]
 
 
-def test_a_few_are_counted_in_integers(look: Any) -> None:
+def test_a_few_are_counted_in_integers(look) -> None:
     """Between 0 and 2 stands 1, once: an axis in halves would say 1 twice."""
     steps = pl.DataFrame([(0.0, 0.5, 1), (0.5, 1.0, 2)], ACCEPTANCE_DISTRIBUTION.schema, orient="row")
     days = pl.DataFrame([(0, 2, 0, 1.0, 1.0, 1.0), (2, 2, 1, 0.5, 0.1, 0.9)], SURVIVAL.schema, orient="row")
@@ -55,9 +52,7 @@ def test_long_names_stand_under_one_another_in_the_legend(weekly_users: pl.DataF
 
 
 @pytest.mark.parametrize("groups", [3, 4])
-def test_bands_that_would_cover_one_another_are_left_out(
-    groups: int, weekly_acceptance: pl.DataFrame, look: Any
-) -> None:
+def test_bands_that_would_cover_one_another_are_left_out(groups: int, weekly_acceptance: pl.DataFrame, look) -> None:
     """Three are told apart; of four the ends are in the tooltips, and the subtitle of acceptance promises no bands."""
     days = pl.DataFrame([(0, 9, 0, 1.0, 1.0, 1.0), (1, 9, 3, 0.6, 0.3, 0.8)], SURVIVAL.schema, orient="row")
     for draw, table, rate in [
@@ -71,7 +66,7 @@ def test_bands_that_would_cover_one_another_are_left_out(
         assert draw is charts.survival or ("95 %" in chart.title.subtitle) == (groups == 3)
 
 
-def test_groups_over_several_columns_are_named_by_all_of_them(team_acceptance: pl.DataFrame, look: Any) -> None:
+def test_groups_over_several_columns_are_named_by_all_of_them(team_acceptance: pl.DataFrame, look) -> None:
     """A group is the combination."""
     table = team_acceptance.with_columns(language=pl.Series(["Go", "Go", None]))
     groups = [row["group"] for row in look.rows(charts.acceptance_rate(table))]
@@ -79,7 +74,7 @@ def test_groups_over_several_columns_are_named_by_all_of_them(team_acceptance: p
 
 
 def test_more_groups_than_can_be_told_apart_are_cut_to_the_largest_and_said_so(
-    team_acceptance: pl.DataFrame, weekly_users: pl.DataFrame, look: Any
+    team_acceptance: pl.DataFrame, weekly_users: pl.DataFrame, look
 ) -> None:
     """At most six lines or forty dots: those with most behind them."""
     many = pl.concat([team_acceptance.head(1)] * 50).with_columns(

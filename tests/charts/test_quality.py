@@ -1,7 +1,5 @@
 """The reconciliation, as it is drawn."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 from typing import Any
 
@@ -31,7 +29,7 @@ def check(name: str, residuals: list[int | None], *, step: int = 1) -> pl.DataFr
 
 
 @pytest.fixture
-def runs(look: Any) -> Any:
+def runs(look) -> Any:
     """Return each bar with its days and its largest residual."""
 
     def read(table: pl.DataFrame) -> list[tuple[Any, ...]]:
@@ -49,7 +47,7 @@ def runs(look: Any) -> Any:
     return read
 
 
-def test_neighbouring_days_of_one_status_are_one_bar_with_the_largest_residual(runs: Any) -> None:
+def test_neighbouring_days_of_one_status_are_one_bar_with_the_largest_residual(runs) -> None:
     """Two days agree, two differ (by 1 and by -5), one is not known."""
     assert runs(check("a", [0, 0, 1, -5, None])) == [
         ("agrees", "2026-03-02", "2026-03-04", "2026-03-03", 2, 0),
@@ -58,7 +56,7 @@ def test_neighbouring_days_of_one_status_are_one_bar_with_the_largest_residual(r
     ]
 
 
-def test_weeks_fill_their_weeks(runs: Any) -> None:
+def test_weeks_fill_their_weeks(runs) -> None:
     """A row of a week stands for seven days, the last one too."""
     assert runs(check("a", [0, 3], step=7)) == [
         ("agrees", "2026-03-02", "2026-03-09", "2026-03-08", 1, 0),
@@ -66,7 +64,7 @@ def test_weeks_fill_their_weeks(runs: Any) -> None:
     ]
 
 
-def test_two_checks_are_two_rows_even_where_one_ends_as_the_next_begins(runs: Any) -> None:
+def test_two_checks_are_two_rows_even_where_one_ends_as_the_next_begins(runs) -> None:
     """In the order of the table."""
     table = pl.concat([check("b", [0, 0]), check("a", [0, 0])])
     assert len(runs(table)) == 2
@@ -74,7 +72,7 @@ def test_two_checks_are_two_rows_even_where_one_ends_as_the_next_begins(runs: An
     assert spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == ["b", "a"]
 
 
-def test_the_whole_range_stands_beside_the_days(look: Any, runs: Any) -> None:
+def test_the_whole_range_stands_beside_the_days(look, runs) -> None:
     """A square of its own, with a word above; alone it needs no axis of days."""
     whole = check("a", [7]).with_columns(pl.lit(None, pl.Date).alias("date"))
     assert runs(whole) == [("differs", None, None, None, 1, 7)]

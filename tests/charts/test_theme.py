@@ -1,23 +1,17 @@
 """The way to the screen: what a notebook is given, and that the ground under it has not moved."""
 
-from __future__ import annotations
-
 import base64
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import altair as alt
+import polars as pl
 import pytest
 
 from augment_insights import charts
 from augment_insights.charts import theme
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import polars as pl
 
 
 @pytest.fixture(autouse=True)

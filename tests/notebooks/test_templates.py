@@ -1,18 +1,17 @@
 """The templates: what all of them promise, run for real, and over organisations of any size."""
 
-from __future__ import annotations
-
 import ast
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import altair as alt
 import pytest
@@ -21,10 +20,6 @@ from augment_insights import reports
 from augment_insights.periods import last_published_day
 from augment_insights.reports import template
 from augment_insights.sample import AnalyticsApp, RecordStore, serve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import date
 
 TEMPLATES = reports.templates()
 COMMAND = str(Path(sys.executable).with_name("augment-insights"))

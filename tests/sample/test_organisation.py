@@ -1,22 +1,17 @@
 """The made-up organisation: exact where the API is exact, lifelike where an analyst will look."""
 
-from __future__ import annotations
-
 import csv
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from augment_insights.sample import SampleOrganisation, roster_csv, write_roster
 from augment_insights.sample.records import METRICS, PERSON, Record
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 Row = tuple[date, Record, dict[str, int]]
 

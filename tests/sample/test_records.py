@@ -1,7 +1,5 @@
 """Records from outside: what is kept, what is refused, and in which words."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import date
 from typing import Any

@@ -1,7 +1,5 @@
 """The Analytics API's rules, asked through WSGI."""
 
-from __future__ import annotations
-
 import json
 import urllib.error
 import urllib.request
@@ -338,7 +336,7 @@ def test_a_cursor_is_opaque_and_belongs_to_its_query(crowded: AnalyticsApp, ask:
 
 
 @pytest.mark.parametrize("first", [0, -1, 260, 10**9, True, 1.0, "1", None])
-def test_a_forged_place_is_refused(crowded: AnalyticsApp, ask: Ask, first: Any):
+def test_a_forged_place_is_refused(crowded: AnalyticsApp, ask: Ask, first):
     """A cursor with its place changed to one that no page starts at is malformed."""
     cursor = ask(crowded, "dau").body["pagination"]["next_cursor"]
     content = {**json.loads(urlsafe_b64decode(cursor)), "first": first}

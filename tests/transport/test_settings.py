@@ -1,11 +1,8 @@
 """Settings are refused at once where they cannot be used, and a token is shown nowhere."""
 
-from __future__ import annotations
-
 import copy
 import math
 import pickle
-from typing import Any
 
 import pytest
 
@@ -36,7 +33,7 @@ from augment_insights.errors import ConfigurationError
         "https://*",
     ],
 )
-def test_a_base_url_that_is_not_plain_is_refused_at_once(url: str, wire: Any) -> None:
+def test_a_base_url_that_is_not_plain_is_refused_at_once(url: str, wire) -> None:
     """The token goes by https, or to this machine; and to the URL as it is written, never to a rewritten one."""
     with pytest.raises(ConfigurationError) as caught:
         Client(wire.TOKEN, base_url=url)
@@ -46,7 +43,7 @@ def test_a_base_url_that_is_not_plain_is_refused_at_once(url: str, wire: Any) ->
 @pytest.mark.parametrize(
     "setting", [{"timeout": 0}, {"timeout": math.nan}, {"timeout": math.inf}, {"timeout": 1e12}, {"burst": -1}]
 )
-def test_a_setting_that_no_socket_or_bucket_takes_is_refused_at_once(setting: dict[str, float], wire: Any) -> None:
+def test_a_setting_that_no_socket_or_bucket_takes_is_refused_at_once(setting: dict[str, float], wire) -> None:
     """A wait without end, or none at all, is a ConfigurationError that names it, before anything is sent."""
     with pytest.raises(ConfigurationError) as caught:
         Client(wire.TOKEN, **setting)
@@ -70,7 +67,7 @@ def test_a_cache_file_is_of_one_token_and_one_api() -> None:
     assert not any("token" in each for each in names + others)
 
 
-def test_nothing_shows_the_token(wire: Any) -> None:
+def test_nothing_shows_the_token(wire) -> None:
     """The client, its settings and its copies never print the token, and it is not pickled."""
     client = Client(wire.TOKEN, base_url="http://127.0.0.1:9")
     for shown in (repr(client), str(client), repr(vars(client)), str(client.cache_path), format(client._token)):
