@@ -5,8 +5,8 @@ from datetime import date
 import polars as pl
 import pytest
 
-from augment_insights import errors, sample, tables
-from augment_insights.tables import DAU_COUNT, EDITOR_LANGUAGE, ENDPOINT_TABLES, METRICS, USER_TYPE, require
+from augment_insights import errors, tables
+from augment_insights.tables import DAU_COUNT, EDITOR_LANGUAGE, ENDPOINT_TABLES, USER_TYPE, require
 
 
 @pytest.fixture(params=list(ENDPOINT_TABLES.values()), ids=list(ENDPOINT_TABLES))
@@ -16,35 +16,15 @@ def table(request: pytest.FixtureRequest) -> tables.Table:
     return found
 
 
-def test_a_table_describes_itself(table: tables.Table) -> None:
-    """Each has a grain, a source and a meaning for each column; its key is made of its columns, never null."""
-    assert table.grain
-    assert table.source.startswith("GET /analytics/v0/")
-    assert all(column.meaning for column in table.columns.values())
-    assert set(table.key) <= set(table.columns)
-    assert not any(table.columns[name].nullable for name in table.key)
-
-
 def test_the_empty_table_passes_its_own_check(table: tables.Table) -> None:
-    """No rows, all columns in order, the documented dtypes; as a LazyFrame too."""
+    """No rows, all columns in order, the documented dtypes, keys never null; as a LazyFrame too."""
     empty = table.empty()
     assert empty.schema == table.schema
     assert empty.height == 0
     assert table.check(empty) is empty
+    assert not any(table.columns[name].nullable for name in table.key)
     lazy = empty.lazy()
     assert table.check(lazy) is lazy
-
-
-def test_columns_and_their_order_are_fixed() -> None:
-    """The columns of the five tables, written down a second time."""
-    metrics = list(METRICS)
-    assert {name: list(table.columns) for name, table in ENDPOINT_TABLES.items()} == {
-        "dau_count": ["date", "user_count"],
-        "dau": ["date", "user", "user_type"],
-        "daily_usage": ["date", *metrics],
-        "user_activity": ["period_start", "period_end", "user", "user_type", "active_days", *metrics],
-        "editor_language": ["date", "user", "user_type", "language", "editor", *metrics],
-    }
 
 
 def test_dtypes_are_fixed(table: tables.Table) -> None:
@@ -59,15 +39,6 @@ def test_dtypes_are_fixed(table: tables.Table) -> None:
         "editor": pl.String,
     }
     assert dict(table.schema) == {name: special.get(name, pl.Int64) for name in table.columns}
-
-
-def test_both_sides_of_the_wire_know_the_same_metrics() -> None:
-    """The client's and the sample server's sixteen metrics agree, in order, though neither reads the other's."""
-    from augment_insights.sample.records import METRICS as SERVED  # noqa: PLC0415 (the other side, for this alone)
-
-    assert sample.RecordStore([]).days is None
-    assert tuple(METRICS) == SERVED
-    assert len(METRICS) == 16
 
 
 def test_more_columns_are_welcome_and_fewer_are_not() -> None:
