@@ -25,7 +25,7 @@ NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def own_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_machine(tmp_path, monkeypatch) -> Path:
     """Give the test a home and a cache folder of its own, and no token."""
     home = tmp_path / "home"
     home.mkdir()
@@ -246,7 +246,7 @@ def serve() -> Iterator[Callable[[Answering | sample.AnalyticsApp], Any]]:
 
 
 @pytest.fixture
-def connect(clock: FakeClock) -> Iterator[Callable[..., Client]]:
+def connect(clock) -> Iterator[Callable[..., Client]]:
     """Make clients that are closed after the test; their waits take no time unless a real clock is given."""
     with ExitStack() as made:
 

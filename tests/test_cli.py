@@ -36,7 +36,7 @@ def test_help_names_every_command() -> None:
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "ndjson"])
-def test_fetch_writes_the_table(tmp_path: Path, ending: str) -> None:
+def test_fetch_writes_the_table(tmp_path, ending: str) -> None:
     """``fetch`` leaves the rows that the function of the same name returns."""
     out = tmp_path / f"days.{ending}"
     before = fetch.dau_count(client=Client.sample())
@@ -48,7 +48,7 @@ def test_fetch_writes_the_table(tmp_path: Path, ending: str) -> None:
     assert read["user_count"].to_list() in (before["user_count"].to_list(), after["user_count"].to_list())
 
 
-def test_fetch_takes_periods(tmp_path: Path) -> None:
+def test_fetch_takes_periods(tmp_path) -> None:
     """``--every 1w`` gives each user one row a week: three of them in 15 days from a Monday."""
     out = tmp_path / "weeks.parquet"
     today = Client.sample().now().date()
@@ -75,7 +75,7 @@ def test_fetch_takes_periods(tmp_path: Path) -> None:
         (("sample-roster", "a file/x.csv"), "a file/x.csv: "),
     ],
 )
-def test_an_error_is_one_line_and_exit_code_1(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_an_error_is_one_line_and_exit_code_1(arguments: tuple[str, ...], said: str, tmp_path) -> None:
     """What went wrong is said in one line, with what to do, and no traceback; nothing is written."""
     (tmp_path / "a file").write_text("")
     done = run(*arguments, cwd=tmp_path)
@@ -85,7 +85,7 @@ def test_an_error_is_one_line_and_exit_code_1(arguments: tuple[str, ...], said: 
     assert {path.name for path in tmp_path.iterdir()} <= {"a file", "home", "cache"}
 
 
-def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path: Path) -> None:
+def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path) -> None:
     """``serve`` puts given records on loopback, asks for a token, and refuses once twenty have gone at once."""
     records = tmp_path / "records.json"
     metrics = {"completions_count": 4, "completions_accepted": 1}
@@ -114,7 +114,7 @@ def status_of(request: urllib.request.Request) -> int:
         return error.code
 
 
-def test_the_cache_is_described_and_cleared(serve, connect, wire, own_machine: Path) -> None:
+def test_the_cache_is_described_and_cleared(serve, connect, wire, own_machine) -> None:
     """``cache info`` counts what a client kept, and ``cache clear`` leaves none of it."""
     api = serve(wire.counting)
     with connect(api.url, clock=None) as client:
@@ -125,7 +125,7 @@ def test_the_cache_is_described_and_cleared(serve, connect, wire, own_machine: P
     assert not list((own_machine / "cache").glob("127*"))
 
 
-def test_a_sample_roster_is_written(tmp_path: Path) -> None:
+def test_a_sample_roster_is_written(tmp_path) -> None:
     """``sample-roster`` leaves a CSV of users and teams."""
     out = tmp_path / "roster.csv"
     assert run("sample-roster", out).returncode == 0
@@ -133,14 +133,14 @@ def test_a_sample_roster_is_written(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Path:
+def work(tmp_path) -> Path:
     """Give an empty folder to work in."""
     folder = tmp_path / "work"
     folder.mkdir()
     return folder
 
 
-def test_new_puts_a_copy_where_one_works(work: Path) -> None:
+def test_new_puts_a_copy_where_one_works(work) -> None:
     """Byte for byte the template, under its own name, and its path is all that is printed."""
     done = run("new", "retention", cwd=work)
     assert (done.returncode, done.stdout, done.stderr) == (0, "retention.ipynb\n", "")
@@ -148,7 +148,7 @@ def test_new_puts_a_copy_where_one_works(work: Path) -> None:
     assert [path.name for path in work.iterdir()] == ["retention.ipynb"]
 
 
-def test_new_overwrites_only_when_it_is_forced(work: Path) -> None:
+def test_new_overwrites_only_when_it_is_forced(work) -> None:
     """What somebody wrote stays, with one line that says what to do; --force replaces it."""
     mine = work / "mine.ipynb"
     mine.write_text("my own work")
@@ -160,25 +160,25 @@ def test_new_overwrites_only_when_it_is_forced(work: Path) -> None:
     assert mine.read_bytes() == template.find("overview").path.read_bytes()
 
 
-def test_a_path_without_the_ending_is_a_folder(tmp_path: Path) -> None:
+def test_a_path_without_the_ending_is_a_folder(tmp_path) -> None:
     """It is made when it is missing."""
     assert reports.new("explore", tmp_path / "a" / "b") == tmp_path / "a" / "b" / "explore.ipynb"
 
 
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path) -> None:
     """A file stands where the folder should be."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match="cannot be copied to"):
         reports.new("explore", tmp_path / "file" / "explore.ipynb")
 
 
-def test_a_copy_runs_as_the_template_does(tmp_path: Path) -> None:
+def test_a_copy_runs_as_the_template_does(tmp_path) -> None:
     """Its parameters are found by its path."""
     copy = reports.new("acceptance", tmp_path / "mine.ipynb")
     assert template.find(copy).parameters == template.find("acceptance").parameters
 
 
-def test_an_installed_package_copies_its_templates_to_work_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_package_copies_its_templates_to_work_on(tmp_path, monkeypatch) -> None:
     """From a wheel there is no checkout: all templates are copied, and a changed one stays changed."""
     package = tmp_path / "site-packages" / "augment_insights"
     (package / "templates").mkdir(parents=True)
@@ -194,7 +194,7 @@ def test_an_installed_package_copies_its_templates_to_work_on(tmp_path: Path, mo
 
 
 @pytest.mark.slow
-def test_lab_opens_on_the_templates_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+def test_lab_opens_on_the_templates_and_ends_with_ctrl_c(tmp_path) -> None:
     """A real JupyterLab lists every template at the top, and nothing is left running."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -13,7 +13,7 @@ from augment_insights.export import whole_file, without_formulas, write_table, w
 TABLE = pl.DataFrame({"user": ["ada@example.com", "=HYPERLINK(0)"], "lines": [1, None]})
 
 
-def test_parquet_and_ndjson_come_back_as_they_were(tmp_path: Path) -> None:
+def test_parquet_and_ndjson_come_back_as_they_were(tmp_path) -> None:
     """Formats for machines keep every value, formulas and nulls too."""
     assert_frame_equal(pl.read_parquet(write_table(TABLE, tmp_path / "t.parquet")), TABLE)
     assert_frame_equal(pl.read_ndjson(write_table(TABLE, tmp_path / "t.ndjson")), TABLE)
@@ -27,7 +27,7 @@ def test_text_that_a_spreadsheet_would_run_is_defused(start: str) -> None:
     assert without_formulas(frame)["n"].to_list() == [-1, 2, 3]
 
 
-def test_an_interrupted_file_leaves_the_old_one(tmp_path: Path) -> None:
+def test_an_interrupted_file_leaves_the_old_one(tmp_path) -> None:
     """An error while writing keeps the file that was there, and no part of the new one."""
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -45,14 +45,14 @@ def write_half(path: Path) -> None:
         raise pl.exceptions.ComputeError
 
 
-def test_an_unknown_ending_is_refused_with_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_ending_is_refused_with_the_nearest(tmp_path) -> None:
     """A mistyped ending names the one that was meant, and writes nothing."""
     with pytest.raises(ConfigurationError, match="did you mean 'parquet'"):
         write_table(TABLE, tmp_path / "t.parqet")
     assert list(tmp_path.iterdir()) == [tmp_path / "home"]
 
 
-def test_a_long_text_has_room_in_its_row_and_a_sheet_is_as_wide_as_a_page(tmp_path: Path) -> None:
+def test_a_long_text_has_room_in_its_row_and_a_sheet_is_as_wide_as_a_page(tmp_path) -> None:
     """A spreadsheet that does not measure by itself would write the second line over the next row."""
     table = pl.DataFrame({"meaning": ["short", "long words " * 15, "one\ntwo\nthree", None]})
     sheet = openpyxl.load_workbook(write_workbook({"t": table}, tmp_path / "t.xlsx"))["t"]

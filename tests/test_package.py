@@ -119,7 +119,7 @@ def test_the_lock_names_versions_only() -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_carries_templates_and_types(tmp_path: Path) -> None:
+def test_the_wheel_carries_templates_and_types(tmp_path) -> None:
     """What is installed from a wheel has the notebooks and says that it is typed."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],

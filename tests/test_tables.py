@@ -10,13 +10,13 @@ from augment_insights.tables import DAU_COUNT, EDITOR_LANGUAGE, ENDPOINT_TABLES,
 
 
 @pytest.fixture(params=list(ENDPOINT_TABLES.values()), ids=list(ENDPOINT_TABLES))
-def table(request: pytest.FixtureRequest) -> tables.Table:
+def table(request) -> tables.Table:
     """Return each table that comes from the API."""
     found: tables.Table = request.param
     return found
 
 
-def test_the_empty_table_passes_its_own_check(table: tables.Table) -> None:
+def test_the_empty_table_passes_its_own_check(table) -> None:
     """No rows, all columns in order, the documented dtypes, keys never null; as a LazyFrame too."""
     empty = table.empty()
     assert empty.schema == table.schema
@@ -27,7 +27,7 @@ def test_the_empty_table_passes_its_own_check(table: tables.Table) -> None:
     assert table.check(lazy) is lazy
 
 
-def test_dtypes_are_fixed(table: tables.Table) -> None:
+def test_dtypes_are_fixed(table) -> None:
     """Dates are Date, counts and metrics Int64, names String, the user type an Enum of two."""
     special = {
         "date": pl.Date,

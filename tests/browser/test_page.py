@@ -16,7 +16,7 @@ LONG = "a group with a name of many words that goes on and on for as long as a n
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+def address(tmp_path_factory) -> str:
     """Write a page of a chart along time, whose legend and title are long, and of one with columns."""
     starts = [date(2026, 3, 2) + timedelta(weeks=week) for week in range(WEEKS)]
     weekly = pl.DataFrame(
@@ -39,7 +39,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def opened(browser, address: str, request: pytest.FixtureRequest) -> Any:
+def opened(browser, address, request) -> Any:
     """Open the page in a window of a width, light or dark; its console must stay silent."""
     width, scheme = request.param
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)

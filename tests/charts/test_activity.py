@@ -12,7 +12,7 @@ from augment_insights.tables import ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINE
 FIRST = date(2026, 3, 2)
 
 
-def test_an_unfinished_week_is_dashed_and_open_and_never_part_of_the_line(weekly_users: pl.DataFrame, look) -> None:
+def test_an_unfinished_week_is_dashed_and_open_and_never_part_of_the_line(weekly_users, look) -> None:
     """The solid line and its full points stop at the last complete week; dashes lead on to an open point."""
     spec = theme.to_vegalite(charts.active_users(weekly_users))
     solid, dashed = look.layers(spec, "line")
@@ -27,7 +27,7 @@ def test_an_unfinished_week_is_dashed_and_open_and_never_part_of_the_line(weekly
     assert look.values(spec, hollow) == [None, None, None, 5]
 
 
-def test_two_unfinished_stretches_are_not_joined_over_the_complete_weeks(weekly_users: pl.DataFrame, look) -> None:
+def test_two_unfinished_stretches_are_not_joined_over_the_complete_weeks(weekly_users, look) -> None:
     """Dashes stop at the first complete week and start again at the last."""
     table = weekly_users.with_columns(pl.Series("is_complete", [False, True, True, False]))
     spec = theme.to_vegalite(charts.active_users(table))
@@ -43,7 +43,7 @@ def test_two_unfinished_stretches_are_not_joined_over_the_complete_weeks(weekly_
     assert look.values(spec, dashed) == [10, 20, None, None, 30, 5]
 
 
-def test_without_as_of_users_say_the_last_complete_week(weekly_users: pl.DataFrame) -> None:
+def test_without_as_of_users_say_the_last_complete_week(weekly_users) -> None:
     """Read from the table: the week that is not over does not count as data to its Sunday."""
     assert charts.active_users(weekly_users).title.subtitle == "people · data to 13 Sep 2026"
 

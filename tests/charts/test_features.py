@@ -38,7 +38,7 @@ def mix() -> pl.DataFrame:
     )
 
 
-def test_features_stand_in_their_order_and_an_unknown_one_has_no_dot(features: pl.DataFrame, look) -> None:
+def test_features_stand_in_their_order_and_an_unknown_one_has_no_dot(features, look) -> None:
     """Unknown is not unused: its row is there, its rate is not, and nobody's 0% is."""
     spec = theme.to_vegalite(charts.feature_adoption(features.reverse()))
     assert [row["feature"] for row in look.rows(spec)] == LABELS
@@ -48,21 +48,21 @@ def test_features_stand_in_their_order_and_an_unknown_one_has_no_dot(features: p
     assert spec["layer"][0]["encoding"]["x2"]["field"] == "feature_rate_high"
 
 
-def test_groups_of_features_stand_under_one_another(features: pl.DataFrame) -> None:
+def test_groups_of_features_stand_under_one_another(features) -> None:
     """A dot a group in each row, apart and in colours."""
     teams = pl.concat([features.with_columns(team=pl.lit(name)) for name in ("A", "B")])
     encoding = theme.to_vegalite(charts.feature_adoption(teams))["layer"][1]["encoding"]
     assert encoding["yOffset"]["field"] == encoding["color"]["field"] == "group"
 
 
-def test_shares_lie_on_one_another_in_the_order_of_the_modes(mix: pl.DataFrame, look) -> None:
+def test_shares_lie_on_one_another_in_the_order_of_the_modes(mix, look) -> None:
     """Chat first, then the IDE agent, up to the whole; completions have no messages."""
     rows = look.rows(charts.mode_mix(mix))
     assert [(row["mode"], row["bottom"], row["top"]) for row in rows] == [("Chat", 0.0, 0.25), ("IDE agent", 0.25, 1.0)]
     assert {row["of_count"] for row in rows} == {40}
 
 
-def test_the_mix_of_lines_is_another_one(mix: pl.DataFrame, look) -> None:
+def test_the_mix_of_lines_is_another_one(mix, look) -> None:
     """Chat has no lines; a month of completions alone is all theirs."""
     chart = charts.mode_mix(mix, of="lines")
     rows = look.rows(chart)
@@ -73,7 +73,7 @@ def test_the_mix_of_lines_is_another_one(mix: pl.DataFrame, look) -> None:
         charts.mode_mix(mix, of="line")  # type: ignore[arg-type]  # that is the point
 
 
-def test_a_mode_has_the_same_colour_in_both_mixes(mix: pl.DataFrame) -> None:
+def test_a_mode_has_the_same_colour_in_both_mixes(mix) -> None:
     """Readers compare two charts by colour."""
     found = []
     for of in ("messages", "lines"):
@@ -84,7 +84,7 @@ def test_a_mode_has_the_same_colour_in_both_mixes(mix: pl.DataFrame) -> None:
     assert set(found[1]) == {"Completions", "IDE agent"}
 
 
-def test_a_month_that_is_not_over_is_faded(mix: pl.DataFrame, look) -> None:
+def test_a_month_that_is_not_over_is_faded(mix, look) -> None:
     """The data ends on the 27th of February."""
     rows = look.rows(charts.mode_mix(mix, of="lines", as_of="2026-02-27"))
     assert [row["state"] for row in rows] == ["complete"] * 2 + ["not over yet"] * 2
@@ -92,7 +92,7 @@ def test_a_month_that_is_not_over_is_faded(mix: pl.DataFrame, look) -> None:
     assert {row["state"] for row in rows} == {"complete"}
 
 
-def test_groups_without_periods_are_bars_and_with_periods_panels(mix: pl.DataFrame) -> None:
+def test_groups_without_periods_are_bars_and_with_periods_panels(mix) -> None:
     """One picture for each shape of the table."""
     january = mix.filter(period_start=date(2026, 1, 1)).drop("period_start")
     assert "facet" not in theme.to_vegalite(charts.mode_mix(january))

@@ -50,7 +50,7 @@ def pieces(look) -> Any:
     return read
 
 
-def test_cells_not_known_yet_are_light_grey_without_a_number(cohorts: pl.DataFrame, look) -> None:
+def test_cells_not_known_yet_are_light_grey_without_a_number(cohorts, look) -> None:
     """Numbers and colours are drawn where there is a rate, a real 0% included; grey only where the week is not over."""
     spec = theme.to_vegalite(charts.cohort_retention(cohorts))
     unknown, known = look.layers(spec, "rect")
@@ -64,7 +64,7 @@ def test_cells_not_known_yet_are_light_grey_without_a_number(cohorts: pl.DataFra
     assert states == ["complete", "complete", "not over yet", "not over yet"]
 
 
-def test_the_picture_has_the_numbers_of_known_cells_only(cohorts: pl.DataFrame, look) -> None:
+def test_the_picture_has_the_numbers_of_known_cells_only(cohorts, look) -> None:
     """Drawn for real: one 100% and one 0%, each once more in the legend, and two grey cells."""
     svg = look.svg(charts.cohort_retention(cohorts))
     assert svg.count(">100%<") == 2
@@ -72,7 +72,7 @@ def test_the_picture_has_the_numbers_of_known_cells_only(cohorts: pl.DataFrame, 
     assert svg.count('fill="#e8eaed"') == 2
 
 
-def test_every_cohort_that_somebody_joined_has_a_row_with_its_size(cohorts: pl.DataFrame) -> None:
+def test_every_cohort_that_somebody_joined_has_a_row_with_its_size(cohorts) -> None:
     """A week in which nobody began has none, and the subtitle counts it; a size that is hidden is not empty."""
     chart = charts.cohort_retention(cohorts)
     domain = theme.to_vegalite(chart)["layer"][0]["encoding"]["y"]["scale"]["domain"]
@@ -86,13 +86,13 @@ def test_every_cohort_that_somebody_joined_has_a_row_with_its_size(cohorts: pl.D
     assert domain == ["24 Aug 2026 · 4", "7 Sep 2026 · unknown"]
 
 
-def test_without_any_cohort_there_is_no_data(cohorts: pl.DataFrame, look) -> None:
+def test_without_any_cohort_there_is_no_data(cohorts, look) -> None:
     """Weeks in which nobody began are no heat map."""
     nobody = charts.cohort_retention(cohorts.filter(cohort_users=0))
     assert "No data" in look.svg(nobody)
 
 
-def test_a_rate_holds_until_the_next_day_with_its_band(survival: pl.DataFrame, look) -> None:
+def test_a_rate_holds_until_the_next_day_with_its_band(survival, look) -> None:
     """Steps, not slopes, for the curve and for its interval."""
     spec = theme.to_vegalite(charts.survival(survival))
     assert look.layers(spec, "line")[0]["mark"]["interpolate"] == "step-after"
@@ -104,41 +104,41 @@ def test_a_rate_holds_until_the_next_day_with_its_band(survival: pl.DataFrame, l
     assert look.rows(spec)[2]["survival_rate"] == 0.0
 
 
-def test_a_single_day_is_a_dot(survival: pl.DataFrame, look) -> None:
+def test_a_single_day_is_a_dot(survival, look) -> None:
     """A step of no length cannot be seen."""
     for rows, opacity in ((1, 1), (3, 0)):
         spec = theme.to_vegalite(charts.survival(survival.head(rows)))
         assert look.layers(spec, "point")[0]["mark"]["opacity"] == opacity
 
 
-def test_the_subtitle_says_how_many_are_followed(survival: pl.DataFrame) -> None:
+def test_the_subtitle_says_how_many_are_followed(survival) -> None:
     """All of them at the start, over groups too."""
     assert charts.survival(survival).title.subtitle == "people · 10 users followed · 95 % confidence intervals"
     teams = pl.concat([survival.with_columns(team=pl.lit(name)) for name in ("A", "B")])
     assert "20 users followed" in charts.survival(teams).title.subtitle
 
 
-def test_shares_stand_on_the_whole_axis(survival: pl.DataFrame, curve: pl.DataFrame, look) -> None:
+def test_shares_stand_on_the_whole_axis(survival, curve, look) -> None:
     """From 0 to 100%, so that two charts can be compared."""
     for chart in (charts.survival(survival), charts.retention_curve(curve)):
         assert look.layers(chart, "line")[0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
 
 
-def test_a_period_that_no_cohort_has_reached_is_a_gap(curve: pl.DataFrame, look) -> None:
+def test_a_period_that_no_cohort_has_reached_is_a_gap(curve, look) -> None:
     """Not a fall to zero."""
     spec = theme.to_vegalite(charts.retention_curve(curve, every="1w"))
     assert [row["solid"] for row in look.rows(spec)] == [1.0, 0.5, None]
     assert "from 100% at week 0 to 50% at week 1" in charts.retention_curve(curve, every="1w").description
 
 
-def test_several_curves_are_told_apart_by_a_column(curve: pl.DataFrame, look) -> None:
+def test_several_curves_are_told_apart_by_a_column(curve, look) -> None:
     """Bounded beside unbounded, with a column that says which."""
     both = pl.concat([curve.with_columns(kind=pl.lit(kind)) for kind in ("bounded", "unbounded")])
     spec = theme.to_vegalite(charts.retention_curve(both))
     assert look.layers(spec, "line")[0]["encoding"]["color"]["scale"]["domain"] == ["bounded", "unbounded"]
 
 
-def test_a_period_that_is_none_is_named(curve: pl.DataFrame) -> None:
+def test_a_period_that_is_none_is_named(curve) -> None:
     """The axis would say it."""
     with pytest.raises(ValueError, match="every='week'"):
         charts.retention_curve(curve, every="week")

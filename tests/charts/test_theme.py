@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import altair as alt
-import polars as pl
 import pytest
 
 from augment_insights import charts
@@ -25,7 +24,7 @@ def lab_folder() -> Path:
     return Path(sys.prefix) / "share" / "jupyter" / "lab" / "static"
 
 
-def test_a_notebook_gets_vega_an_image_and_words(weekly_users: pl.DataFrame) -> None:
+def test_a_notebook_gets_vega_an_image_and_words(weekly_users) -> None:
     """The three forms, of which each front end takes the best it can show."""
     charts.setup()
     data, metadata = charts.active_users(weekly_users)._repr_mimebundle_()
@@ -39,7 +38,7 @@ def test_a_notebook_gets_vega_an_image_and_words(weekly_users: pl.DataFrame) -> 
     assert int.from_bytes(png[16:20], "big") // 2 == shown["width"]
 
 
-def test_the_menu_of_a_chart_sends_no_data_away(weekly_users: pl.DataFrame) -> None:
+def test_the_menu_of_a_chart_sends_no_data_away(weekly_users) -> None:
     """The public Vega editor is not offered, nor the source."""
     charts.setup()
     _, metadata = charts.active_users(weekly_users)._repr_mimebundle_()
@@ -47,7 +46,7 @@ def test_the_menu_of_a_chart_sends_no_data_away(weekly_users: pl.DataFrame) -> N
     assert actions == {"export": True, "source": False, "compiled": False, "editor": False}
 
 
-def test_the_image_can_be_left_out(weekly_users: pl.DataFrame) -> None:
+def test_the_image_can_be_left_out(weekly_users) -> None:
     """Live widgets redraw faster without it; setup() may be called again."""
     charts.setup()
     charts.setup(png=False)
@@ -55,7 +54,7 @@ def test_the_image_can_be_left_out(weekly_users: pl.DataFrame) -> None:
     assert "image/png" not in data
 
 
-def test_the_theme_is_applied_with_and_without_setup(weekly_users: pl.DataFrame) -> None:
+def test_the_theme_is_applied_with_and_without_setup(weekly_users) -> None:
     """A page looks the same whatever theme a notebook has enabled."""
     chart = charts.active_users(weekly_users)
     with alt.theme.enable("dark"):
@@ -66,13 +65,13 @@ def test_the_theme_is_applied_with_and_without_setup(weekly_users: pl.DataFrame)
     assert before["config"]["range"]["heatmap"] == {"scheme": "cividis"}
 
 
-def test_a_charts_own_config_wins(weekly_users: pl.DataFrame) -> None:
+def test_a_charts_own_config_wins(weekly_users) -> None:
     """What an analyst has set on purpose stays."""
     chart = charts.active_users(weekly_users).configure_axis(labelFontSize=30)
     assert theme.to_vegalite(chart)["config"]["axis"]["labelFontSize"] == 30
 
 
-def test_another_paper_repaints_marks_and_words(weekly_users: pl.DataFrame) -> None:
+def test_another_paper_repaints_marks_and_words(weekly_users) -> None:
     """Lines, hollow points and text follow the page."""
     night = theme.Palette(
         paper=None, ink="ink", muted="muted", grid="grid", ghost="ghost", surface="surface", accent="accent"

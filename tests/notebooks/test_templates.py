@@ -97,7 +97,7 @@ def test_a_template_uses_what_is_public(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def finished(tmp_path_factory) -> dict[str, Path]:
     """Run each template as a cron line would, two at a time; return the folders."""
     root = tmp_path_factory.mktemp("templates")
     environment = os.environ | {"AUGMENT_INSIGHTS_CACHE": str(root / "cache"), "AUGMENT_INSIGHTS_PROGRESS": "off"}
@@ -116,9 +116,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.slow
 @each
-def test_an_unattended_run_leaves_a_page_and_a_notebook_that_can_be_passed_on(
-    name: str, finished: dict[str, Path]
-) -> None:
+def test_an_unattended_run_leaves_a_page_and_a_notebook_that_can_be_passed_on(name: str, finished) -> None:
     """All its figures, at most two megabytes, said to be of a made-up organisation, and nobody's name.
 
     In the notebook each chart is there as Vega, as a picture and in words; no widget, no bar, no error.
@@ -139,7 +137,7 @@ def test_an_unattended_run_leaves_a_page_and_a_notebook_that_can_be_passed_on(
 
 
 @pytest.mark.slow
-def test_an_unattended_overview_is_named_after_its_days_and_says_how_it_was_made(finished: dict[str, Path]) -> None:
+def test_an_unattended_overview_is_named_after_its_days_and_says_how_it_was_made(finished) -> None:
     """From the Monday of the first week; three headlines, all with data; one name, and no hidden place."""
     page, notebook = sorted(finished["overview"].iterdir())
     assert [page.name, notebook.name] == [f"overview-{WEDNESDAY}--{SATURDAY}{ending}" for ending in (".html", ".ipynb")]
@@ -154,7 +152,7 @@ def test_an_unattended_overview_is_named_after_its_days_and_says_how_it_was_made
 
 
 @pytest.mark.slow
-def test_a_converted_notebook_shows_each_chart_as_a_picture(finished: dict[str, Path]) -> None:
+def test_a_converted_notebook_shows_each_chart_as_a_picture(finished) -> None:
     """What nbconvert, and whoever previews a notebook without running scripts, makes of it."""
     from nbconvert import HTMLExporter  # noqa: PLC0415 (costs seconds, and only here)
 
@@ -234,7 +232,7 @@ NOBODY = {
 @pytest.mark.parametrize(("records", "expected"), [(SIX_PEOPLE, SIX), ([], NOBODY)], ids=["six", "nobody"])
 @each
 def test_six_people_or_nobody_at_all_are_a_report(
-    name: str, records: list[dict[str, Any]], expected: dict[str, dict[str, str]], tmp_path: Path
+    name: str, records: list[dict[str, Any]], expected: dict[str, dict[str, str]], tmp_path
 ) -> None:
     """The figures that can be told by hand; of nobody, every rate says that there is no data, and nothing fails.
 
@@ -255,7 +253,7 @@ def test_six_people_or_nobody_at_all_are_a_report(
     assert "NaN" not in page.read_text("utf-8").split("<main>")[1].split("</main>")[0]
 
 
-def test_another_spelling_of_an_e_mail_is_no_newcomer(tmp_path: Path) -> None:
+def test_another_spelling_of_an_e_mail_is_no_newcomer(tmp_path) -> None:
     """Whoever was there before the range, written otherwise, is not followed as somebody who began in it."""
     start = LAST_SUNDAY - timedelta(days=6)
     seen = [({"user_email": "Ada@x.io"}, start - timedelta(days=30)), ({"user_email": "ada@x.io"}, start)]

@@ -71,9 +71,7 @@ ECHOES = {
 
 
 @pytest.mark.parametrize("echo", ECHOES)
-def test_no_error_carries_the_token(
-    echo: str, serve, connect, wire, caplog: pytest.LogCaptureFixture, own_machine: Path
-) -> None:
+def test_no_error_carries_the_token(echo: str, serve, connect, wire, caplog, own_machine) -> None:
     """Whatever a server echoes, messages, attributes, causes, frames, logs and files are free of the token."""
     caplog.set_level(logging.DEBUG)
     token = wire.TOKEN
@@ -88,9 +86,7 @@ def test_no_error_carries_the_token(
 
 
 @pytest.mark.parametrize("where", ["unknown field", "name of an unknown field", "user", "header"])
-def test_an_echo_in_a_good_answer_reaches_no_file(
-    where: str, serve, connect, wire, caplog: pytest.LogCaptureFixture, own_machine: Path
-) -> None:
+def test_an_echo_in_a_good_answer_reaches_no_file(where: str, serve, connect, wire, caplog, own_machine) -> None:
     """An answer that holds the token is given and not kept, nor is the token in a warning; of headers none is."""
     caplog.set_level(logging.DEBUG)
     token = wire.TOKEN
@@ -118,9 +114,7 @@ def test_an_echo_in_a_good_answer_reaches_no_file(
 
 
 @pytest.mark.parametrize("cursor", ["after tok-7f3a9c51e2d84b06", "after%20tok%2D7f3a9c51e2d84b06"])
-def test_a_cursor_that_holds_the_token_is_not_sent(
-    cursor: str, serve, connect, wire, caplog: pytest.LogCaptureFixture, own_machine: Path
-) -> None:
+def test_a_cursor_that_holds_the_token_is_not_sent(cursor: str, serve, connect, wire, caplog, own_machine) -> None:
     """The token never travels in a URL, where proxies and logs would keep it: such a cursor is an error."""
     caplog.set_level(logging.DEBUG)
     api = serve(lambda _asked: wire.respond(wire.dau_page("2026-03-01", ["ada@example.com"], cursor=cursor)))
@@ -153,9 +147,7 @@ def test_a_short_token_does_not_keep_answers_from_the_cache(serve, connect, wire
     assert api.count == 1
 
 
-def test_a_netrc_cannot_take_the_tokens_place(
-    serve, connect, wire, own_machine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_netrc_cannot_take_the_tokens_place(serve, connect, wire, own_machine, monkeypatch) -> None:
     """A password for the host in ``.netrc`` is neither sent nor in the frames of an error, and the token is sent."""
     netrc = own_machine / "home" / ".netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password secret\ndefault login x password y\n")
@@ -168,9 +160,7 @@ def test_a_netrc_cannot_take_the_tokens_place(
     assert "Basic " not in told_by(caught.value)
 
 
-def test_a_switch_that_prints_headers_does_not_print_ours(
-    serve, connect, wire, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_switch_that_prints_headers_does_not_print_ours(serve, connect, wire, monkeypatch, capsys) -> None:
     """``HTTPConnection.debuglevel``, set to look into some other library's requests, leaves the token unprinted."""
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
     api = serve(wire.counting)
@@ -296,7 +286,7 @@ def test_a_closed_client_opens_again(serve, connect, wire) -> None:
     assert api.count == 2
 
 
-def test_a_client_from_the_environment_serves_one_call(serve, wire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_from_the_environment_serves_one_call(serve, wire, monkeypatch) -> None:
     """Without ``client=``, token and URL come from the environment, and the cache is the same for each call."""
     api = serve(lambda asked: two_pages(wire, asked))
     monkeypatch.setenv("AUGMENT_API_TOKEN", f"  {wire.TOKEN}\n")
@@ -355,7 +345,7 @@ class Watch:
         self.told.append((done, total, left))
 
 
-def test_a_watch_sees_a_fetch_go_on(lists, connect, clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_watch_sees_a_fetch_go_on(lists, connect, clock, capsys) -> None:
     """It is told of each answer and, in the waits, of the seconds that are left; nothing is shown beside it."""
     watch, client = Watch(), connect(lists.url, progress="lines", burst=2)
     with client.watched(stop=watch.stop, tell=watch.tell):

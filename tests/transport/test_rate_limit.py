@@ -39,13 +39,13 @@ def make_limit(path: Path | None, clock: Clock, **settings: Any) -> RateLimit:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path) -> Path:
     """Name the file of the limit."""
     return tmp_path / "limit.sqlite"
 
 
 @pytest.fixture
-def a_limit(path: Path, clock) -> Callable[..., RateLimit]:
+def a_limit(path, clock) -> Callable[..., RateLimit]:
     """Make limits on one file and one clock."""
     return lambda path=path, **settings: make_limit(path, clock, **settings)
 
@@ -225,7 +225,7 @@ def test_handles_on_one_file_act_as_one_bucket(make_clock) -> None:
         lambda path: path.write_bytes(path.read_bytes()[:5000]),
     ],
 )
-def test_a_damaged_file_is_replaced_with_one_warning(harm: Callable[[Path], Any], a_limit, clock, path: Path) -> None:
+def test_a_damaged_file_is_replaced_with_one_warning(harm: Callable[[Path], Any], a_limit, clock, path) -> None:
     """Garbage in place of the file costs its state and one warning; the next handle shares it again."""
     take(a_limit(), clock)
     clock.advance(60)
@@ -239,7 +239,7 @@ def test_a_damaged_file_is_replaced_with_one_warning(harm: Callable[[Path], Any]
 
 
 @pytest.mark.parametrize("row", ["'x', 'y'", "NULL, NULL", "9e999, 9e999", "-9e999, -1", "x'00', 1", "1e300, 1e300"])
-def test_a_tampered_row_is_bounded(row: str, a_limit, clock, path: Path) -> None:
+def test_a_tampered_row_is_bounded(row: str, a_limit, clock, path) -> None:
     """Whatever stands in the row: no exception, and no wait beyond the longest that a server can ask for."""
     take(a_limit(), clock)
     with sqlite3.connect(path) as connection:
@@ -251,9 +251,7 @@ def test_a_tampered_row_is_bounded(row: str, a_limit, clock, path: Path) -> None
     take(limit, clock)
 
 
-def test_a_file_locked_for_ever_costs_seconds_and_a_warning(
-    monkeypatch: pytest.MonkeyPatch, a_limit, clock, path: Path
-) -> None:
+def test_a_file_locked_for_ever_costs_seconds_and_a_warning(monkeypatch, a_limit, clock, path) -> None:
     """Another program that holds the file for ever: the limit goes on alone, within itself."""
     monkeypatch.setattr("augment_insights.transport.rate_limit._LOCK_TIMEOUT", 0.2)
     limit = a_limit()
@@ -272,7 +270,7 @@ def test_a_file_locked_for_ever_costs_seconds_and_a_warning(
     holder.close()
 
 
-def test_a_folder_that_cannot_be_made_costs_a_warning(a_limit, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_costs_a_warning(a_limit, tmp_path) -> None:
     """Where there is a file in the folder's place, the limit holds within the process."""
     (tmp_path / "file").write_text("")
     limit = a_limit(tmp_path / "file" / "limit.sqlite")
@@ -280,7 +278,7 @@ def test_a_folder_that_cannot_be_made_costs_a_warning(a_limit, tmp_path: Path) -
         assert limit.seconds_for(21) == pytest.approx(6, abs=1e-3)
 
 
-def test_the_file_is_its_owners(a_limit, tmp_path: Path) -> None:
+def test_the_file_is_its_owners(a_limit, tmp_path) -> None:
     """Others cannot read which tokens were used when."""
     a_limit(tmp_path / "new" / "limit.sqlite").seconds_for(1)
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
@@ -353,7 +351,7 @@ def test_four_processes_share_one_limit_and_one_cache(serve) -> None:
     assert (bucket.granted, bucket.refused) == (80, 0)
 
 
-def test_threads_of_one_client_share_it_too(path: Path) -> None:
+def test_threads_of_one_client_share_it_too(path) -> None:
     """Eight threads on one handle never take more than there is, by the moments at which a server may have them."""
     limit = make_limit(path, Clock(), requests_per_minute=6000, burst=5)
     arrived: list[float] = []

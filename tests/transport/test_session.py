@@ -69,7 +69,7 @@ def test_files_are_their_owners_alone(filled, connect) -> None:
         os.umask(before)
 
 
-def test_a_shared_folder_stays_shared(serve, connect, wire, tmp_path: Path) -> None:
+def test_a_shared_folder_stays_shared(serve, connect, wire, tmp_path) -> None:
     """A folder with the sticky bit, such as /tmp, belongs to everybody: its mode is left alone, the file is private."""
     common = tmp_path / "common"
     common.mkdir()
@@ -207,7 +207,7 @@ TAMPERED: dict[str, Callable[[bytes, str], Any]] = {
 
 
 @pytest.mark.parametrize("kind", TAMPERED)
-def test_a_tampered_row_costs_one_request(kind: str, filled, connect, tmp_path: Path) -> None:
+def test_a_tampered_row_costs_one_request(kind: str, filled, connect, tmp_path) -> None:
     """Whatever stands in a row's place: it runs nothing, is asked over once, and the right answer takes its place."""
     api, path = filled
     mark = tmp_path / "ran"
@@ -336,7 +336,7 @@ def test_damage_that_shows_in_mid_work_costs_one_warning(serve, connect, wire) -
 
 
 @pytest.fixture
-def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_wait(monkeypatch) -> None:
     """Wait for locks a fifth of a second in place of five."""
     for room in ("session", "rate_limit"):
         monkeypatch.setattr(f"augment_insights.transport.{room}._LOCK_TIMEOUT", 0.2)
@@ -353,9 +353,7 @@ def holder(filled) -> Iterator[sqlite3.Connection]:
 @pytest.mark.usefixtures("short_wait")
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
 @pytest.mark.parametrize("when", ["before we begin", "in mid-work"])
-def test_a_lock_that_is_held_for_ever_costs_one_warning(
-    when: str, how: str, filled, connect, holder: sqlite3.Connection
-) -> None:
+def test_a_lock_that_is_held_for_ever_costs_one_warning(when: str, how: str, filled, connect, holder) -> None:
     """Another program takes the write lock and never lets go: the work goes on in memory, and does not hang."""
     api, _ = filled
     client = connect(api.url)
@@ -372,7 +370,7 @@ def test_a_lock_that_is_held_for_ever_costs_one_warning(
     assert api.count == before, "memory keeps what was fetched"
 
 
-def test_a_file_that_is_being_begun_is_tried_again(filled, connect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_being_begun_is_tried_again(filled, connect, monkeypatch) -> None:
     """SQLite refuses at once where another process switches the file to a log: that is no reason to do without it."""
     api, _ = filled
     refused = []
@@ -395,7 +393,7 @@ def test_a_file_that_is_being_begun_is_tried_again(filled, connect, monkeypatch:
     assert api.count == 1
 
 
-def test_a_file_where_the_folder_should_be_is_an_error(serve, connect, wire, tmp_path: Path) -> None:
+def test_a_file_where_the_folder_should_be_is_an_error(serve, connect, wire, tmp_path) -> None:
     """A setting to mend, not a passing fault: CacheError names the folder and the variable."""
     (tmp_path / "file").write_text("")
     api = serve(wire.counting)
@@ -451,7 +449,7 @@ def in_another_process(url: str, folder: Path, trouble: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["full", "full from the start"])
-def test_a_full_disk_costs_one_warning(trouble: str, serve, wire, tmp_path: Path) -> None:
+def test_a_full_disk_costs_one_warning(trouble: str, serve, wire, tmp_path) -> None:
     """When no byte more fits, the rest is kept in memory: all right, one warning, only what is on file asked twice."""
     found = in_another_process(serve(wire.counting).url, tmp_path / "own", trouble)
     assert found["counts"] == [7] * 28
@@ -520,7 +518,7 @@ def test_clearing_takes_our_files_and_nobody_elses(filled, connect) -> None:
     assert left == {other.name for other in others} | {"rate-limit.sqlite"}
 
 
-def test_no_cache_keeps_answers_in_memory(serve, connect, wire, own_machine: Path) -> None:
+def test_no_cache_keeps_answers_in_memory(serve, connect, wire, own_machine) -> None:
     """``cache=False`` writes no answer to disk, and asks nothing twice while the client lives."""
     api = serve(wire.counting)
     client = connect(api.url, cache=False)
@@ -612,9 +610,7 @@ def test_a_bomb_of_zeros_is_refused(serve, connect, wire) -> None:
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-def test_plain_http_to_this_machine_passes_by_the_proxy(
-    variable: str, serve, connect, wire, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plain_http_to_this_machine_passes_by_the_proxy(variable: str, serve, connect, wire, monkeypatch) -> None:
     """A proxy of the environment never sees the token in the clear."""
     proxy, api = serve(wire.counting), serve(wire.counting)
     monkeypatch.delenv("no_proxy", raising=False)
@@ -624,7 +620,7 @@ def test_plain_http_to_this_machine_passes_by_the_proxy(
     assert (proxy.count, api.count) == (0, 1)
 
 
-def test_an_https_proxy_hears_a_host_and_no_token(serve, connect, wire, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_https_proxy_hears_a_host_and_no_token(serve, connect, wire, monkeypatch) -> None:
     """To the real API a proxy is used, and asked for a tunnel only."""
     proxy = serve(lambda _asked: wire.refuse(502))
     monkeypatch.delenv("no_proxy", raising=False)
