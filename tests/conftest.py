@@ -15,10 +15,17 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from augment_insights import Client, sample
 from augment_insights.charts import theme
 from augment_insights.transport.rate_limit import Clock
+
+# A test of drawn cases may take fixtures that make things, and as long as a busy machine needs.
+settings.register_profile(
+    "tests", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.load_profile("tests")
 
 TOKEN = "tok-7f3a9c51e2d84b06"
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -243,6 +250,12 @@ def serve() -> Iterator[Callable[[Answering | sample.AnalyticsApp], Any]]:
             return started.enter_context(closing(SocketApi(answer)))
 
         yield start
+
+
+@pytest.fixture
+def api(serve) -> SocketApi:
+    """Start an API that answers dau-count, until the test gives it another ``answer``."""
+    return serve(counting)
 
 
 @pytest.fixture

@@ -114,9 +114,8 @@ def status_of(request: urllib.request.Request) -> int:
         return error.code
 
 
-def test_the_cache_is_described_and_cleared(serve, connect, wire, own_machine) -> None:
+def test_the_cache_is_described_and_cleared(connect, own_machine, api) -> None:
     """``cache info`` counts what a client kept, and ``cache clear`` leaves none of it."""
-    api = serve(wire.counting)
     with connect(api.url, clock=None) as client:
         fetch.dau_count(client=client)
     assert "1 answers, 0 expired" in run("cache", "info").stdout

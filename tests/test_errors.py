@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment_insights import errors
@@ -78,7 +78,6 @@ def test_a_hint_ends_the_message_of_a_table_error() -> None:
     assert str(errors.TableError("Wrong.", table="t")) == "Wrong."
 
 
-@settings(deadline=None, max_examples=100)
 @given(word=st.text(max_size=20), known=st.lists(st.text(min_size=1, max_size=10), min_size=1, max_size=5))
 def test_a_suggestion_is_always_a_known_word(word: str, known: list[str]) -> None:
     """Whatever was mistyped, the end of the message names known words and no other."""

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from augment_insights.errors import DateRangeError
@@ -114,7 +114,6 @@ def test_a_day_and_a_range_exclude_each_other() -> None:
         assert caught.value.end == given_range.get("end_date")
 
 
-@settings(deadline=None, max_examples=100)
 @given(start=st.none() | days, end=st.none() | days, now=moments)
 @example(start=None, end=None, now=datetime(2024, 2, 29, 1, tzinfo=UTC))
 def test_a_range_is_valid_or_refused(start: date | None, end: date | None, now: datetime) -> None:
@@ -136,7 +135,6 @@ def test_a_range_is_valid_or_refused(start: date | None, end: date | None, now: 
         assert found.end <= last_published_day(now)
 
 
-@settings(deadline=None, max_examples=100)
 @given(moments)
 @example(datetime(2024, 2, 29, 12, tzinfo=UTC))
 @example(datetime(2026, 2, 28, 23, 59, tzinfo=UTC))
@@ -148,7 +146,6 @@ def test_two_years_are_read_generously(now: datetime) -> None:
     assert oldest_day(now) == min(same_date, today - 730 * DAY)
 
 
-@settings(deadline=None, max_examples=100)
 @given(moments)
 def test_a_day_is_published_at_three_the_next_morning(now: datetime) -> None:
     """The last published day is out, and the one after it is not."""
@@ -156,7 +153,6 @@ def test_a_day_is_published_at_three_the_next_morning(now: datetime) -> None:
     assert published_at(last) <= now < published_at(last + DAY)
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.datetimes(timezones=st.none(), min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1)))  # noqa: DTZ001
 def test_a_moment_without_a_zone_is_refused(now: datetime) -> None:
     """Guessing a zone could be wrong by a day."""
@@ -170,7 +166,6 @@ def test_a_moment_is_taken_to_utc() -> None:
     assert utc_day(datetime(2026, 3, 10, 1, tzinfo=timezone(timedelta(hours=9)))) == date(2026, 3, 9)
 
 
-@settings(deadline=None, max_examples=100)
 @given(start=days, length=st.integers(1, 800), max_days=st.integers(1, 100))
 def test_windows_cover_the_range_once(start: date, length: int, max_days: int) -> None:
     """Disjoint, in order, none too long, each day in exactly one; and no more of them than needed; from either end."""
@@ -185,7 +180,6 @@ def test_windows_cover_the_range_once(start: date, length: int, max_days: int) -
     assert len(back) == len(found)
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.sets(st.integers(0, 60)))
 def test_neighbouring_days_are_joined(numbers: set[int]) -> None:
     """Each day is in exactly one range, oldest first, and between two ranges a day is missing."""
@@ -194,7 +188,6 @@ def test_neighbouring_days_are_joined(numbers: set[int]) -> None:
     assert all(later.start - earlier.end > DAY for earlier, later in pairwise(found))
 
 
-@settings(deadline=None, max_examples=100)
 @given(start=days, length=st.integers(1, 500), every=st.sampled_from(EVERY))
 def test_calendar_periods_cover_the_range_once(start: date, length: int, every) -> None:
     """Each day is in exactly one piece, each piece within one calendar period, each period in one piece."""
@@ -216,7 +209,6 @@ def name_of(day: date, every: str) -> tuple[int, ...]:
     }[every]
 
 
-@settings(deadline=None, max_examples=100)
 @given(day=days, every=st.sampled_from(EVERY))
 def test_a_calendar_period_is_whole(day: date, every) -> None:
     """It holds the day, has one name, and the days beside it have another."""

@@ -11,7 +11,7 @@ import duckdb
 import polars as pl
 import pytest
 from filelock import FileLock
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -107,7 +107,6 @@ def editor_rows() -> st.SearchStrategy[list[dict[str, Any]]]:
 
 
 @given(rows=editor_rows(), data=st.data())
-@settings(max_examples=25, deadline=None)
 def test_what_goes_in_comes_out(tmp_path_factory, rows: list[dict[str, Any]], data: st.DataObject) -> None:
     """Whatever days are added in whatever order, scan and read give every row back, with its dtypes and nulls."""
     archive = Archive(tmp_path_factory.mktemp("any") / "archive")

@@ -62,12 +62,12 @@ def windows(days: int, lengths: tuple[int, ...] = (1, 7)) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=ROLLING_ACTIVE_USERS.schema, orient="row")
 
 
-def test_a_window_that_reaches_back_before_the_data_is_dashed(look) -> None:
+def test_a_window_that_reaches_back_before_the_data_is_dashed(rows_of) -> None:
     """Up to and on the first day that has its whole window, where the full line begins."""
     spec = theme.to_vegalite(charts.rolling_active_users(windows(4, (3,))))
-    assert [row["solid"] for row in look.rows(spec)] == [None, None, 3, 3]
-    assert [row["dashed"] for row in look.rows(spec)] == [3, 3, 3, None]
-    assert [row["state"] for row in look.rows(spec)] == [*["reaches back before the data"] * 2, *["complete"] * 2]
+    assert [row["solid"] for row in rows_of(spec)] == [None, None, 3, 3]
+    assert [row["dashed"] for row in rows_of(spec)] == [3, 3, 3, None]
+    assert [row["state"] for row in rows_of(spec)] == [*["reaches back before the data"] * 2, *["complete"] * 2]
 
 
 def test_windows_are_named_and_stand_shortest_first() -> None:
@@ -102,11 +102,11 @@ def test_panels_have_the_papers_colours_too() -> None:
     assert [mark["fill"] for mark in marks if "fill" in mark] == ["#000006"]
 
 
-def test_very_many_days_are_thinned_from_the_last_day_on_and_said_so(look) -> None:
+def test_very_many_days_are_thinned_from_the_last_day_on_and_said_so(rows_of) -> None:
     """3 x 800 rows: one day in two, the last one among them, and all windows of a day together."""
     chart = charts.rolling_active_users(windows(800, (1, 7, 28)))
     assert "one day in 2 is drawn" in chart.title.subtitle
-    rows = look.rows(chart)
+    rows = rows_of(chart)
     assert len(rows) == 3 * 400
     last = FIRST + timedelta(days=799)
     assert max(row["date"] for row in rows).startswith(last.isoformat())
@@ -119,18 +119,18 @@ def test_thinning_never_keeps_one_day_of_the_week_only() -> None:
     assert "one day in 8 is drawn" in chart.title.subtitle
 
 
-def test_a_window_without_anyone_has_no_stickiness_and_no_zero(look) -> None:
+def test_a_window_without_anyone_has_no_stickiness_and_no_zero(rows_of) -> None:
     """0/0 stays a gap."""
     days = [(FIRST, 28, 0.0, 0, None, True), (FIRST + timedelta(days=1), 28, 1.0, 4, 0.25, True)]
     table = pl.DataFrame(days, schema=STICKINESS.schema, orient="row")
-    assert [row["solid"] for row in look.rows(charts.stickiness(table))] == [None, 0.25]
+    assert [row["solid"] for row in rows_of(charts.stickiness(table))] == [None, 0.25]
 
 
-def test_every_number_of_days_keeps_its_bar_with_its_number(look) -> None:
+def test_every_number_of_days_keeps_its_bar_with_its_number(rows_of) -> None:
     """Nobody on two days is a bar of nothing with a 0, and the bars say of how many users they are."""
     table = pl.DataFrame({"active_days": [3, 1, 2], "users": [4, 6, 0]})
     chart = charts.active_day_distribution(table)
-    rows = look.rows(chart)
+    rows = rows_of(chart)
     assert [(row["active_days"], row["users"], row["of_users"]) for row in rows] == [(1, 6, 10), (2, 0, 10), (3, 4, 10)]
     assert "10 active users" in chart.title.subtitle
     assert "1 day, with 6 users" in chart.description

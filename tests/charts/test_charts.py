@@ -177,12 +177,12 @@ def texts_of(svg: str) -> set[str]:
 
 
 @each
-def test_only_drawn_columns_are_inside(name: str, look) -> None:
+def test_only_drawn_columns_are_inside(name: str, look, rows_of) -> None:
     """Every value that travels with the picture is of a column that an encoding, a tooltip or a transform names."""
     more = table_of(name).with_columns(salary=pl.lit(123456), note=pl.lit([1]))
     spec = look.spec(draw(name, more))
     words = json.dumps({key: value for key, value in spec.items() if key not in ("datasets", "title", "description")})
-    used = {name for row in look.rows(spec) for name, value in row.items() if value is not None}
+    used = {name for row in rows_of(spec) for name, value in row.items() if value is not None}
     assert {name for name in used if not re.search(rf"\b{name}\b", words)} == set()
     assert "123456" not in json.dumps(spec)
 
@@ -219,10 +219,10 @@ def axes_of(view: dict[str, Any], kinds: dict[str, str]) -> Iterator[dict[str, A
 
 
 @each
-def test_axes_say_what_they_count(name: str, look) -> None:
+def test_axes_say_what_they_count(name: str, look, rows_of) -> None:
     """As they are drawn, axes of numbers and days have a title, and none that is a column's name."""
     spec = look.spec(draw(name))
-    columns = {column for row in look.rows(spec) for column in row}
+    columns = {column for row in rows_of(spec) for column in row}
     axes = list(axes_of(theme.to_vega(spec), {}))
     assert bool(axes) == (name not in ("mode_transitions", "cohort_retention"))
     for axis in axes:
@@ -291,7 +291,7 @@ def test_what_is_no_number_is_a_gap(name: str) -> None:
 
 
 @each_grouped
-def test_names_are_text_and_break_no_picture(name: str, look) -> None:
+def test_names_are_text_and_break_no_picture(name: str, look, rows_of) -> None:
     """Markup, dots, brackets, line breaks and 200 letters: all drawn, none run."""
     spec = theme.to_vegalite(draw(name, in_groups(table_of(name), HOSTILE)))
     svg = look.svg(spec)
@@ -299,7 +299,7 @@ def test_names_are_text_and_break_no_picture(name: str, look) -> None:
     drawn = [html.unescape(text) for text in texts_of(svg)]
     for hostile in HOSTILE[:3]:
         assert any(hostile[:10] in text for text in drawn), hostile  # a long label is cut
-    values = {value for row in look.rows(spec) for value in row.values() if isinstance(value, str)}
+    values = {value for row in rows_of(spec) for value in row.values() if isinstance(value, str)}
     assert all(any(hostile in value for value in values) for hostile in HOSTILE)
 
 
@@ -339,9 +339,3 @@ def test_days_are_the_same_days_in_every_time_zone(zone: str) -> None:
 def test_there_is_an_example_of_every_public_name() -> None:
     """A chart that is added gets the promises above too."""
     assert set(ROWS) | {"setup"} == set(charts.__all__)
-
-
-def test_importing_the_charts_loads_no_altair() -> None:
-    """It costs several times what Polars does, and only drawing needs it."""
-    code = "import sys, augment_insights.charts; sys.exit('altair' in sys.modules or 'vl_convert' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

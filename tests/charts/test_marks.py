@@ -66,29 +66,29 @@ def test_bands_that_would_cover_one_another_are_left_out(groups: int, weekly_acc
         assert draw is charts.survival or ("95 %" in chart.title.subtitle) == (groups == 3)
 
 
-def test_groups_over_several_columns_are_named_by_all_of_them(team_acceptance, look) -> None:
+def test_groups_over_several_columns_are_named_by_all_of_them(team_acceptance, rows_of) -> None:
     """A group is the combination."""
     table = team_acceptance.with_columns(language=pl.Series(["Go", "Go", None]))
-    groups = [row["group"] for row in look.rows(charts.acceptance_rate(table))]
+    groups = [row["group"] for row in rows_of(charts.acceptance_rate(table))]
     assert groups == ["Payments · Go", "Search · Go", "Idle · (none)"]
 
 
 def test_more_groups_than_can_be_told_apart_are_cut_to_the_largest_and_said_so(
-    team_acceptance, weekly_users, look
+    team_acceptance, weekly_users, rows_of
 ) -> None:
     """At most six lines or forty dots: those with most behind them."""
     many = pl.concat([team_acceptance.head(1)] * 50).with_columns(
         team=pl.Series([f"team {n:02}" for n in range(50)]), suggested_count=pl.Series(range(1, 51))
     )
     chart = charts.acceptance_rate(many)
-    kept = {row["group"] for row in look.rows(chart)}
+    kept = {row["group"] for row in rows_of(chart)}
     assert kept == {f"team {n:02}" for n in range(10, 50)}
     assert "the 40 largest of 50 groups" in chart.title.subtitle
     lines = pl.concat(
         [weekly_users.with_columns(team=pl.lit(f"team {n}"), active_users=pl.col("active_users") * n) for n in range(8)]
     )
     chart = charts.active_users(lines)
-    assert {row["group"] for row in look.rows(chart)} == {f"team {n}" for n in range(2, 8)}
+    assert {row["group"] for row in rows_of(chart)} == {f"team {n}" for n in range(2, 8)}
     assert "the 6 largest of 8 groups" in chart.title.subtitle
 
 

@@ -29,11 +29,11 @@ def check(name: str, residuals: list[int | None], *, step: int = 1) -> pl.DataFr
 
 
 @pytest.fixture
-def runs(look) -> Any:
+def runs(rows_of) -> Any:
     """Return each bar with its days and its largest residual."""
 
     def read(table: pl.DataFrame) -> list[tuple[Any, ...]]:
-        rows = look.rows(charts.reconcile(table))
+        rows = rows_of(charts.reconcile(table))
         return [
             (
                 row["status"],

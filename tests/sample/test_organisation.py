@@ -110,13 +110,6 @@ def test_another_process_draws_the_same(organisation):
     assert told.stdout.strip() == str([tuple(record) for record in organisation.records_on(day)])
 
 
-def test_the_package_is_light():
-    """Importing it loads neither Polars nor a web server."""
-    code = "import sys, augment_insights.sample; print({'polars', 'http.server', 'requests'} & set(sys.modules))"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == "set()"
-
-
 def test_weekdays_are_far_busier_than_weekends(rows):
     """A weekend day sees under a tenth of the people of a working day, and more than none."""
     people = Counter(day.weekday() for day, user in {(d, r.user) for d, r, _ in rows if r.user_field == PERSON})

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment_insights.errors import ConfigurationError
@@ -168,7 +168,6 @@ def add_up(rows: Iterable[dict[str, int | None]]) -> dict[str, int]:
     return total
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=RAW_RECORDS, page_size=st.integers(1, 30))
 def test_any_records_add_up_at_any_page_size(serving, ask, raw: list[dict[str, Any]], page_size: int):
     """The pages of user-activity together are the sums of the raw records, each user once; so are the days."""
@@ -412,7 +411,6 @@ def test_bucket_gives_a_burst_then_one_every_six_seconds():
     assert (bucket.granted, bucket.refused) == (41, 4)
 
 
-@settings(max_examples=50, deadline=None)
 @given(rate=st.floats(0.1, 600), burst=st.integers(1, 30), steps=st.lists(st.floats(0, 100), min_size=1, max_size=80))
 def test_bucket_never_grants_more_than_its_rate(rate: float, burst: int, steps: list[float]):
     """In any stretch from the start: at most the burst and what has dripped in; and who waits as told gets in."""

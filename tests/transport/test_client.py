@@ -160,10 +160,9 @@ def test_a_netrc_cannot_take_the_tokens_place(serve, connect, wire, own_machine,
     assert "Basic " not in told_by(caught.value)
 
 
-def test_a_switch_that_prints_headers_does_not_print_ours(serve, connect, wire, monkeypatch, capsys) -> None:
+def test_a_switch_that_prints_headers_does_not_print_ours(connect, wire, monkeypatch, capsys, api) -> None:
     """``HTTPConnection.debuglevel``, set to look into some other library's requests, leaves the token unprinted."""
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
-    api = serve(wire.counting)
     fetch.dau_count(*DAYS, client=connect(api.url))
     assert api.asked[0].headers["authorization"] == f"Bearer {wire.TOKEN}"
     assert wire.TOKEN not in "".join(capsys.readouterr())
@@ -298,9 +297,8 @@ def test_a_client_from_the_environment_serves_one_call(serve, wire, monkeypatch)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 on: of forking beside threads
-def test_a_forked_process_does_not_speak_on_its_parents_connection(serve, connect, wire) -> None:
+def test_a_forked_process_does_not_speak_on_its_parents_connection(connect, api) -> None:
     """A child opens connections and files of its own: on the parent's it would read the parent's answers."""
-    api = serve(wire.counting)
     client = connect(api.url)
     fetch.dau_count(*DAYS, client=client)
     session, file = client._open(), client._limit._open()

@@ -249,7 +249,7 @@ seconds = st.integers(0, 4 * 86_400)
 @example(first=2 * 3600 - 1, later=2 * 3600)
 @example(first=3 * 3600 - 1, later=3 * 3600)
 @example(first=3 * 3600, later=26 * 3600 - 1)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_snapshot_lasts_from_one_publication_to_the_next(first: int, later: int) -> None:
     """Two moments are of one snapshot if they are in order and neither 02:00 nor 03:00 UTC lies between."""
     day = datetime(2026, 1, 1, tzinfo=UTC)
@@ -266,7 +266,6 @@ def test_a_snapshot_lasts_from_one_publication_to_the_next(first: int, later: in
 )
 @example(sizes=[3, 0, 0, 3], ending={})
 @example(sizes=[0, 3, 0, 3], ending={"next_cursor": "again"})
-@settings(max_examples=60, deadline=None)
 def test_any_paging_gives_every_row_once(sizes: list[int], ending: dict[str, Any]) -> None:
     """However the rows are cut into pages, empty ones too, the table has each of them, in order, and so has the cache.
 

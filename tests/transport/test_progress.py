@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment_insights import Client, fetch
@@ -130,7 +130,6 @@ def test_no_stderr_is_no_reason_to_fail(monkeypatch) -> None:
         assert fetch.dau_count("2026-03-01", "2026-03-02", client=client).height == 2
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.floats(0, 1e6))
 def test_a_length_of_time_reads_back(seconds: float) -> None:
     """Hours, minutes and seconds add up to the time, to the second (to the minute beyond an hour)."""

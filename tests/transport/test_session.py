@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import time_machine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment_insights import Client, fetch
@@ -36,53 +36,48 @@ def read(client: Client) -> list[int]:
 
 
 @pytest.fixture
-def filled(serve, connect, wire) -> tuple[Any, Path]:
-    """Return an API, and the path of a cache that holds its answer."""
-    api = serve(wire.counting)
-    client = connect(api.url)
-    assert read(client) == [7, 0]
-    path = client.cache_path
-    assert path is not None
-    client.close()
-    return api, path
+def cache_file(api, connect) -> Path:
+    """Return the path of a cache that holds the API's answer."""
+    with connect(api.url) as client:
+        assert read(client) == [7, 0]
+        assert client.cache_path is not None
+        return client.cache_path
 
 
-def test_files_are_their_owners_alone(filled, connect) -> None:
+def test_files_are_their_owners_alone(cache_file, connect, api) -> None:
     """Folder 0700, files 0600, also those that SQLite adds while it works: whatever the umask or the mode before."""
-    api, path = filled
     before = os.umask(0)
     try:
         for is_there in (True, False):
             if is_there:
-                path.chmod(0o644)
-                path.parent.chmod(0o755)
+                cache_file.chmod(0o644)
+                cache_file.parent.chmod(0o755)
             else:
-                shutil.rmtree(path.parent)
+                shutil.rmtree(cache_file.parent)
             client = connect(api.url)
             read(client)
-            modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+            modes = {each.name: each.stat().st_mode & 0o777 for each in cache_file.parent.iterdir()}
             client.close()
-            assert path.parent.stat().st_mode & 0o777 == 0o700
-            assert {path.name, f"{path.name}-wal", f"{path.name}-shm"} <= modes.keys()
+            assert cache_file.parent.stat().st_mode & 0o777 == 0o700
+            assert {cache_file.name, f"{cache_file.name}-wal", f"{cache_file.name}-shm"} <= modes.keys()
             assert set(modes.values()) == {0o600}
     finally:
         os.umask(before)
 
 
-def test_a_shared_folder_stays_shared(serve, connect, wire, tmp_path) -> None:
+def test_a_shared_folder_stays_shared(connect, tmp_path, api) -> None:
     """A folder with the sticky bit, such as /tmp, belongs to everybody: its mode is left alone, the file is private."""
     common = tmp_path / "common"
     common.mkdir()
     common.chmod(0o1777)
-    client = connect(serve(wire.counting).url, cache=common)
+    client = connect(api.url, cache=common)
     read(client)
     assert common.stat().st_mode & 0o7777 == 0o1777
     assert client.cache_path.stat().st_mode & 0o777 == 0o600
 
 
-def test_two_tokens_never_share(serve, connect, wire) -> None:
+def test_two_tokens_never_share(connect, api) -> None:
     """Another token, or another base URL, is another file, and asks for itself."""
-    api = serve(wire.counting)
     one, two = connect(api.url, token="token-one"), connect(api.url, token="token-two")
     third = connect(api.url + "/api", token="token-one")
     assert len({one.cache_path, two.cache_path, third.cache_path}) == 3
@@ -92,9 +87,8 @@ def test_two_tokens_never_share(serve, connect, wire) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500])
-def test_a_revoked_token_never_looks_healthy(status: int, filled, wire, connect) -> None:
+def test_a_revoked_token_never_looks_healthy(status: int, cache_file, wire, connect, api) -> None:
     """Once an answer has expired, a refusal is a refusal: the old answer is not dug out."""
-    api, _ = filled
     api.answer = lambda _asked: wire.refuse(status)
     nearly = datetime.now(UTC) + timedelta(hours=23, minutes=59)
     for kept in (True, False):  # with the expired row still there, and with it cleared out
@@ -107,9 +101,8 @@ def test_a_revoked_token_never_looks_healthy(status: int, filled, wire, connect)
         assert caught.value.status == status
 
 
-def test_answers_live_24_hours(filled, connect) -> None:
+def test_answers_live_24_hours(cache_file, connect, api) -> None:
     """At 23:59 after the fetch it is the cache's, at 24:01 it is asked anew."""
-    api, _ = filled
     start = datetime.now(UTC)
     for passed, requests in ((timedelta(hours=23, minutes=59), 1), (timedelta(hours=24, minutes=1), 2)):
         with time_machine.travel(start + passed, tick=False), connect(api.url) as client:
@@ -119,10 +112,9 @@ def test_answers_live_24_hours(filled, connect) -> None:
 
 @pytest.mark.parametrize(("hour", "minute", "requests"), [(1, 0, 1), (2, 59, 1), (3, 0, 2), (3, 1, 2)])
 def test_an_answer_about_a_day_that_is_not_out_ends_at_the_cut_off(
-    hour: int, minute: int, requests: int, serve, wire, connect, clock
+    hour: int, minute: int, requests: int, connect, clock, api
 ) -> None:
     """Asked at 00:30 for yesterday: kept until 03:00 UTC, and not a second longer."""
-    api = serve(wire.counting)
     with time_machine.travel(datetime(2026, 3, 10, 0, 30, tzinfo=UTC), tick=False) as traveller:
         clock.now = lambda: datetime.now(UTC)
         for moment in (datetime(2026, 3, 10, 0, 30, tzinfo=UTC), datetime(2026, 3, 10, hour, minute, tzinfo=UTC)):
@@ -153,7 +145,6 @@ def test_an_answer_under_way_at_the_cut_off_is_not_kept_for_a_day(serve, wire, c
 
 
 @given(seconds=st.integers(0, 360 * 86_400), back=st.integers(1, 700), word=st.sampled_from(["date", "end_date"]))
-@settings(max_examples=100, deadline=None)
 def test_nothing_outlives_the_publication_of_its_last_day(seconds: int, back: int, word: str) -> None:
     """An answer lives 24 hours, or until 03:00 UTC of the day after its last one if that is still to come."""
     now = datetime(2026, 1, 2, tzinfo=UTC) + timedelta(seconds=seconds)
@@ -163,10 +154,9 @@ def test_nothing_outlives_the_publication_of_its_last_day(seconds: int, back: in
     assert kept == (cut_off - now if cut_off > now else timedelta(hours=24))
 
 
-def test_rows_on_disk_are_json(filled) -> None:
+def test_rows_on_disk_are_json(cache_file) -> None:
     """No row is a pickle or any other thing that could run; the body in it is as it came."""
-    _, path = filled
-    with sqlite3.connect(path) as connection:
+    with sqlite3.connect(cache_file) as connection:
         (row,) = connection.execute("SELECT value FROM responses").fetchone()
     connection.close()
     body = base64.b64decode(json.loads(row[16:])["_content"])  # behind the checksum
@@ -207,11 +197,10 @@ TAMPERED: dict[str, Callable[[bytes, str], Any]] = {
 
 
 @pytest.mark.parametrize("kind", TAMPERED)
-def test_a_tampered_row_costs_one_request(kind: str, filled, connect, tmp_path) -> None:
+def test_a_tampered_row_costs_one_request(kind: str, cache_file, connect, tmp_path, api) -> None:
     """Whatever stands in a row's place: it runs nothing, is asked over once, and the right answer takes its place."""
-    api, path = filled
     mark = tmp_path / "ran"
-    with sqlite3.connect(path) as connection:
+    with sqlite3.connect(cache_file) as connection:
         (row,) = connection.execute("SELECT value FROM responses").fetchone()
         value = TAMPERED[kind](row, str(mark))
         assert value != row
@@ -226,12 +215,11 @@ def test_a_tampered_row_costs_one_request(kind: str, filled, connect, tmp_path) 
     assert not mark.exists()
 
 
-def test_a_row_under_another_key_is_not_believed(filled, connect) -> None:
+def test_a_row_under_another_key_is_not_believed(cache_file, connect, api) -> None:
     """Two rows swapped, each whole in itself: neither answers the other's question."""
-    api, path = filled
     fetch.dau_count("2026-02-01", "2026-02-02", client=(client := connect(api.url)))
     client.close()
-    with sqlite3.connect(path) as connection:
+    with sqlite3.connect(cache_file) as connection:
         (one, first), (two, second) = connection.execute("SELECT key, value FROM responses").fetchall()
         connection.execute("UPDATE responses SET value = ? WHERE key = ?", (second, one))
         connection.execute("UPDATE responses SET value = ? WHERE key = ?", (first, two))
@@ -242,24 +230,22 @@ def test_a_row_under_another_key_is_not_believed(filled, connect) -> None:
     assert api.count == 4
 
 
-def test_a_row_from_the_future_is_not_believed(filled, connect) -> None:
+def test_a_row_from_the_future_is_not_believed(cache_file, connect, api) -> None:
     """Kept while the clock was a year ahead: when it is right again, the answer does not live for a year."""
-    api, _ = filled
     a_year_ago = datetime.now(UTC) - timedelta(days=365)
     with time_machine.travel(a_year_ago, tick=False), connect(api.url) as client:
         assert read(client) == [7, 0]
     assert api.count == 2
 
 
-def test_expired_rows_are_cleared_out(filled, connect) -> None:
+def test_expired_rows_are_cleared_out(cache_file, connect, api) -> None:
     """A run a day later leaves nothing of the old answers in the file."""
-    api, path = filled
-    assert [(each.answers, each.expired) for each in cache_files(path.parent)] == [(1, 0)]
+    assert [(each.answers, each.expired) for each in cache_files(cache_file.parent)] == [(1, 0)]
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=25), tick=False):
-        assert [(each.answers, each.expired) for each in cache_files(path.parent)] == [(0, 1)]
+        assert [(each.answers, each.expired) for each in cache_files(cache_file.parent)] == [(0, 1)]
         with connect(api.url) as client:
             client.seconds_for(1)  # opens, and asks nothing
-        assert [(each.answers, each.expired) for each in cache_files(path.parent)] == [(0, 0)]
+        assert [(each.answers, each.expired) for each in cache_files(cache_file.parent)] == [(0, 0)]
 
 
 @pytest.mark.parametrize("body", ["{}", "[]", "<html>", '{"daily_active_user_counts": [], "metadata": {}}'])
@@ -285,36 +271,33 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_set_aside_with_one_warning(damage: str, filled, connect) -> None:
+def test_a_damaged_file_is_set_aside_with_one_warning(damage: str, cache_file, connect, api) -> None:
     """One warning that says so, the right answer, a new cache in its place, and the damaged file kept beside.
 
     Until then it is listed with its size, and as holding nothing or what can still be read.
     """
-    api, path = filled
-    DAMAGES[damage](path)
-    (listed,) = cache_files(path.parent)
-    assert listed.size_bytes == path.stat().st_size
+    DAMAGES[damage](cache_file)
+    (listed,) = cache_files(cache_file.parent)
+    assert listed.size_bytes == cache_file.stat().st_size
     assert listed.answers + listed.expired <= 1
     with pytest.warns(CacheWarning, match="damaged") as warned:
         assert read(connect(api.url)) == [7, 0]
     assert len(warned) == 1
     assert read(connect(api.url)) == [7, 0]
     assert api.count == 2, "the new cache works"
-    assert len(list(path.parent.glob("*.damaged-*"))) == 1
+    assert len(list(cache_file.parent.glob("*.damaged-*"))) == 1
 
 
-def test_an_empty_file_is_an_empty_cache(filled, connect) -> None:
+def test_an_empty_file_is_an_empty_cache(cache_file, connect, api) -> None:
     """A file of no bytes is begun without a word."""
-    api, path = filled
-    path.write_bytes(b"")
+    cache_file.write_bytes(b"")
     assert read(connect(api.url)) == [7, 0]
     assert read(connect(api.url)) == [7, 0]
     assert api.count == 2
 
 
-def test_damage_that_shows_in_mid_work_costs_one_warning(serve, connect, wire) -> None:
+def test_damage_that_shows_in_mid_work_costs_one_warning(connect, api) -> None:
     """Pages that go bad under an open cache: the work goes on in memory, rightly, with one warning."""
-    api = serve(wire.counting)
     client = connect(api.url)
     ranges = [(f"2026-01-{day:02}", f"2026-01-{day:02}") for day in range(1, 29)]
     first = [fetch.dau_count(*days, client=client) for days in ranges]
@@ -343,9 +326,9 @@ def short_wait(monkeypatch) -> None:
 
 
 @pytest.fixture
-def holder(filled) -> Iterator[sqlite3.Connection]:
+def holder(cache_file) -> Iterator[sqlite3.Connection]:
     """Return a connection of somebody else's to the cache file, which can lock it until the end of the test."""
-    connection = sqlite3.connect(filled[1], isolation_level=None)
+    connection = sqlite3.connect(cache_file, isolation_level=None)
     yield connection
     connection.close()
 
@@ -353,9 +336,8 @@ def holder(filled) -> Iterator[sqlite3.Connection]:
 @pytest.mark.usefixtures("short_wait")
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
 @pytest.mark.parametrize("when", ["before we begin", "in mid-work"])
-def test_a_lock_that_is_held_for_ever_costs_one_warning(when: str, how: str, filled, connect, holder) -> None:
+def test_a_lock_that_is_held_for_ever_costs_one_warning(when: str, how: str, cache_file, connect, holder, api) -> None:
     """Another program takes the write lock and never lets go: the work goes on in memory, and does not hang."""
-    api, _ = filled
     client = connect(api.url)
     if when == "in mid-work":
         assert read(client) == [7, 0]
@@ -370,9 +352,8 @@ def test_a_lock_that_is_held_for_ever_costs_one_warning(when: str, how: str, fil
     assert api.count == before, "memory keeps what was fetched"
 
 
-def test_a_file_that_is_being_begun_is_tried_again(filled, connect, monkeypatch) -> None:
+def test_a_file_that_is_being_begun_is_tried_again(cache_file, connect, monkeypatch, api) -> None:
     """SQLite refuses at once where another process switches the file to a log: that is no reason to do without it."""
-    api, _ = filled
     refused = []
 
     class Busy(sqlite3.Connection):
@@ -393,10 +374,9 @@ def test_a_file_that_is_being_begun_is_tried_again(filled, connect, monkeypatch)
     assert api.count == 1
 
 
-def test_a_file_where_the_folder_should_be_is_an_error(serve, connect, wire, tmp_path) -> None:
+def test_a_file_where_the_folder_should_be_is_an_error(connect, tmp_path, api) -> None:
     """A setting to mend, not a passing fault: CacheError names the folder and the variable."""
     (tmp_path / "file").write_text("")
-    api = serve(wire.counting)
     with pytest.raises(CacheError, match="AUGMENT_INSIGHTS_CACHE") as caught:
         read(connect(api.url, cache=tmp_path / "file"))
     assert caught.value.path == tmp_path / "file"
@@ -449,9 +429,9 @@ def in_another_process(url: str, folder: Path, trouble: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["full", "full from the start"])
-def test_a_full_disk_costs_one_warning(trouble: str, serve, wire, tmp_path) -> None:
+def test_a_full_disk_costs_one_warning(trouble: str, tmp_path, api) -> None:
     """When no byte more fits, the rest is kept in memory: all right, one warning, only what is on file asked twice."""
-    found = in_another_process(serve(wire.counting).url, tmp_path / "own", trouble)
+    found = in_another_process(api.url, tmp_path / "own", trouble)
     assert found["counts"] == [7] * 28
     on_file = sum(each.answers for each in cache_files(tmp_path / "own"))
     assert found["again"] == on_file < 28
@@ -460,9 +440,8 @@ def test_a_full_disk_costs_one_warning(trouble: str, serve, wire, tmp_path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("there", ["a cache", "nothing"])
-def test_a_read_only_folder_costs_one_warning(there: str, serve, connect, wire) -> None:
+def test_a_read_only_folder_costs_one_warning(there: str, connect, api) -> None:
     """A folder that cannot be written to: all answers right, in memory, with one warning."""
-    api = serve(wire.counting)
     folder = Path(tempfile.mkdtemp())  # not under pytest's own, whose parents are closed to other users
     try:
         if there == "a cache":
@@ -481,9 +460,8 @@ def test_a_read_only_folder_costs_one_warning(there: str, serve, connect, wire) 
     assert [kind for kind, text in found["heard"] if str(folder) in text] == ["CacheWarning"]
 
 
-def test_threads_open_one_client_once(filled, connect) -> None:
+def test_threads_open_one_client_once(cache_file, connect, api) -> None:
     """Sixteen threads that ask first at the same moment open one cache, and each gets the right answer from it."""
-    api, _ = filled
     client = connect(api.url)
     together = threading.Barrier(16)
     found: list[tuple[list[int], int]] = []
@@ -502,25 +480,25 @@ def test_threads_open_one_client_once(filled, connect) -> None:
     assert api.count == 1
 
 
-def test_clearing_takes_our_files_and_nobody_elses(filled, connect) -> None:
+def test_clearing_takes_our_files_and_nobody_elses(cache_file, connect, api) -> None:
     """``clear_cache`` deletes caches and damaged ones set aside, and no other SQLite file of the folder."""
-    api, path = filled
-    DAMAGES["garbage"](path)
+    DAMAGES["garbage"](cache_file)
     with pytest.warns(CacheWarning):
         read(connect(api.url))
-    others = [path.parent / name for name in ("study-of-2025-results.sqlite", "mine-measurements2025.sqlite", "x.txt")]
+    others = [
+        cache_file.parent / name for name in ("study-of-2025-results.sqlite", "mine-measurements2025.sqlite", "x.txt")
+    ]
     for other in others:
         other.write_text("mine")
-    assert [each.path for each in cache_files(path.parent)] == [path]
-    cleared = clear_cache(path.parent)
-    assert [each.path for each in cleared] == [path]
-    left = {each.name for each in path.parent.iterdir()}
+    assert [each.path for each in cache_files(cache_file.parent)] == [cache_file]
+    cleared = clear_cache(cache_file.parent)
+    assert [each.path for each in cleared] == [cache_file]
+    left = {each.name for each in cache_file.parent.iterdir()}
     assert left == {other.name for other in others} | {"rate-limit.sqlite"}
 
 
-def test_no_cache_keeps_answers_in_memory(serve, connect, wire, own_machine) -> None:
+def test_no_cache_keeps_answers_in_memory(connect, own_machine, api) -> None:
     """``cache=False`` writes no answer to disk, and asks nothing twice while the client lives."""
-    api = serve(wire.counting)
     client = connect(api.url, cache=False)
     assert read(client) == read(client)
     assert api.count == 1
@@ -610,9 +588,9 @@ def test_a_bomb_of_zeros_is_refused(serve, connect, wire) -> None:
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-def test_plain_http_to_this_machine_passes_by_the_proxy(variable: str, serve, connect, wire, monkeypatch) -> None:
+def test_plain_http_to_this_machine_passes_by_the_proxy(variable: str, serve, connect, wire, monkeypatch, api) -> None:
     """A proxy of the environment never sees the token in the clear."""
-    proxy, api = serve(wire.counting), serve(wire.counting)
+    proxy = serve(wire.counting)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv(variable, proxy.url)
