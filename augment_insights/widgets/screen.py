@@ -19,7 +19,7 @@ from augment_insights import export
 from augment_insights.charts import theme
 from augment_insights.errors import InsightsError
 from augment_insights.reports.content import table_rows
-from augment_insights.transport.progress import in_notebook
+from augment_insights.transport.settings import in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
