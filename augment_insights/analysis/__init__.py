@@ -6,7 +6,13 @@ Every function takes Polars frames and returns a Polars frame that keeps its tab
 
 from __future__ import annotations
 
-from augment_insights.analysis.acceptance import acceptance_change, acceptance_distribution, acceptance_rate, compare
+from augment_insights.analysis.acceptance import (
+    acceptance_change,
+    acceptance_distribution,
+    acceptance_rate,
+    compare,
+    compare_periods,
+)
 from augment_insights.analysis.activity import (
     active_day_distribution,
     active_users,
@@ -37,6 +43,7 @@ __all__ = [
     "adoption_rate",
     "cohort_retention",
     "compare",
+    "compare_periods",
     "concentration",
     "data_quality",
     "feature_adoption",
