@@ -602,18 +602,9 @@ def _offer_html(plans: Sequence[Plan], *, seconds_for: Callable[[int], float]) -
     """Return what a fetch costs in requests and time, and on demand its plans."""
     requests = sum(plan.requests_to_send for plan in plans)
     about = "about " if any(plan.is_estimate for plan in plans) else ""
-<<<<<<< HEAD
     cost = f"{about}{plural(requests, 'request')}, {format_duration(seconds_for(requests))} at the API's rate limit"
-    details = "".join(plan._repr_html_() for plan in plans)
-    return (
-        message(f"These days are not loaded yet: {cost}.")
-        + f"<details><summary>What is asked for</summary>{details}</details>"
-    )
-=======
-    cost = f"{about}{many(requests, 'request')}, {format_duration(seconds_for(requests))} at the API's rate limit"
     details = f"<details><summary>What is asked for</summary>{''.join(plan._repr_html_() for plan in plans)}</details>"
     return message(f"These days are not loaded yet: {cost}.") + details
->>>>>>> w/widgets
 
 
 def make_controls(loaded: Loaded, choice: Choice) -> dict[str, Any]:
