@@ -19,7 +19,7 @@ from augment_insights import export
 from augment_insights.charts import theme
 from augment_insights.errors import InsightsError
 from augment_insights.reports.content import table_rows
-from augment_insights.transport.progress import in_notebook
+from augment_insights.transport.settings import in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -108,12 +108,13 @@ class Answer:
             drawn = theme.to_png(spec) if kind == "png" else theme.to_svg(spec).encode()
             with export.whole_file(path) as unfinished:
                 unfinished.write_bytes(drawn)
-            return path
-        if self.table is None:
+        elif self.table is None:
             raise ValueError("There is no table to save. Hint: save the chart.")
-        if kind == "xlsx":
-            return export.write_workbook({self.title: self.table}, path)
-        return export.write_table(self.table, path)
+        elif kind == "xlsx":
+            export.write_workbook({self.title: self.table}, path)
+        else:
+            export.write_table(self.table, path)
+        return path
 
 
 class DayPicker(DatePicker):  # type: ignore[misc]  # ipywidgets has no types
@@ -144,17 +145,13 @@ class Screen(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.words, self.reading, self.saved = HTML(), HTML(), HTML()
         self.chart = Output(layout=Layout(overflow="auto hidden"))
         self.with_numbers = Checkbox(
-            value=False,
             description="Show the numbers behind the figure",
-            tooltip="Shows the table that the chart draws, as text",
+            tooltip="Shows the table that the chart draws",
             indent=False,
         )
         self.numbers = HTML()
         self.folder = Text(
-            value="reports",
-            description="Folder",
-            tooltip="The folder for saved files; made when it is missing",
-            continuous_update=False,
+            value="reports", description="Folder", tooltip="The folder for saved files", continuous_update=False
         )
         self.buttons: dict[str, Any] = {}
         for kind, (label, tooltip) in _KINDS.items():
@@ -207,9 +204,7 @@ class Screen(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _save(self, kind: str) -> Path:
         if self.answer is None:
-            raise ValueError(
-                "There is nothing to save yet. Hint: wait for the data, or choose a question that has some."
-            )
+            raise ValueError("There is nothing to save yet. Hint: wait for the data, or choose another question.")
         folder = Path(self.folder.value.strip() or ".").expanduser()
         if kind == "report" and self._report is not None:
             return self._report(folder / f"{self._name()}-report.html")

@@ -84,9 +84,9 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "acceptance_change": [(0.02, 0.0, 0.0, 0.02), (-0.01, 0.005, 0.0, -0.005), (0.01, 0.005, 0.0, 0.015)],
     "compare": [
-        ("adoption_rate", 0.3, 0.5, 0.2, 0.1, 0.6, "higher"),
+        ("adoption_rate", 0.3, 0.5, 0.2, 0.1, 0.3, "higher"),
         ("feature_rate", None, 0.4, None, None, None, "cannot tell"),
-        ("retention_rate", 0.5, 0.51, 0.01, 0.005, 0.505, "cannot tell"),
+        ("retention_rate", 0.5, 0.51, 0.01, -0.1, 0.1, "cannot tell"),
     ],
     "acceptance_distribution": [(0.0, 0.2, 3), (0.2, 0.4, 9), (0.4, 0.6, 2)],
     "data_quality": [
@@ -180,11 +180,13 @@ def texts_of(svg: str) -> set[str]:
 def test_only_drawn_columns_are_inside(name: str, look, rows_of) -> None:
     """Every value that travels with the picture is of a column that an encoding, a tooltip or a transform names."""
     more = table_of(name).with_columns(salary=pl.lit(123456), note=pl.lit([1]))
+    if name in those("keyed") and name not in those("grouped"):  # elsewhere a column of text is a group
+        more = more.with_columns(who=pl.lit("private"))
     spec = look.spec(draw(name, more))
     words = json.dumps({key: value for key, value in spec.items() if key not in ("datasets", "title", "description")})
     used = {name for row in rows_of(spec) for name, value in row.items() if value is not None}
     assert {name for name in used if not re.search(rf"\b{name}\b", words)} == set()
-    assert "123456" not in json.dumps(spec)
+    assert not re.search("123456|private", json.dumps(spec))
 
 
 @each

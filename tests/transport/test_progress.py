@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from augment_insights import Client, fetch
 from augment_insights.errors import ConfigurationError
-from augment_insights.transport.progress import choose_style, format_duration
+from augment_insights.transport.progress import format_duration
+from augment_insights.transport.settings import choose_style
 
 
 def forty_days(wire, asked) -> bytes:

@@ -245,7 +245,7 @@ def test_what_another_thread_warns_of_is_not_told_here(explorer: Any) -> None:
         other.join()
         return question.measure(view, by)
 
-    view = explorer._loaded.view(question, explorer._choice())
+    view = explorer._loaded.view(explorer._choice())
     with pytest.warns(DataWarning, match="ada@x.io has no row"):
         answer = replace(question, measure=measure).answer(view)
     assert answer.notes == ("of this figure",)
