@@ -28,7 +28,7 @@ def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Completed
     return subprocess.run([COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_help_names_every_command() -> None:
+def test_help_names_every_command():
     """``--help`` lists the commands and says where the token comes from."""
     shown = run("--help").stdout
     for word in ("report", "fetch", "cache", "serve", "sample-roster", "AUGMENT_API_TOKEN"):
@@ -36,7 +36,7 @@ def test_help_names_every_command() -> None:
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "ndjson"])
-def test_fetch_writes_the_table(tmp_path, ending: str) -> None:
+def test_fetch_writes_the_table(tmp_path, ending):
     """``fetch`` leaves the rows that the function of the same name returns."""
     out = tmp_path / f"days.{ending}"
     before = fetch.dau_count(client=Client.sample())
@@ -48,7 +48,7 @@ def test_fetch_writes_the_table(tmp_path, ending: str) -> None:
     assert read["user_count"].to_list() in (before["user_count"].to_list(), after["user_count"].to_list())
 
 
-def test_fetch_takes_periods(tmp_path) -> None:
+def test_fetch_takes_periods(tmp_path):
     """``--every 1w`` gives each user one row a week: three of them in 15 days from a Monday."""
     out = tmp_path / "weeks.parquet"
     today = Client.sample().now().date()
@@ -75,7 +75,7 @@ def test_fetch_takes_periods(tmp_path) -> None:
         (("sample-roster", "a file/x.csv"), "a file/x.csv: "),
     ],
 )
-def test_an_error_is_one_line_and_exit_code_1(arguments: tuple[str, ...], said: str, tmp_path) -> None:
+def test_an_error_is_one_line_and_exit_code_1(arguments, said, tmp_path):
     """What went wrong is said in one line, with what to do, and no traceback; nothing is written."""
     (tmp_path / "a file").write_text("")
     done = run(*arguments, cwd=tmp_path)
@@ -85,7 +85,7 @@ def test_an_error_is_one_line_and_exit_code_1(arguments: tuple[str, ...], said: 
     assert {path.name for path in tmp_path.iterdir()} <= {"a file", "home", "cache"}
 
 
-def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path) -> None:
+def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path):
     """``serve`` puts given records on loopback, asks for a token, and refuses once twenty have gone at once."""
     records = tmp_path / "records.json"
     metrics = {"completions_count": 4, "completions_accepted": 1}
@@ -114,7 +114,7 @@ def status_of(request: urllib.request.Request) -> int:
         return error.code
 
 
-def test_the_cache_is_described_and_cleared(connect, own_machine, api) -> None:
+def test_the_cache_is_described_and_cleared(connect, own_machine, api):
     """``cache info`` counts what a client kept, and ``cache clear`` leaves none of it."""
     with connect(api.url, clock=None) as client:
         fetch.dau_count(client=client)
@@ -124,7 +124,7 @@ def test_the_cache_is_described_and_cleared(connect, own_machine, api) -> None:
     assert not list((own_machine / "cache").glob("127*"))
 
 
-def test_a_sample_roster_is_written(tmp_path) -> None:
+def test_a_sample_roster_is_written(tmp_path):
     """``sample-roster`` leaves a CSV of users and teams."""
     out = tmp_path / "roster.csv"
     assert run("sample-roster", out).returncode == 0
@@ -139,7 +139,7 @@ def work(tmp_path) -> Path:
     return folder
 
 
-def test_new_puts_a_copy_where_one_works(work) -> None:
+def test_new_puts_a_copy_where_one_works(work):
     """Byte for byte the template, under its own name, and its path is all that is printed."""
     done = run("new", "retention", cwd=work)
     assert (done.returncode, done.stdout, done.stderr) == (0, "retention.ipynb\n", "")
@@ -147,7 +147,7 @@ def test_new_puts_a_copy_where_one_works(work) -> None:
     assert [path.name for path in work.iterdir()] == ["retention.ipynb"]
 
 
-def test_new_overwrites_only_when_it_is_forced(work) -> None:
+def test_new_overwrites_only_when_it_is_forced(work):
     """What somebody wrote stays, with one line that says what to do; --force replaces it."""
     mine = work / "mine.ipynb"
     mine.write_text("my own work")
@@ -159,25 +159,25 @@ def test_new_overwrites_only_when_it_is_forced(work) -> None:
     assert mine.read_bytes() == template.find("overview").path.read_bytes()
 
 
-def test_a_path_without_the_ending_is_a_folder(tmp_path) -> None:
+def test_a_path_without_the_ending_is_a_folder(tmp_path):
     """It is made when it is missing."""
     assert reports.new("explore", tmp_path / "a" / "b") == tmp_path / "a" / "b" / "explore.ipynb"
 
 
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path) -> None:
+def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path):
     """A file stands where the folder should be."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match="cannot be copied to"):
         reports.new("explore", tmp_path / "file" / "explore.ipynb")
 
 
-def test_a_copy_runs_as_the_template_does(tmp_path) -> None:
+def test_a_copy_runs_as_the_template_does(tmp_path):
     """Its parameters are found by its path."""
     copy = reports.new("acceptance", tmp_path / "mine.ipynb")
     assert template.find(copy).parameters == template.find("acceptance").parameters
 
 
-def test_an_installed_package_copies_its_templates_to_work_on(tmp_path, monkeypatch) -> None:
+def test_an_installed_package_copies_its_templates_to_work_on(tmp_path, monkeypatch):
     """From a wheel there is no checkout: all templates are copied, and a changed one stays changed."""
     package = tmp_path / "site-packages" / "augment_insights"
     (package / "templates").mkdir(parents=True)
@@ -193,7 +193,7 @@ def test_an_installed_package_copies_its_templates_to_work_on(tmp_path, monkeypa
 
 
 @pytest.mark.slow
-def test_lab_opens_on_the_templates_and_ends_with_ctrl_c(tmp_path) -> None:
+def test_lab_opens_on_the_templates_and_ends_with_ctrl_c(tmp_path):
     """A real JupyterLab lists every template at the top, and nothing is left running."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -19,7 +19,7 @@ PACKAGES = ("analysis", "charts", "fetch", "reports", "sample", "transport", "wi
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def test_a_package_imports_only_from_the_layers_below() -> None:
+def test_a_package_imports_only_from_the_layers_below():
     """Every contract on imports in pyproject.toml holds."""
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
@@ -31,7 +31,7 @@ def test_a_package_imports_only_from_the_layers_below() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_package_names_what_it_loads() -> None:
+def test_the_package_names_what_it_loads():
     """Each public name of the package can be had, and the list is sorted."""
     assert augment_insights.__all__ == sorted(augment_insights.__all__)
     assert dir(augment_insights) == augment_insights.__all__
@@ -42,7 +42,7 @@ def test_the_package_names_what_it_loads() -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_each_package_lists_what_is_public(package: str) -> None:
+def test_each_package_lists_what_is_public(package):
     """A package's ``__all__`` is sorted and holds only names that exist."""
     module = importlib.import_module(f"augment_insights.{package}")
     assert module.__all__ == sorted(module.__all__)
@@ -61,7 +61,7 @@ HEAVY = "altair requests_cache papermill ipywidgets IPython nbformat jsonschema 
         ("from augment_insights import Archive, Client, analysis, charts, fetch, reports, sample", ""),
     ],
 )
-def test_what_is_expensive_to_import_is_loaded_late(statement: str, more: str) -> None:
+def test_what_is_expensive_to_import_is_loaded_late(statement, more):
     """The package alone loads nothing, the sample neither Polars nor a web server; what analysts import no Jupyter."""
     code = f"import sys; {statement}; print(sorted(set({[*HEAVY.split(), *more.split()]}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -77,7 +77,7 @@ def public_functions(package: str) -> list[tuple[str, object]]:
 @pytest.mark.parametrize(
     ("name", "function"), [pair for package in ("analysis", "fetch") for pair in public_functions(package)]
 )
-def test_a_public_function_says_what_it_answers(name: str, function: object) -> None:
+def test_a_public_function_says_what_it_answers(name, function):
     """A docstring has its parameters, what is returned and an example that runs."""
     text = inspect.getdoc(function) or ""
     assert text.splitlines()[0].strip(), name
@@ -85,7 +85,7 @@ def test_a_public_function_says_what_it_answers(name: str, function: object) -> 
         assert part in text, f"{name} lacks {part.strip()!r}"
 
 
-def test_every_test_states_its_promise() -> None:
+def test_every_test_states_its_promise():
     """Each test function has a docstring."""
     silent = [
         f"{path.relative_to(ROOT)}::{node.name}"
@@ -98,7 +98,7 @@ def test_every_test_states_its_promise() -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_template_is_clean_and_takes_parameters(path: Path) -> None:
+def test_a_template_is_clean_and_takes_parameters(path):
     """A notebook is committed without outputs, has one cell of parameters, and runs on any python3."""
     notebook = json.loads(path.read_text())
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -107,7 +107,7 @@ def test_a_template_is_clean_and_takes_parameters(path: Path) -> None:
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
 
 
-def test_the_lock_names_versions_only() -> None:
+def test_the_lock_names_versions_only():
     """requirements.lock has one exact version a line: no hash, no address."""
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     assert len(lines) > 100
@@ -116,7 +116,7 @@ def test_the_lock_names_versions_only() -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_carries_templates_and_types(tmp_path) -> None:
+def test_the_wheel_carries_templates_and_types(tmp_path):
     """What is installed from a wheel has the notebooks and says that it is typed."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],

@@ -16,7 +16,7 @@ def table(request) -> tables.Table:
     return found
 
 
-def test_the_empty_table_passes_its_own_check(table) -> None:
+def test_the_empty_table_passes_its_own_check(table):
     """No rows, all columns in order, the documented dtypes, keys never null; as a LazyFrame too."""
     empty = table.empty()
     assert empty.schema == table.schema
@@ -27,7 +27,7 @@ def test_the_empty_table_passes_its_own_check(table) -> None:
     assert table.check(lazy) is lazy
 
 
-def test_dtypes_are_fixed(table) -> None:
+def test_dtypes_are_fixed(table):
     """Dates are Date, counts and metrics Int64, names String, the user type an Enum of two."""
     special = {
         "date": pl.Date,
@@ -41,7 +41,7 @@ def test_dtypes_are_fixed(table) -> None:
     assert dict(table.schema) == {name: special.get(name, pl.Int64) for name in table.columns}
 
 
-def test_more_columns_are_welcome_and_fewer_are_not() -> None:
+def test_more_columns_are_welcome_and_fewer_are_not():
     """A joined column passes; a missing one is named, with the nearest that is there."""
     good = pl.DataFrame({"date": [date(2026, 1, 1)], "user_count": [3]})
     DAU_COUNT.check(good.with_columns(team=pl.lit("core")))
@@ -63,7 +63,7 @@ def test_more_columns_are_welcome_and_fewer_are_not() -> None:
         ("date", pl.String, 0),
     ],
 )
-def test_an_integer_of_any_width_will_do_and_another_kind_will_not(column: str, dtype, passes: int) -> None:
+def test_an_integer_of_any_width_will_do_and_another_kind_will_not(column, dtype, passes):
     """A wrong dtype raises with the column, what it is and how to cast it."""
     frame = DAU_COUNT.empty().with_columns(pl.col(column).cast(dtype))
     if passes:
@@ -75,19 +75,19 @@ def test_an_integer_of_any_width_will_do_and_another_kind_will_not(column: str, 
 
 
 @pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, USER_TYPE, pl.Enum(["person", "service_account", "x"])])
-def test_text_of_any_kind_will_do(dtype) -> None:
+def test_text_of_any_kind_will_do(dtype):
     """A user type may be text, a category or an Enum."""
     EDITOR_LANGUAGE.check(EDITOR_LANGUAGE.empty().with_columns(pl.col("user_type").cast(dtype)))
 
 
 @pytest.mark.parametrize("thing", [None, [], {"date": []}, "dau_count", DAU_COUNT])
-def test_what_is_no_frame_is_told_so(thing) -> None:
+def test_what_is_no_frame_is_told_so(thing):
     """Anything but a Polars frame is a TableError that names its type."""
     with pytest.raises(errors.TableError, match="Polars"):
         DAU_COUNT.check(thing)
 
 
-def test_every_missing_column_is_named_at_once() -> None:
+def test_every_missing_column_is_named_at_once():
     """One error for all of them, not one after the other."""
     with pytest.raises(errors.TableError) as caught:
         require(pl.Schema({"b": pl.Int64}), ("a", "b", "c"), table="mine")

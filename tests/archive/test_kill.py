@@ -155,7 +155,7 @@ def look(path: Path, true: dict[str, dict[str, pl.DataFrame]]) -> set[tuple[str,
     return kept
 
 
-def test_a_sync_that_is_killed_200_times_loses_and_duplicates_nothing(tmp_path, process) -> None:
+def test_a_sync_that_is_killed_200_times_loses_and_duplicates_nothing(tmp_path, process):
     """After every kill each archived day is whole and there once, none is gone, and a sync goes on to the end.
 
     Half of the kills hit between two operations on the archive's files, half at any moment. An

@@ -233,7 +233,7 @@ def open_notebook(lab, browser) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_a_template_runs_from_top_to_bottom(open_notebook, template: str) -> None:
+def test_a_template_runs_from_top_to_bottom(open_notebook, template):
     """No cell fails, JupyterLab draws the charts itself, nothing asks the network, and the console stays silent."""
     notebook = open_notebook(template)
     notebook.run()
@@ -241,7 +241,7 @@ def test_a_template_runs_from_top_to_bottom(open_notebook, template: str) -> Non
     notebook.page.locator("svg.marks").first.wait_for(timeout=SECONDS)
 
 
-def test_a_finished_notebook_that_nobody_trusts_draws_its_charts(open_notebook, lab, tmp_path) -> None:
+def test_a_finished_notebook_that_nobody_trusts_draws_its_charts(open_notebook, lab, tmp_path):
     """As it comes by mail: run elsewhere, opened here, no cell run again; each chart live, none a picture."""
     report = reports.write("overview", output_dir=tmp_path)
     (finished,) = (path for path in report.paths if path.suffix == ".ipynb")
@@ -253,7 +253,7 @@ def test_a_finished_notebook_that_nobody_trusts_draws_its_charts(open_notebook, 
     assert notebook.errors() == []
 
 
-def test_the_explorer_is_driven(open_notebook, lab) -> None:
+def test_the_explorer_is_driven(open_notebook, lab):
     """Period, team, range and question are changed by their labels, and each redraw is seen; files are saved."""
     notebook = open_notebook(lab.add("driven", EXPLORE))
     notebook.run()
@@ -279,7 +279,7 @@ def test_the_explorer_is_driven(open_notebook, lab) -> None:
     assert notebook.errors() == []
 
 
-def test_a_title_can_be_read_in_the_dark(open_notebook, lab) -> None:
+def test_a_title_can_be_read_in_the_dark(open_notebook, lab):
     """JupyterLab's dark theme wants titles white; on our white paper they stay dark."""
     notebook = open_notebook(lab.add("dark", EXPLORE))
     notebook.page.evaluate("document.body.dataset.jpThemeLight = 'false'")  # what JupyterLab asks before it draws
@@ -291,7 +291,7 @@ def test_a_title_can_be_read_in_the_dark(open_notebook, lab) -> None:
     assert title.evaluate("text => getComputedStyle(text).fill") == "rgb(27, 31, 36)"
 
 
-def test_a_day_can_be_typed(open_notebook, lab) -> None:
+def test_a_day_can_be_typed(open_notebook, lab):
     """Digit by digit, the year last: what is half typed is not put right under one's fingers."""
     notebook = open_notebook(lab.add("typed", EXPLORE))
     notebook.run()
@@ -303,7 +303,7 @@ def test_a_day_can_be_typed(open_notebook, lab) -> None:
     assert field.input_value() == "2026-10-25"
 
 
-def test_a_dear_fetch_is_priced_begun_and_cancelled(open_notebook, lab) -> None:
+def test_a_dear_fetch_is_priced_begun_and_cancelled(open_notebook, lab):
     """The price is shown before anything is fetched; the bar moves; Cancel ends it, and says that nothing is lost."""
     notebook = open_notebook(lab.add("dear", DEAR))
     notebook.run()

@@ -60,7 +60,7 @@ def width_of(page, figure: int) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("opened", [(400, "light")], indirect=True)
-def test_a_narrow_screen_holds_a_chart_along_time(opened) -> None:
+def test_a_narrow_screen_holds_a_chart_along_time(opened):
     """Nothing of it is cut off, long words included; one of columns is scrolled within its own box."""
     assert opened.evaluate("document.documentElement.scrollWidth") == 400
     drawn, room = width_of(opened, 0)
@@ -75,7 +75,7 @@ def test_a_narrow_screen_holds_a_chart_along_time(opened) -> None:
 
 
 @pytest.mark.parametrize("opened", [(1200, "light")], indirect=True)
-def test_a_wide_screen_shows_it_as_it_was_drawn(opened) -> None:
+def test_a_wide_screen_shows_it_as_it_was_drawn(opened):
     """At its own width, with the legend over it."""
     for figure in range(2):
         drawn, room = width_of(opened, figure)
@@ -83,7 +83,7 @@ def test_a_wide_screen_shows_it_as_it_was_drawn(opened) -> None:
 
 
 @pytest.mark.parametrize("opened", [(1200, "light")], indirect=True)
-def test_the_numbers_are_reached_and_scrolled_with_the_keyboard(opened) -> None:
+def test_the_numbers_are_reached_and_scrolled_with_the_keyboard(opened):
     """Tab leads to the fold, Enter opens it, and Tab again to the box of the table, which says what it is."""
     fold = opened.locator("summary").first
     fold.focus()
@@ -101,7 +101,7 @@ def luminance(color: str) -> float:
 
 
 @pytest.mark.parametrize("opened", [(1200, "light"), (1200, "dark")], indirect=True)
-def test_words_stand_out_from_the_page_by_day_and_by_night(opened) -> None:
+def test_words_stand_out_from_the_page_by_day_and_by_night(opened):
     """4.5 to 1 for words, as WCAG asks; 3 to 1 for the first line of a chart."""
     seen = opened.evaluate(
         """() => {

@@ -34,7 +34,7 @@ def marks_of(spec: dict[str, Any]) -> list[str]:
     return [layer["mark"]["type"] for layer in spec["layer"]]
 
 
-def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly, rows_of) -> None:
+def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly, rows_of):
     """No licence leaves a gap; the month that is not over is open, and not part of the line."""
     chart = charts.adoption_rate(monthly)
     spec = theme.to_vegalite(chart)
@@ -48,7 +48,7 @@ def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly, rows_of) -> 
     assert chart.title.subtitle == "people · data to 28 Feb 2026 · 95 % confidence intervals"
 
 
-def test_groups_have_a_panel_each_over_time_and_a_row_each_in_one_month(monthly) -> None:
+def test_groups_have_a_panel_each_over_time_and_a_row_each_in_one_month(monthly):
     """Six bands on one another would tell nothing."""
     teams = pl.concat([monthly.with_columns(team=pl.lit(name)) for name in ("B", "A")])
     assert theme.to_vegalite(charts.adoption_rate(teams))["facet"]["sort"] == ["A", "B"]
@@ -58,7 +58,7 @@ def test_groups_have_a_panel_each_over_time_and_a_row_each_in_one_month(monthly)
     assert spec["layer"][1]["encoding"]["y"]["sort"] == ["A", "B"]
 
 
-def test_without_licences_there_is_no_line_of_them(curve) -> None:
+def test_without_licences_there_is_no_line_of_them(curve):
     """And no rate in the tooltips."""
     spec = theme.to_vegalite(charts.adoption_curve(curve))
     assert "licensed" not in str(spec).lower()
@@ -67,7 +67,7 @@ def test_without_licences_there_is_no_line_of_them(curve) -> None:
     assert full["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["Seen so far", "Licensed", "New in the period"]
 
 
-def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve, rows_of) -> None:
+def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve, rows_of):
     """On its last day it is over."""
     rows = rows_of(charts.adoption_curve(curve, as_of="2026-03-30"))
     assert [row["solid"] for row in rows] == [5, 7, None]
@@ -76,7 +76,7 @@ def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve, rows_
     assert [row["solid"] for row in over] == [5, 7, 8]
 
 
-def test_bars_fill_their_months(curve, rows_of) -> None:
+def test_bars_fill_their_months(curve, rows_of):
     """February has 28 days and March 31: each bar ends where the next begins."""
     rows = rows_of(charts.adoption_curve(curve))
     assert [row["next_start"][:10] for row in rows] == ["2026-02-01", "2026-03-01", "2026-04-01"]

@@ -1,7 +1,6 @@
 """Records from outside: what is kept, what is refused, and in which words."""
 
 from datetime import date
-from typing import Any
 
 import pytest
 
@@ -26,7 +25,7 @@ def test_days_span_the_first_to_the_last_active_day(record):
 
 
 @pytest.mark.parametrize("metrics", [{"total_messages": 0}, {"total_messages": None}, {}])
-def test_a_record_is_activity_whatever_its_numbers(record, metrics: dict[str, int | None]):
+def test_a_record_is_activity_whatever_its_numbers(record, metrics):
     """A row of zeros, or of nothing, is kept: real reports have such days, and the user was active."""
     store = RecordStore([record("2026-01-05", metrics=metrics)])
     assert [kept.user for kept in store.records_on(date(2026, 1, 5))] == ["ada@example.com"]
@@ -58,7 +57,7 @@ def test_missing_metrics_stay_missing(record):
         ({"metrics": {"total_messages": True}}, "total_messages=True"),
     ],
 )
-def test_a_bad_record_is_named_by_its_place(record, change: dict[str, Any], words: str):
+def test_a_bad_record_is_named_by_its_place(record, change, words):
     """The error says which record it is, counted from 0, and what is wrong with it."""
     with pytest.raises(ConfigurationError, match=r"^records\[1\] ") as caught:
         RecordStore([record("2026-01-04"), {**record("2026-01-05"), **change}])

@@ -61,7 +61,7 @@ def small(serving, record) -> AnalyticsApp:
 
 
 @pytest.mark.parametrize("endpoint", ROWS)
-def test_answers_have_the_documented_fields(organisation_app, ask, endpoint: str):
+def test_answers_have_the_documented_fields(organisation_app, ask, endpoint):
     """Every endpoint answers with the reference's fields, none missing and none more."""
     answer = ask(organisation_app, endpoint)
     place, fields, metadata = SHAPES[endpoint]
@@ -169,7 +169,7 @@ def add_up(rows: Iterable[dict[str, int | None]]) -> dict[str, int]:
 
 
 @given(raw=RAW_RECORDS, page_size=st.integers(1, 30))
-def test_any_records_add_up_at_any_page_size(serving, ask, raw: list[dict[str, Any]], page_size: int):
+def test_any_records_add_up_at_any_page_size(serving, ask, raw, page_size):
     """The pages of user-activity together are the sums of the raw records, each user once; so are the days."""
     app = serving(raw)
     by_user, by_day = {}, {}
@@ -219,7 +219,7 @@ def walk(ask, app: AnalyticsApp, endpoint: str, params: dict[str, Any], page_siz
         ({"end_date": "2024-03-12"}, ("2024-03-10", "2024-03-12")),
     ],
 )
-def test_open_ends_are_filled_in(serving, ask, endpoint: str, asked: dict[str, str] | str, effective: tuple[str, str]):
+def test_open_ends_are_filled_in(serving, ask, endpoint, asked, effective):
     """No dates: 7 days to yesterday. A start: 7 days, capped at yesterday. An end: 7 days ending on it."""
     metadata = ask(serving([]), endpoint, asked).body["metadata"]
     assert (metadata["effective_start_date"], metadata["effective_end_date"]) == effective
@@ -244,7 +244,7 @@ def test_open_ends_are_filled_in(serving, ask, endpoint: str, asked: dict[str, s
         ("&".join(f"p{n}=1" for n in range(50)), "the query string cannot be read"),
     ],
 )
-def test_bad_ranges_get_the_documented_error(serving, ask, endpoint: str, asked: dict[str, str] | str, message: str):
+def test_bad_ranges_get_the_documented_error(serving, ask, endpoint, asked, message):
     """400 with the reference's error body, which says what is wrong."""
     answer = ask(serving([]), endpoint, asked)
     assert answer.status == 400
@@ -252,7 +252,7 @@ def test_bad_ranges_get_the_documented_error(serving, ask, endpoint: str, asked:
 
 
 @pytest.mark.parametrize("endpoint", DAILY)
-def test_one_day_defaults_to_yesterday_and_is_held_to_the_same_limits(serving, ask, endpoint: str):
+def test_one_day_defaults_to_yesterday_and_is_held_to_the_same_limits(serving, ask, endpoint):
     """A day left out is yesterday; today, too long ago, and a range are refused."""
     app = serving([])
     assert ask(app, endpoint).body["metadata"]["effective_date"] == "2026-03-09"
@@ -293,7 +293,7 @@ def crowded(serving, record) -> AnalyticsApp:
     ("endpoint", "default", "largest"),
     [("dau", 100, 250), ("user-activity", 50, 100), (RECORDS, 50, 100)],
 )
-def test_page_sizes_and_their_bounds(crowded, ask, endpoint: str, default: int, largest: int):
+def test_page_sizes_and_their_bounds(crowded, ask, endpoint, default, largest):
     """Each endpoint has its own default and largest page."""
     assert len(ask(crowded, endpoint).body[ROWS[endpoint]]) == default
     assert len(ask(crowded, endpoint, {"page_size": largest}).body[ROWS[endpoint]]) == largest
@@ -305,7 +305,7 @@ def test_page_sizes_and_their_bounds(crowded, ask, endpoint: str, default: int, 
 
 
 @pytest.mark.parametrize("endpoint", PAGED)
-def test_pages_join_to_the_whole(crowded, ask, endpoint: str):
+def test_pages_join_to_the_whole(crowded, ask, endpoint):
     """Whatever the page size: every user once, in one order, and an empty cursor at the end."""
     names = [f"u{n:03}@example.com" for n in range(260)]
     for page_size in (1, 52, 99, 100):  # 260 is a multiple of 52: the last page is full
@@ -338,7 +338,7 @@ def test_a_forged_place_is_refused(crowded, ask, first):
 @pytest.mark.parametrize(
     "content", ["", "!!!", "é", "bm8=", "W10=", "bnVsbA==", "e30=", "eyJsYXN0X2lkIjoidXNlcjMifQ=="]
 )
-def test_a_malformed_cursor_is_refused(crowded, ask, content: str):
+def test_a_malformed_cursor_is_refused(crowded, ask, content):
     """Empty, no base64, no JSON, or JSON of another shape: 400, never a crash."""
     answer = ask(crowded, "dau", {"cursor": content})
     assert answer.status == 400
@@ -361,7 +361,7 @@ def test_a_cursor_dies_when_its_data_changes(record, ask):
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer ", "Basic dDp0", "t"])
-def test_no_token_is_refused_even_when_any_would_do(serving, ask, authorization: str):
+def test_no_token_is_refused_even_when_any_would_do(serving, ask, authorization):
     """A bearer token must be there: 401, the error body, and the scheme to use."""
     answer = ask(serving([]), "dau", authorization=authorization)
     assert answer.status == 401
@@ -388,7 +388,7 @@ def test_a_named_token_lets_in_nobody_else(serving, ask):
     [("GET", path, 404, "NotFound") for path in ("", "dau/", "users", "DAU")]
     + [(method, "dau", 405, "MethodNotAllowed") for method in ("POST", "PUT", "DELETE", "OPTIONS")],
 )
-def test_only_the_five_endpoints_and_get_are_served(serving, ask, method: str, path: str, status: int, code: str):
+def test_only_the_five_endpoints_and_get_are_served(serving, ask, method, path, status, code):
     """What is not one of the five endpoints is 404; another method is 405, with the one that is allowed."""
     answer = ask(serving([]), path, method=method)
     assert (answer.status, answer.body["error"]["code"]) == (status, code)
@@ -412,7 +412,7 @@ def test_bucket_gives_a_burst_then_one_every_six_seconds():
 
 
 @given(rate=st.floats(0.1, 600), burst=st.integers(1, 30), steps=st.lists(st.floats(0, 100), min_size=1, max_size=80))
-def test_bucket_never_grants_more_than_its_rate(rate: float, burst: int, steps: list[float]):
+def test_bucket_never_grants_more_than_its_rate(rate, burst, steps):
     """In any stretch from the start: at most the burst and what has dripped in; and who waits as told gets in."""
     now = [1000.0]
     bucket = TokenBucket(rate, burst, lambda: now[0])
@@ -435,7 +435,7 @@ def test_bucket_counts_right_under_threads():
 
 
 @pytest.mark.parametrize(("options", "setting"), [((0, 20), "requests_per_minute"), ((10, 0), "burst")])
-def test_bucket_refuses_what_cannot_work(options: tuple[float, int], setting: str):
+def test_bucket_refuses_what_cannot_work(options, setting):
     """A rate of nothing or a burst of nothing would block for ever: said at once."""
     with pytest.raises(ConfigurationError) as caught:
         TokenBucket(*options)
@@ -486,7 +486,7 @@ def test_serve_answers_many_at_once(small):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "example.com", "", "::"])  # noqa: S104 (it must be refused)
-def test_serve_refuses_other_machines(small, host: str):
+def test_serve_refuses_other_machines(small, host):
     """Only loopback: the data is people's activity."""
     with pytest.raises(ConfigurationError, match="loopback"), serve(small, host=host):
         pass

@@ -68,9 +68,7 @@ def unending(kind: str, wire) -> Any:
         ("another day", 2, "$.metadata"),
     ],
 )
-def test_pages_that_break_the_rules_are_an_error_and_are_not_kept(
-    kind: str, requests: int, path: str, serve, connect, wire
-) -> None:
+def test_pages_that_break_the_rules_are_an_error_and_are_not_kept(kind, requests, path, serve, connect, wire):
     """A walk that would not end, or mixes days, raises with the place in the JSON, as soon as it shows.
 
     Once the API has mended its pages, the next run gets them: the broken ones are not dug out of the cache.
@@ -85,7 +83,7 @@ def test_pages_that_break_the_rules_are_an_error_and_are_not_kept(
     assert fetch.dau(DAY, client=connect(api.url))["user"].to_list() == names(1, 6)
 
 
-def test_a_row_that_comes_twice_is_kept_once(serve, connect, wire) -> None:
+def test_a_row_that_comes_twice_is_kept_once(serve, connect, wire):
     """A user who moved to the next page while we turned it is in the table once, with a warning that counts."""
     api = serve(paged(wire, [names(1, 3), names(3, 5)]))
     with pytest.warns(DataWarning, match="1 duplicate row"):
@@ -94,9 +92,7 @@ def test_a_row_that_comes_twice_is_kept_once(serve, connect, wire) -> None:
 
 
 @pytest.mark.parametrize(("stated", "warned"), [((3, 3), 0), ((6, 6), 0), ((3, 4), 1), ((9, 9), 1)])
-def test_rows_that_were_announced_and_did_not_come_are_missed(
-    stated: tuple[int, int], warned: int, serve, connect, wire
-) -> None:
+def test_rows_that_were_announced_and_did_not_come_are_missed(stated, warned, serve, connect, wire):
     """The stated counts may be of each page or of the whole; where neither fits the rows, a warning says so."""
 
     def answer(asked) -> bytes:
@@ -114,7 +110,7 @@ def test_rows_that_were_announced_and_did_not_come_are_missed(
 
 
 @pytest.mark.parametrize(("refusals", "requests"), [(0, 2), (1, 4), (2, 6), (3, 6)])
-def test_an_expired_cursor_starts_the_walk_again(refusals: int, requests: int, serve, connect, wire) -> None:
+def test_an_expired_cursor_starts_the_walk_again(refusals, requests, serve, connect, wire):
     """A 400 on a page with a cursor: from the first page again, up to twice; then the API's refusal is raised."""
     good = paged(wire, [names(1, 3), names(4, 6)])
     left = [refusals]
@@ -135,7 +131,7 @@ def test_an_expired_cursor_starts_the_walk_again(refusals: int, requests: int, s
     assert api.count == requests
 
 
-def test_a_dead_cursor_in_the_cache_is_replaced(serve, connect, wire) -> None:
+def test_a_dead_cursor_in_the_cache_is_replaced(serve, connect, wire):
     """A first page kept from an interrupted walk may hold a cursor that died since: it is fetched anew."""
     generation = ["old"]
 
@@ -161,7 +157,7 @@ def test_a_dead_cursor_in_the_cache_is_replaced(serve, connect, wire) -> None:
 
 @pytest.mark.parametrize("pages", [3, 6])
 @pytest.mark.parametrize("gap", [timedelta(hours=23, minutes=59, seconds=10), timedelta(hours=24, seconds=40)])
-def test_a_table_is_never_stitched_from_two_days(pages: int, gap: timedelta, serve, wire, connect, clock) -> None:
+def test_a_table_is_never_stitched_from_two_days(pages, gap, serve, wire, connect, clock):
     """Yesterday's walk took half a minute a page, and one user left since: the table is all of today's.
 
     With plain 24 hours a page, the first pages would have expired and the last would not: u001 gone on page
@@ -200,9 +196,7 @@ def _slices(wire, everybody: list[str], asked) -> bytes:
 
 
 @pytest.mark.parametrize("day_before", [DAY, "2026-02-28"])
-def test_a_first_page_from_before_the_publication_is_not_continued_after_it(
-    day_before: str, serve, wire, connect, clock
-) -> None:
+def test_a_first_page_from_before_the_publication_is_not_continued_after_it(day_before, serve, wire, connect, clock):
     """A walk broken off at 01:59 and taken up at 02:10 begins again: data was published between the two.
 
     Of which day the kept page is (before a publication, the API may answer for an earlier one) does not matter then.
@@ -226,7 +220,7 @@ def test_a_first_page_from_before_the_publication_is_not_continued_after_it(
     assert found["date"].cast(str).unique().to_list() == [DAY]
 
 
-def test_data_that_changes_under_every_try_is_an_error(serve, wire, connect) -> None:
+def test_data_that_changes_under_every_try_is_an_error(serve, wire, connect):
     """When data is published between the pages three times over, the walk gives up; it never mixes."""
     with time_machine.travel(datetime(2026, 3, 10, 1, 59, tzinfo=UTC)) as traveller:
 
@@ -250,7 +244,7 @@ seconds = st.integers(0, 4 * 86_400)
 @example(first=3 * 3600 - 1, later=3 * 3600)
 @example(first=3 * 3600, later=26 * 3600 - 1)
 @settings(max_examples=200)
-def test_a_snapshot_lasts_from_one_publication_to_the_next(first: int, later: int) -> None:
+def test_a_snapshot_lasts_from_one_publication_to_the_next(first, later):
     """Two moments are of one snapshot if they are in order and neither 02:00 nor 03:00 UTC lies between."""
     day = datetime(2026, 1, 1, tzinfo=UTC)
     divided = any(first < 86_400 * n + 3600 * hour <= later for n in range(5) for hour in (2, 3))
@@ -266,7 +260,7 @@ def test_a_snapshot_lasts_from_one_publication_to_the_next(first: int, later: in
 )
 @example(sizes=[3, 0, 0, 3], ending={})
 @example(sizes=[0, 3, 0, 3], ending={"next_cursor": "again"})
-def test_any_paging_gives_every_row_once(sizes: list[int], ending: dict[str, Any]) -> None:
+def test_any_paging_gives_every_row_once(sizes, ending):
     """However the rows are cut into pages, empty ones too, the table has each of them, in order, and so has the cache.
 
     ``has_more`` false is the end; the cursor may be empty, null, absent or even there.

@@ -34,7 +34,7 @@ def clock(clock) -> Iterator[Any]:
 RANGE = {"start_date": "2026-01-01", "end_date": "2026-02-09"}
 
 
-def test_lines_come_now_and_then_with_what_is_left(serve, connect, wire, capsys) -> None:
+def test_lines_come_now_and_then_with_what_is_left(serve, connect, wire, capsys):
     """A log has a line every half minute, with the time left at the rate limit, and one at the end; on stderr."""
     api = serve(lambda asked: forty_days(wire, asked))
     fetch.dau(**RANGE, client=connect(api.url, progress="lines"))
@@ -50,14 +50,14 @@ def test_lines_come_now_and_then_with_what_is_left(serve, connect, wire, capsys)
 
 
 @pytest.mark.parametrize(("progress", "days"), [(False, RANGE), ("lines", {"date": "2026-01-01"})])
-def test_off_and_a_short_fetch_say_nothing(progress, days, serve, connect, wire, capsys) -> None:
+def test_off_and_a_short_fetch_say_nothing(progress, days, serve, connect, wire, capsys):
     """``progress=False`` is silent however long it takes, and what is done within a second needs no line."""
     api = serve(lambda asked: forty_days(wire, asked))
     fetch.dau(**days, client=connect(api.url, progress=progress))
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_bar_leaves_nothing_behind(serve, connect, wire, capsys) -> None:
+def test_a_bar_leaves_nothing_behind(serve, connect, wire, capsys):
     """The bar is wiped away at the end, and stdout is never touched."""
     api = serve(lambda asked: forty_days(wire, asked))
     fetch.dau(**RANGE, client=connect(api.url, progress="bar"))
@@ -67,7 +67,7 @@ def test_a_bar_leaves_nothing_behind(serve, connect, wire, capsys) -> None:
     assert err.rstrip(" ").endswith("\r")
 
 
-def test_pages_nobody_knew_of_are_counted_in(serve, connect, wire, capsys) -> None:
+def test_pages_nobody_knew_of_are_counted_in(serve, connect, wire, capsys):
     """One day of 30 pages is 30 of 30 requests in the end, not 30 of 1."""
 
     def answer(asked) -> bytes:
@@ -80,7 +80,7 @@ def test_pages_nobody_knew_of_are_counted_in(serve, connect, wire, capsys) -> No
     assert capsys.readouterr().err.splitlines()[-1] == "dau: 30 of 30 requests"
 
 
-def test_a_failed_fetch_ends_its_progress(serve, connect, wire, capsys) -> None:
+def test_a_failed_fetch_ends_its_progress(serve, connect, wire, capsys):
     """After an error the next fetch counts from its own beginning."""
     api = serve(lambda asked: wire.refuse(403) if asked.number == 5 else forty_days(wire, asked))
     client = connect(api.url, progress="lines")
@@ -105,9 +105,7 @@ def test_a_failed_fetch_ends_its_progress(serve, connect, wire, capsys) -> None:
         (True, "off", 0, "lines"),
     ],
 )
-def test_the_style_is_what_was_said_last_or_what_fits(
-    asked, environment: str | None, terminal: int, style: str, monkeypatch
-) -> None:
+def test_the_style_is_what_was_said_last_or_what_fits(asked, environment, terminal, style, monkeypatch):
     """The argument goes before the environment, and both before what fits the place."""
     monkeypatch.delenv("AUGMENT_INSIGHTS_PROGRESS")
     if environment is not None:
@@ -116,14 +114,14 @@ def test_the_style_is_what_was_said_last_or_what_fits(
     assert choose_style(asked) == style
 
 
-def test_an_unknown_style_is_a_setting_to_mend() -> None:
+def test_an_unknown_style_is_a_setting_to_mend():
     """A misspelled style is refused before anything is asked, with the nearest word."""
     with pytest.raises(ConfigurationError, match="did you mean 'lines'") as caught:
         Client("a-token", progress="line")
     assert caught.value.setting == "AUGMENT_INSIGHTS_PROGRESS"
 
 
-def test_no_stderr_is_no_reason_to_fail(monkeypatch) -> None:
+def test_no_stderr_is_no_reason_to_fail(monkeypatch):
     """A program without a console (``sys.stderr`` is None) fetches in silence."""
     monkeypatch.delenv("AUGMENT_INSIGHTS_PROGRESS")
     monkeypatch.setattr(sys, "stderr", None)
@@ -132,7 +130,7 @@ def test_no_stderr_is_no_reason_to_fail(monkeypatch) -> None:
 
 
 @given(st.floats(0, 1e6))
-def test_a_length_of_time_reads_back(seconds: float) -> None:
+def test_a_length_of_time_reads_back(seconds):
     """Hours, minutes and seconds add up to the time, to the second (to the minute beyond an hour)."""
     units = {"h": 3600, "min": 60, "s": 1}
     words = format_duration(seconds).split()

@@ -60,7 +60,7 @@ def take(limit: RateLimit, clock, travel: float = 0.0, answer_after: float = 0.0
     return arrived
 
 
-def test_ninety_requests_take_seven_minutes(a_limit, clock) -> None:
+def test_ninety_requests_take_seven_minutes(a_limit, clock):
     """(90 - 20) * 6 s: twenty go at once, the rest at an even pace, and not one waits longer than it must."""
     limit = a_limit()
     sent = [take(limit, clock) for _ in range(90)]
@@ -68,7 +68,7 @@ def test_ninety_requests_take_seven_minutes(a_limit, clock) -> None:
     assert sent[20:] == pytest.approx([6.0 * n for n in range(1, 71)])
 
 
-def test_seconds_for_tells_the_wait_beforehand(a_limit, clock) -> None:
+def test_seconds_for_tells_the_wait_beforehand(a_limit, clock):
     """What is announced is what it takes: 90 requests 420 s from a full bucket, fewer as time goes by."""
     limit = a_limit()
     assert [limit.seconds_for(n) for n in (0, 1, 20, 21, 90)] == pytest.approx([0, 0, 0, 6, 420], abs=1e-5)
@@ -81,7 +81,7 @@ def test_seconds_for_tells_the_wait_beforehand(a_limit, clock) -> None:
     assert limit.seconds_for(1) == pytest.approx(200, abs=1e-5)
 
 
-def test_a_restart_forgets_nothing_of_its_own_token(a_limit, clock) -> None:
+def test_a_restart_forgets_nothing_of_its_own_token(a_limit, clock):
     """A second run within the minute does not believe in twenty free requests; what another token used is not its."""
     for key in ("one", "two"):
         limit = a_limit(key=key)
@@ -93,7 +93,7 @@ def test_a_restart_forgets_nothing_of_its_own_token(a_limit, clock) -> None:
     assert sum(clock.slept) == pytest.approx(6)
 
 
-def test_the_last_of_a_burst_counts_from_when_the_server_had_it(a_limit, clock) -> None:
+def test_the_last_of_a_burst_counts_from_when_the_server_had_it(a_limit, clock):
     """A request that took 2 s to arrive fills the server's bucket 2 s later than ours: the pace follows the server."""
     limit = a_limit()
     server = TokenBucket(requests_per_minute=10, burst=20, clock=clock.monotonic)
@@ -111,9 +111,7 @@ def test_the_last_of_a_burst_counts_from_when_the_server_had_it(a_limit, clock) 
     travels=st.lists(st.floats(0, 4), min_size=80, max_size=80),
     answers=st.lists(st.floats(0, 9), min_size=80, max_size=80),
 )
-def test_a_strict_server_never_has_to_refuse(
-    gaps: list[float], travels: list[float], answers: list[float], make_clock
-) -> None:
+def test_a_strict_server_never_has_to_refuse(gaps, travels, answers, make_clock):
     """Whatever the pauses and the ways there and back: no 429 from a bucket that counts on arrival."""
     clock = make_clock()
     limit = make_limit(None, clock)
@@ -210,7 +208,7 @@ class OneBucket(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-def test_handles_on_one_file_act_as_one_bucket(make_clock) -> None:
+def test_handles_on_one_file_act_as_one_bucket(make_clock):
     """No handle frees more than the server has, waits beyond bounds, or stays stuck after a jump."""
     few = settings(max_examples=25, stateful_step_count=20, suppress_health_check=[HealthCheck.too_slow])
     run_state_machine_as_test(lambda: OneBucket(make_clock()), settings=few)
@@ -224,7 +222,7 @@ def test_handles_on_one_file_act_as_one_bucket(make_clock) -> None:
         lambda path: path.write_bytes(path.read_bytes()[:5000]),
     ],
 )
-def test_a_damaged_file_is_replaced_with_one_warning(harm: Callable[[Path], Any], a_limit, clock, path) -> None:
+def test_a_damaged_file_is_replaced_with_one_warning(harm, a_limit, clock, path):
     """Garbage in place of the file costs its state and one warning; the next handle shares it again."""
     take(a_limit(), clock)
     clock.advance(60)
@@ -238,7 +236,7 @@ def test_a_damaged_file_is_replaced_with_one_warning(harm: Callable[[Path], Any]
 
 
 @pytest.mark.parametrize("row", ["'x', 'y'", "NULL, NULL", "9e999, 9e999", "-9e999, -1", "x'00', 1", "1e300, 1e300"])
-def test_a_tampered_row_is_bounded(row: str, a_limit, clock, path) -> None:
+def test_a_tampered_row_is_bounded(row, a_limit, clock, path):
     """Whatever stands in the row: no exception, and no wait beyond the longest that a server can ask for."""
     take(a_limit(), clock)
     with sqlite3.connect(path) as connection:
@@ -250,7 +248,7 @@ def test_a_tampered_row_is_bounded(row: str, a_limit, clock, path) -> None:
     take(limit, clock)
 
 
-def test_a_file_locked_for_ever_costs_seconds_and_a_warning(monkeypatch, a_limit, clock, path) -> None:
+def test_a_file_locked_for_ever_costs_seconds_and_a_warning(monkeypatch, a_limit, clock, path):
     """Another program that holds the file for ever: the limit goes on alone, within itself."""
     monkeypatch.setattr("augment_insights.transport.rate_limit._LOCK_TIMEOUT", 0.2)
     limit = a_limit()
@@ -269,7 +267,7 @@ def test_a_file_locked_for_ever_costs_seconds_and_a_warning(monkeypatch, a_limit
     holder.close()
 
 
-def test_a_folder_that_cannot_be_made_costs_a_warning(a_limit, tmp_path) -> None:
+def test_a_folder_that_cannot_be_made_costs_a_warning(a_limit, tmp_path):
     """Where there is a file in the folder's place, the limit holds within the process."""
     (tmp_path / "file").write_text("")
     limit = a_limit(tmp_path / "file" / "limit.sqlite")
@@ -277,14 +275,14 @@ def test_a_folder_that_cannot_be_made_costs_a_warning(a_limit, tmp_path) -> None
         assert limit.seconds_for(21) == pytest.approx(6, abs=1e-3)
 
 
-def test_the_file_is_its_owners(a_limit, tmp_path) -> None:
+def test_the_file_is_its_owners(a_limit, tmp_path):
     """Others cannot read which tokens were used when."""
     a_limit(tmp_path / "new" / "limit.sqlite").seconds_for(1)
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "new" / "limit.sqlite").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_cached_answer_costs_nothing(connect, clock, api) -> None:
+def test_a_cached_answer_costs_nothing(connect, clock, api):
     """A hundred reads of one answer send one request and leave 19 free."""
     client = connect(api.url)
     for _ in range(100):
@@ -294,7 +292,7 @@ def test_a_cached_answer_costs_nothing(connect, clock, api) -> None:
     assert client.seconds_for(20) == pytest.approx(6, abs=1)
 
 
-def test_retries_cost_what_they_send(serve, connect, clock, wire) -> None:
+def test_retries_cost_what_they_send(serve, connect, clock, wire):
     """A retry takes its leave like any request: 30 requests that each fail once are 60, and take 240 s at least."""
     api = serve(lambda asked: wire.refuse(503) if asked.number % 2 else wire.counting(asked))
     client = connect(api.url)
@@ -314,7 +312,7 @@ def a_strict_app() -> tuple[AnalyticsApp, TokenBucket]:
     return AnalyticsApp(RecordStore([]), now=Clock().now, rate_limit=bucket), bucket
 
 
-def test_a_strict_server_in_real_time_sends_no_429(serve, connect) -> None:
+def test_a_strict_server_in_real_time_sends_no_429(serve, connect):
     """60 requests at 1800 a minute over a real socket, as fast as the limit lets them: none is refused."""
     app, bucket = a_strict_app()
     client = connect(serve(app).url, clock=None, cache=False, **RATE)
@@ -339,7 +337,7 @@ with Client("a-token", base_url=url, requests_per_minute=1800, burst=20) as clie
 
 
 @pytest.mark.slow
-def test_four_processes_share_one_limit_and_one_cache(serve) -> None:
+def test_four_processes_share_one_limit_and_one_cache(serve):
     """Four fetches at once with one token: 80 requests, none refused, none sent twice, no warning from any."""
     app, bucket = a_strict_app()
     command = [sys.executable, "-W", "error", "-c", PROCESS, serve(app).url]
@@ -349,7 +347,7 @@ def test_four_processes_share_one_limit_and_one_cache(serve) -> None:
     assert (bucket.granted, bucket.refused) == (80, 0)
 
 
-def test_threads_of_one_client_share_it_too(path) -> None:
+def test_threads_of_one_client_share_it_too(path):
     """Eight threads on one handle never take more than there is, by the moments at which a server may have them."""
     limit = make_limit(path, Clock(), requests_per_minute=6000, burst=5)
     arrived: list[float] = []
@@ -370,7 +368,7 @@ def test_threads_of_one_client_share_it_too(path) -> None:
     assert [server.take() for _ in range(80)] == [0.0] * 80
 
 
-def test_an_infinite_limit_is_none(a_limit, clock) -> None:
+def test_an_infinite_limit_is_none(a_limit, clock):
     """For an API in this process, nothing is waited for, however much is sent."""
     limit = a_limit(None, requests_per_minute=math.inf)
     for _ in range(100):

@@ -65,9 +65,7 @@ FAULTS = tuple(faults(b"", SimpleNamespace(head=lambda *_lines: b"", reset=None)
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_that_stays_is_an_error_and_one_that_passes_costs_one_request(
-    name: str, serve, connect, clock, wire
-) -> None:
+def test_a_fault_that_stays_is_an_error_and_one_that_passes_costs_one_request(name, serve, connect, clock, wire):
     """After six attempts: a typed error with URL, status and attempts. Nothing of a fault is ever cached.
 
     One that passes is asked over once, after 0.5 to 1 s, and gives the right table.
@@ -99,7 +97,7 @@ KINDS = {400: InvalidRequestError, 401: AuthenticationError, 403: PermissionDeni
 
 
 @pytest.mark.parametrize(("status", "kind"), [*KINDS.items(), (418, ApiError), (304, UnexpectedResponseError)])
-def test_what_asking_again_cannot_mend_is_asked_once(status: int, kind: type[ApiError], serve, connect, wire) -> None:
+def test_what_asking_again_cannot_mend_is_asked_once(status, kind, serve, connect, wire):
     """400, 401, 403, 404 and redirects: one request, and the API's own code and message in the error."""
     api = serve(lambda _asked: wire.refuse(status, code="ItsCode", message="its message", Location="/elsewhere"))
     with pytest.raises(kind) as caught:
@@ -127,9 +125,7 @@ REFERENCE = {"error": {"code": "InvalidArgument", "message": "end_date cannot be
         ('{"error":{"x":' + "[" * 100_000, None, "(403)."),
     ],
 )
-def test_the_apis_code_and_message_are_told_where_it_sends_them(
-    body: str | bytes, code: str | None, told: str, serve, connect, wire
-) -> None:
+def test_the_apis_code_and_message_are_told_where_it_sends_them(body, code, told, serve, connect, wire):
     """The documented error body is read; a proxy's own 403 has no code, and is the same kind of error all the same."""
     api = serve(lambda _asked: wire.respond(body, 403))
     with pytest.raises(PermissionDeniedError, match="lacks permission to read analytics") as caught:
@@ -138,7 +134,7 @@ def test_the_apis_code_and_message_are_told_where_it_sends_them(
     assert told in str(caught.value)
 
 
-def test_back_off_doubles_with_jitter_and_has_a_ceiling() -> None:
+def test_back_off_doubles_with_jitter_and_has_a_ceiling():
     """The waits are 1, 2, 4, ... s jittered down to a half, and none is over a minute."""
     policy = RetryPolicy()
     for attempt, full in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60), (50, 60)]:
@@ -147,7 +143,7 @@ def test_back_off_doubles_with_jitter_and_has_a_ceiling() -> None:
         assert max(waits) - min(waits) > full / 4, "they differ from client to client"
 
 
-def test_no_attempt_begins_after_the_deadline(serve, connect, clock, wire) -> None:
+def test_no_attempt_begins_after_the_deadline(serve, connect, clock, wire):
     """With a deadline of 5 s the sixth attempt (after up to 31 s) is never made."""
     api = serve(lambda _asked: wire.refuse(500))
     with pytest.raises(ApiUnavailableError) as caught:
@@ -156,7 +152,7 @@ def test_no_attempt_begins_after_the_deadline(serve, connect, clock, wire) -> No
     assert 1 < caught.value.attempts == api.count < 6
 
 
-def test_a_server_that_is_not_there_is_said_to_be_so(connect) -> None:
+def test_a_server_that_is_not_there_is_said_to_be_so(connect):
     """A refused connection gives ApiUnavailableError without a status."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
@@ -182,7 +178,7 @@ def test_a_server_that_is_not_there_is_said_to_be_so(connect) -> None:
         (format_datetime(datetime(2026, 3, 10, 11, tzinfo=UTC), usegmt=True), 0, 6),
     ],
 )
-def test_a_429_waits_as_told(told: str | None, at_least: float, at_most: float, serve, connect, clock, wire) -> None:
+def test_a_429_waits_as_told(told, at_least, at_most, serve, connect, clock, wire):
     """Seconds, a date, or nonsense: the next request goes after the wait the server named, or a minute."""
     sent_at = []
 
@@ -197,7 +193,7 @@ def test_a_429_waits_as_told(told: str | None, at_least: float, at_most: float, 
     assert at_least <= sent_at[1] - sent_at[0] <= at_most
 
 
-def test_429s_without_a_time_wait_longer_each_time(serve, connect, clock, wire) -> None:
+def test_429s_without_a_time_wait_longer_each_time(serve, connect, clock, wire):
     """60, 120 and 240 s, then the good answer."""
     sent_at = []
 
@@ -211,7 +207,7 @@ def test_429s_without_a_time_wait_longer_each_time(serve, connect, clock, wire) 
     assert waits == pytest.approx([60, 120, 240])
 
 
-def test_429s_without_end_are_an_error(serve, connect, clock, wire) -> None:
+def test_429s_without_end_are_an_error(serve, connect, clock, wire):
     """A server that never lets us in raises RateLimitedError with its last wish, within the deadline."""
     api = serve(lambda _asked: wire.refuse(429, code="ResourceExhausted", Retry_After="20"))
     with pytest.raises(RateLimitedError, match="ResourceExhausted") as caught:
@@ -224,13 +220,13 @@ def test_429s_without_end_are_an_error(serve, connect, clock, wire) -> None:
 @given(value=st.text() | st.from_regex(r"[0-9eE+\-.]{1,20}", fullmatch=True) | st.datetimes().map(format_datetime))
 @example(value="Sun, 01 Mar 2026 12:00:30 +9999999999999999")  # a zone beyond all numbers, found by trying
 @settings(max_examples=150)
-def test_no_retry_after_can_break_us(value: str) -> None:
+def test_no_retry_after_can_break_us(value):
     """Any text at all is a wait of 0 to 600 s, or none."""
     wait = parse_retry_after(value, now=datetime(2026, 3, 10, tzinfo=UTC))
     assert wait is None or 0 <= wait <= 600
 
 
-def test_a_deeply_nested_answer_is_refused_as_any_other_shape(serve, connect, wire) -> None:
+def test_a_deeply_nested_answer_is_refused_as_any_other_shape(serve, connect, wire):
     """JSON nested 100,000 deep is not an answer, and no reason to fall over."""
     body = b'{"daily_active_user_counts":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     api = serve(lambda _asked: wire.respond(body))
@@ -238,7 +234,7 @@ def test_a_deeply_nested_answer_is_refused_as_any_other_shape(serve, connect, wi
         fetch.dau_count(*DAYS, client=connect(api.url))
 
 
-def test_unknown_things_are_named_once(serve, connect, wire) -> None:
+def test_unknown_things_are_named_once(serve, connect, wire):
     """A new field is named in one warning of one client, however many answers have it."""
 
     def answer(asked) -> bytes:
@@ -255,7 +251,7 @@ def test_unknown_things_are_named_once(serve, connect, wire) -> None:
 
 
 @pytest.mark.parametrize("value", [b'"\xe9"', b"1e999", b"-1e999"])
-def test_an_unknown_field_that_nothing_can_read_is_ignored_too(value: bytes, serve, connect, wire) -> None:
+def test_an_unknown_field_that_nothing_can_read_is_ignored_too(value, serve, connect, wire):
     """Text that is not UTF-8, or a number beyond all numbers, in a field that nobody asked for costs no row."""
 
     def answer(asked) -> bytes:

@@ -44,7 +44,7 @@ def cache_file(api, connect) -> Path:
         return client.cache_path
 
 
-def test_files_are_their_owners_alone(cache_file, connect, api) -> None:
+def test_files_are_their_owners_alone(cache_file, connect, api):
     """Folder 0700, files 0600, also those that SQLite adds while it works: whatever the umask or the mode before."""
     before = os.umask(0)
     try:
@@ -65,7 +65,7 @@ def test_files_are_their_owners_alone(cache_file, connect, api) -> None:
         os.umask(before)
 
 
-def test_a_shared_folder_stays_shared(connect, tmp_path, api) -> None:
+def test_a_shared_folder_stays_shared(connect, tmp_path, api):
     """A folder with the sticky bit, such as /tmp, belongs to everybody: its mode is left alone, the file is private."""
     common = tmp_path / "common"
     common.mkdir()
@@ -76,7 +76,7 @@ def test_a_shared_folder_stays_shared(connect, tmp_path, api) -> None:
     assert client.cache_path.stat().st_mode & 0o777 == 0o600
 
 
-def test_two_tokens_never_share(connect, api) -> None:
+def test_two_tokens_never_share(connect, api):
     """Another token, or another base URL, is another file, and asks for itself."""
     one, two = connect(api.url, token="token-one"), connect(api.url, token="token-two")
     third = connect(api.url + "/api", token="token-one")
@@ -87,7 +87,7 @@ def test_two_tokens_never_share(connect, api) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500])
-def test_a_revoked_token_never_looks_healthy(status: int, cache_file, wire, connect, api) -> None:
+def test_a_revoked_token_never_looks_healthy(status, cache_file, wire, connect, api):
     """Once an answer has expired, a refusal is a refusal: the old answer is not dug out."""
     api.answer = lambda _asked: wire.refuse(status)
     nearly = datetime.now(UTC) + timedelta(hours=23, minutes=59)
@@ -101,7 +101,7 @@ def test_a_revoked_token_never_looks_healthy(status: int, cache_file, wire, conn
         assert caught.value.status == status
 
 
-def test_answers_live_24_hours(cache_file, connect, api) -> None:
+def test_answers_live_24_hours(cache_file, connect, api):
     """At 23:59 after the fetch it is the cache's, at 24:01 it is asked anew."""
     start = datetime.now(UTC)
     for passed, requests in ((timedelta(hours=23, minutes=59), 1), (timedelta(hours=24, minutes=1), 2)):
@@ -111,9 +111,7 @@ def test_answers_live_24_hours(cache_file, connect, api) -> None:
 
 
 @pytest.mark.parametrize(("hour", "minute", "requests"), [(1, 0, 1), (2, 59, 1), (3, 0, 2), (3, 1, 2)])
-def test_an_answer_about_a_day_that_is_not_out_ends_at_the_cut_off(
-    hour: int, minute: int, requests: int, connect, clock, api
-) -> None:
+def test_an_answer_about_a_day_that_is_not_out_ends_at_the_cut_off(hour, minute, requests, connect, clock, api):
     """Asked at 00:30 for yesterday: kept until 03:00 UTC, and not a second longer."""
     with time_machine.travel(datetime(2026, 3, 10, 0, 30, tzinfo=UTC), tick=False) as traveller:
         clock.now = lambda: datetime.now(UTC)
@@ -124,7 +122,7 @@ def test_an_answer_about_a_day_that_is_not_out_ends_at_the_cut_off(
     assert api.count == requests
 
 
-def test_an_answer_under_way_at_the_cut_off_is_not_kept_for_a_day(serve, wire, connect, clock) -> None:
+def test_an_answer_under_way_at_the_cut_off_is_not_kept_for_a_day(serve, wire, connect, clock):
     """Sent before 03:00 and here on the stroke of it: it may be from before the data was out."""
     with time_machine.travel(datetime(2026, 3, 10, 2, 59, 59, tzinfo=UTC), tick=False) as traveller:
 
@@ -145,7 +143,7 @@ def test_an_answer_under_way_at_the_cut_off_is_not_kept_for_a_day(serve, wire, c
 
 
 @given(seconds=st.integers(0, 360 * 86_400), back=st.integers(1, 700), word=st.sampled_from(["date", "end_date"]))
-def test_nothing_outlives_the_publication_of_its_last_day(seconds: int, back: int, word: str) -> None:
+def test_nothing_outlives_the_publication_of_its_last_day(seconds, back, word):
     """An answer lives 24 hours, or until 03:00 UTC of the day after its last one if that is still to come."""
     now = datetime(2026, 1, 2, tzinfo=UTC) + timedelta(seconds=seconds)
     day = now.date() - timedelta(days=back)
@@ -154,7 +152,7 @@ def test_nothing_outlives_the_publication_of_its_last_day(seconds: int, back: in
     assert kept == (cut_off - now if cut_off > now else timedelta(hours=24))
 
 
-def test_rows_on_disk_are_json(cache_file) -> None:
+def test_rows_on_disk_are_json(cache_file):
     """No row is a pickle or any other thing that could run; the body in it is as it came."""
     with sqlite3.connect(cache_file) as connection:
         (row,) = connection.execute("SELECT value FROM responses").fetchone()
@@ -197,7 +195,7 @@ TAMPERED: dict[str, Callable[[bytes, str], Any]] = {
 
 
 @pytest.mark.parametrize("kind", TAMPERED)
-def test_a_tampered_row_costs_one_request(kind: str, cache_file, connect, tmp_path, api) -> None:
+def test_a_tampered_row_costs_one_request(kind, cache_file, connect, tmp_path, api):
     """Whatever stands in a row's place: it runs nothing, is asked over once, and the right answer takes its place."""
     mark = tmp_path / "ran"
     with sqlite3.connect(cache_file) as connection:
@@ -215,7 +213,7 @@ def test_a_tampered_row_costs_one_request(kind: str, cache_file, connect, tmp_pa
     assert not mark.exists()
 
 
-def test_a_row_under_another_key_is_not_believed(cache_file, connect, api) -> None:
+def test_a_row_under_another_key_is_not_believed(cache_file, connect, api):
     """Two rows swapped, each whole in itself: neither answers the other's question."""
     fetch.dau_count("2026-02-01", "2026-02-02", client=(client := connect(api.url)))
     client.close()
@@ -230,7 +228,7 @@ def test_a_row_under_another_key_is_not_believed(cache_file, connect, api) -> No
     assert api.count == 4
 
 
-def test_a_row_from_the_future_is_not_believed(cache_file, connect, api) -> None:
+def test_a_row_from_the_future_is_not_believed(cache_file, connect, api):
     """Kept while the clock was a year ahead: when it is right again, the answer does not live for a year."""
     a_year_ago = datetime.now(UTC) - timedelta(days=365)
     with time_machine.travel(a_year_ago, tick=False), connect(api.url) as client:
@@ -238,7 +236,7 @@ def test_a_row_from_the_future_is_not_believed(cache_file, connect, api) -> None
     assert api.count == 2
 
 
-def test_expired_rows_are_cleared_out(cache_file, connect, api) -> None:
+def test_expired_rows_are_cleared_out(cache_file, connect, api):
     """A run a day later leaves nothing of the old answers in the file."""
     assert [(each.answers, each.expired) for each in cache_files(cache_file.parent)] == [(1, 0)]
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=25), tick=False):
@@ -249,7 +247,7 @@ def test_expired_rows_are_cleared_out(cache_file, connect, api) -> None:
 
 
 @pytest.mark.parametrize("body", ["{}", "[]", "<html>", '{"daily_active_user_counts": [], "metadata": {}}'])
-def test_only_a_valid_answer_is_kept(body: str, serve, connect, wire) -> None:
+def test_only_a_valid_answer_is_kept(body, serve, connect, wire):
     """A 200 of another shape leaves no row."""
     api = serve(lambda _asked: wire.respond(body))
     client = connect(api.url)
@@ -271,7 +269,7 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_set_aside_with_one_warning(damage: str, cache_file, connect, api) -> None:
+def test_a_damaged_file_is_set_aside_with_one_warning(damage, cache_file, connect, api):
     """One warning that says so, the right answer, a new cache in its place, and the damaged file kept beside.
 
     Until then it is listed with its size, and as holding nothing or what can still be read.
@@ -288,7 +286,7 @@ def test_a_damaged_file_is_set_aside_with_one_warning(damage: str, cache_file, c
     assert len(list(cache_file.parent.glob("*.damaged-*"))) == 1
 
 
-def test_an_empty_file_is_an_empty_cache(cache_file, connect, api) -> None:
+def test_an_empty_file_is_an_empty_cache(cache_file, connect, api):
     """A file of no bytes is begun without a word."""
     cache_file.write_bytes(b"")
     assert read(connect(api.url)) == [7, 0]
@@ -296,7 +294,7 @@ def test_an_empty_file_is_an_empty_cache(cache_file, connect, api) -> None:
     assert api.count == 2
 
 
-def test_damage_that_shows_in_mid_work_costs_one_warning(connect, api) -> None:
+def test_damage_that_shows_in_mid_work_costs_one_warning(connect, api):
     """Pages that go bad under an open cache: the work goes on in memory, rightly, with one warning."""
     client = connect(api.url)
     ranges = [(f"2026-01-{day:02}", f"2026-01-{day:02}") for day in range(1, 29)]
@@ -336,7 +334,7 @@ def holder(cache_file) -> Iterator[sqlite3.Connection]:
 @pytest.mark.usefixtures("short_wait")
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
 @pytest.mark.parametrize("when", ["before we begin", "in mid-work"])
-def test_a_lock_that_is_held_for_ever_costs_one_warning(when: str, how: str, cache_file, connect, holder, api) -> None:
+def test_a_lock_that_is_held_for_ever_costs_one_warning(when, how, cache_file, connect, holder, api):
     """Another program takes the write lock and never lets go: the work goes on in memory, and does not hang."""
     client = connect(api.url)
     if when == "in mid-work":
@@ -352,7 +350,7 @@ def test_a_lock_that_is_held_for_ever_costs_one_warning(when: str, how: str, cac
     assert api.count == before, "memory keeps what was fetched"
 
 
-def test_a_file_that_is_being_begun_is_tried_again(cache_file, connect, monkeypatch, api) -> None:
+def test_a_file_that_is_being_begun_is_tried_again(cache_file, connect, monkeypatch, api):
     """SQLite refuses at once where another process switches the file to a log: that is no reason to do without it."""
     refused = []
 
@@ -374,7 +372,7 @@ def test_a_file_that_is_being_begun_is_tried_again(cache_file, connect, monkeypa
     assert api.count == 1
 
 
-def test_a_file_where_the_folder_should_be_is_an_error(connect, tmp_path, api) -> None:
+def test_a_file_where_the_folder_should_be_is_an_error(connect, tmp_path, api):
     """A setting to mend, not a passing fault: CacheError names the folder and the variable."""
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match="AUGMENT_INSIGHTS_CACHE") as caught:
@@ -429,7 +427,7 @@ def in_another_process(url: str, folder: Path, trouble: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["full", "full from the start"])
-def test_a_full_disk_costs_one_warning(trouble: str, tmp_path, api) -> None:
+def test_a_full_disk_costs_one_warning(trouble, tmp_path, api):
     """When no byte more fits, the rest is kept in memory: all right, one warning, only what is on file asked twice."""
     found = in_another_process(api.url, tmp_path / "own", trouble)
     assert found["counts"] == [7] * 28
@@ -440,7 +438,7 @@ def test_a_full_disk_costs_one_warning(trouble: str, tmp_path, api) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("there", ["a cache", "nothing"])
-def test_a_read_only_folder_costs_one_warning(there: str, connect, api) -> None:
+def test_a_read_only_folder_costs_one_warning(there, connect, api):
     """A folder that cannot be written to: all answers right, in memory, with one warning."""
     folder = Path(tempfile.mkdtemp())  # not under pytest's own, whose parents are closed to other users
     try:
@@ -460,7 +458,7 @@ def test_a_read_only_folder_costs_one_warning(there: str, connect, api) -> None:
     assert [kind for kind, text in found["heard"] if str(folder) in text] == ["CacheWarning"]
 
 
-def test_threads_open_one_client_once(cache_file, connect, api) -> None:
+def test_threads_open_one_client_once(cache_file, connect, api):
     """Sixteen threads that ask first at the same moment open one cache, and each gets the right answer from it."""
     client = connect(api.url)
     together = threading.Barrier(16)
@@ -480,7 +478,7 @@ def test_threads_open_one_client_once(cache_file, connect, api) -> None:
     assert api.count == 1
 
 
-def test_clearing_takes_our_files_and_nobody_elses(cache_file, connect, api) -> None:
+def test_clearing_takes_our_files_and_nobody_elses(cache_file, connect, api):
     """``clear_cache`` deletes caches and damaged ones set aside, and no other SQLite file of the folder."""
     DAMAGES["garbage"](cache_file)
     with pytest.warns(CacheWarning):
@@ -497,7 +495,7 @@ def test_clearing_takes_our_files_and_nobody_elses(cache_file, connect, api) -> 
     assert left == {other.name for other in others} | {"rate-limit.sqlite"}
 
 
-def test_no_cache_keeps_answers_in_memory(connect, own_machine, api) -> None:
+def test_no_cache_keeps_answers_in_memory(connect, own_machine, api):
     """``cache=False`` writes no answer to disk, and asks nothing twice while the client lives."""
     client = connect(api.url, cache=False)
     assert read(client) == read(client)
@@ -506,7 +504,7 @@ def test_no_cache_keeps_answers_in_memory(connect, own_machine, api) -> None:
     assert [each.name for each in (own_machine / "cache").iterdir()] == ["rate-limit.sqlite"]
 
 
-def test_a_gzipped_answer_is_read(serve, connect, wire) -> None:
+def test_a_gzipped_answer_is_read(serve, connect, wire):
     """Compressed and chunked bodies are as good as plain ones, from the API and from the cache."""
 
     def answer(asked) -> bytes:
@@ -524,7 +522,7 @@ def test_a_gzipped_answer_is_read(serve, connect, wire) -> None:
 
 
 @pytest.mark.parametrize("header", ["Vary: *", "Vary: Authorization", "Cache-Control: no-store", "Set-Cookie: a=b"])
-def test_what_the_server_says_of_caching_changes_nothing(header: str, serve, connect, wire) -> None:
+def test_what_the_server_says_of_caching_changes_nothing(header, serve, connect, wire):
     """Answers are kept for 24 hours whatever Vary or Cache-Control say; cookies are not sent back."""
     name, _, value = header.partition(": ")
 
@@ -542,7 +540,7 @@ def test_what_the_server_says_of_caching_changes_nothing(header: str, serve, con
 
 
 @pytest.mark.parametrize("where", ["nothing", "status line", "headers", "length of a chunk", "body", "1xx answers"])
-def test_a_server_that_is_silent_or_drips_is_given_up(where: str, serve, connect, wire) -> None:
+def test_a_server_that_is_silent_or_drips_is_given_up(where, serve, connect, wire):
     """A byte now and then keeps a socket alive for ever; the deadline of the whole answer ends it."""
     stop = threading.Event()
     begin, drop = {
@@ -579,7 +577,7 @@ def test_a_server_that_is_silent_or_drips_is_given_up(where: str, serve, connect
     assert isinstance(outcome[0], ApiUnavailableError)
 
 
-def test_a_bomb_of_zeros_is_refused(serve, connect, wire) -> None:
+def test_a_bomb_of_zeros_is_refused(serve, connect, wire):
     """A small gzip body that unpacks to more than any answer is refused, and does not fill the memory."""
     bomb = gzip.compress(b" " * (70 * 2**20), compresslevel=9)
     api = serve(lambda _asked: wire.head("Content-Encoding: gzip", f"Content-Length: {len(bomb)}") + bomb)
@@ -588,7 +586,7 @@ def test_a_bomb_of_zeros_is_refused(serve, connect, wire) -> None:
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-def test_plain_http_to_this_machine_passes_by_the_proxy(variable: str, serve, connect, wire, monkeypatch, api) -> None:
+def test_plain_http_to_this_machine_passes_by_the_proxy(variable, serve, connect, wire, monkeypatch, api):
     """A proxy of the environment never sees the token in the clear."""
     proxy = serve(wire.counting)
     monkeypatch.delenv("no_proxy", raising=False)
@@ -598,7 +596,7 @@ def test_plain_http_to_this_machine_passes_by_the_proxy(variable: str, serve, co
     assert (proxy.count, api.count) == (0, 1)
 
 
-def test_an_https_proxy_hears_a_host_and_no_token(serve, connect, wire, monkeypatch) -> None:
+def test_an_https_proxy_hears_a_host_and_no_token(serve, connect, wire, monkeypatch):
     """To the real API a proxy is used, and asked for a tunnel only."""
     proxy = serve(lambda _asked: wire.refuse(502))
     monkeypatch.delenv("no_proxy", raising=False)
@@ -611,7 +609,7 @@ def test_an_https_proxy_hears_a_host_and_no_token(serve, connect, wire, monkeypa
     assert wire.TOKEN.encode() not in proxy.asked[0].raw
 
 
-def test_only_documented_parameters_and_headers_travel(serve, connect, wire) -> None:
+def test_only_documented_parameters_and_headers_travel(serve, connect, wire):
     """Dates, page size and cursor; the token in its header; nothing of the machine or its user."""
 
     def answer(asked) -> bytes:
