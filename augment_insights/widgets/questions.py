@@ -79,7 +79,7 @@ class View:
         The same from the first known day on, look-back windows included: ``period_start``, ``period_end``,
         ``user``, ``user_type``.
     roster : pl.DataFrame or None
-        The licences of the chosen team.
+        The licences of the chosen team; None without a roster.
     everybody : View or None
         The same without the filters by team, language and editor, where there are any.
     is_sample : bool
@@ -91,17 +91,10 @@ class View:
     choice: Choice
     rows: pl.DataFrame
     known: pl.DataFrame
-    roster: pl.DataFrame | None
+    roster: Any
     is_sample: bool
     sharing: Sharing
     everybody: View | None = None
-
-    @property
-    def licences(self) -> pl.DataFrame:
-        """The roster, for a question that cannot do without it."""
-        if self.roster is None:
-            raise AssertionError("a question about licences is only offered with a roster")
-        return self.roster
 
     @property
     def counting(self) -> dict[str, Any]:
@@ -333,7 +326,7 @@ QUESTIONS: tuple[Question, ...] = (
         "adoption_rate",
         "Which share of the licences is used?",
         "Licensed users active in the period divided by the licensed. The band is a 95 % confidence interval.",
-        lambda view, by: analysis.adoption_rate(view.rows, licences=view.licences, by=by, **view.by_period),
+        lambda view, by: analysis.adoption_rate(view.rows, licences=view.roster, by=by, **view.by_period),
         in_groups=("team",),
         by_period=True,
         needs_roster=True,

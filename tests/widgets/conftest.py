@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from augment_insights import Client
+from augment_insights import Client, widgets
 from augment_insights.sample import AnalyticsApp, RecordStore, serve
 from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 TODAY = date(2026, 3, 10)
 START = date(2026, 2, 9)
@@ -66,6 +67,15 @@ def client() -> Client:
 def roster() -> pl.DataFrame:
     """Give Ada and Bob a team each."""
     return pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "team": ["Payments", "Search"]})
+
+
+@pytest.fixture
+def explorer(client: Client, roster: pl.DataFrame, tmp_path: Path) -> Any:
+    """Open the four whole weeks, with the roster, and a folder to save to that is not there yet."""
+    opened: Any = widgets.explore(client, start_date=START, end_date=END, roster=roster, interactive=True)
+    opened.wait()
+    opened.screen.folder.value = str(tmp_path / "saved")
+    return opened
 
 
 class Gate:

@@ -1,29 +1,20 @@
-"""The buttons: files on the disk, whole, named by what they show; and sentences where there can be none."""
+"""Where an answer is shown: its numbers, its errors, and the files that its buttons write, whole and well named."""
 
 from __future__ import annotations
 
 import zipfile
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import pytest
 
 from augment_insights import Client, widgets
 
+if TYPE_CHECKING:
+    import pytest
+
 NAME = "active_users-2026-02-09--2026-03-08-1w"
-
-
-@pytest.fixture
-def explorer(client: Client, roster: pl.DataFrame, tmp_path: Path) -> Any:
-    """Open four weeks, with a folder to save to that is not there yet."""
-    opened: Any = widgets.explore(
-        client, start_date=date(2026, 2, 9), end_date=date(2026, 3, 8), roster=roster, interactive=True
-    )
-    opened.wait()
-    opened.screen.folder.value = str(tmp_path / "saved")
-    return opened
 
 
 def press(explorer: Any, kind: str) -> Path:
@@ -33,6 +24,62 @@ def press(explorer: Any, kind: str) -> Path:
     assert str(path.resolve()) in explorer.screen.saved.value
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
     return path
+
+
+def test_a_bug_is_told_with_what_to_report(explorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error that is not ours says that it is a bug, keeps its traceback folded, and is escaped."""
+
+    def broken(_self: Any, _view: Any) -> Any:
+        raise RuntimeError("<script>alert(1)</script>")
+
+    monkeypatch.setattr("augment_insights.widgets.questions.Question.answer", broken)
+    explorer.controls["every"].value = "1mo"
+    said = explorer.screen.words.value
+    assert "bug" in said
+    assert "<details>" in said
+    assert "<script>" not in said
+
+
+def test_the_numbers_are_shown_on_demand(explorer: Any) -> None:
+    """The table behind the figure stands below it once it is asked for, and follows the controls."""
+    assert explorer.screen.numbers.layout.display == "none"
+    explorer.screen.with_numbers.value = True
+    assert "2026-02-09" in explorer.screen.numbers.value
+    explorer.controls["every"].value = "1mo"
+    assert "2026-02-01" in explorer.screen.numbers.value
+
+
+def test_names_from_the_api_are_text(roster: pl.DataFrame) -> None:
+    """A team and a language that look like markup are shown as they are written."""
+    evil = "<img src=x onerror=alert(1)>"
+    rows = [
+        {
+            "date": "2026-03-02",
+            "user_email": "ada@x.io",
+            "language": evil,
+            "editor": evil,
+            "metrics": {"completions_count": 4, "completions_accepted": 1},
+        }
+    ]
+    teams = roster.with_columns(team=pl.lit(evil))
+    client = Client.serving(rows, today="2026-03-10")
+    explorer: Any = widgets.explore(
+        client, start_date="2026-02-09", end_date="2026-03-08", roster=teams, interactive=True
+    )
+    explorer.wait()
+    explorer.screen.with_numbers.value = True
+    explorer.controls["question"].value = "acceptance_rate"
+    for split in ("team", "language"):
+        explorer.controls["split"].value = split
+        assert evil not in explorer.screen.numbers.value
+        assert "&lt;img" in explorer.screen.numbers.value
+
+
+def test_a_still_answer_is_text_in_a_terminal(client: Client) -> None:
+    """Outside a notebook nobody can press anything: the answer prints its question and its numbers."""
+    still: Any = widgets.explore(client, start_date="2026-02-09", end_date="2026-03-08")
+    assert "How many are active?" in repr(still)
+    assert "2026-02-09" in repr(still)
 
 
 def test_the_chart_is_saved_as_a_picture(explorer: Any) -> None:
