@@ -398,7 +398,8 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.progress = HBox([self.bar, self.state, self.cancel_button])
         self.screen = Screen(self._file_name, report=self.save_report)
         for name, control in self.controls.items():
-            control.observe(self._on_day if name.endswith("_date") else self._on_change, "value")
+            wait = _TYPING_SECONDS if name.endswith("_date") else 0.0
+            control.observe(partial(self._on_change, wait=wait), "value")
         self.fetch_button.on_click(lambda _button: self.refresh(at_any_cost=True))
         self.cancel_button.on_click(self._on_cancel)
         question, *others = self.controls.values()
@@ -518,13 +519,10 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
             otherwise = "There is no roster" if name == "team" else "Does not apply to this question"
             self.controls[name].tooltip = self._tooltips[name] if is_heard else otherwise
 
-    def _on_change(self, _change: object) -> None:
+    def _on_change(self, _change: object, *, wait: float) -> None:
         with self._lock:  # a thread that fills the options is waited for
             if not self._is_filling:
-                self.refresh()
-
-    def _on_day(self, _change: object) -> None:
-        self.refresh(wait=_TYPING_SECONDS)
+                self.refresh(wait=wait)
 
     def _file_name(self) -> str:
         """Return a name that tells the question, its days and its filters apart, on any disk."""
