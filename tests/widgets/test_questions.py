@@ -56,12 +56,16 @@ def test_acceptance_is_a_ratio_of_sums(explorer: Any) -> None:
     assert vim["acceptance_rate"].to_list() == [0.5] * 4
 
 
-def test_a_year_by_days_can_be_drawn(client: Client) -> None:
-    """The longest range in the shortest periods: no question fails of it."""
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_no_question_fails(client: Client, *, is_empty: bool) -> None:
+    """A year by days, the longest range in the shortest periods; and an organisation in which nobody was active."""
+    if is_empty:
+        client = Client.serving([], today="2026-03-10")
     opened = open_whole(client, start_date="2025-03-11", every="1d")
     for _, name in opened.controls["question"].options:
         opened.controls["question"].value = name
         assert 'role="alert"' not in opened.screen.words.value, name
+        assert opened.answer is not None
 
 
 def test_who_was_there_before_the_range_is_not_new(explorer: Any) -> None:
@@ -137,13 +141,3 @@ def test_what_another_thread_warns_of_is_not_told_here(explorer: Any) -> None:
     with pytest.warns(DataWarning, match="ada@x.io has no row"):
         answer = replace(question, measure=measure).answer(view)
     assert answer.notes == ("of this figure",)
-
-
-def test_an_organisation_without_activity_has_empty_figures() -> None:
-    """Nobody was active: each question says "no data", and none fails."""
-    opened = open_whole(Client.serving([], today="2026-03-10"), start_date=START)
-    for _, name in opened.controls["question"].options:
-        opened.controls["question"].value = name
-        opened.wait()
-        assert 'role="alert"' not in opened.screen.words.value, name
-        assert opened.answer is not None

@@ -52,20 +52,10 @@ def test_the_numbers_are_shown_on_demand(explorer: Any) -> None:
 def test_names_from_the_api_are_text(roster: pl.DataFrame) -> None:
     """A team and a language that look like markup are shown as they are written."""
     evil = "<img src=x onerror=alert(1)>"
-    rows = [
-        {
-            "date": "2026-03-02",
-            "user_email": "ada@x.io",
-            "language": evil,
-            "editor": evil,
-            "metrics": {"completions_count": 4, "completions_accepted": 1},
-        }
-    ]
+    row = {"date": "2026-03-02", "user_email": "ada@x.io", "language": evil, "editor": evil}
+    client = Client.serving([{**row, "metrics": {"completions_count": 4}}], today="2026-03-10")
     teams = roster.with_columns(team=pl.lit(evil))
-    client = Client.serving(rows, today="2026-03-10")
-    explorer: Any = widgets.explore(
-        client, start_date="2026-02-09", end_date="2026-03-08", roster=teams, interactive=True
-    )
+    explorer: Any = widgets.explore(client, start_date="2026-03-02", roster=teams, interactive=True)
     explorer.wait()
     explorer.screen.with_numbers.value = True
     explorer.controls["question"].value = "acceptance_rate"
@@ -82,20 +72,15 @@ def test_a_still_answer_is_text_in_a_terminal(client: Client) -> None:
     assert "2026-02-09" in repr(still)
 
 
-def test_the_chart_is_saved_as_a_picture(explorer: Any) -> None:
-    """PNG and SVG by their first bytes, under a name with question, days and period."""
-    png, svg = press(explorer, "png"), press(explorer, "svg")
-    assert png.read_bytes().startswith(b"\x89PNG")
-    assert svg.read_text().startswith("<svg")
-    assert (png.stem, svg.stem) == (NAME, NAME)
-
-
-def test_the_table_is_saved_as_it_is_shown(explorer: Any) -> None:
-    """CSV and Parquet read back as the table of the answer; the workbook has its numbers."""
-    table = explorer.answer.table
-    assert pl.read_parquet(press(explorer, "parquet")).equals(table)
-    assert pl.read_csv(press(explorer, "csv"), try_parse_dates=True).equals(table)
-    with zipfile.ZipFile(press(explorer, "xlsx")) as workbook:
+def test_chart_and_table_are_saved_as_they_are_shown(explorer: Any) -> None:
+    """PNG and SVG by their first bytes; CSV and Parquet read back as the table; the workbook has its numbers."""
+    paths = {kind: press(explorer, kind) for kind in ("png", "svg", "parquet", "csv", "xlsx")}
+    assert {path.stem for path in paths.values()} == {NAME}, "question, days and period"
+    assert paths["png"].read_bytes().startswith(b"\x89PNG")
+    assert paths["svg"].read_text().startswith("<svg")
+    assert pl.read_parquet(paths["parquet"]).equals(explorer.answer.table)
+    assert pl.read_csv(paths["csv"], try_parse_dates=True).equals(explorer.answer.table)
+    with zipfile.ZipFile(paths["xlsx"]) as workbook:
         sheet = workbook.read("xl/worksheets/sheet1.xml").decode()
     assert [f"<v>{number}</v>" in sheet for number in (2, 3)] == [True, True]
 
