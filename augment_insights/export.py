@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
-    from polars.selectors import Selector
-
 FORMATS = ("parquet", "csv", "ndjson")
 """The endings that :func:`write_table` knows."""
 
@@ -46,7 +44,7 @@ _MOST_LINES = 25
 _SAFE_OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
 """Text stays text, whatever it looks like."""
 
-_STYLES: dict[str | Selector | tuple[str | Selector, ...], Any] = {
+_STYLES: dict[Any, Any] = {
     cs.string(): {"text_wrap": True, "valign": "top", "quote_prefix": True},
     cs.integer(): "#,##0",
     cs.float(): "#,##0.00##",

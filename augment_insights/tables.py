@@ -168,7 +168,10 @@ def folded_user() -> pl.Expr:
     ['ada@x.io', 'ada@x.io']
     """
     name = pl.col("user").cast(pl.String)
-    folded = name.str.replace_all(_INVISIBLE, "").str.strip_chars().str.to_lowercase().str.normalize("NFC")
+    # Only names beyond ASCII have invisible characters or something to compose, and looking costs most of the time.
+    beyond_ascii = pl.when(name.str.len_bytes() > name.str.len_chars()).then(name)
+    composed = beyond_ascii.str.replace_all(_INVISIBLE, "").str.strip_chars().str.to_lowercase().str.normalize("NFC")
+    folded = pl.coalesce(composed, name.str.strip_chars().str.to_lowercase())
     return pl.when(_is_person()).then(folded).otherwise(name).alias("user")
 
 
@@ -660,7 +663,7 @@ DATA_QUALITY = Table(
     source="analysis.data_quality",
 )
 
-VERDICT = pl.Enum(["higher", "lower", "cannot tell"])
+VERDICT = pl.Enum(["higher", "lower", "no measurable change"])
 """What can be said of a difference."""
 
 COMPARISON = Table(
@@ -674,7 +677,14 @@ COMPARISON = Table(
         "difference": Column(pl.Float64(), "after - before, in points of the rate", nullable=True),
         "difference_low": Column(pl.Float64(), "lower bound of its 95 % confidence interval", nullable=True),
         "difference_high": Column(pl.Float64(), "upper bound of its 95 % confidence interval", nullable=True),
-        "verdict": Column(VERDICT, "higher, lower or cannot tell"),
+        "is_paired": Column(pl.Boolean(), "whether the same people were compared with themselves"),
+        "both_users": Column(
+            pl.Int64(), "users who count on both sides; null where the table does not say", nullable=True
+        ),
+        "before_users": Column(pl.Int64(), "users who count before only", nullable=True),
+        "after_users": Column(pl.Int64(), "users who count after only", nullable=True),
+        "compared_groups": Column(pl.Int64(), "groups with an interval: the verdicts hold for so many together"),
+        "verdict": Column(VERDICT, "higher, lower or no measurable change; null without an interval", nullable=True),
     },
-    source="analysis.compare",
+    source="analysis.compare_periods, analysis.compare",
 )

@@ -1,7 +1,7 @@
 """How near does `fetch.activity` come to the fewest requests that the question allows?
 
 A simulated organisation behind a strict server, in this process; time is virtual, so that a day of
-waiting takes none. For each size and length: the requests sent for weekly and for daily activity,
+waiting takes none. For each size and length: the requests sent for monthly, weekly and daily activity,
 and for the last 90 days with all that lies before as look-back. Beside them the least possible on
 paper, by brute force from the simulated truth: for each period the smaller of its lists' pages and
 its window's, and the daily counts, without which no day without activity is known.
@@ -14,9 +14,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
-import tempfile
 from datetime import UTC, date, datetime, timedelta
 from random import Random
 from time import perf_counter
@@ -24,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from augment_insights import Client, fetch
-from augment_insights.periods import DayRange, calendar_periods, windows
+from augment_insights.periods import DayRange, calendar_periods, windows, windows_back
 from augment_insights.sample import TokenBucket
-from augment_insights.transport.rate_limit import Clock
+from augment_insights.transport.rate_limit import Clock, RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 YESTERDAY = date(2026, 11, 21)
 LIST_PAGE, WINDOW_PAGE = 250, 100
@@ -186,17 +184,6 @@ class VirtualClock(Clock):
         self.seconds += seconds
 
 
-class LimitedClient(Client):
-    """A client of an API in this process that keeps the rate limit all the same."""
-
-    def _make_limit(self) -> Any:
-        app, self._app = self._app, None
-        try:
-            return super()._make_limit()
-        finally:
-            self._app = app
-
-
 def least(organisation: Simulation, days: DayRange, every: str, lookback: DayRange | None) -> int:
     """Return the fewest requests that answer the question, knowing the truth; the counts included."""
     requests = len(windows(days))
@@ -204,38 +191,29 @@ def least(organisation: Simulation, days: DayRange, every: str, lookback: DayRan
         lists = sum(math.ceil(len(organisation.users_on(day)) / LIST_PAGE) for day in period)
         window = math.ceil(len(organisation.users_in(period)) / WINDOW_PAGE)
         requests += min(lists, window)
-    return requests + sum(math.ceil(len(organisation.users_in(w)) / WINDOW_PAGE) for w in _back(lookback))
-
-
-def _back(days: DayRange | None) -> Iterator[DayRange]:
-    while days is not None and days.start <= days.end:
-        first = max(days.start, days.end - timedelta(days=89))
-        yield DayRange(first, days.end)
-        days = DayRange(days.start, first - timedelta(days=1))
+    before = [] if lookback is None else windows_back(lookback)
+    return requests + sum(math.ceil(len(organisation.users_in(w)) / WINDOW_PAGE) for w in before)
 
 
 def measure(organisation: Simulation, days: DayRange, every: str, lookback: DayRange | None = None) -> None:
     """Fetch, and print a line."""
     clock = VirtualClock()
     bucket = TokenBucket(clock=clock.time)
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["AUGMENT_INSIGHTS_CACHE"] = (
-            folder  # where the rate limit is remembered: an empty one is a full bucket
-        )
-        client = LimitedClient(
-            "benchmark",
-            base_url="https://simulation.invalid",
-            cache=False,
-            progress=False,
-            clock=clock,
-            app=Api(organisation, bucket),
-        )
-        how: dict[str, Any] = {} if lookback is None else {"lookback_days": lookback.days}
-        plan = fetch.plan("activity", days.start, days.end, every=every, client=client, **how)  # type: ignore[arg-type]
-        began, started = clock.seconds, perf_counter()
-        frame = fetch.activity(days.start, days.end, every=every, client=client, **how)  # type: ignore[arg-type]
-        seconds, took = clock.seconds - began, perf_counter() - started
-        client.close()
+    client = Client(
+        "benchmark",
+        base_url="https://simulation.invalid",
+        cache=False,
+        progress=False,
+        clock=clock,
+        app=Api(organisation, bucket),
+    )
+    client._limit = RateLimit(requests_per_minute=10, burst=20, clock=clock, path=None, key="benchmark")  # noqa: SLF001 (in this process there is none)
+    how: dict[str, Any] = {} if lookback is None else {"lookback_days": lookback.days}
+    plan = fetch.plan("activity", days.start, days.end, every=every, client=client, **how)  # type: ignore[arg-type]
+    began, started = clock.seconds, perf_counter()
+    frame = fetch.activity(days.start, days.end, every=every, client=client, **how)  # type: ignore[arg-type]
+    seconds, took = clock.seconds - began, perf_counter() - started
+    client.close()
     fewest = least(organisation, days, every, lookback)
     bounds = f"{plan.requests_to_send + plan.requests_sent:,}{'' if plan.is_estimate else ' (exact)'}"
     print(
@@ -260,10 +238,10 @@ def main(*, full: bool = False) -> None:
 
 
 def measure_all(organisation: Simulation, lengths: Sequence[int]) -> None:
-    """Fetch some lengths weekly and daily, and the last 90 days with all that lies before them."""
+    """Fetch some lengths monthly, weekly and daily, and the last 90 days with all that lies before them."""
     for length in lengths:
         days = DayRange(YESTERDAY - timedelta(days=length - 1), YESTERDAY)
-        for every in ("1w", "1d"):
+        for every in ("1mo", "1w", "1d"):
             measure(organisation, days, every)
     shown = DayRange(YESTERDAY - timedelta(days=SHOWN_DAYS - 1), YESTERDAY)
     before = DayRange(organisation.first, shown.start - timedelta(days=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import openpyxl
@@ -65,3 +66,13 @@ def test_a_long_text_has_room_in_its_row_and_a_sheet_is_as_wide_as_a_page(tmp_pa
     assert heights == [None, 60, 45, None]  # 165 letters at 54 a line are four lines of 15 points
     assert (sheet.page_setup.orientation, sheet.page_setup.fitToHeight) == ("landscape", 0)
     assert sheet.print_title_rows == "$1:$1"
+
+
+def test_a_sheet_takes_headers_that_differ_by_case_and_numbers_that_are_none(tmp_path: Path) -> None:
+    """A spreadsheet tells no case apart, knows no zones, and would show NaN and infinity as formulas that fail."""
+    moment = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    table = pl.DataFrame({"Team": ["0042"], "team": [float("nan")], "n": [float("inf")], "at": [moment]})
+    sheet = openpyxl.load_workbook(write_workbook({"t": table, "empty": table.clear()}, tmp_path / "t.xlsx"))["t"]
+    assert [cell.value for cell in sheet[1]] == ["Team", "team (2)", "n", "at"]
+    assert [cell.value for cell in sheet[2]] == ["0042", None, None, moment.replace(tzinfo=None)]
+    assert {cell.data_type for cell in sheet[2]} <= {"s", "n", "d"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 from datetime import UTC, date, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from augment_insights.periods import (
     calendar_period,
     calendar_periods,
     check_every,
+    day_ranges,
     last_published_day,
     newest_day,
     oldest_day,
@@ -26,6 +28,7 @@ from augment_insights.periods import (
     resolve_range,
     utc_day,
     windows,
+    windows_back,
 )
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -173,12 +176,25 @@ def test_a_moment_is_taken_to_utc() -> None:
 @settings(deadline=None, max_examples=100)
 @given(start=days, length=st.integers(1, 800), max_days=st.integers(1, 100))
 def test_windows_cover_the_range_once(start: date, length: int, max_days: int) -> None:
-    """Disjoint, in order, none too long, each day in exactly one; and no more of them than needed."""
+    """Disjoint, in order, none too long, each day in exactly one; and no more of them than needed; from either end."""
     whole = DayRange(start, start + (length - 1) * DAY)
     found = windows(whole, max_days=max_days)
     assert [day for window in found for day in window] == list(whole)
     assert all(1 <= window.days <= max_days for window in found)
     assert len(found) == -(-length // max_days)
+    back = windows_back(whole, max_days=max_days)
+    assert [day for window in reversed(back) for day in window] == list(whole)
+    assert all(window.days == max_days for window in back[:-1])
+    assert len(back) == len(found)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.sets(st.integers(0, 60)))
+def test_neighbouring_days_are_joined(numbers: set[int]) -> None:
+    """Each day is in exactly one range, oldest first, and between two ranges a day is missing."""
+    found = day_ranges(date(2026, 1, 1) + number * DAY for number in numbers)
+    assert [day for span in found for day in span] == [date(2026, 1, 1) + number * DAY for number in sorted(numbers)]
+    assert all(later.start - earlier.end > DAY for earlier, later in pairwise(found))
 
 
 @settings(deadline=None, max_examples=100)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from augment_insights.analysis.intervals import rate
-from augment_insights.analysis.user_days import check_days, first_of_period, prepare
+from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
+from augment_insights.periods import check_count
 from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from augment_insights.analysis.population import UserType
     from augment_insights.analysis.user_days import OrderedDays, UserDays
     from augment_insights.periods import Every
-    from augment_insights.tables import Table
 
 
 def active_users(
@@ -84,16 +84,11 @@ def active_users(
     [(datetime.date(2026, 1, 5), datetime.date(2026, 1, 11), 2, True),
      (datetime.date(2026, 1, 12), datetime.date(2026, 1, 18), 1, False)]
     """
-    order = prepare(activity).ordered(user_type=user_type, as_of=as_of, by=by, table=ACTIVE_USERS)
-    order.check_fits(every)
-    calendar = order.calendar(every).select("day", "label", "since")
-    counts = (
-        order.gaps.join(calendar, on="day")
-        .filter(first_of_period(pl.col("since")))
-        .group_by("group", "label")
-        .agg(active_users=pl.col("users").sum())
-    )
-    periods = order.grid(order.periods(every)).join(counts, on=["group", "label"], how="left")
+    order = prepare(activity).ordered(ACTIVE_USERS, user_type=user_type, as_of=as_of, by=by)
+    calendar = order.calendar(every)
+    visits = first_of_periods(order.gaps.lazy(), calendar)
+    counts = visits.group_by("group", "label").agg(active_users=pl.col("users").sum()).collect()
+    periods = order.grid(periods_of(calendar)).join(counts, on=["group", "label"], how="left")
     return order.as_table(
         periods.with_columns(pl.col("active_users").fill_null(0)), ACTIVE_USERS, before="active_users"
     )
@@ -140,7 +135,7 @@ def rolling_active_users(
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        A window that is not a positive whole number of days; an unknown ``user_type``.
+        A window that is not an integer >= 1; an unknown ``user_type``.
 
     See Also
     --------
@@ -165,8 +160,8 @@ def rolling_active_users(
     """
     lengths = [windows] if isinstance(windows, (int, float, str)) else list(windows)
     for length in lengths:
-        check_days("windows", length)
-    order = _daily_order(activity, "rolling_active_users", table=ROLLING_ACTIVE_USERS, by=by, users=(user_type, as_of))
+        check_count("windows", length)
+    order = prepare(activity).ordered(ROLLING_ACTIVE_USERS, user_type=user_type, as_of=as_of, by=by, needs_days=True)
     return order.as_table(_trailing(order, lengths), ROLLING_ACTIVE_USERS, before="active_users")
 
 
@@ -208,7 +203,7 @@ def stickiness(
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        A window that is not a positive whole number of days; an unknown ``user_type``.
+        A window that is not an integer >= 1; an unknown ``user_type``.
 
     See Also
     --------
@@ -230,8 +225,8 @@ def stickiness(
     >>> stickiness(activity, window=2).row(-1)
     (datetime.date(2026, 1, 6), 2, 1.5, 2, 0.75, True)
     """
-    check_days("window", window)
-    order = _daily_order(activity, "stickiness", table=STICKINESS, by=None, users=(user_type, as_of))
+    check_count("window", window)
+    order = prepare(activity).ordered(STICKINESS, user_type=user_type, as_of=as_of, needs_days=True)
     daily = _trailing(order, [1]).select("date", daily_users="active_users")
     known_days = pl.min_horizontal(pl.int_range(1, pl.len() + 1), pl.lit(window))
     user_days = pl.col("daily_users").rolling_sum(window, min_samples=1)
@@ -282,7 +277,7 @@ def active_day_distribution(
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        A window that is not a positive whole number of days; an unknown ``user_type``.
+        A window that is not an integer >= 1; an unknown ``user_type``.
 
     See Also
     --------
@@ -302,66 +297,37 @@ def active_day_distribution(
     >>> active_day_distribution(activity, window=3).rows()
     [(1, 1), (2, 1), (3, 0)]
     """
-    check_days("window", window)
-    order = _daily_order(
-        activity, "active_day_distribution", table=ACTIVE_DAY_DISTRIBUTION, by=None, users=(user_type, as_of)
-    )
+    check_count("window", window)
+    order = prepare(activity).ordered(ACTIVE_DAY_DISTRIBUTION, user_type=user_type, as_of=as_of, needs_days=True)
     known_days = order.calendar().height
     if known_days == 0:
         return ACTIVE_DAY_DISTRIBUTION.empty()
-    counts = (
-        order.days.lazy()
-        .filter(pl.col("day") >= known_days - window)
-        .group_by("user")
-        .agg(active_days=pl.len().cast(pl.Int64))
-        .group_by("active_days")
-        .agg(users=pl.len())
-    )
-    numbers = pl.LazyFrame({"active_days": pl.int_range(1, window + 1, eager=True)})
+    days = order.days.filter(pl.col("day") >= known_days - window).group_by("user").agg(active_days=pl.len())
+    counts = days.group_by(pl.col("active_days").cast(pl.Int64)).agg(users=pl.len())
+    numbers = pl.select(active_days=pl.int_range(1, window + 1))
     table = numbers.join(counts, on="active_days", how="left").with_columns(pl.col("users").fill_null(0))
-    return order.as_table(table.with_columns(group=pl.lit(0)), ACTIVE_DAY_DISTRIBUTION, before="users")
-
-
-def _daily_order(
-    activity: pl.DataFrame | pl.LazyFrame | UserDays,
-    question: str,
-    *,
-    table: Table,
-    by: str | Sequence[str] | None,
-    users: tuple[UserType, date | str | None],
-) -> OrderedDays:
-    """Order the days of a frame that must have one row a user and day."""
-    days = prepare(activity)
-    days.require_daily(question)
-    return days.ordered(user_type=users[0], as_of=users[1], by=by, table=table)
+    return order.as_table(order.grid(table), ACTIVE_DAY_DISTRIBUTION, before="users")
 
 
 def _trailing(order: OrderedDays, windows: list[int]) -> pl.DataFrame:
     """Count the users of each trailing window on each day, without looking at any window twice.
 
-    An active day counts from that day until the window has passed or the user's next active day
-    takes over. So every active day is +1 on the day and -1 when the window has passed, except
-    that the -1 falls away where the next day came first, and then the next day is no +1.
+    An active day adds a user from that day, or from the day on which the window of the user's active
+    day before has passed if that is later, until its own window has passed.
     """
-    length, gap, day = pl.col("window_days"), pl.col("gap"), pl.col("day")
-    taken_over = gap < length
+    length, day = pl.col("window_days"), pl.col("day")
     lengths = pl.DataFrame({"window_days": sorted(set(windows))}, schema={"window_days": pl.Int64})
     cells = order.gaps.join(lengths, how="cross")
-    entering = cells.filter(gap.is_null() | ~taken_over).select("group", "window_days", "day", change="users")
-    leaving = cells.select("group", "window_days", day + length, change=-pl.col("users"))
-    staying = cells.filter(taken_over).select("group", "window_days", day - gap + length, change="users")
-    changes = (
-        pl.concat([part.with_columns(day.cast(pl.Int64)) for part in (entering, leaving, staying)])
-        .group_by("group", "window_days", "day")
-        .agg(pl.col("change").sum())
-    )
-    grid = order.grid(order.calendar().select(day.cast(pl.Int64), "date")).join(lengths, how="cross")
+    entering = cells.with_columns(day=pl.max_horizontal(day, day - pl.col("gap") + length), change="users")
+    leaving = cells.with_columns(day=day + length, change=-pl.col("users"))
     keys = ["group", "window_days"]
+    changes = pl.concat([entering, leaving]).group_by(*keys, "day").agg(pl.col("change").sum())
+    grid = order.grid(order.calendar().select(day.cast(pl.Int64), "date").join(lengths, how="cross"))
     return (
         grid.join(changes, on=[*keys, "day"], how="left")
         .sort(*keys, "day")
         .with_columns(
             active_users=pl.col("change").fill_null(0).cum_sum().over(keys),
-            is_complete=pl.col("day") >= pl.col("window_days") - 1,
+            is_complete=pl.col("day") >= length - 1,
         )
     )

@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from augment_insights.analysis.activity import active_users
-from augment_insights.analysis.intervals import rate, wilson
+from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
 from augment_insights.analysis.population import (
     ACTIVITY,
     as_columns,
+    data_span,
+    is_licensed,
+    last_day,
     licences_of,
     on_roster,
     usage_rows,
     with_user_key,
 )
-from augment_insights.analysis.user_days import prepare
+from augment_insights.analysis.user_days import OrderedDays, UserDays, periods_of, prepare
 from augment_insights.errors import DataWarning, TableError, plural
 from augment_insights.tables import (
     ADOPTION_CURVE,
     ADOPTION_RATE,
     LICENSED_ADOPTION_CURVE,
     ROSTER,
+    TIME_TO_FIRST_USE,
     columns_of,
     require,
     user_key,
@@ -36,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from augment_insights.analysis.population import UserType
-    from augment_insights.analysis.user_days import UserDays
     from augment_insights.periods import Every
 
 _KEY = "user_key"
@@ -233,8 +236,7 @@ def adoption_curve(
     >>> adoption_curve(activity, licences=4).rows()
     [(datetime.date(2026, 1, 5), 1, 1, 4, 0.25), (datetime.date(2026, 1, 12), 1, 2, 4, 0.5)]
     """
-    order = prepare(activity).ordered(user_type=user_type, as_of=as_of, table=ADOPTION_CURVE)
-    order.check_fits(every, lookback)
+    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, as_of=as_of)
     calendar = order.calendar(every, lookback)
     users, roster = order.first_days(), None
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
@@ -244,7 +246,7 @@ def adoption_curve(
     new = firsts.group_by("label").agg(new_users=pl.col("users").sum())
     existing = new.filter(pl.col("label") < 0)["new_users"].sum()
     curve = (
-        order.periods(every, lookback)
+        periods_of(calendar)
         .join(new, on="label", how="left")
         .sort("label")
         .with_columns(pl.col("new_users").fill_null(0), group=pl.lit(0))
@@ -264,6 +266,81 @@ def adoption_curve(
     return order.as_table(licensed.with_columns(adoption_rate=adopted), LICENSED_ADOPTION_CURVE, before="new_users")
 
 
+def time_to_first_use(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    roster: pl.DataFrame | pl.LazyFrame,
+    *,
+    user_type: UserType = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """How many days after the licence began have users started?
+
+    A Kaplan-Meier estimate over the users on the roster, each counted once: who has not started
+    is followed until the licence ends or the data does (censored there), not dropped. Activity
+    before the licence began counts as a start on its first day. The data should reach back to
+    the first licence: a start before the data cannot be seen.
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
+        active day.
+        A LazyFrame is collected, because its last day must be known first.
+    roster : DataFrame or LazyFrame
+        One row a licensed user: ``user``, ``licensed_from`` (a day, as for :func:`read_roster`), and
+        ``licensed_to`` (the last licensed day; null: open) if there is one. Users without a start, and active
+        users who are not on the roster, are left out with a DataWarning that counts them; who
+        is licensed only after the last day of the data is left out.
+    user_type : {"person", "service_account", "all"}
+        Whose activity counts.
+    as_of : date or str, optional
+        The last day of the data; left out, the last day of any row of the frame.
+
+    Returns
+    -------
+    DataFrame
+        The table TIME_TO_FIRST_USE, one row for each day from 0 to the longest time anyone was
+        followed: ``days`` (Int64, since the licence began), ``at_risk_users`` (Int64),
+        ``started_users`` (Int64), ``started_rate`` (Float64, 0 to 1, one minus the Kaplan-Meier
+        estimate), and its 95 % confidence interval ``started_rate_low`` and ``started_rate_high``
+        (Greenwood's variance on the log-log scale; 0 while nobody has started, null once
+        everybody has: it is not defined there).
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype; rows that span several days.
+    ValueError
+        An unknown ``user_type``.
+
+    See Also
+    --------
+    unused_licences : the users who never started, by name.
+    augment_insights.charts.time_to_first_use : its chart.
+
+    Examples
+    --------
+    Ada starts on the second day of her licence; Bob has not started after two.
+
+    >>> from datetime import date
+    >>> activity = pl.DataFrame({"date": [date(2026, 1, 6)], "user": ["ada@x.io"], "user_type": ["person"]})
+    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "licensed_from": [date(2026, 1, 5)] * 2})
+    >>> table = time_to_first_use(activity, roster)
+    >>> table.select("days", "at_risk_users", "started_users", "started_rate").rows()
+    [(0, 2, 0, 0.0), (1, 2, 1, 0.5)]
+    """
+    require(columns_of(roster), ("user", "licensed_from"), table="roster")
+    order = prepare(activity).ordered(TIME_TO_FIRST_USE, user_type=user_type, as_of=as_of, needs_days=True)
+    return kaplan_meier(_starts(order, licences_of(tidy_roster(roster), user_type))).select(
+        "days",
+        "at_risk_users",
+        started_users="event_users",
+        started_rate=1 - pl.col("rate"),
+        started_rate_low=1 - pl.col("high"),
+        started_rate_high=1 - pl.col("low"),
+    )
+
+
 def unused_licences(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     roster: pl.DataFrame | pl.LazyFrame,
@@ -273,13 +350,14 @@ def unused_licences(
 ) -> pl.DataFrame:
     """Which licensed users have never been active?
 
-    Never means: no row of activity in the frame, to ``as_of``. A licence that has only begun, or has
-    ended, is there too: its dates stand beside it.
+    Licensed on the last day of the data: a licence that has ended by then, or not begun, is not there. Never
+    means: no row of activity in the frame, to ``as_of``.
 
     Parameters
     ----------
     activity : DataFrame, LazyFrame or UserDays
-        ``user`` and ``user_type``; with ``as_of`` also ``date``, or ``period_start`` and ``period_end``.
+        ``user`` and ``user_type``, and ``date`` or ``period_start`` with ``period_end``. Without days there
+        is no last day: all licences count then.
     roster : DataFrame or LazyFrame
         As for :func:`read_roster`. Without ``user_type`` it lists people.
     user_type : {"person", "service_account", "all"}
@@ -308,12 +386,18 @@ def unused_licences(
     >>> unused_licences(activity, pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "team": ["A", "B"]})).rows()
     [('bob@x.io', 'B')]
     """
-    frame = activity if isinstance(activity, (pl.DataFrame, pl.LazyFrame)) else prepare(activity).activity
-    require(columns_of(frame), ("user", "user_type"), table=ACTIVITY)
+    frame = activity.activity if isinstance(activity, UserDays) else activity
+    schema = columns_of(frame)
+    require(schema, ("user", "user_type"), table=ACTIVITY)
+    span = None if schema.keys().isdisjoint(("date", "period_start", "period_end")) else data_span(frame)
+    last = last_day(span, as_of)
     rows, _ = usage_rows(frame, (), user_type=user_type, as_of=as_of)
     listed = read_roster(roster)
-    asked = with_user_key(listed).join(licences_of(listed, user_type).select(_KEY), on=_KEY, how="semi")
-    seen = rows.select("user", "user_type").unique().select(user_key()).unique()
+    licences = licences_of(listed, user_type)
+    if last is not None:
+        licences = licences.filter(is_licensed(pl.lit(last), pl.lit(last)))
+    seen = rows.select("user", "user_type").unique().select(user_key())
+    asked = with_user_key(listed).join(licences, on=_KEY, how="semi")
     return asked.join(seen, on=_KEY, how="anti").sort(_KEY).select(listed.columns)
 
 
@@ -446,12 +530,10 @@ def join_roster(
             table=ROSTER.name,
             hint=f"drop one: frame.drop({twice!r}).",
         )
-    keyed = with_user_key(frame.lazy().collect())
-    known = with_user_key(listed)
+    keyed, known = with_user_key(frame.lazy().collect()), with_user_key(listed)
     if warn:
         _warn_of_strangers(keyed, known)
-    joined = keyed.join(known.select(_KEY, *added), on=_KEY, how="left", maintain_order="left")
-    return joined.drop(_KEY)
+    return keyed.join(known.select(_KEY, *added), on=_KEY, how="left", maintain_order="left").drop(_KEY)
 
 
 def tidy_roster(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
@@ -486,6 +568,28 @@ def tidy_roster(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
     return dated
 
 
+def _starts(order: OrderedDays, licensed: pl.DataFrame) -> pl.DataFrame:
+    """Return for each licensed user the ``days`` followed and whether they ended in a start (``event``)."""
+    undated = licensed["licensed_from"].null_count()
+    if undated:
+        warnings.warn(
+            f"{undated} users of the roster without licensed_from are left out: their time has no beginning.",
+            DataWarning,
+            stacklevel=3,
+        )
+    seen = on_roster(order.first_days(), licensed)
+    last = pl.lit(order.last, dtype=pl.Date)
+    until = pl.min_horizontal("licensed_to", last)
+    began = pl.col("licensed_from")
+    event = (pl.col("first_day") <= until).fill_null(value=False)
+    ended = pl.when(event).then(pl.max_horizontal("first_day", began)).otherwise(until)
+    return (
+        licensed.filter(began <= last)
+        .join(seen.select("user_key", "first_day"), on="user_key", how="left")
+        .select(days=(ended - began).dt.total_days(), event=event)
+    )
+
+
 def _licensed_counts(
     rows: pl.DataFrame, roster: pl.DataFrame, periods: pl.DataFrame, *, groups: list[str], user_type: str
 ) -> pl.DataFrame:
@@ -494,13 +598,9 @@ def _licensed_counts(
     licences = licences_of(roster, user_type).join(named, on=_KEY)
     seen = rows.select("period_start", "user", "user_type").unique()
     seen = seen.select("period_start", user_key(), is_active=pl.lit(value=True)).unique()
-    covers = (pl.col("licensed_from").fill_null(pl.col("period_start")) <= pl.col("period_end")) & (
-        pl.col("licensed_to").fill_null(pl.col("period_end")) >= pl.col("period_start")
-    )
-    licensed = periods.join(licences, how="cross").filter(covers)
-    users = seen.select(_KEY).unique()
-    strangers = users.join(licences, on=_KEY, how="anti").height
-    uncovered = seen.join(licensed, on=["period_start", _KEY], how="anti").select(_KEY).unique().height - strangers
+    licensed = periods.join(licences, how="cross").filter(is_licensed(pl.col("period_start"), pl.col("period_end")))
+    strangers = seen.join(licences, on=_KEY, how="anti")[_KEY].n_unique()
+    uncovered = seen.join(licensed, on=["period_start", _KEY], how="anti")[_KEY].n_unique() - strangers
     left_out = ((strangers, "not on the roster"), (uncovered, "active in a period without a licence"))
     if strangers or uncovered:
         said = "; ".join(f"{plural(number, 'active user')} {why}" for number, why in left_out if number)

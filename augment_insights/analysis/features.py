@@ -12,8 +12,12 @@ from augment_insights.analysis.adoption import read_roster
 from augment_insights.analysis.intervals import rate, wilson
 from augment_insights.analysis.population import (
     GROUP,
+    USAGE,
     USER_KEY,
+    as_columns,
     data_span,
+    is_licensed,
+    last_day,
     licences_of,
     period_end,
     row_days,
@@ -22,7 +26,7 @@ from augment_insights.analysis.population import (
     with_user_key,
 )
 from augment_insights.errors import DataWarning, did_you_mean
-from augment_insights.periods import calendar_period, check_count, check_every, parse_day
+from augment_insights.periods import calendar_period, check_count, check_every
 from augment_insights.tables import (
     CONCENTRATION,
     FEATURE_ADOPTION,
@@ -122,14 +126,8 @@ def feature_adoption(
     """
     require(columns_of(user_activity), ("user", "user_type"), table="user_activity")
     metrics = list(dict.fromkeys(name for names in _USE.values() for name in names))
-    rows, groups = usage_rows(
-        user_activity,
-        metrics,
-        by=by,
-        user_type=user_type,
-        as_of=as_of,
-        reserved=FEATURE_ADOPTION.columns,
-    )
+    by = as_columns(by, user_activity, reserved=FEATURE_ADOPTION.columns, table=USAGE)
+    rows, groups = usage_rows(user_activity, metrics, by=by, user_type=user_type, as_of=as_of)
     uses = [pl.any_horizontal(pl.col(names) > 0).sum().alias(f"{mode}_uses") for mode, names in _USE.items()]
     known = [pl.any_horizontal(pl.col(names).is_not_null()).sum().alias(f"{mode}_rows") for mode, names in _USE.items()]
     summed = user_sums(rows, groups, [*uses, *known])
@@ -173,7 +171,7 @@ def mode_mix(
     every : {"1d", "1w", "1mo", "1q"}, optional
         A mix a calendar period; the first and last may be parts, as far as the data goes.
     by : str or sequence of str, optional
-        Columns to group by; ``user`` in one spelling.
+        Columns to group by; ``user`` in one spelling, and with ``user_type="all"`` the type beside it.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
     as_of : date or str, optional
@@ -215,9 +213,8 @@ def mode_mix(
     ('ide_agent', 10, 0.25)
     """
     metrics = [*_MESSAGES.values(), *_LINES.values()]
-    rows, grouped = usage_rows(
-        frame, metrics, by=by, every=every, user_type=user_type, as_of=as_of, reserved=MODE_MIX.columns
-    )
+    by = as_columns(by, frame, reserved=MODE_MIX.columns, table=USAGE)
+    rows, grouped = usage_rows(frame, metrics, by=by, every=every, user_type=user_type, as_of=as_of)
     # The period comes before the other groups here.
     groups = sorted(grouped, key=lambda name: name != "period_start") if every else grouped
     total = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).cast(pl.Int64).alias(name) for name in metrics]
@@ -415,9 +412,7 @@ def habit_ladder(
     require(columns_of(weekly_user_activity), ("user",), table="weekly_user_activity")
     rows, _ = usage_rows(weekly_user_activity, _HABIT_ACTIONS, every="1w", user_type=user_type, as_of=as_of)
     span = data_span(weekly_user_activity)
-    last = span.last if span is not None else None
-    if as_of is not None:
-        last = parse_day(as_of, name="as_of")
+    last = last_day(span, as_of)
     if last is None:
         return HABIT_LADDER.empty()
     end = calendar_period(last + _DAY, "1w").start - _DAY
@@ -533,10 +528,7 @@ def _with_licensed(
     active: pl.DataFrame, roster: pl.DataFrame, *, start: date, end: date, user_type: str
 ) -> pl.DataFrame:
     """Add the users who have a licence in these weeks and no activity."""
-    licences = licences_of(roster, user_type).filter(
-        (pl.col("licensed_from").is_null() | (pl.col("licensed_from") <= end))
-        & (pl.col("licensed_to").is_null() | (pl.col("licensed_to") >= start))
-    )
+    licences = licences_of(roster, user_type).filter(is_licensed(pl.lit(start), pl.lit(end)))
     idle = with_user_key(roster).join(licences, on="user_key", how="semi").join(active, on="user_key", how="anti")
     kind = pl.col("user_key").str.splitn(":", 2).struct.field("field_0").cast(active.schema["user_type"])
     added = idle.select("user_key", "user", user_type=kind, active_weeks=0, actions=0)

@@ -225,6 +225,13 @@ def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> S
     return None if first is None else Span(first, last)
 
 
+def last_day(span: Span | None, as_of: date | str | None) -> date | None:
+    """Return the last day of the data: ``as_of``, or else the last day of the frame; None when it has no rows."""
+    if as_of is not None:
+        return parse_day(as_of, name="as_of")
+    return None if span is None else span.last
+
+
 def period_start(day: pl.Expr, every: Every) -> pl.Expr:
     """Return the first day of the calendar period that holds each day (weeks from Monday)."""
     check_every(every)
@@ -240,6 +247,22 @@ def period_end(start: pl.Expr, every: Every) -> pl.Expr:
 def is_complete(start: pl.Expr, every: Every, end: date | None) -> pl.Expr:
     """Tell of each period whether it is over: its last day is at or before the last day of the data."""
     return period_end(start, every) <= pl.lit(end, dtype=pl.Date)
+
+
+def check_fits(rows: pl.LazyFrame, every: Every, *, table: str) -> None:
+    """Refuse a row that spans a border of the calendar periods."""
+    start, end = row_days(rows, table=table)
+    is_astray = period_start(start, every) != period_start(end, every)
+    astray = rows.filter(is_astray).select(start=start, end=end).sort("start", "end").head(1).collect()
+    if astray.height:
+        from_day, to_day = astray.row(0)
+        raise TableError(
+            f"every={every!r} cannot be answered from a row that spans {from_day} to {to_day}: "
+            "nobody knows on which side of a border the activity was.",
+            table=table,
+            hint=f"fetch finer rows: fetch.user_activity(..., every={every!r}), or days with fetch.dau(...) or "
+            "fetch.editor_language(...).",
+        )
 
 
 # ---- Which groups, and which rows? ----
@@ -291,13 +314,13 @@ def usage_rows(
     every: Every | None = None,
     user_type: str = "person",
     as_of: date | str | None = None,
-    reserved: Iterable[str] = (),
 ) -> tuple[pl.DataFrame, list[str]]:
     """Return the rows that count, with the columns that are needed, and the columns that make groups.
 
     Rows of other users, rows without a user, rows of 0 active days and rows that reach past ``as_of``
     are left out. Duplicate rows count once, with a DataWarning. Each user has one spelling
-    (:func:`one_spelling`). With ``every``, the last group column is ``period_start``, the first day of
+    (:func:`one_spelling`); grouped by ``user``, people and automation together have ``user_type`` as a
+    group too. With ``every``, the last group column is ``period_start``, the first day of
     each row's calendar period.
 
     Raises
@@ -306,13 +329,15 @@ def usage_rows(
         A column is missing, a row spans a border of the periods, or ``user_type="service_account"``
         is asked of a frame without users.
     ValueError
-        An unknown ``user_type`` or ``every``, or a group column that the result needs for itself.
+        An unknown ``user_type`` or ``every``, or a group ``period_start`` beside the period itself.
     """
     check_user_type(user_type)
     schema = columns_of(frame)
     require(schema, (*metrics, *(["user_type"] if "user" in schema else [])), table=USAGE)
-    groups = as_columns(by, frame, reserved=[*reserved, *(["period_start"] if every else [])], table=USAGE)
+    groups = as_columns(by, frame, reserved=["period_start"] if every else (), table=USAGE)
     users = [name for name in _USERS if name in schema]
+    if "user" in groups and "user_type" not in groups and user_type == "all":
+        groups.insert(groups.index("user") + 1, "user_type")  # a person and a service account may share a name
     if not users and user_type == "service_account":
         raise TableError(
             "This frame has no users, so automation cannot be told apart in it.",
@@ -325,7 +350,8 @@ def usage_rows(
     # Read once: what follows looks at the rows several times, and a LazyFrame would be computed each time.
     rows = active_rows(frame).lazy().select(*needed, *_identity(schema)).collect(engine=engine_for(frame))
     if every is not None:
-        rows = _with_calendar_period(rows, check_every(every))
+        check_fits(rows.lazy(), check_every(every), table=USAGE)
+        rows = rows.with_columns(period_start(row_days(rows)[0], every).alias(_PERIOD))
     if as_of is not None:
         _, end = row_days(rows, table=USAGE)
         rows = rows.filter(end <= pl.lit(parse_day(as_of, name="as_of")))
@@ -359,22 +385,6 @@ def user_sums(rows: pl.DataFrame, groups: Sequence[str], sums: Sequence[pl.Expr]
         summed = summed.with_columns(pl.lit(0, pl.UInt32).alias(GROUP))
     user = hashed(_USERS) if "user" in names else pl.lit(None, pl.UInt64)
     return UserSums(summed.select(GROUP, user.alias(USER_KEY), pl.exclude(_HASH, GROUP, *names)), numbered)
-
-
-def _with_calendar_period(rows: pl.DataFrame, every: Every) -> pl.DataFrame:
-    """Add the first day of each row's period; refuse a row that lies in two periods."""
-    start, end = row_days(rows, table=USAGE)
-    first = period_start(start, every)
-    astray = rows.filter(first != period_start(end, every))
-    if astray.height:
-        from_day, to_day = astray.select(start=start, end=end).sort("start", "end").row(0)
-        raise TableError(
-            f"every={every!r} cannot be answered from a row that spans {from_day} to {to_day}: nobody knows "
-            "on which side of a border the activity was.",
-            table=USAGE,
-            hint=f"fetch finer rows: fetch.user_activity(..., every={every!r}), or fetch.editor_language(...).",
-        )
-    return rows.with_columns(first.alias(_PERIOD))
 
 
 def _identity(schema: pl.Schema) -> list[pl.Expr]:
@@ -412,8 +422,8 @@ def licences_of(
     """Return one row a licensed user: ``user_key``, ``licensed_from``, ``licensed_to`` (null: open).
 
     The roster has been read or tidied (see :func:`.read_roster`). Without ``user_type`` it is one of people.
-    Of a user with several rows, the licence runs from the earliest known start to the latest
-    end, or on where one of them is open.
+    Of a user with several rows, the licence runs from the earliest start to the latest end, and is open
+    where one of them is.
     """
     schema = columns_of(roster)
     rows = roster.lazy()
@@ -423,13 +433,19 @@ def licences_of(
         if name not in schema:
             rows = rows.with_columns(pl.lit(None, dtype=pl.Date).alias(name))
     named = select_users(rows, user_type, table=table).select(user_key(), "licensed_from", "licensed_to")
-    ends = pl.col("licensed_to")
+    start, end = pl.col("licensed_from"), pl.col("licensed_to")
     return (
         named.group_by("user_key")
-        .agg(pl.col("licensed_from").min(), licensed_to=pl.when(ends.is_not_null().all()).then(ends.max()))
+        .agg(pl.when(start.is_not_null().all()).then(start.min()), pl.when(end.is_not_null().all()).then(end.max()))
         .sort("user_key")
         .collect()
     )
+
+
+def is_licensed(first: pl.Expr, last: pl.Expr) -> pl.Expr:
+    """Tell of each licence whether it is valid on at least one day from the first to the last."""
+    begun = pl.col("licensed_from").is_null() | (pl.col("licensed_from") <= last)
+    return begun & (pl.col("licensed_to").is_null() | (pl.col("licensed_to") >= first))
 
 
 def on_roster(seen: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis.adoption import tidy_roster
-from augment_insights.analysis.intervals import Z95, rate, wilson
-from augment_insights.analysis.population import IN_MEMORY, as_columns, licences_of, on_roster, row_days
-from augment_insights.analysis.user_days import check_days, first_of_period, prepare
-from augment_insights.errors import DataWarning, did_you_mean
+from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
+from augment_insights.analysis.population import as_columns, row_days
+from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
+from augment_insights.errors import did_you_mean
+from augment_insights.periods import check_count
 from augment_insights.tables import (
     COHORT_RETENTION,
     LIFECYCLE,
     RETENTION_CURVE,
     SURVIVAL,
-    TIME_TO_FIRST_USE,
     Frame,
-    columns_of,
-    require,
 )
 
 if TYPE_CHECKING:
@@ -50,7 +46,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     user_type: UserType = "person",
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
-    """Of the users who began in a period, how many are active so many periods later?
+    """Of the users who began in a period, how many are active k periods later?
 
     The rate is ``retained_users / cohort_users``, people over people. A cell whose period is not
     over is null and not complete, never 0: nobody knows yet. A cohort that nobody joined has 0
@@ -73,7 +69,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
         is seen in the look-back, as one cohort: its period 0 is all of the look-back, its date
         the look-back's last period, and period 1 the first after it.
     lookback : int, optional
-        Days at the head of the data that only tell who is not new: whoever is seen in them is in
+        Warm-up days, used only to recognise existing users: whoever is seen in them is in
         no "first" cohort, and no cohort of theirs is shown but by "existing". Without it the first cohorts also
         hold everyone who began before the data did (left-censoring).
     periods : int, optional
@@ -92,7 +88,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     DataFrame
         The table COHORT_RETENTION: ``cohort`` (Date, first day of its period), ``period`` (Int64,
         0 is the cohort's own), the ``by`` columns, ``cohort_users`` (Int64), ``retained_users``
-        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % interval
+        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % confidence interval
         ``retention_rate_low`` and ``retention_rate_high``, ``is_complete`` (Boolean). Every cohort
         runs to the period that holds the last day of the data.
 
@@ -128,24 +124,39 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     _check_word("kind", kind, get_args(Kind))
     _check_word("cohort", cohort, get_args(CohortRule))
     if periods is not None:
-        check_days("periods", periods, least=0)
+        check_count("periods", periods, at_least=0)
     if cohort == "existing" and not lookback:
         raise ValueError(
             'cohort="existing" needs lookback=, the days that tell who is not new. Hint: lookback=28, for example.'
         )
-    order = prepare(activity).ordered(user_type=user_type, as_of=as_of, by=by, table=COHORT_RETENTION)
-    order.check_fits(every, lookback)
+    order = prepare(activity).ordered(COHORT_RETENTION, user_type=user_type, as_of=as_of, by=by)
     calendar = order.calendar(every, lookback)
-    is_existing = cohort == "existing"
-    shown = _from_lookback(order, every, lookback) if is_existing else order.periods(every, lookback)
-    pairs = _pairs(order, calendar, kind=kind, cohort=cohort, periods=periods)
-    # Later periods count in earlier ones of unbounded retention, and are laid out whatever is shown.
-    width = periods if periods is not None and kind == "bounded" else shown.height
-    since = _since(shown.head(1) if is_existing else shown, width, shown.height)
-    cells = _cells(order, since, shown, pairs, unbounded=kind == "unbounded")
-    if periods is not None:
-        cells = cells.filter(pl.col("period") <= periods)
-    return order.as_table(cells, COHORT_RETENTION, before="cohort_users")
+    first_label = 0
+    if cohort == "existing":  # all of the look-back is one period, and the only cohort
+        first_label = -1
+        since = pl.when(pl.col("label") < 0).then("day").otherwise("since").alias("since")
+        calendar = calendar.with_columns(since, pl.col("label").clip(lower_bound=first_label))
+    shown = periods_of(calendar, first_label)
+    cohorts = shown.head(1) if cohort == "existing" else shown
+    last_period = shown.height if periods is None else periods
+    cells = (
+        cohorts.select("period_start", cohort="label")
+        .join(shown.select("label", "is_complete"), how="cross")
+        .with_columns(period=pl.col("label") - pl.col("cohort"))
+        .filter(pl.col("period").is_between(0, last_period))
+    )
+    counts = _count_cells(order, calendar, kind=kind, cohort=cohort, last_period=last_period)
+    one_cohort = ["group", "cohort"]
+    counted = order.grid(cells).join(counts, on=[*one_cohort, "period"], how="left").sort(*one_cohort, "period")
+    users = pl.col("users").fill_null(0)
+    table = (
+        counted.with_columns(
+            retained_users=users.cum_sum(reverse=True).over(one_cohort) if kind == "unbounded" else users
+        )
+        .with_columns(cohort_users=pl.col("retained_users").first().over(one_cohort))
+        .with_columns(pl.when("is_complete").then("retained_users").alias("retained_users"), cohort="period_start")
+    )
+    return order.as_table(_with_rate(table, "cohort_users"), COHORT_RETENTION, before="cohort_users")
 
 
 def retention_curve(
@@ -153,7 +164,7 @@ def retention_curve(
     *,
     by: str | Sequence[str] | None = None,
 ) -> Frame:
-    """Over all cohorts, what share of users is active so many periods after it began?
+    """Over all cohorts, what share of users is active k periods after it began?
 
     The ratio of sums: the retained users of all cohorts that have reached the period, over the
     users of these cohorts. Fewer and other cohorts stand behind later periods, so the curve may
@@ -173,7 +184,7 @@ def retention_curve(
     DataFrame or LazyFrame
         As it was given: the table RETENTION_CURVE: ``period`` (Int64), the ``by`` columns,
         ``cohorts`` (Int64, those with users), ``eligible_users`` (Int64), ``retained_users``
-        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % interval
+        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % confidence interval
         ``retention_rate_low`` and ``retention_rate_high``. The interval takes users as
         independent, and is too narrow for recurring cohorts, in which a user counts many times.
 
@@ -235,150 +246,26 @@ def _check_word(name: str, word: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"{name}={word!r} is not known.{did_you_mean(str(word), known)}")
 
 
-def _visits(days: pl.LazyFrame, calendar: pl.DataFrame) -> pl.LazyFrame:
-    """Return one row a user and active period, those of the look-back too: ``user`` and the period's ``label``."""
-    label = calendar["label"].cast(pl.Int16)  # as narrow as a day: there are many rows
-    since, label_of_day = (pl.lit(fact).gather(pl.col("day")) for fact in (calendar["since"], label))
-    return days.filter(first_of_period(since)).select("user", label=label_of_day)
-
-
-def _period_of_user(order: OrderedDays, calendar: pl.DataFrame, fact: str) -> pl.Series:
-    """Return the number of the period of each user's ``first`` or ``last`` day."""
-    return calendar["label"].gather(order.users[fact])
-
-
-def _pairs(
-    order: OrderedDays, calendar: pl.DataFrame, *, kind: Kind, cohort: CohortRule, periods: int | None
+def _count_cells(
+    order: OrderedDays, calendar: pl.DataFrame, *, kind: Kind, cohort: CohortRule, last_period: int
 ) -> pl.DataFrame:
-    """Count users by cohort and each active period ("bounded"), or by cohort and their last one ("unbounded")."""
-    if kind == "unbounded":
-        until_last = {
-            "first": _first_until_last,
-            "recurring": _recurring_until_last,
-            "existing": _existing_until_last,
-        }
-        return until_last[cohort](order, calendar)
+    """Count users by ``cohort`` and each active ``period`` after it ("bounded"), or by their last one ("unbounded")."""
+    users = order.users.with_row_index("number")
+    first, last = (calendar["label"].gather(users[fact]) for fact in ("first", "last"))
+    of_first, of_last = (pl.lit(labels).gather("user") for labels in (first, last))
+    visits = first_of_periods(order.days.lazy(), calendar).select("user", "label")
     if cohort == "recurring":
-        return _recurring_pairs(order, calendar, periods)
-    return _first_pairs(order, calendar) if cohort == "first" else _existing_pairs(order, calendar)
-
-
-def _first_pairs(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
-    """Count users by the period they began in and each active one."""
-    began = _period_of_user(order, calendar, "first")
-    shown = pl.lit(began.set(began < 0, None))  # who is seen in the look-back is in no cohort, and not counted
-    cohort = shown.gather(pl.col("user"))
-    return order.count_days(lambda days: _visits(days, calendar).with_columns(cohort=cohort), "cohort", "label")
-
-
-def _first_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
-    """Count users by the period they began in and their last one."""
-    began, ended = (_period_of_user(order, calendar, fact) for fact in ("first", "last"))
-    return _count_users(order.users.select("group", cohort=began, label=ended).filter(pl.col("cohort") >= 0))
-
-
-def _from_lookback(order: OrderedDays, every: Every, lookback: int | None) -> pl.DataFrame:
-    """Return the periods that are shown after the look-back as one period, which is numbered 0."""
-    return order.periods(every, lookback, first_label=-1).with_columns(pl.col("label") + 1)
-
-
-def _existing_pairs(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
-    """Count the users of the look-back, and those of them who are active in each period after it."""
-    is_existing = _period_of_user(order, calendar, "first") < 0
-
-    def later(days: pl.LazyFrame) -> pl.LazyFrame:
-        of_existing = pl.lit(is_existing).gather(pl.col("user"))
-        visits = _visits(days, calendar).filter(of_existing, pl.col("label") >= 0)
-        return visits.select("user", pl.col("label") + 1, cohort=pl.lit(0, pl.Int32))
-
-    everyone = _count_users(order.users.filter(is_existing).select("group", cohort=0, label=0))
-    return pl.concat([everyone, order.count_days(later, "cohort", "label")])
-
-
-def _existing_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
-    """Count the users of the look-back by their last period."""
-    is_existing = _period_of_user(order, calendar, "first") < 0
-    ended = _period_of_user(order, calendar, "last").clip(-1) + 1
-    return _count_users(order.users.select("group", cohort=0, label=ended).filter(is_existing))
-
-
-def _count_users(cells: pl.DataFrame) -> pl.DataFrame:
-    """Count rows, one a user, by ``group, cohort, label``."""
-    keys = [pl.col("group"), pl.col("cohort", "label").cast(pl.Int32)]
-    return cells.group_by(keys).agg(users=pl.len().cast(pl.Int64))
-
-
-def _recurring_until_last(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
-    """Count users by each period they were active in and their last one."""
-    ended = pl.lit(_period_of_user(order, calendar, "last")).gather(pl.col("user"))
-
-    def ends(days: pl.LazyFrame) -> pl.LazyFrame:
-        visits = _visits(days, calendar).filter(pl.col("label") >= 0)
-        return visits.select("user", cohort="label", label=ended)
-
-    return order.count_days(ends, "cohort", "label")
-
-
-def _recurring_pairs(order: OrderedDays, calendar: pl.DataFrame, periods: int | None) -> pl.DataFrame:
-    """Count users by each two periods they were active in, the same one twice included.
-
-    A user's periods stand in order, so the pairs are each row with the n-th row after it, for
-    n = 0, 1, 2, ... until no user has so many: the work is one step a pair, and no join is needed.
-    """
-    visits = (
-        _visits(order.days.lazy(), calendar)
-        .filter(pl.col("label") >= 0)
-        .with_row_index("row")
-        .with_columns(later=pl.col("row").max().over("user") - pl.col("row"))
-        .collect(engine=IN_MEMORY)
-    )
-    label = visits["label"]
-    waiting = visits.select("user", "row", "later", cohort="label").lazy()
-    counts = []
-    for nth in range(len(calendar) + 1 if periods is None else periods + 1):
-        waiting = waiting.filter(pl.col("later") >= nth).collect(engine=IN_MEMORY).lazy()
-        pairs = waiting.with_columns(label=pl.lit(label).gather(pl.col("row") + nth))
-        counts.append(order.count(pairs, "cohort", "label"))
-        if counts[-1].is_empty():
-            break
-    return pl.concat(counts).group_by("group", "cohort", "label").agg(pl.col("users").sum())
-
-
-def _since(cohorts: pl.DataFrame, width: int, end: int) -> pl.DataFrame:
-    """Return each cohort with its own period and as many later ones, up to the end of the data."""
-    label = pl.col("label")
-    return cohorts.select(
-        label.alias("cohort_label"),
-        pl.col("period_start").alias("cohort"),
-        label=pl.int_ranges(label, pl.min_horizontal(label + width + 1, pl.lit(end)), dtype=pl.Int32),
-    ).explode("label")
-
-
-def _cells(
-    order: OrderedDays, since: pl.DataFrame, shown: pl.DataFrame, pairs: pl.DataFrame, *, unbounded: bool
-) -> pl.LazyFrame:
-    """Lay the counts out, one row a group, cohort and period."""
-    cells = (
-        order.grid(since)
-        .lazy()
-        .join(
-            pairs.lazy().rename({"cohort": "cohort_label"}),
-            on=["group", "cohort_label", "label"],
-            how="left",
-            maintain_order="left",
-        )
-    )
-    one_cohort = ["group", "cohort_label"]
-    users = pl.col("users").fill_null(0)
-    counted = cells.with_columns(
-        period=pl.col("label") - pl.col("cohort_label"),
-        is_complete=pl.lit(shown["is_complete"]).gather("label"),
-        retained_users=users.cum_sum(reverse=True).over(one_cohort) if unbounded else users,
-    ).with_columns(
-        cohort_users=pl.col("retained_users").first().over(one_cohort),
-        retained_users=pl.when("is_complete").then("retained_users"),
-    )
-    return _with_rate(counted, "cohort_users")
+        members = visits.filter(pl.col("label") >= 0).select("user", cohort="label")
+        cells = members.join(visits, on="user") if kind == "bounded" else members.with_columns(label=of_last)
+    else:
+        rows = visits if kind == "bounded" else pl.LazyFrame({"user": users["number"], "label": last})
+        is_member = pl.col("cohort") < 0 if cohort == "existing" else pl.col("cohort") >= 0
+        cells = rows.with_columns(cohort=of_first).filter(is_member)
+    period = pl.col("label") - pl.col("cohort")
+    if kind == "unbounded":
+        period = period.clip(upper_bound=last_period)
+    within = cells.with_columns(period=period).filter(pl.col("period").is_between(0, last_period))
+    return order.count(within, "cohort", "period")
 
 
 def _with_rate(counted: Frame, size: str) -> Frame:
@@ -401,7 +288,7 @@ def lifecycle(
     user_type: UserType = "person",
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
-    """How many active users of each period are new, returning or back, and how many fell silent?
+    """How many active users of each period are new, returning or back, and how many became dormant?
 
     New users have their first activity ever in the period; returning ones were active in the
     period before too; resurrected ones were seen before that, and not in the period before;
@@ -419,7 +306,7 @@ def lifecycle(
     every : {"1d", "1w", "1mo", "1q"}
         The calendar period.
     lookback : int, optional
-        Days at the head of the data that only tell who is not new; their periods are not shown.
+        Warm-up days, used only to recognise existing users; their periods are not shown.
         Without it everybody in the first period is new: nothing is known of before
         (left-censoring).
     by : str or sequence of str, optional
@@ -464,52 +351,42 @@ def lifecycle(
     >>> table.select("new_users", "returning_users", "resurrected_users", "dormant_users").rows()
     [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)]
     """
-    order = prepare(activity).ordered(user_type=user_type, as_of=as_of, by=by, table=LIFECYCLE)
-    order.check_fits(every, lookback)
+    order = prepare(activity).ordered(LIFECYCLE, user_type=user_type, as_of=as_of, by=by)
     calendar = order.calendar(every, lookback)
-    states = _states(order, calendar)
-    before = states.select("group", pl.col("label") + 1, before_users="active_users")
-    counts = ["new_users", "returning_users", "resurrected_users", "before_users", "active_users"]
+    users, before, label = pl.col("users"), pl.col("before"), pl.col("label")
+    states = (
+        first_of_periods(order.gaps.lazy(), calendar)
+        .group_by("group", "label")
+        .agg(
+            new_users=users.filter(before.is_null()).sum(),
+            returning_users=users.filter(before == label - 1).sum(),
+            resurrected_users=users.filter(before < label - 1).sum(),
+            active_users=users.sum(),
+        )
+        .collect()
+    )
     table = (
-        order.grid(order.periods(every, lookback))
+        order.grid(periods_of(calendar, -1))
         .join(states, on=["group", "label"], how="left")
-        .join(before, on=["group", "label"], how="left")
-        .with_columns(pl.col(counts).fill_null(0))
+        .with_columns(pl.exclude("label", *calendar.columns).fill_null(0))
+        .sort("group", "label")
+        .with_columns(before_users=pl.col("active_users").shift(fill_value=0).over("group"))
         .with_columns(dormant_users=pl.col("before_users") - pl.col("returning_users"))
+        .filter(label >= 0)
     )
     if _is_period_before_unknown(order, calendar):
         unknown = ["returning_users", "resurrected_users", "dormant_users"]
-        table = table.with_columns(pl.when(pl.col("label") > 0).then(pl.col(unknown)))
+        table = table.with_columns(pl.when(label > 0).then(pl.col(unknown)))
     return order.as_table(table, LIFECYCLE, before="new_users")
-
-
-def _states(order: OrderedDays, calendar: pl.DataFrame) -> pl.DataFrame:
-    """Count each group's users of each period by the period they were last active in."""
-    names = calendar.select("day", "label", "since")
-    last_active = calendar.select(last_day="day", last_label="label")
-    visits = (
-        order.gaps.join(names, on="day")
-        .filter(first_of_period(pl.col("since")))
-        .with_columns(last_day=pl.col("day") - pl.col("gap"))
-        .join(last_active, on="last_day", how="left")
-    )
-    users, last, label = pl.col("users"), pl.col("last_label"), pl.col("label")
-    return visits.group_by("group", "label").agg(
-        new_users=users.filter(last.is_null()).sum(),
-        returning_users=users.filter(last == label - 1).sum(),
-        resurrected_users=users.filter(last < label - 1).sum(),
-        active_users=users.sum(),
-    )
 
 
 def _is_period_before_unknown(order: OrderedDays, calendar: pl.DataFrame) -> bool:
     """Tell whether a row of the look-back reaches into the period before the first from outside of it."""
-    begins = calendar.filter(pl.col("label") == -1)["date"].min()
-    if order.is_daily or begins is None:
+    before = calendar.filter(pl.col("label") == -1)["date"]
+    if order.is_daily or before.is_empty():
         return False
     start, end = row_days(order.activity)
-    border = calendar.filter(pl.col("label") == -1)["date"].max()
-    coarse = (start < pl.lit(begins)) & end.is_between(pl.lit(begins), pl.lit(border))
+    coarse = (start < pl.lit(before.min())) & end.is_between(pl.lit(before.min()), pl.lit(before.max()))
     return bool(order.activity.lazy().select(coarse.any()).collect().item())
 
 
@@ -522,10 +399,10 @@ def survival(
 ) -> pl.DataFrame:
     """How many days after their first activity are users still with us?
 
-    A Kaplan-Meier estimate. A user lapses on the first day of the first silence of at least
+    A Kaplan-Meier estimate. A user lapses on the first day of the first inactivity gap of at least
     ``inactive_days`` whole days, also if the user comes back later; a user who has not lapsed is
     followed until the last day of the data (censored there), not dropped. Users count alike.
-    Who began before the data did is followed from the first day that is known. A silence that began
+    Who began before the data did is followed from the first day that is known. A gap that began
     in the last ``inactive_days`` days is not one yet, and its user still counts as with us: the end
     of the curve is an upper bound.
 
@@ -536,7 +413,7 @@ def survival(
         active day.
         A LazyFrame is collected, because its last day must be known first.
     inactive_days : int
-        How many whole days without activity make a silence.
+        How many whole days without activity make an inactivity gap.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
     as_of : date or str, optional
@@ -547,7 +424,7 @@ def survival(
     DataFrame
         The table SURVIVAL, one row for each day from 0 to the longest time anyone was followed:
         ``days`` (Int64, since the first activity), ``at_risk_users`` (Int64), ``lapsed_users``
-        (Int64), ``survival_rate`` (Float64, 0 to 1), and its 95 % interval ``survival_rate_low``
+        (Int64), ``survival_rate`` (Float64, 0 to 1), and its 95 % confidence interval ``survival_rate_low``
         and ``survival_rate_high`` (Greenwood's variance on the log-log scale; 1 while nobody has
         lapsed, null once everybody has: it is not defined there).
 
@@ -556,7 +433,7 @@ def survival(
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        ``inactive_days`` is not a positive whole number; an unknown ``user_type``.
+        ``inactive_days`` is not an integer >= 1; an unknown ``user_type``.
 
     See Also
     --------
@@ -578,12 +455,9 @@ def survival(
     >>> survival(activity, inactive_days=2).select("days", "at_risk_users", "lapsed_users", "survival_rate").rows()
     [(0, 2, 0, 1.0), (1, 2, 1, 0.5), (2, 1, 1, 0.0)]
     """
-    check_days("inactive_days", inactive_days)
-    days = prepare(activity)
-    days.require_daily("survival")
-    order = days.ordered(user_type=user_type, as_of=as_of, table=SURVIVAL)
-    curve = _kaplan_meier(_lapses(order, inactive_days))
-    return curve.select(
+    check_count("inactive_days", inactive_days)
+    order = prepare(activity).ordered(SURVIVAL, user_type=user_type, as_of=as_of, needs_days=True)
+    return kaplan_meier(_lapses(order, inactive_days)).select(
         "days",
         "at_risk_users",
         lapsed_users="event_users",
@@ -593,144 +467,10 @@ def survival(
     )
 
 
-def time_to_first_use(
-    activity: pl.DataFrame | pl.LazyFrame | UserDays,
-    roster: pl.DataFrame | pl.LazyFrame,
-    *,
-    user_type: UserType = "person",
-    as_of: date | str | None = None,
-) -> pl.DataFrame:
-    """How many days after the licence began have users started?
-
-    A Kaplan-Meier estimate over the users on the roster, each counted once: who has not started
-    is followed until the licence ends or the data does (censored there), not dropped. Activity
-    before the licence began counts as a start on its first day. The data should reach back to
-    the first licence: a start before the data cannot be seen.
-
-    Parameters
-    ----------
-    activity : DataFrame, LazyFrame or UserDays
-        ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
-        active day.
-        A LazyFrame is collected, because its last day must be known first.
-    roster : DataFrame or LazyFrame
-        One row a licensed user: ``user``, ``licensed_from`` (a day, as for :func:`read_roster`), and
-        ``licensed_to`` (the last licensed day; null: open) if there is one. Users without a start, and active
-        users who are not on the roster, are left out with a DataWarning that counts them; who
-        is licensed only after the last day of the data is left out.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data; left out, the last day of any row of the frame.
-
-    Returns
-    -------
-    DataFrame
-        The table TIME_TO_FIRST_USE, one row for each day from 0 to the longest time anyone was
-        followed: ``days`` (Int64, since the licence began), ``at_risk_users`` (Int64),
-        ``started_users`` (Int64), ``started_rate`` (Float64, 0 to 1, one minus the Kaplan-Meier
-        estimate), and its 95 % interval ``started_rate_low`` and ``started_rate_high``
-        (Greenwood's variance on the log-log scale; 0 while nobody has started, null once
-        everybody has: it is not defined there).
-
-    Raises
-    ------
-    TableError
-        A column is missing or of another dtype; rows that span several days.
-    ValueError
-        An unknown ``user_type``.
-
-    See Also
-    --------
-    unused_licences : the users who never started, by name.
-    augment_insights.charts.time_to_first_use : its chart.
-
-    Examples
-    --------
-    Ada starts on the second day of her licence; Bob has not started after two.
-
-    >>> from datetime import date
-    >>> activity = pl.DataFrame({"date": [date(2026, 1, 6)], "user": ["ada@x.io"], "user_type": ["person"]})
-    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "licensed_from": [date(2026, 1, 5)] * 2})
-    >>> table = time_to_first_use(activity, roster)
-    >>> table.select("days", "at_risk_users", "started_users", "started_rate").rows()
-    [(0, 2, 0, 0.0), (1, 2, 1, 0.5)]
-    """
-    days = prepare(activity)
-    days.require_daily("time_to_first_use")
-    require(columns_of(roster), ("user", "licensed_from"), table="roster")
-    order = days.ordered(user_type=user_type, as_of=as_of, table=TIME_TO_FIRST_USE)
-    curve = _kaplan_meier(_starts(order, licences_of(tidy_roster(roster), user_type)))
-    return curve.select(
-        "days",
-        "at_risk_users",
-        started_users="event_users",
-        started_rate=1 - pl.col("rate"),
-        started_rate_low=1 - pl.col("high"),
-        started_rate_high=1 - pl.col("low"),
-    )
-
-
 def _lapses(order: OrderedDays, inactive_days: int) -> pl.DataFrame:
     """Return for each user the ``days`` followed and whether they ended in a lapse (``event``)."""
-    last = order.calendar().height - 1
-    is_users_last = pl.col("gap").is_null().shift(-1, fill_value=True)
-    silent_days = pl.when(is_users_last).then(last - pl.col("day")).otherwise(pl.col("gap").shift(-1) - 1)
-    return (
-        order.days.lazy()
-        .with_columns(pl.col("day", "gap").cast(pl.Int32))
-        .with_columns(lapse=pl.when(silent_days >= inactive_days).then(pl.col("day") + 1))
-        .group_by("user")
-        .agg(pl.col("lapse").min())
-        .select(days=pl.col("lapse").fill_null(last) - order.of_user("first"), event=pl.col("lapse").is_not_null())
-        .collect()
-    )
-
-
-def _starts(order: OrderedDays, licensed: pl.DataFrame) -> pl.DataFrame:
-    """Return for each licensed user the ``days`` followed and whether they ended in a start (``event``)."""
-    undated = licensed["licensed_from"].null_count()
-    if undated:
-        warnings.warn(
-            f"{undated} users of the roster without licensed_from are left out: their time has no beginning.",
-            DataWarning,
-            stacklevel=3,
-        )
-    seen = on_roster(order.first_days(), licensed)
-    last = pl.lit(order.last, dtype=pl.Date)
-    until = pl.min_horizontal("licensed_to", last)
-    began = pl.col("licensed_from")
-    event = (pl.col("first_day") <= until).fill_null(value=False)
-    ended = pl.when(event).then(pl.max_horizontal("first_day", began)).otherwise(until)
-    return (
-        licensed.filter(began <= last)
-        .join(seen.select("user_key", "first_day"), on="user_key", how="left")
-        .select(days=(ended - began).dt.total_days(), event=event)
-    )
-
-
-def _kaplan_meier(followed: pl.DataFrame) -> pl.DataFrame:
-    """Estimate the share without an event by day, with Greenwood's log-log interval.
-
-    A user who is followed for n days is at risk up to and on day n, and leaves after it. So an
-    event on a day comes before the users whose time ends on that day leave.
-    """
-    by_day = followed.group_by(pl.col("days").cast(pl.Int64)).agg(leaving=pl.len(), event_users=pl.col("event").sum())
-    grid = followed.select(days=pl.int_range(0, pl.col("days").max().fill_null(-1) + 1, dtype=pl.Int64))
-    left = pl.col("leaving")
-    events, at_risk, rate = pl.col("event_users"), pl.col("at_risk_users"), pl.col("rate")
-    # Greenwood: the variance of log S is the sum of d / (n (n - d)); it is infinite once S is 0.
-    spread = (events / (at_risk * (at_risk - events))).cum_sum().sqrt() / rate.log()
-    reach = Z95 * spread
-    open_ended = pl.when(rate == 1).then(1.0)
-    return (
-        grid.join(by_day, on="days", how="left")
-        .sort("days")
-        .with_columns(pl.col("leaving", "event_users").fill_null(0).cast(pl.Int64))
-        .with_columns(at_risk_users=left.cum_sum(reverse=True))
-        .with_columns(rate=(1 - events / at_risk).cum_prod())
-        .with_columns(
-            low=open_ended.when(rate > 0).then(rate.pow((-reach).exp())),
-            high=open_ended.when(rate > 0).then(rate.pow(reach.exp())),
-        )
-    )
+    last = pl.lit(order.calendar().height - 1, dtype=pl.Int32)
+    inactive = pl.coalesce(pl.col("gap").shift(-1) - 1, last - pl.col("day"))  # a user's last day has no gap after it
+    lapses = order.days.filter(inactive >= inactive_days).group_by("user").agg(lapse=pl.col("day").min() + 1)
+    users = order.users.with_row_index("user_number").join(lapses, left_on="user_number", right_on="user", how="left")
+    return users.select(days=pl.col("lapse").fill_null(last) - pl.col("first"), event=pl.col("lapse").is_not_null())

@@ -157,7 +157,7 @@ class Archive:
         known = _table(table)
         kept = self._manifest(self._paths_of(known, wanted))
         if known is USER_ACTIVITY:
-            return [] if kept.filter(start=wanted.start, end=wanted.end).height else [wanted]
+            return [] if (wanted.start, wanted.end) in kept.select(month.SPAN).iter_rows() else [wanted]
         return day_ranges(set(wanted) - set(kept["start"]))
 
     def idle_days(self) -> list[date]:
@@ -611,7 +611,7 @@ class Archive:
 
     def _manifest(self, paths: Iterable[Path]) -> pl.DataFrame:
         """Return the manifest of some months; a file is read again when it has changed."""
-        found = [month.MANIFEST_SCHEMA.to_frame()]
+        found = []
         for path in paths:
             state = path.stat()
             signature = (state.st_mtime_ns, state.st_size, state.st_ino)
@@ -619,7 +619,7 @@ class Archive:
             if known is None or known[0] != signature:
                 known = self._known[path] = (signature, month.read_manifest(path))
             found.append(known[1])
-        return pl.concat(found)
+        return found[0] if len(found) == 1 else pl.concat([month.MANIFEST_SCHEMA.to_frame(), *found])
 
     def _listed(self, names: Iterable[str], *, without: Sequence[Path] = ()) -> pl.DataFrame:
         """Return the manifest of whole tables under their names."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from augment_insights.charts import marks
 from augment_insights.charts.marks import Caption
-from augment_insights.charts.theme import ACCENT, HEIGHT, WIDTH
+from augment_insights.charts.theme import ACCENT, WIDTH
 from augment_insights.errors import TableError
 from augment_insights.periods import day_text
 from augment_insights.tables import (
@@ -108,22 +108,16 @@ def acceptance_rate(
         **marks.interval("acceptance_rate"),
         "users": "Users",
     }
+    axis = "Accepted of suggested"
     if not over_time:
-        ranked = frame.with_columns(pl.col("group").fill_null("all")).sort(
-            "acceptance_rate", "group", descending=[True, False], nulls_last=True
-        )
-        tooltip = marks.tooltip(ranked, {"group": "Group", **titles})
-        dots = marks.whiskers(
-            ranked, row="group", rate="acceptance_rate", title="Accepted of suggested", tooltip=tooltip
-        )
-        description = marks.alt_text("Dot plot", title, marks.counted(frame.height, "group"))
-        return dots.properties(title=title, width=width, description=description)
+        titles = {"group": "Group", **titles}
+        return marks.ranked_dots(frame, "acceptance_rate", axis=axis, titles=titles, title=title, width=width)
     timed = marks.with_period_ends(frame, every=period, as_of=caption.last_day).drop("next_start")
     drawn, color = marks.group_color(marks.mark_incomplete(timed, "acceptance_rate"))
     titles |= {"state": marks.noun(period).capitalize(), **marks.GROUP}
     layers = marks.lines(
         alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], period), **color),
-        marks.share_axis("Accepted of suggested"),
+        marks.share_axis(axis),
         value="acceptance_rate",
         tooltip=marks.tooltip(drawn, titles),
         points=drawn["period_start"].n_unique(),
@@ -134,9 +128,7 @@ def acceptance_rate(
         f"{marks.counted(frame['period_start'].n_unique(), 'period')}, "
         f"with rates from {day_text(rated[0])} to {day_text(rated[-1])}"
     )
-    return alt.LayerChart(layer=layers).properties(
-        title=title, width=width, height=HEIGHT, description=marks.alt_text("Line chart", title, told)
-    )
+    return marks.single(layers, title, "Line chart", told, width=width)
 
 
 def acceptance_distribution(
@@ -206,9 +198,7 @@ def acceptance_distribution(
     )
     most = frame.sort("users", "acceptance_from", descending=[True, False]).row(0, named=True)
     told = f"most users, {most['users']:,}, accept {most['acceptance_from']:.0%} to {most['acceptance_to']:.0%}"
-    return alt.LayerChart(layer=[layer]).properties(
-        title=title, width=width, height=HEIGHT, description=marks.alt_text("Bar chart", title, told)
-    )
+    return marks.single([layer], title, "Bar chart", told, width=width)
 
 
 def compare(
@@ -274,12 +264,8 @@ def compare(
     drawn = named.with_columns(marks.distinct("row")).drop("metric", "group")
     parts = [f"{row}: {verdict}" for row, verdict in drawn.select("row", "verdict").head(5).iter_rows()]
     more = f", and {drawn.height - len(parts)} more" if drawn.height > len(parts) else ""
-    return _differences(drawn).properties(
-        title=title,
-        width=width,
-        height=_ROW_HEIGHT * drawn.height,
-        description=marks.alt_text("Dot plot", title, f"{', '.join(parts)}{more}"),
-    )
+    told, height = f"{', '.join(parts)}{more}", _ROW_HEIGHT * drawn.height
+    return marks.single(_differences(drawn), title, "Dot plot", told, width=width, height=height)
 
 
 def acceptance_change(
@@ -346,12 +332,8 @@ def acceptance_change(
     steps = _group_steps(groups) if by_group else pl.DataFrame(effects, schema=["step", "effect"], orient="row")
     drawn = _falls(steps, whole=total["total_effect"])
     parts = [f"{step} {points:+.2f}" for step, points in drawn.select("step", "effect_points").iter_rows()]
-    return _waterfall(drawn).properties(
-        title=title,
-        width=width,
-        height=_ROW_HEIGHT * drawn.height,
-        description=marks.alt_text("Waterfall chart", title, f"in percentage points, {', '.join(parts)}"),
-    )
+    told, height = f"in percentage points, {', '.join(parts)}", _ROW_HEIGHT * drawn.height
+    return marks.single(_waterfall(drawn), title, "Waterfall chart", told, width=width, height=height)
 
 
 def _row_name(frame: pl.DataFrame) -> pl.Expr:
@@ -366,27 +348,26 @@ def _points_axis(title: str) -> alt.Axis:
     return alt.Axis(title=title, grid=True, labelExpr=_POINTS, tickCount=8)
 
 
-def _points(column: str, title: str) -> alt.Tooltip:
-    """Return the tooltip of a difference; a column in points, as tooltips cannot multiply."""
-    return alt.Tooltip(f"{column}_points:Q", title=f"{title}, points", format="+.2f")
-
-
 def _in_points(*columns: str) -> pl.Expr:
+    """Return differences in percentage points, as tooltips cannot multiply."""
     return (pl.col(columns) * 100).name.suffix("_points")
 
 
-def _differences(drawn: pl.DataFrame) -> alt.LayerChart:
+def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
     pointed = drawn.with_columns(_in_points("difference", "difference_low", "difference_high"))
     color = marks.series_color(list(_VERDICTS), column="verdict", colors=list(_VERDICTS.values())).legend(None)
+    titles = {
+        "row": "Rate",
+        "before": "Before",
+        "after": "After",
+        "difference_points": "Difference, points",
+        "difference_low_points": "Interval from, points",
+        "difference_high_points": "Interval to, points",
+        "verdict": "Verdict",
+    }
     plain = alt.Chart(pointed).encode(
         y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list())),
-        tooltip=[
-            *marks.tooltip(drawn, {"row": "Rate", "before": "Before", "after": "After"}),
-            _points("difference", "Difference"),
-            _points("difference_low", "Interval from"),
-            _points("difference_high", "Interval to"),
-            *marks.tooltip(drawn, {"verdict": "Verdict"}),
-        ],
+        tooltip=marks.tooltip(pointed, titles),
     )
     base = plain.encode(color=color)
     axis = _points_axis("Difference in percentage points")
@@ -394,14 +375,12 @@ def _differences(drawn: pl.DataFrame) -> alt.LayerChart:
         alt.X(f"{column}:Q", axis=axis, scale=_FROM_ZERO) for column in ("difference_low", "difference", "end")
     )
     ends = plain.transform_calculate(end="isValid(datum.difference_high) ? datum.difference_high : datum.difference")
-    return alt.LayerChart(
-        layer=[
-            marks.zero_line(pointed),
-            base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=low, x2="difference_high:Q"),
-            base.mark_point(filled=True, opacity=1, size=90).encode(x=difference),
-            ends.mark_text(align="left", dx=10).encode(x=end, text="verdict:N"),
-        ]
-    )
+    return [
+        marks.zero_line(pointed),
+        base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=low, x2="difference_high:Q"),
+        base.mark_point(filled=True, opacity=1, size=90).encode(x=difference),
+        ends.mark_text(align="left", dx=10).encode(x=end, text="verdict:N"),
+    ]
 
 
 def _check_total(frame: pl.DataFrame) -> pl.DataFrame:
@@ -442,14 +421,10 @@ def _falls(steps: pl.DataFrame, *, whole: float) -> pl.DataFrame:
     ).select(marks.distinct("step"), _in_points("effect"), "start", "end", "direction")
 
 
-def _waterfall(drawn: pl.DataFrame) -> alt.LayerChart:
+def _waterfall(drawn: pl.DataFrame) -> list[alt.Chart]:
     base = alt.Chart(drawn).encode(
         y=alt.Y("step:N", title=None, scale=alt.Scale(domain=drawn["step"].to_list())),
-        tooltip=[
-            *marks.tooltip(drawn, {"step": "Step"}),
-            _points("effect", "Effect"),
-            *marks.tooltip(drawn, {"direction": "It"}),
-        ],
+        tooltip=marks.tooltip(drawn, {"step": "Step", "effect_points": "Effect, points", "direction": "It"}),
     )
     bars = base.mark_bar().encode(
         x=alt.X("start:Q", axis=_points_axis("Percentage points of the acceptance rate"), scale=_FROM_ZERO),
@@ -459,4 +434,4 @@ def _waterfall(drawn: pl.DataFrame) -> alt.LayerChart:
     reach = base.transform_calculate(right="max(datum.start, datum.end)")
     text = alt.Text("effect_points:Q", format="+.2f")
     points = reach.mark_text(align="left", dx=6).encode(x=alt.X("right:Q", scale=_FROM_ZERO), text=text)
-    return alt.LayerChart(layer=[bars, marks.zero_line(drawn), points])
+    return [bars, marks.zero_line(drawn), points]

@@ -9,7 +9,7 @@ import polars as pl
 
 from augment_insights.charts import marks
 from augment_insights.charts.marks import Caption
-from augment_insights.charts.theme import ACCENT, HEIGHT, WIDTH
+from augment_insights.charts.theme import ACCENT, WIDTH
 from augment_insights.periods import day_text
 from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
@@ -83,18 +83,21 @@ def active_users(
         "state": marks.noun(every).capitalize(),
         **marks.GROUP,
     }
-    periods = drawn["period_start"].n_unique()
     layers = marks.lines(
         alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every), **color),
         marks.count_axis("Active users"),
         value="active_users",
         tooltip=marks.tooltip(drawn, titles),
-        points=periods,
+        points=drawn["period_start"].n_unique(),
     )
-    told = f"{periods} periods, {_users_text(frame)}"
-    return alt.LayerChart(layer=layers).properties(
-        title=title, width=width, height=HEIGHT, description=marks.alt_text("Line chart", title, told)
-    )
+    told, complete = marks.periods_text(frame)
+    if complete.height:
+        first, last = complete.row(0, named=True), complete.row(-1, named=True)
+        told += (
+            f", from {first['active_users']} in the one of {day_text(first['period_start'])} "
+            f"to {last['active_users']} in the last complete one, of {day_text(last['period_start'])}"
+        )
+    return marks.single(layers, title, "Line chart", told, width=width)
 
 
 def rolling_active_users(
@@ -262,9 +265,7 @@ def active_day_distribution(
         layers.append(base.mark_text(dy=-8, fontSize=12).encode(text="users:Q"))
     most = frame.sort("users", "active_days", descending=[True, False]).row(0, named=True)
     told = f"the most common number is {marks.counted(most['active_days'], 'day')}, with {most['users']} users"
-    return alt.LayerChart(layer=layers).properties(
-        title=title, width=width, height=HEIGHT, description=marks.alt_text("Bar chart", title, told)
-    )
+    return marks.single(layers, title, "Bar chart", told, width=width)
 
 
 def _every(frame: pl.DataFrame) -> Every | None:
@@ -273,20 +274,6 @@ def _every(frame: pl.DataFrame) -> Every | None:
     if days is None:
         return None
     return next((every for every, most in _LONGEST.items() if days <= most), "1q")
-
-
-def _users_text(frame: pl.DataFrame) -> str:
-    """Return the active users of the first and the last complete period, unless there are groups."""
-    if marks.is_grouped(frame):
-        return f"{frame['group'].n_unique()} groups"
-    complete = frame.filter("is_complete").sort("period_start")
-    if complete.is_empty():
-        return "none of them over yet"
-    first, last = complete.row(0, named=True), complete.row(-1, named=True)
-    return (
-        f"from {first['active_users']} in the one of {day_text(first['period_start'])} "
-        f"to {last['active_users']} in the last complete one, of {day_text(last['period_start'])}"
-    )
 
 
 def _with_windows(frame: pl.DataFrame) -> pl.DataFrame:
@@ -342,10 +329,8 @@ def _trailing(
         tooltip=marks.tooltip(drawn, titles, mean_daily_users=",.1f"),
         points=days,
     )
-    told = f"{days} days{_ends_text(frame, value)}"
-    return marks.sized(alt.LayerChart(layer=layers), drawn, width=width).properties(
-        title=title, description=marks.alt_text("Line chart", title, told)
-    )
+    told = f"{marks.counted(days, 'day')}{_ends_text(frame, value)}"
+    return marks.panels(layers, title, "Line chart", told, width=width)
 
 
 def _window_color(drawn: pl.DataFrame) -> alt.Color:
@@ -357,7 +342,7 @@ def _window_color(drawn: pl.DataFrame) -> alt.Color:
 def _ends_text(frame: pl.DataFrame, value: str) -> str:
     """Return the last value of each line, unless there are groups."""
     if marks.is_grouped(frame):
-        return f", {frame['group'].n_unique()} groups"
+        return f", {marks.counted(frame['group'].n_unique(), 'group')}"
     last = frame.drop_nulls(value).sort("date").group_by("window", maintain_order=True).last()
     form = "{:.1%}" if value == "stickiness_rate" else "{:,}"
     told = [f"{form.format(number)} in {window}" for window, number in last.select("window", value).iter_rows()]

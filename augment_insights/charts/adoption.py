@@ -8,7 +8,7 @@ import altair as alt
 
 from augment_insights.charts import marks
 from augment_insights.charts.marks import Caption
-from augment_insights.charts.theme import CATEGORIES, HEIGHT, LIGHT, WIDTH
+from augment_insights.charts.theme import CATEGORIES, LIGHT, WIDTH
 from augment_insights.periods import day_text
 from augment_insights.tables import (
     ADOPTION_CURVE,
@@ -110,30 +110,24 @@ def adoption_rate(
         "state": marks.noun(every).capitalize(),
         **marks.GROUP,
     }
-    axis_title = "Active users / licensed users"
-    marked = marks.mark_incomplete(frame, "adoption_rate")
+    axis = "Active users / licensed users"
     if not over_time:
-        ranked = marked.drop("solid", "dashed", "open").sort(
-            "adoption_rate", "group", descending=[True, False], nulls_last=True
-        )
-        dots = marks.whiskers(
-            ranked, row="group", rate="adoption_rate", title=axis_title, tooltip=marks.tooltip(ranked, titles)
-        )
-        description = marks.alt_text("Dot plot", title, f"{frame.height} groups")
-        return dots.properties(title=title, width=width, description=description)
+        dots = frame.with_columns(marks.state()).drop("is_complete")
+        return marks.ranked_dots(dots, "adoption_rate", axis=axis, titles=titles, title=title, width=width)
+    marked = marks.mark_incomplete(frame, "adoption_rate")
     drawn = marks.group_color(marked)[0].rename({"group": "panel"}, strict=False)
     layers = marks.lines(
         alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every)),
-        marks.share_axis(axis_title),
+        marks.share_axis(axis),
         value="adoption_rate",
         tooltip=marks.tooltip(drawn, titles),
         points=drawn["period_start"].n_unique(),
         band=True,
     )
-    description = marks.alt_text("Line chart", title, _rates_text(frame))
-    return marks.sized(alt.LayerChart(layer=layers), drawn, width=width).properties(
-        title=title, description=description
-    )
+    told, complete = marks.periods_text(frame)
+    for last in complete.drop_nulls("adoption_rate").tail(1).iter_rows(named=True):
+        told += f"; {last['adoption_rate']:.0%} in the last complete one, of {day_text(last['period_start'])}"
+    return marks.panels(layers, title, "Line chart", told, width=width)
 
 
 def adoption_curve(
@@ -199,12 +193,11 @@ def adoption_curve(
     last = drawn.row(-1, named=True)
     of = f" of {last['licensed_users']:,} licensed" if licensed and last["licensed_users"] else ""
     told = (
-        f"{drawn.height} periods; in the one of {day_text(last['period_start'])}, "
+        f"{marks.counted(drawn.height, 'period')}; in the one of {day_text(last['period_start'])}, "
         f"{last['cumulative_users']:,}{of} have been active"
     )
-    return _curve(drawn, every=period, licensed=licensed).properties(
-        title=title, width=width, height=HEIGHT, description=marks.alt_text("Line chart", title, told)
-    )
+    layers = _curve_layers(drawn, every=period, licensed=licensed)
+    return marks.single(layers, title, "Line chart", told, width=width)
 
 
 def time_to_first_use(
@@ -259,19 +252,7 @@ def time_to_first_use(
     return marks.steps_chart(table, _FIRST_USE, caption=Caption(population, as_of, sample), width=width)
 
 
-def _rates_text(frame: pl.DataFrame) -> str:
-    """Return the rate of the last complete period, unless there are groups."""
-    periods = f"{frame['period_start'].n_unique()} periods"
-    if marks.is_grouped(frame):
-        return f"{periods}, {frame['group'].n_unique()} groups"
-    known = frame.filter("is_complete").drop_nulls("adoption_rate").sort("period_start")
-    if known.is_empty():
-        return f"{periods}, none of them over yet"
-    last = known.row(-1, named=True)
-    return f"{periods}; {last['adoption_rate']:.0%} in the last complete one, of {day_text(last['period_start'])}"
-
-
-def _curve(drawn: pl.DataFrame, *, every: Every | None, licensed: bool) -> alt.LayerChart:
+def _curve_layers(drawn: pl.DataFrame, *, every: Every | None, licensed: bool) -> list[alt.Chart]:
     """Draw new users as bars, everybody seen so far as a line, and the licences as steps."""
     titles = {
         "period_start": "From",
@@ -299,5 +280,5 @@ def _curve(drawn: pl.DataFrame, *, every: Every | None, licensed: bool) -> alt.L
     if licensed:
         steps = series(_LICENCES).mark_line(strokeWidth=2.5, interpolate="step-after")
         layers.append(steps.encode(y=y("licensed_users")))
-    layers += marks.lines(series(_SEEN), y, value="cumulative_users", tooltip=tooltip, points=drawn.height)
-    return alt.LayerChart(layer=layers)
+    seen = marks.lines(series(_SEEN), y, value="cumulative_users", tooltip=tooltip, points=drawn.height)
+    return [*layers, *seen]

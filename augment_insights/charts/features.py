@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, get_args
 
 import altair as alt
@@ -133,10 +134,9 @@ def feature_adoption(
         tooltip=marks.tooltip(drawn, titles),
         color=color,
     )
+    told = _shares_text(drawn, "feature", "feature_rate")
     if color:
-        told = f"{drawn['feature'].n_unique()} ways of working, {drawn['group'].n_unique()} groups"
-    else:
-        told = _shares_text(drawn, "feature", "feature_rate")
+        told = f"{drawn['feature'].n_unique()} ways of working, {marks.counted(drawn['group'].n_unique(), 'group')}"
     return chart.properties(title=title, width=width, description=marks.alt_text("Dot plot", title, told))
 
 
@@ -197,9 +197,11 @@ def mode_mix(
     'Mode mix: share of messages'
     """
     if of not in get_args(Of):
-        raise ValueError(f"of={of!r} is not something that is split.{did_you_mean(str(of), get_args(Of))}")
+        raise ValueError(f"of={of!r} is not valid.{did_you_mean(str(of), get_args(Of))}")
     measured = {f"{of}_count": "count", f"{of}_share": "share"}
-    frame = marks.read(table, MODE_MIX, keys=["mode", "group", "period_start"], also=["period_start"])
+    # Of the other mix nothing is needed.
+    contract = replace(MODE_MIX, columns={name: MODE_MIX.columns[name] for name in ("mode", *measured)})
+    frame = marks.read(table, contract, keys=["mode", "group", "period_start"], also=["period_start"])
     over_time = "period_start" in frame.columns
     timed = ["period_start"] if over_time else []
     frame = frame.rename(measured).select("mode", "group", *timed, "count", "share")
@@ -207,14 +209,14 @@ def mode_mix(
     frame, fewer = marks.largest_groups(frame, size="count", most=most)
     period, cut = None, ""
     if over_time:
-        bars = _MAX_PIECES // (_MOST_MODES * max(1, frame["group"].n_unique()))
-        frame, cut = marks.latest_periods(frame, most=bars)
+        groups = max(1, frame["group"].n_unique())
+        frame, cut = marks.latest_periods(frame, most=_MAX_PIECES // (_MOST_MODES * groups))
         period = marks.infer_every(frame["period_start"], every)
     caption = Caption(population, as_of, sample)
     title = caption.title(marks.heading(period, f"mode mix: share of {of}"), fewer, cut)
     if not frame["share"].count():
         return marks.no_data(title, width=width)
-    description = marks.alt_text("Stacked bar chart", title, _mix_text(frame))
+    kind, told = "Stacked bar chart", _mix_text(frame)
     pieces = _pieces(frame)
     titles = {
         "mode": "Way of working",
@@ -230,17 +232,15 @@ def mode_mix(
         drawn = pieces.with_columns(pl.col("group").fill_null("all"))
         tooltip = marks.tooltip(drawn, titles)
         rows = alt.Axis() if marks.is_grouped(frame) else None
-        chart = marks.share_rows(drawn, title=axis_title, color=color, tooltip=tooltip, axis=rows)
+        bars = marks.share_rows(drawn, title=axis_title, color=color, tooltip=tooltip, axis=rows)
         height = _MIX_ROW_HEIGHT * max(2, drawn["group"].n_unique())
-        return chart.properties(title=title, width=width, height=height, description=description)
+        return marks.single([bars], title, kind, told, width=width, height=height)
     ends = marks.with_period_ends(pieces, every=period, as_of=caption.last_day).with_columns(marks.state())
     drawn = marks.group_color(ends.drop("is_complete"))[0].rename({"group": "panel"}, strict=False)
     share = marks.share_axis(axis_title, most=1)("bottom")
     tooltip = marks.tooltip(drawn, titles)
-    layer = marks.period_bars(drawn, share, every=period, color=color, tooltip=tooltip, over="state")
-    return marks.sized(alt.LayerChart(layer=[layer]), drawn, width=width).properties(
-        title=title, description=description
-    )
+    bars = marks.period_bars(drawn, share, every=period, color=color, tooltip=tooltip, over="state")
+    return marks.panels([bars], title, kind, told, width=width)
 
 
 def mode_transitions(
@@ -299,12 +299,8 @@ def mode_transitions(
     sides = drawn["from_mode"].n_unique()
     stays = steps.filter(pl.col("from_mode") == pl.col("to_mode")).height
     told = f"{marks.counted(frame.height, 'kind')} of steps, {stays} of them staying"
-    return _transition_map(drawn).properties(
-        title=title,
-        width=min(width, _WIDEST_CELL * sides),
-        height=_CELL * sides,
-        description=marks.alt_text("Heat map", title, told),
-    )
+    size = {"width": min(width, _WIDEST_CELL * sides), "height": _CELL * sides}
+    return marks.single(_transition_map(drawn), title, "Heat map", told, **size)
 
 
 def habit_ladder(
@@ -365,19 +361,15 @@ def habit_ladder(
         tops = counts.with_columns(share.cum_sum().over("group").alias("top"))
         drawn = tops.with_columns((pl.col("top") - share).alias("bottom"))
         tooltip = marks.tooltip(drawn, titles)
-        chart = marks.share_rows(drawn, title="Share of the group's users", color=color, tooltip=tooltip)
-        rows, told = drawn["group"].n_unique(), f"{drawn['group'].n_unique()} groups"
+        layers = [marks.share_rows(drawn, title="Share of the group's users", color=color, tooltip=tooltip)]
+        rows = drawn["group"].n_unique()
+        told = marks.counted(rows, "group")
     else:
         drawn = counts.drop("group")
-        chart = _ladder(drawn, color=color.legend(None), tooltip=marks.tooltip(drawn, titles))
+        layers = _ladder(drawn, color=color.legend(None), tooltip=marks.tooltip(drawn, titles))
         rows = drawn.height
         told = ", ".join(f"{tier} {users}" for tier, users in drawn.select("tier", "users").iter_rows())
-    return chart.properties(
-        title=title,
-        width=width,
-        height=_TIER_ROW_HEIGHT * rows,
-        description=marks.alt_text("Bar chart", title, told),
-    )
+    return marks.single(layers, title, "Bar chart", told, width=width, height=_TIER_ROW_HEIGHT * rows)
 
 
 def concentration(
@@ -441,9 +433,8 @@ def concentration(
     rated = ranked.drop_nulls("top_decile_share").head(5)
     parts = [f"{name} {share:.0%}" for name, share in rated.select("group", "top_decile_share").iter_rows()]
     told = f"share by the top 10% of users, {', '.join(parts)}"
-    return _two_panels(ranked, width=width).properties(
-        title=title, description=marks.alt_text("Bar chart", title, told)
-    )
+    height = _METRIC_ROW_HEIGHT * ranked.height
+    return marks.panels(_two_panels(ranked), title, "Bar chart", told, width=width, height=height)
 
 
 def _named(frame: pl.DataFrame, column: str) -> pl.DataFrame:
@@ -464,12 +455,12 @@ def _shares_text(named: pl.DataFrame, mode: str, share: str) -> str:
 def _mix_text(frame: pl.DataFrame) -> str:
     """Return the shares of the last period, or of the whole, unless there are groups."""
     if marks.is_grouped(frame):
-        return f"{frame['group'].n_unique()} groups"
+        return marks.counted(frame["group"].n_unique(), "group")
     if "period_start" not in frame.columns:
         return _shares_text(_named(frame, "mode"), "mode", "share")
     last = frame.filter(pl.col("period_start") == pl.col("period_start").max())
     shares = _shares_text(_named(last, "mode"), "mode", "share")
-    return f"{frame['period_start'].n_unique()} periods; in the last {shares}"
+    return f"{marks.counted(frame['period_start'].n_unique(), 'period')}; in the last {shares}"
 
 
 def _pieces(frame: pl.DataFrame) -> pl.DataFrame:
@@ -495,13 +486,9 @@ def _grid(frame: pl.DataFrame) -> pl.DataFrame:
     return rows.join(rows.select(to_mode="from_mode"), how="cross").join(frame, on=["from_mode", "to_mode"], how="left")
 
 
-def _transition_map(drawn: pl.DataFrame) -> alt.LayerChart:
-    titles = {
-        "from_mode": "From",
-        "to_mode": "To",
-        "share": "Share of the steps from it",
-        "users": "Users who made the step",
-    }
+def _transition_map(drawn: pl.DataFrame) -> list[alt.Chart]:
+    share_title, users_title = "Share of the steps from it", "Users who made the step"
+    titles = {"from_mode": "From", "to_mode": "To", "share": share_title, "users": users_title}
     scale = alt.Scale(domain=drawn["from_mode"].unique(maintain_order=True).to_list(), paddingInner=0.04)
     base = alt.Chart(drawn).encode(
         x=alt.X("to_mode:N", title="In the next period", scale=scale, axis=alt.Axis(labelAngle=-30)),
@@ -514,7 +501,7 @@ def _transition_map(drawn: pl.DataFrame) -> alt.LayerChart:
     share = "(datum.share > 0 && datum.share < 0.005 ? '<1%' : format(datum.share, '.0%'))"
     number = f"{share} + ' · ' + format(datum.users, ',d')"
     texts = base.mark_text(fontSize=12).transform_filter(known).transform_calculate(number=number)
-    return alt.LayerChart(layer=[*cells, texts.encode(text="number:N", color=marks.ramp_ink("share"))])
+    return [*cells, texts.encode(text="number:N", color=marks.ramp_ink("share"))]
 
 
 def _count_tiers(frame: pl.DataFrame) -> pl.DataFrame:
@@ -533,7 +520,7 @@ def _count_tiers(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _ladder(drawn: pl.DataFrame, *, color: alt.Color, tooltip: list[alt.Tooltip]) -> alt.LayerChart:
+def _ladder(drawn: pl.DataFrame, *, color: alt.Color, tooltip: list[alt.Tooltip]) -> list[alt.Chart]:
     scale = alt.Scale(domainMin=0, nice=True)
     base = alt.Chart(drawn).encode(
         x=alt.X("users:Q", title="Users", axis=marks.whole_axis(grid=True), scale=scale),
@@ -542,16 +529,11 @@ def _ladder(drawn: pl.DataFrame, *, color: alt.Color, tooltip: list[alt.Tooltip]
     )
     number = "format(datum.users, ',d') + ' · ' + format(datum.users / datum.of_users, '.0%')"
     bars = base.mark_bar(cornerRadiusEnd=2).encode(color=color)
-    return alt.LayerChart(layer=[bars, marks.numbers(base, number)])
+    return [bars, marks.numbers(base, number)]
 
 
-def _two_panels(ranked: pl.DataFrame, *, width: int) -> alt.LayerChart | alt.FacetChart:
-    titles = {
-        "group": "Of",
-        "top_decile_share": "Share by the top 10%",
-        "gini": "Gini coefficient",
-        "users": "Users",
-    }
+def _two_panels(ranked: pl.DataFrame) -> list[alt.Chart]:
+    titles = {"group": "Of", "top_decile_share": "Share by the top 10%", "gini": "Gini coefficient", "users": "Users"}
     long = ranked.with_columns(pl.col("top_decile_share").alias(_SHARE), pl.col("gini").alias(_GINI))
     drawn = long.unpivot(
         [_SHARE, _GINI], index=["group", *CONCENTRATION.columns], variable_name="panel", value_name="value"
@@ -567,12 +549,9 @@ def _two_panels(ranked: pl.DataFrame, *, width: int) -> alt.LayerChart | alt.Fac
     form = f"datum.panel === '{_SHARE}' ? format(datum.value, '.0%') : format(datum.value, '.2f')"
     known = base.transform_filter("isValid(datum.value)")
     even = base.mark_tick(color=LIGHT.ink, thickness=2).transform_filter("isValid(datum.even)")
-    layers = [
-        base.mark_bar(color=ACCENT, cornerRadiusEnd=2).encode(
-            x=alt.X("value:Q", title="From 0 to 1", scale=scale, axis=axis)
-        ),
+    bars = base.mark_bar(color=ACCENT, cornerRadiusEnd=2)
+    return [
+        bars.encode(x=alt.X("value:Q", title="From 0 to 1", scale=scale, axis=axis)),
         marks.numbers(known, form).encode(x=alt.X("value:Q", scale=scale)),
         even.encode(x="even:Q"),
     ]
-    height = _METRIC_ROW_HEIGHT * ranked.height
-    return marks.sized(alt.LayerChart(layer=layers), drawn, width=width, height=height, names=[_SHARE, _GINI])

@@ -36,8 +36,6 @@ MAX_ROWS = 40
 GROUP = {"group": "Group", "panel": "Group"}
 """The tooltip of the group, whether it is a colour or a panel."""
 
-INTERVALS = "95 % confidence intervals"
-
 _MOST_BANDS = 3
 """More bands than this on one another cannot be told apart; the ends are in the tooltips."""
 
@@ -167,6 +165,15 @@ def counted(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
+def periods_text(frame: pl.DataFrame) -> tuple[str, pl.DataFrame]:
+    """Return how many periods and groups there are, and of a single group the complete periods that more is told of."""
+    told = counted(frame["period_start"].n_unique(), "period")
+    if frame["group"].n_unique() > 1:
+        return f"{told}, {counted(frame['group'].n_unique(), 'group')}", frame.clear()
+    complete = frame.filter("is_complete").sort("period_start")
+    return (f"{told}, none of them over yet" if complete.is_empty() else told), complete
+
+
 # ---- Rows ----
 
 
@@ -242,7 +249,7 @@ def distinct(column: str) -> pl.Expr:
 
 def interval_note(frame: pl.DataFrame, rate: str) -> str:
     """Return the note that there are intervals, unless none is known."""
-    return INTERVALS if frame[f"{rate}_low"].count() else ""
+    return "95 % confidence intervals" if frame[f"{rate}_low"].count() else ""
 
 
 def has_bands(frame: pl.DataFrame) -> bool:
@@ -333,7 +340,8 @@ def mark_incomplete(
 def tooltip(drawn: pl.DataFrame, titles: Mapping[str, str], **formats: str) -> list[alt.Tooltip]:
     """Return a tooltip for each of these columns that is drawn, written as its dtype is read.
 
-    Integers have separators, days are UTC days, and floats are shares in per cent unless ``formats`` says otherwise.
+    Integers have separators, days are UTC days, differences in ``_points`` have a sign, and other floats are
+    shares in per cent unless ``formats`` says otherwise.
     """
     tips = []
     for column, title in titles.items():
@@ -343,7 +351,7 @@ def tooltip(drawn: pl.DataFrame, titles: Mapping[str, str], **formats: str) -> l
         if dtype == pl.Date:
             tips.append(alt.Tooltip(f"{column}:T", title=title, format="%-d %b %Y"))
         elif dtype.is_numeric():
-            usual = ",d" if dtype.is_integer() else ".1%"
+            usual = ",d" if dtype.is_integer() else "+.2f" if column.endswith("_points") else ".1%"
             tips.append(alt.Tooltip(f"{column}:Q", title=title, format=formats.get(column, usual)))
         else:
             tips.append(alt.Tooltip(f"{column}:N", title=title))
@@ -487,6 +495,18 @@ def whiskers(
     ).properties(height=len(names) * max(_ROW_HEIGHT, 14 * dots + 8))
 
 
+def ranked_dots(
+    frame: pl.DataFrame, rate: str, *, axis: str, titles: Mapping[str, str], title: alt.TitleParams, width: int
+) -> alt.LayerChart:
+    """Return a chart of a dot with whiskers for each group, the highest rate first and unknown ones last."""
+    ranked = frame.with_columns(pl.col("group").fill_null("all")).sort(
+        rate, "group", descending=[True, False], nulls_last=True
+    )
+    dots = whiskers(ranked, row="group", rate=rate, title=axis, tooltip=tooltip(ranked, titles))
+    description = alt_text("Dot plot", title, counted(frame.height, "group"))
+    return dots.properties(title=title, width=width, description=description)
+
+
 def period_bars(
     drawn: pl.DataFrame, y: alt.Y, *, every: Every | None, color: alt.Color, tooltip: Sequence[alt.Tooltip], over: str
 ) -> alt.Chart:
@@ -514,14 +534,13 @@ def faded(column: str) -> Any:
 
 def share_rows(
     drawn: pl.DataFrame, *, title: str, color: alt.Color, tooltip: Sequence[alt.Tooltip], axis: Any = alt.Undefined
-) -> alt.LayerChart:
+) -> alt.Chart:
     """Return a bar for each group, split into pieces from ``bottom`` to ``top`` that together are the whole."""
     names = drawn["group"].unique(maintain_order=True).to_list()
-    bars = alt.Chart(drawn).mark_bar(stroke=LIGHT.surface, strokeWidth=1)
+    bars: alt.Chart = alt.Chart(drawn).mark_bar(stroke=LIGHT.surface, strokeWidth=1)
     share = alt.X("bottom:Q", title=title, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", grid=True))
     rows = alt.Y("group:N", title=None, sort=names, axis=axis)
-    layer = bars.encode(x=share, x2="top:Q", y=rows, color=color, tooltip=list(tooltip))
-    return alt.LayerChart(layer=[layer])
+    return bars.encode(x=share, x2="top:Q", y=rows, color=color, tooltip=list(tooltip))
 
 
 def heat_map(base: alt.Chart, share: str, *, title: str, unknown: str, legend: alt.Legend) -> list[alt.Chart]:
@@ -598,17 +617,15 @@ def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, *, caption: Ca
         dots.encode(y=y(rate), tooltip=tooltip(drawn, titles)),
     ]
     told = curve_text(frame, time="days", rate=rate, noun="day")
-    return alt.LayerChart(layer=layers).properties(
-        title=title, width=width, height=HEIGHT, description=alt_text("Line chart", title, told)
-    )
+    return single(layers, title, "Line chart", told, width=width)
 
 
 def curve_text(frame: pl.DataFrame, *, time: str, rate: str, noun: str) -> str:
     """Return a curve's alt text: from which share to which, unless there are groups."""
     known = frame.drop_nulls(rate).sort(time)
-    told = f"{known[time].n_unique()} {noun}s"
+    told = counted(known[time].n_unique(), noun)
     if is_grouped(frame):
-        return f"{told}, {frame['group'].n_unique()} groups"
+        return f"{told}, {counted(frame['group'].n_unique(), 'group')}"
     first, last = known.row(0, named=True), known.row(-1, named=True)
     return f"{told}, from {first[rate]:.0%} at {noun} {first[time]} to {last[rate]:.0%} at {noun} {last[time]}"
 
@@ -616,26 +633,36 @@ def curve_text(frame: pl.DataFrame, *, time: str, rate: str, noun: str) -> str:
 # ---- Whole charts ----
 
 
-def sized(
-    chart: alt.LayerChart,
-    drawn: pl.DataFrame,
+def single(
+    layers: Sequence[alt.Chart], title: alt.TitleParams, kind: str, told: str, *, width: int, height: int = HEIGHT
+) -> alt.LayerChart:
+    """Return the finished chart of some layers: its title, its size and its alt text, see :func:`alt_text`."""
+    return alt.LayerChart(layer=list(layers)).properties(
+        title=title, width=width, height=height, description=alt_text(kind, title, told)
+    )
+
+
+def panels(
+    layers: Sequence[alt.Chart],
+    title: alt.TitleParams,
+    kind: str,
+    told: str,
     *,
     width: int,
-    height: int | None = None,
-    names: Sequence[str] | None = None,
+    height: int = _PANEL_HEIGHT,
 ) -> alt.LayerChart | alt.FacetChart:
-    """Return a chart in its size: one, or small multiples on the same scales where rows have a ``panel``.
-
-    Panels stand in the order of ``names``, or in that of the alphabet.
-    """
+    """Return small multiples on the same scales, one for each ``panel`` as they come, or without panels one chart."""
+    drawn = layers[0].data
     if "panel" not in drawn.columns:
-        return chart.properties(width=width, height=height or HEIGHT)
-    shown = list(names or drawn["panel"].unique().sort())
-    columns = min(_COLUMNS, len(shown))
+        return single(layers, title, kind, told, width=width)
+    names = drawn["panel"].unique(maintain_order=True).to_list()
+    columns = min(_COLUMNS, len(names))
     each = (width - _GUTTER * (columns - 1)) // columns
-    facet = alt.Facet("panel:N", title=None, sort=shown, header=alt.Header(labelLimit=each))
-    one = chart.properties(width=each, height=height or _PANEL_HEIGHT)
-    return one.facet(facet=facet, columns=columns, spacing=_GUTTER)
+    facet = alt.Facet("panel:N", title=None, sort=names, header=alt.Header(labelLimit=each))
+    one = alt.LayerChart(layer=list(layers)).properties(width=each, height=height)
+    return one.facet(facet=facet, columns=columns, spacing=_GUTTER).properties(
+        title=title, description=alt_text(kind, title, told)
+    )
 
 
 def no_data(title: alt.TitleParams, *, width: int) -> alt.LayerChart:

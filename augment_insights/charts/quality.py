@@ -86,12 +86,7 @@ def data_quality(
     drawn = frame.with_columns(
         pl.Series("told", told, dtype=pl.String), affected_share=pl.col("affected_share").fill_null(0)
     )
-    titles = {
-        "check": "Check",
-        "affected_count": "Affected",
-        "checked_count": "Looked at",
-        "affected_share": "Share",
-    }
+    titles = {"check": "Check", "affected_count": "Affected", "checked_count": "Looked at", "affected_share": "Share"}
     end = drawn.select(pl.max_horizontal(pl.lit(_SHORTEST_SCALE), pl.col("affected_share").max() * _ROOM)).item()
     base = alt.Chart(drawn).encode(
         y=alt.Y("check:N", sort=drawn["check"].to_list(), title=None, axis=alt.Axis(labelLimit=400)),
@@ -105,12 +100,8 @@ def data_quality(
     )
     bars = base.mark_bar(color=ACCENT, height=10)
     words = base.mark_text(align="left", dx=6, color=LIGHT.ink).encode(text="told:N")
-    return alt.LayerChart(layer=[bars, words]).properties(
-        title=title,
-        width=width,
-        height=_BAR_ROW_HEIGHT * frame.height,
-        description=marks.alt_text("Bar chart by check", title, ", ".join(found["check"].head(5))),
-    )
+    names, height = ", ".join(found["check"].head(5)), _BAR_ROW_HEIGHT * frame.height
+    return marks.single([bars, words], title, "Bar chart by check", names, width=width, height=height)
 
 
 def reconcile(
@@ -177,12 +168,9 @@ def reconcile(
         return marks.no_data(title, width=width)
     drawn = _runs(frame.filter(pl.col("check").is_in(shown.implode())))
     plot = max(_NARROWEST, width - int(min(_LONGEST, _LETTER * max(map(len, shown)))))
-    return _run_bars(drawn, names=shown.to_list(), width=plot).properties(
-        title=title,
-        width=plot,
-        height=_RUN_ROW_HEIGHT * shown.len(),
-        description=marks.alt_text("Bar chart by check and day", title, ", ".join(differing.head(5))),
-    )
+    bars = _run_bars(drawn, names=shown.to_list(), width=plot)
+    told, height = ", ".join(differing.head(5)), _RUN_ROW_HEIGHT * shown.len()
+    return marks.single(bars, title, "Bar chart by check and day", told, width=plot, height=height)
 
 
 def _shown(checks: pl.Series, differing: pl.Series) -> tuple[pl.Series, str]:
@@ -221,7 +209,7 @@ def _runs(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([runs.select(columns), whole.select(columns)], how="vertical_relaxed")
 
 
-def _run_bars(drawn: pl.DataFrame, *, names: list[str], width: int) -> alt.LayerChart:
+def _run_bars(drawn: pl.DataFrame, *, names: list[str], width: int) -> list[alt.Chart]:
     """Draw the bars of days, and beside them the squares of the whole range."""
     axis = alt.Axis(labelLimit=_LONGEST, grid=False)
     color = marks.series_color(list(_STATUS), column="status", colors=list(_STATUS.values()))
@@ -242,7 +230,7 @@ def _run_bars(drawn: pl.DataFrame, *, names: list[str], width: int) -> alt.Layer
         ]
     dated = drawn.drop_nulls("date")
     if dated.is_empty():
-        return alt.LayerChart(layer=squares)
+        return squares
     days = dated.select(pl.date_range(pl.col("date").min(), pl.col("last").max(), interval="1d")).to_series()
     timed = base.transform_filter("isValid(datum.date)").encode(
         x=marks.time_axis(days, "1d", time="date"),
@@ -258,4 +246,4 @@ def _run_bars(drawn: pl.DataFrame, *, names: list[str], width: int) -> alt.Layer
     # A layer without a single bar to draw makes Vega complain, so it is left out.
     differing = dated["status"] == "differs"
     bars = [*([] if differing.all() else [quiet]), *([loud] if differing.any() else [])]
-    return alt.LayerChart(layer=[*bars, *squares])
+    return [*bars, *squares]

@@ -9,7 +9,7 @@ import polars as pl
 
 from augment_insights.charts import marks
 from augment_insights.charts.marks import Caption
-from augment_insights.charts.theme import HEIGHT, WIDTH
+from augment_insights.charts.theme import WIDTH
 from augment_insights.periods import calendar_period, day_text
 from augment_insights.tables import COHORT_RETENTION, LIFECYCLE, RETENTION_CURVE, SURVIVAL
 
@@ -114,12 +114,9 @@ def cohort_retention(
         f"{marks.counted(cohorts, 'cohort')} over {marks.counted(periods, noun)} since their first activity; "
         f"{marks.counted(unknown, 'cell')} {'is' if unknown == 1 else 'are'} not known yet"
     )
-    return _cohort_map(drawn, noun=noun, with_numbers=width / periods >= _NARROWEST_CELL).properties(
-        title=title,
-        width=min(width, _WIDEST_CELL * periods),
-        height=_COHORT_HEIGHT * cohorts,
-        description=marks.alt_text("Heat map", title, told),
-    )
+    layers = _cohort_map(drawn, noun=noun, with_numbers=width / periods >= _NARROWEST_CELL)
+    size = {"width": min(width, _WIDEST_CELL * periods), "height": _COHORT_HEIGHT * cohorts}
+    return marks.single(layers, title, "Heat map", told, **size)
 
 
 def retention_curve(
@@ -205,9 +202,7 @@ def retention_curve(
         band=marks.has_bands(frame),
     )
     told = marks.curve_text(frame, time="period", rate="retention_rate", noun=noun)
-    return alt.LayerChart(layer=layers).properties(
-        title=title, width=width, height=HEIGHT, description=marks.alt_text("Line chart", title, told)
-    )
+    return marks.single(layers, title, "Line chart", told, width=width)
 
 
 def lifecycle(
@@ -275,10 +270,8 @@ def lifecycle(
     )
     if frame.is_empty():
         return marks.no_data(title, width=width)
-    drawn = _pieces(frame, every=period)
-    return marks.sized(_lifecycle_bars(drawn, every=period), drawn, width=width).properties(
-        title=title, description=marks.alt_text("Stacked bar chart", title, _states_text(frame))
-    )
+    layers = _lifecycle_bars(_pieces(frame, every=period), every=period)
+    return marks.panels(layers, title, "Stacked bar chart", _states_text(frame), width=width)
 
 
 def survival(
@@ -345,7 +338,7 @@ def _cells(frame: pl.DataFrame) -> pl.DataFrame:
     return joined.drop("cohort", "is_complete", "group")
 
 
-def _cohort_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.LayerChart:
+def _cohort_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> list[alt.Chart]:
     # The domains are told, not found: a row or column without a single cell to draw keeps its place.
     names, periods = (drawn[column].unique(maintain_order=True).to_list() for column in ("row", "period"))
     rows_scale, columns_scale = (alt.Scale(domain=domain, paddingInner=0.04) for domain in (names, sorted(periods)))
@@ -376,7 +369,7 @@ def _cohort_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> alt.La
         text = alt.Text("retention_rate:Q", format=".0%")
         rates = base.mark_text(fontSize=12).encode(text=text, color=marks.ramp_ink("retention_rate"))
         layers.append(rates.transform_filter("isValid(datum.retention_rate)"))
-    return alt.LayerChart(layer=layers)
+    return layers
 
 
 def _pieces(frame: pl.DataFrame, *, every: Every | None) -> pl.DataFrame:
@@ -412,7 +405,7 @@ def _pieces(frame: pl.DataFrame, *, every: Every | None) -> pl.DataFrame:
     return drawn if marks.is_grouped(frame) else drawn.drop("panel")
 
 
-def _lifecycle_bars(drawn: pl.DataFrame, *, every: Every | None) -> alt.LayerChart:
+def _lifecycle_bars(drawn: pl.DataFrame, *, every: Every | None) -> list[alt.Chart]:
     titles = {
         "period_start": "From",
         "state": "Users",
@@ -432,21 +425,18 @@ def _lifecycle_bars(drawn: pl.DataFrame, *, every: Every | None) -> alt.LayerCha
         tooltip=marks.tooltip(drawn, titles),
         over="over",
     )
-    return alt.LayerChart(layer=[bars, marks.zero_line(drawn, axis="y", groupby=groupby)])
+    return [bars, marks.zero_line(drawn, axis="y", groupby=groupby)]
 
 
 def _states_text(frame: pl.DataFrame) -> str:
     """Return the users of the last complete period by state, unless there are groups."""
-    periods = f"{frame['period_start'].n_unique()} periods"
-    if marks.is_grouped(frame):
-        return f"{periods}, {frame['group'].n_unique()} groups"
-    complete = frame.filter("is_complete").sort("period_start")
+    told, complete = marks.periods_text(frame)
     if complete.is_empty():
-        return f"{periods}, none of them over yet"
+        return told
     last = complete.row(-1, named=True)
     parts = [
         f"{last[column] if last[column] is not None else 'an unknown number of'} {label.lower()}"
         for column, (label, _) in _STATES.items()
         if column in last
     ]
-    return f"{periods}; in the last complete one, of {day_text(last['period_start'])}: {', '.join(parts)} users"
+    return f"{told}; in the last complete one, of {day_text(last['period_start'])}: {', '.join(parts)} users"

@@ -12,13 +12,15 @@ from augment_insights.fetch.columns import Fetched, fill_days, sum_windows, tabl
 from augment_insights.fetch.plan import (
     RECORDS_PER_USER,
     LocalData,
+    active_days,
     activity_pieces,
     announce,
     answer_pages,
-    cheapest_way,
     learn_turnover,
     list_rows,
     make_plan,
+    range_pieces,
+    ways,
 )
 from augment_insights.periods import DayRange, Every
 
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
-    from augment_insights.fetch.plan import Counts, Way
+    from augment_insights.fetch.plan import Answer, Counts
+    from augment_insights.tables import Table
     from augment_insights.transport import Client
 
 
@@ -89,9 +92,7 @@ def dau_count(
     >>> fetch.dau_count("2026-03-02", "2026-03-08", client=client).shape
     (7, 2)
     """
-    with LocalData(client) as local:
-        days = periods.resolve_range(start_date, end_date, now=local.client.now())
-        return _table_by_day(local, tables.DAU_COUNT, days)
+    return _table_by_day(tables.DAU_COUNT, client, start_date, end_date)
 
 
 def dau(
@@ -153,9 +154,7 @@ def dau(
     >>> fetch.dau("2026-03-02", client=Client.sample(today="2026-03-10")).columns
     ['date', 'user', 'user_type']
     """
-    with LocalData(client) as local:
-        days = periods.resolve_days(date, start_date, end_date, now=local.client.now())
-        return _table_by_day(local, tables.DAU, days)
+    return _table_by_day(tables.DAU, client, start_date, end_date, date)
 
 
 def daily_usage(
@@ -193,9 +192,7 @@ def daily_usage(
     >>> fetch.daily_usage("2026-03-02", "2026-03-08", client=Client.sample(today="2026-03-10")).shape
     (7, 17)
     """
-    with LocalData(client) as local:
-        days = periods.resolve_range(start_date, end_date, now=local.client.now())
-        return _table_by_day(local, tables.DAILY_USAGE, days)
+    return _table_by_day(tables.DAILY_USAGE, client, start_date, end_date)
 
 
 def user_activity(
@@ -256,8 +253,7 @@ def user_activity(
     """
     with LocalData(client) as local:
         days = periods.resolve_range(start_date, end_date, now=local.client.now())
-        wholes = [days] if every is None else periods.calendar_periods(days, periods.check_every(every))
-        period_of = {window: whole for whole in wholes for window in periods.windows(whole)}
+        period_of = {window: period for period, window in range_pieces(days, every)}
         if local.client.is_watched:
             announce(local.client, make_plan(local, tables.USER_ACTIVITY.name, days, local.counts(days), every=every))
         gaps = [window for window in period_of if local.archived_rows(tables.USER_ACTIVITY, window) is None]
@@ -307,9 +303,7 @@ def editor_language(
     >>> fetch.editor_language("2026-03-02", client=Client.sample(today="2026-03-10")).columns[:5]
     ['date', 'user', 'user_type', 'language', 'editor']
     """
-    with LocalData(client) as local:
-        days = periods.resolve_days(date, start_date, end_date, now=local.client.now())
-        return _table_by_day(local, tables.EDITOR_LANGUAGE, days)
+    return _table_by_day(tables.EDITOR_LANGUAGE, client, start_date, end_date, date)
 
 
 def activity(
@@ -324,7 +318,7 @@ def activity(
 
     User lists day by day (250 users a request) and user-activity over the period (100 users a
     request) tell the same; which is cheaper depends on how alike the days are. The daily counts
-    (one request for each 90 days) price the lists exactly, and the users of a period between
+    (one request for each 90 days) give the cost of the lists exactly, and that of a period between
     bounds; the periods fetched so far tell where in between. Days on which nobody was counted are
     not asked for, and what the cache and the archive have counts as free. The answer is the same
     whichever way is taken.
@@ -405,28 +399,41 @@ def activity(
         with local.client.task("activity", answers, is_forecast=True):
             found, fetched = _gather(local, pieces, counts)
         warn_of_days(tables.ACTIVITY, days, fetched, now=local.client.now())
-        return _one_row_a_user(found)
+        summed = (  # of several spellings the first in the alphabet stays, which does not depend on the way
+            pl.concat(found)
+            .group_by("period_start", "period_end", tables.user_key())
+            .agg(pl.col("user").min(), pl.col("user_type").first(), pl.col("active_days").sum())
+        )
+        return tables.ACTIVITY.sort(summed.select(tables.ACTIVITY.schema.names()))
 
 
-def _table_by_day(local: LocalData, table: tables.Table, days: DayRange) -> pl.DataFrame:
+def _table_by_day(
+    table: Table, client: Client | None, start: date | str | None, end: date | str | None, day: date | str | None = None
+) -> pl.DataFrame:
     """Return a table whose rows are of single days: what is archived of it, and the rest from the cache or the API."""
-    gaps = local.gaps(table, days)
-    if "user" in table.columns:
-        fetched = _fetch_lists(local, table, days, gaps)
+    with LocalData(client) as local:
+        now, of_users = local.client.now(), "user" in table.columns
+        days = (
+            periods.resolve_days(day, start, end, now=now) if of_users else periods.resolve_range(start, end, now=now)
+        )
+        gaps = local.gaps(table, days)
+        if of_users:
+            fetched = _fetch_lists(local, table, days, gaps)
+        else:
+            fetched = _fetch_all(local, table, local.windows(table, days))
+        warn_of_days(table, days, fetched, now=local.client.now())
         frame = table_frame(table, fetched)
-    else:
-        fetched = _fetch_all(local, table, local.windows(table, days))
-        frame = fill_days(table_frame(table, fetched), table, days, fetched, now=local.client.now())
-    warn_of_days(table, days, fetched, now=local.client.now())
-    return local.with_archived(table, frame, days, gaps)
+        if not of_users:
+            frame = fill_days(frame, table, days, fetched, now=local.client.now())
+        return local.with_archived(table, frame, days, gaps)
 
 
-def _fetch_all(local: LocalData, table: tables.Table, spans: Sequence[DayRange]) -> list[Fetched]:
+def _fetch_all(local: LocalData, table: Table, spans: Sequence[DayRange]) -> list[Fetched]:
     with local.client.task(table.name, len(spans)):
         return [local.fetch(table, span) for span in spans]
 
 
-def _fetch_lists(local: LocalData, table: tables.Table, days: DayRange, gaps: Sequence[DayRange]) -> list[Fetched]:
+def _fetch_lists(local: LocalData, table: Table, days: DayRange, gaps: Sequence[DayRange]) -> list[Fetched]:
     """Fetch the list of each day that is not archived, but for those on which nobody was active."""
     spans = [DayRange(day, day) for gap in gaps for day in gap]
     if not spans:
@@ -434,8 +441,8 @@ def _fetch_lists(local: LocalData, table: tables.Table, days: DayRange, gaps: Se
     counts = local.counts(days)
     if local.client.is_watched:
         announce(local.client, make_plan(local, table.name, days, counts))
-    idle = [span for span in spans if counts.get(span.start) == 0 and not local.rows(table, span)]
-    active = [span for span in spans if span not in idle]
+    active = active_days(local, table, [span.start for span in spans], counts)
+    idle = [span for span in spans if span not in active]
     per_user = RECORDS_PER_USER if table is tables.EDITOR_LANGUAGE else None
     pages = sum(answer_pages(table, list_rows(span.start, counts, per_user)[1]) for span in active)
     with local.client.task(table.name, pages, is_forecast=bool(counts)):
@@ -461,34 +468,34 @@ def _gather(
     fetched: list[Fetched] = []
     skipped: list[list[date]] = []
     for period, days in pieces:
-        lists, window = cheapest_way(local, days, counts)
-        found.append(_who(local, period, (lists, window), fetched))
+        _, way = min(ways(local, days, counts), key=lambda found: found[0].to_send)
+        found.append(_who(local, period, way, fetched))
         learn_turnover(local, days, counts, found[-1].select(tables.user_key().n_unique()).item())
-        told = {*lists, *chain.from_iterable(window)}
+        told = {day for _, span in way for day in span}
         skipped.append([day for day in days if day not in told])
     if not local.exceed(tables.DAU, counts, fetched):
         local.keep_idle(tables.DAU, chain.from_iterable(skipped))
         return found, fetched
     for (period, days), idle in zip(pieces, skipped, strict=True):
+        lists: list[Answer] = [(tables.DAU, DayRange(day, day)) for day in idle]
         is_window = len(idle) == days.days > 1
-        found.append(_who(local, period, ([], [days]) if is_window else (idle, []), fetched))
+        found.append(_who(local, period, [(tables.USER_ACTIVITY, days)] if is_window else lists, fetched))
     return found, fetched
 
 
-def _who(local: LocalData, period: DayRange, way: Way, fetched: list[Fetched]) -> pl.DataFrame:
+def _who(local: LocalData, period: DayRange, way: list[Answer], fetched: list[Fetched]) -> pl.DataFrame:
     """Return who was active, by some lists and a window, in rows of a period; add what was fetched for it."""
-    spans = [DayRange(day, day) for day in way[0]]
-    kept = [span for span in spans if local.archived_rows(tables.DAU, span) is not None]
-    asked = [local.fetch(tables.DAU, span) for span in spans if span not in kept]
-    archived = local.read(tables.DAU, DayRange(kept[0].start, kept[-1].end)) if kept else tables.DAU.empty()
-    archived = archived.filter(pl.col("date").is_in([span.start for span in kept]))
+    lists = [span for table, span in way if table is tables.DAU]
+    kept = [span.start for span in lists if local.archived_rows(tables.DAU, span) is not None]
+    asked = [local.fetch(tables.DAU, span) for span in lists if span.start not in kept]
+    archived = local.read(tables.DAU, period).filter(pl.col("date").is_in(kept)) if kept else tables.DAU.empty()
     listed = pl.concat([table_frame(tables.DAU, asked), archived])
     parts = [
         listed.group_by(tables.user_key())
         .agg(pl.col("user").min(), pl.col("user_type").first(), active_days=pl.col("date").n_unique().cast(pl.Int64))
         .select(_IN_PIECE)
     ]
-    for window in way[1]:
+    for window in (span for table, span in way if table is tables.USER_ACTIVITY):
         if local.archived_rows(tables.USER_ACTIVITY, window) is not None:
             parts.append(local.read(tables.USER_ACTIVITY, window).select(_IN_PIECE))
         else:
@@ -496,19 +503,6 @@ def _who(local: LocalData, period: DayRange, way: Way, fetched: list[Fetched]) -
             parts.append(table_frame(tables.USER_ACTIVITY, asked[-1:]).select(_IN_PIECE))
     fetched += asked
     return pl.concat(parts).with_columns(period_start=pl.lit(period.start), period_end=pl.lit(period.end))
-
-
-def _one_row_a_user(found: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Put the pieces together, one row a user and period.
-
-    Of several spellings of a user the first in the alphabet stays, which does not depend on the way.
-    """
-    summed = (
-        pl.concat(found)
-        .group_by("period_start", "period_end", tables.user_key())
-        .agg(pl.col("user").min(), pl.col("user_type").first(), pl.col("active_days").sum())
-    )
-    return tables.ACTIVITY.sort(summed.select(tables.ACTIVITY.schema.names()))
 
 
 _IN_PIECE = ("user", "user_type", "active_days")

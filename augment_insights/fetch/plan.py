@@ -20,8 +20,8 @@ import polars as pl
 from augment_insights import periods, tables
 from augment_insights.archive import Archive
 from augment_insights.archive.month import rows_of, span_frame
-from augment_insights.errors import CacheWarning, ConfigurationError, did_you_mean
-from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, many, settled_rows
+from augment_insights.errors import CacheWarning, ConfigurationError, did_you_mean, plural
+from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, settled_rows
 from augment_insights.periods import DayRange, Every
 from augment_insights.transport import Client
 from augment_insights.transport.messages import ENDPOINTS, DayCount
@@ -30,6 +30,9 @@ from augment_insights.transport.progress import format_duration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date, datetime
+
+    from augment_insights.tables import Table
+    from augment_insights.transport.pages import CachedPages
 
 TABLES = (*tables.ENDPOINT_TABLES, tables.ACTIVITY.name)
 """What can be planned: the nouns of the endpoints, and activity."""
@@ -54,6 +57,10 @@ _BOUNDS = "the users of a window: not fewer than on its busiest day, not more th
 
 Counts = dict["date", int]
 """How many users each published day had; a day that the API omitted is 0, one that is not known is not in it."""
+
+
+Answer = tuple["Table", DayRange]
+"""What one answer tells: a day or a window of a table."""
 
 
 class LocalData:
@@ -118,7 +125,7 @@ class LocalData:
 
     # ---- What need not be sent for ----
 
-    def archived_rows(self, table: tables.Table, days: DayRange) -> int | None:
+    def archived_rows(self, table: Table, days: DayRange) -> int | None:
         """Return how many rows the archive has of a day or a window; None where it does not have it."""
         if self.archive is None:
             return None
@@ -127,15 +134,18 @@ class LocalData:
             self._archived[table.name] = {DayRange(start, end): rows for start, end, rows in manifest}
         return self._archived[table.name].get(days)
 
-    def cached(self, table: tables.Table, days: DayRange) -> tuple[int, int, bool]:
+    def cached(self, table: Table, days: DayRange) -> tuple[int, int, bool]:
         """Return how many pages of an answer are cached, how many rows they have, and whether they are all."""
         if (table.name, days) not in self._cached:
-            found = self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
+            found = self._look(table, days)
             rows = sum(len(page.rows) for page in found.pages)
             self._cached[table.name, days] = len(found.pages), rows, found.is_whole
         return self._cached[table.name, days]
 
-    def rows(self, table: tables.Table, days: DayRange) -> int | None:
+    def _look(self, table: Table, days: DayRange) -> CachedPages:
+        return self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
+
+    def rows(self, table: Table, days: DayRange) -> int | None:
         """Return how many rows the answer for a day or a window has, if all of it is available locally."""
         archived = self.archived_rows(table, days)
         if archived is not None:
@@ -143,11 +153,11 @@ class LocalData:
         _, rows, is_whole = self.cached(table, days)
         return rows if is_whole else None
 
-    def gaps(self, table: tables.Table, days: DayRange) -> list[DayRange]:
+    def gaps(self, table: Table, days: DayRange) -> list[DayRange]:
         """Return the days of a range that are not archived; of user_activity, the window itself or nothing."""
         return [days] if self.archive is None else self.archive.missing(table.name, days)
 
-    def windows(self, table: tables.Table, days: DayRange) -> list[DayRange]:
+    def windows(self, table: Table, days: DayRange) -> list[DayRange]:
         """Return the fewest windows to ask for, so that each day that is not archived is in one.
 
         The windows of the whole range, if they are cached: what was just fetched is archived as far as it
@@ -158,12 +168,12 @@ class LocalData:
             return whole
         return cover(gaps)
 
-    def read(self, table: tables.Table, days: DayRange) -> pl.DataFrame:
+    def read(self, table: Table, days: DayRange) -> pl.DataFrame:
         """Read the archived days of a range."""
         return table.empty() if self.archive is None else self.archive.read(table.name, days)
 
     def with_archived(
-        self, table: tables.Table, frame: pl.DataFrame, days: DayRange, gaps: Iterable[DayRange]
+        self, table: Table, frame: pl.DataFrame, days: DayRange, gaps: Iterable[DayRange]
     ) -> pl.DataFrame:
         """Add the archived days of a range to what was fetched of its gaps.
 
@@ -202,11 +212,15 @@ class LocalData:
             empty unless all of it is there.
         """
         spans = self.windows(tables.DAU_COUNT, days)
-        if not ask and not all(self.cached(tables.DAU_COUNT, span)[2] for span in spans):
-            return {}
-        with self.client.task(tables.DAU_COUNT.name, len(spans)):
-            pages = [page for span in spans for page in self.fetch(tables.DAU_COUNT, span).pages]
-        self.commit()
+        if ask:
+            with self.client.task(tables.DAU_COUNT.name, len(spans)):
+                pages = [page for span in spans for page in self.fetch(tables.DAU_COUNT, span).pages]
+            self.commit()
+        else:
+            found = [self._look(tables.DAU_COUNT, span) for span in spans]
+            if not all(answer.is_whole for answer in found):
+                return {}
+            pages = [page for answer in found for page in answer.pages]
         published = periods.last_published_day(self.client.now())
         counts: Counts = {}
         for page in pages:
@@ -220,7 +234,7 @@ class LocalData:
         """Return the daily counts that the archive has of a range."""
         return dict(self.read(tables.DAU_COUNT, days).select("date", "user_count").iter_rows())
 
-    def exceed(self, table: tables.Table, counts: Counts, fetched: Iterable[Fetched]) -> bool:
+    def exceed(self, table: Table, counts: Counts, fetched: Iterable[Fetched]) -> bool:
         """Tell whether a list or a window, fetched or archived, has more active users than were counted on its days.
 
         Then the counts leave somebody out (service accounts, as it may be), and a day without a count may
@@ -238,7 +252,7 @@ class LocalData:
 
     # ---- What is fetched and kept ----
 
-    def fetch(self, table: tables.Table, days: DayRange) -> Fetched:
+    def fetch(self, table: Table, days: DayRange) -> Fetched:
         """Return the answer for a day or a window, from the cache or the API; it is archived when it is settled."""
         answer = Fetched(days, self.client.pages(ENDPOINTS[table.name], **question(table, days)))
         self._cached.pop((table.name, days), None)
@@ -248,7 +262,7 @@ class LocalData:
                 self.commit()
         return answer
 
-    def keep_idle(self, table: tables.Table, days: Iterable[date]) -> None:
+    def keep_idle(self, table: Table, days: Iterable[date]) -> None:
         """Archive that those of these days have no rows of which the archived counts and usage say so."""
         if self.archive is None:
             return
@@ -277,7 +291,7 @@ class LocalData:
                 spans = [span for span in spans if not self.archive.has(name, span)]
             self._add(table, frame, spans, fetched_at=moment)
 
-    def _add(self, table: tables.Table, frame: pl.DataFrame, spans: list[DayRange], *, fetched_at: datetime) -> None:
+    def _add(self, table: Table, frame: pl.DataFrame, spans: list[DayRange], *, fetched_at: datetime) -> None:
         if self.archive is None or not spans:
             return
         new = [span for span in spans if not self.archive.has(table.name, span)]
@@ -297,7 +311,7 @@ class LocalData:
         self._archived.pop(table.name, None)
 
 
-def question(table: tables.Table, days: DayRange) -> dict[str, str]:
+def question(table: Table, days: DayRange) -> dict[str, str]:
     """Return the parameters by which the endpoint of a table is asked for a day or a window."""
     if table.name in LISTS:
         return {"date": days.start.isoformat()}
@@ -359,12 +373,12 @@ class Cost:
         return Cost(*(mine + others for mine, others in zip(astuple(self), astuple(other), strict=True)))
 
 
-def answer_pages(table: tables.Table, rows: int) -> int:
+def answer_pages(table: Table, rows: int) -> int:
     """Return how many pages so many rows fill."""
     return max(1, math.ceil(rows / (ENDPOINTS[table.name].page_size or 1)))
 
 
-def answer_cost(local: LocalData, table: tables.Table, days: DayRange, rows: Rows) -> Cost:
+def answer_cost(local: LocalData, table: Table, days: DayRange, rows: Rows) -> Cost:
     """Return what one answer costs, of which ``rows`` says how many rows it has before anything of it is seen."""
     archived = local.archived_rows(table, days)
     if archived is not None:
@@ -422,7 +436,7 @@ def learn_from_local(local: LocalData, spans: Iterable[DayRange], counts: Counts
     any(learn_turnover(local, span, counts, local.rows(tables.USER_ACTIVITY, span)) for span in spans)
 
 
-def range_cost(local: LocalData, table: tables.Table, days: DayRange) -> Cost:
+def range_cost(local: LocalData, table: Table, days: DayRange) -> Cost:
     """Return what a table with a row a day costs, one request a window."""
     spans = local.windows(table, days)
     cached = sum(local.cached(table, span)[2] for span in spans)
@@ -431,24 +445,20 @@ def range_cost(local: LocalData, table: tables.Table, days: DayRange) -> Cost:
     return Cost(days.days, len(spans) + archived, sent, sent, sent, cached=cached, archived=archived)
 
 
-def lists_cost(
-    local: LocalData, table: tables.Table, days: Iterable[date], counts: Counts, per_user: float | None = None
-) -> Cost:
-    """Return what the lists of some days cost: users, or their records; idle days cost nothing."""
+def answers_cost(local: LocalData, answers: Iterable[Answer], counts: Counts, per_user: float | None = None) -> Cost:
+    """Return what lists and windows cost together; with ``per_user``, lists are of so many records a user."""
     cost = Cost()
-    for day in days:
-        span = DayRange(day, day)
-        if counts.get(day) != 0 or local.rows(table, span):
-            cost += answer_cost(local, table, span, list_rows(day, counts, per_user))
+    for table, span in answers:
+        is_window = table is tables.USER_ACTIVITY
+        rows = window_users(span, counts, local.turnover) if is_window else list_rows(span.start, counts, per_user)
+        cost += answer_cost(local, table, span, rows)
     return cost
 
 
-def windows_cost(local: LocalData, spans: Iterable[DayRange], counts: Counts) -> Cost:
-    """Return what some windows of user_activity cost."""
-    cost = Cost()
-    for span in spans:
-        cost += answer_cost(local, tables.USER_ACTIVITY, span, window_users(span, counts, local.turnover))
-    return cost
+def active_days(local: LocalData, table: Table, days: Iterable[date], counts: Counts) -> list[DayRange]:
+    """Return the days whose lists are worth a request: all but those that are known to have nobody on them."""
+    spans = (DayRange(day, day) for day in days)
+    return [span for span in spans if counts.get(span.start) != 0 or local.rows(table, span)]
 
 
 def records_per_user(local: LocalData, days: DayRange, counts: Counts) -> tuple[float, str]:
@@ -458,13 +468,16 @@ def records_per_user(local: LocalData, days: DayRange, counts: Counts) -> tuple[
     if not known:
         return RECORDS_PER_USER, f"records: {RECORDS_PER_USER:.2f} a user and day, typical, as no day is available"
     per_user = sum(known.values()) / sum(counts[day] for day in known)
-    return per_user, f"records: {per_user:.2f} a user and day, as on the {many(len(known), 'day')} available locally"
+    return per_user, f"records: {per_user:.2f} a user and day, as on the {plural(len(known), 'day')} available locally"
 
 
 # ---- By lists, or by a window ----
 
-Way = tuple[list["date"], list[DayRange]]
-"""How to learn who was active in some days: the days whose lists tell, and the window (if any) for the rest."""
+
+def range_pieces(days: DayRange, every: Every | None) -> list[tuple[DayRange, DayRange]]:
+    """Cut a range into pieces that a window can cover, each with its period, oldest first."""
+    wholes = [days] if every is None else periods.calendar_periods(days, periods.check_every(every))
+    return [(period, window) for period in wholes for window in periods.windows(period)]
 
 
 def activity_pieces(days: DayRange, every: Every, lookback: DayRange | None) -> list[tuple[DayRange, DayRange]]:
@@ -473,32 +486,27 @@ def activity_pieces(days: DayRange, every: Every, lookback: DayRange | None) -> 
     The newest days are the most alike to those that are asked for again, so what is learnt of one piece serves
     the next; and if the fetch is interrupted, they are what is there.
     """
-    whole = periods.calendar_periods(days, periods.check_every(every))
-    pieces = [(period, window) for period in whole for window in periods.windows(period)]
     before = [] if lookback is None else periods.windows_back(lookback)
-    return [*reversed(pieces), *((window, window) for window in before)]
+    return [*reversed(range_pieces(days, every)), *((window, window) for window in before)]
 
 
-def ways(local: LocalData, days: DayRange, counts: Counts) -> list[tuple[Cost, Way]]:
-    """Return the ways to learn who was active in a piece, with their costs; lists first, since they answer more.
+def ways(local: LocalData, days: DayRange, counts: Counts) -> list[tuple[Cost, list[Answer]]]:
+    """Return the ways to learn who was active in a piece, with their costs.
+
+    Of two that cost alike the first is taken: lists answer more.
 
     Either the list of each day that is not known to be idle; or one window over the piece, shorter where lists
     that are available locally tell of its first or last days.
     """
-    listed = [day for day in days if counts.get(day) != 0 or local.rows(tables.DAU, DayRange(day, day))]
-    missing = [day for day in listed if local.rows(tables.DAU, DayRange(day, day)) is None]
-    found: list[Way] = [(listed, [])]
+    listed = active_days(local, tables.DAU, days, counts)
+    missing = [span for span in listed if local.rows(tables.DAU, span) is None]
+    found: list[list[Answer]] = [[(tables.DAU, span) for span in listed]]
     if missing:
-        rest = DayRange(missing[0], missing[-1])
+        rest = DayRange(missing[0].start, missing[-1].end)
         is_local = local.rows(tables.USER_ACTIVITY, days) is not None
-        window = days if is_local or all(day in rest for day in listed) else rest
-        found.append(([day for day in listed if day not in window], [window]))
-    return [(lists_cost(local, tables.DAU, way[0], counts) + windows_cost(local, way[1], counts), way) for way in found]
-
-
-def cheapest_way(local: LocalData, days: DayRange, counts: Counts) -> Way:
-    """Return the way that likely needs the fewest requests; of two alike the first."""
-    return min(ways(local, days, counts), key=lambda found: found[0].to_send)[1]
+        window = days if is_local or all(span.start in rest for span in listed) else rest
+        found.append([(tables.USER_ACTIVITY, window), *(one for one in found[0] if one[1].start not in window)])
+    return [(answers_cost(local, way, counts), way) for way in found]
 
 
 def _activity_cost(local: LocalData, pieces: Sequence[tuple[DayRange, DayRange]], counts: Counts) -> Cost:
@@ -601,29 +609,28 @@ class Plan:
 
     def _title(self) -> str:
         every = f" every {self.every}" if self.every else ""
-        return f"{self.table}{every}, {self.days} ({many(self.days.days, 'day')})"
+        return f"{self.table}{every}, {self.days} ({plural(self.days.days, 'day')})"
 
     def _lines(self) -> list[tuple[str, str]]:
         about = "about " if self.is_estimate else ""
         saved = f"{self.requests_cached:,} in the cache, {self.requests_archived:,} in the archive"
         lines = [
-            ("to send", f"{about}{many(self.requests_to_send, 'request')}{self._bounds()}"),
-            ("needed", f"{about}{many(self.requests_needed, 'request')}, of which {saved}"),
+            ("to send", f"{about}{plural(self.requests_to_send, 'request')}{self._bounds()}"),
+            ("needed", f"{about}{plural(self.requests_needed, 'request')}, of which {saved}"),
             ("time", f"{about}{format_duration(self.seconds)} at the rate limit, from now"),
             ("rows", f"{'about ' if self.estimates else ''}{self.rows_expected:,}"),
         ]
         if self.days_without_activity:
-            lines.append(("no activity", f"{many(len(self.days_without_activity), 'day')} without a list to ask for"))
+            lines.append(("no activity", f"{plural(len(self.days_without_activity), 'day')} without a list to ask for"))
         if self.requests_sent:
-            lines.append(("spent", f"{many(self.requests_sent, 'request')} for the daily counts of this plan"))
+            lines.append(("spent", f"{plural(self.requests_sent, 'request')} for the daily counts of this plan"))
         return [*lines, *(("estimated", reason) for reason in self.estimates)]
 
     def _bounds(self) -> str:
         if not self.is_estimate:
             return ""
-        if self.requests_to_send_most is None:
-            return f" ({self.requests_to_send_least:,} at least)"
-        return f" ({self.requests_to_send_least:,} to {self.requests_to_send_most:,})"
+        most = "at least" if self.requests_to_send_most is None else f"to {self.requests_to_send_most:,}"
+        return f" ({self.requests_to_send_least:,} {most})"
 
 
 def plan(
@@ -637,7 +644,7 @@ def plan(
 ) -> Plan:
     """Tell how many requests it will take to fetch this, how long, and for how many rows.
 
-    The daily counts (one request for each 90 days, the only ones that planning sends) price user
+    The daily counts (one request for each 90 days, the only ones that planning sends) tell the cost of user
     lists exactly: a day of n users is ceil(n / 250) requests, a day of none needs no request. What
     the cache and the archive have costs nothing. The rest is estimated, between bounds where there
     are any, and the plan says so: the users of a window, and the languages and editors of a user.
@@ -722,13 +729,13 @@ def make_plan(
         cost = _activity_cost(local, activity_pieces(days, every or "1w", lookback), counts)
         reasons += uncounted
     elif table == tables.USER_ACTIVITY.name:
-        wholes = [days] if every is None else periods.calendar_periods(days, periods.check_every(every))
-        pieces = [window for whole in wholes for window in periods.windows(whole)]
+        pieces = [window for _, window in range_pieces(days, every)]
         learn_from_local(local, reversed(pieces), counts)
-        cost = windows_cost(local, pieces, counts)
+        cost = answers_cost(local, [(tables.USER_ACTIVITY, window) for window in pieces], counts)
     elif table in LISTS:
         per_user, reason = records_per_user(local, days, counts) if table == tables.EDITOR_LANGUAGE.name else (None, "")
-        cost = lists_cost(local, tables.ENDPOINT_TABLES[table], days, counts, per_user)
+        listed = active_days(local, tables.ENDPOINT_TABLES[table], days, counts)
+        cost = answers_cost(local, [(tables.ENDPOINT_TABLES[table], span) for span in listed], counts, per_user)
         reasons = uncounted + ([reason] if reason else [])
     else:
         cost = range_cost(local, tables.ENDPOINT_TABLES[table], days)

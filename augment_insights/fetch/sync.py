@@ -7,35 +7,25 @@ from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from augment_insights import periods
-from augment_insights.errors import ArchiveError, ConfigurationError, did_you_mean
-from augment_insights.fetch.columns import many, table_frame
+from augment_insights import periods, tables
+from augment_insights.errors import ArchiveError, ConfigurationError, did_you_mean, plural
+from augment_insights.fetch.columns import table_frame
 from augment_insights.fetch.plan import (
     LocalData,
-    answer_cost,
     answer_pages,
+    answers_cost,
     cover,
     learn_from_local,
-    list_rows,
     question,
     records_per_user,
-    windows_cost,
 )
 from augment_insights.periods import DayRange
-from augment_insights.tables import (
-    DAILY_USAGE,
-    DAU,
-    DAU_COUNT,
-    EDITOR_LANGUAGE,
-    ENDPOINT_TABLES,
-    USER_ACTIVITY,
-    Table,
-    folded_user,
-)
+from augment_insights.tables import ENDPOINT_TABLES, Table, folded_user
 from augment_insights.transport.messages import ENDPOINTS
 
 if TYPE_CHECKING:
@@ -44,9 +34,10 @@ if TYPE_CHECKING:
 
     from augment_insights.archive import Archive
     from augment_insights.fetch.columns import Fetched
+    from augment_insights.fetch.plan import Counts
     from augment_insights.transport import Client
 
-_ORDER = (DAU_COUNT, DAILY_USAGE, USER_ACTIVITY, DAU, EDITOR_LANGUAGE)
+_ORDER = (tables.DAU_COUNT, tables.DAILY_USAGE, tables.USER_ACTIVITY, tables.DAU, tables.EDITOR_LANGUAGE)
 """The most useful first: counts cost next to nothing, then totals, then who was active, then every record."""
 
 _COUNTS, _LISTS = _ORDER[:2], _ORDER[3:]
@@ -112,7 +103,7 @@ class SyncResult:
 
 
 def _days(name: str, number: int) -> str:
-    return many(number, "window" if name == USER_ACTIVITY.name else "day")
+    return plural(number, "window" if name == tables.USER_ACTIVITY.name else "day")
 
 
 def _by_table(found: pl.DataFrame) -> Iterator[str]:
@@ -260,20 +251,20 @@ class _Run:
         older = DayRange(self.days.start, recent.start - _DAY)
         jobs = []
         for table in _COUNTS:
-            missing = [day for gap in self.archive.missing(table.name, older) for day in gap]
-            again = [day for day in older if day >= recheck_from]
+            missing = chain.from_iterable(self.archive.missing(table.name, older))
+            again = (day for day in older if day >= recheck_from)
             for span in [recent, *cover(periods.day_ranges([*missing, *again]))]:
                 is_again = span.end >= recheck_from
                 is_cached = not is_again and self.local.cached(table, span)[2]
                 jobs.append(Job(table, span, 0 if is_cached else 1, again=is_again))
         return sorted(jobs, key=lambda job: job.days.start, reverse=True)
 
-    def again_jobs(self, tables: Sequence[Table], recheck_from: date | None = None) -> list[Job]:
+    def again_jobs(self, wanted: Sequence[Table], recheck_from: date | None = None) -> list[Job]:
         """Return what is archived under counts that changed since, and all of the days to be rechecked."""
         log = self.archive.restatements().filter(pl.col("table").is_in([table.name for table in _COUNTS]))
         changed = dict(log.group_by("day").agg(pl.col("restated_at").max()).iter_rows())
         jobs = []
-        for table in tables:
+        for table in wanted:
             if table in _COUNTS:
                 continue
             kept = self.archive.manifest(table.name).filter(pl.col("start") >= self.days.start)
@@ -285,36 +276,37 @@ class _Run:
                     jobs.append(Job(table, span, answer_pages(table, rows), again=True))
         return jobs
 
-    def missing_jobs(self, tables: Sequence[Table]) -> list[Job]:
+    def missing_jobs(self, wanted: Sequence[Table]) -> list[Job]:
         """Return what is missing: totals, lists and records, each from the newest back."""
         counts = self.local.archived_counts(self.days)
         jobs = []
-        for table in tables:
-            if table is USER_ACTIVITY:
-                archived = self.archive.manifest(table.name).sort("end", descending=True)
-                kept = (DayRange(*span) for span in archived.select("start", "end").iter_rows())
-                learn_from_local(self.local, kept, counts)
-                costs = ((window, windows_cost(self.local, [window], counts)) for window in self._missing_windows())
-                jobs += [Job(table, window, cost.to_send) for window, cost in costs]
-            elif table in _LISTS:
-                is_records = table is EDITOR_LANGUAGE
-                per_user = _CAUTION * records_per_user(self.local, self.days, counts)[0] if is_records else None
-                for day in reversed([day for gap in self.archive.missing(table.name, self.days) for day in gap]):
-                    span, rows = DayRange(day, day), list_rows(day, counts, per_user)
-                    jobs.append(Job(table, span, answer_cost(self.local, table, span, rows).to_send))
+        for table in wanted:
+            if table in _COUNTS:
+                continue
+            missing = reversed([*chain.from_iterable(self.archive.missing(table.name, self.days))])
+            spans, per_user = [DayRange(day, day) for day in missing], None
+            if table is tables.EDITOR_LANGUAGE:
+                per_user = _CAUTION * records_per_user(self.local, self.days, counts)[0]
+            elif table is tables.USER_ACTIVITY:
+                spans = self._missing_windows(counts)
+            for span in spans:
+                cost = answers_cost(self.local, [(table, span)], counts, per_user)
+                jobs.append(Job(table, span, cost.to_send))
         return jobs
 
-    def _missing_windows(self) -> list[DayRange]:
+    def _missing_windows(self, counts: Counts) -> list[DayRange]:
         """Return the windows of 90 days that every sync shares and that are missing, newest first."""
         end = self.archive.windows_end(self.days.end)
         end += (self.days.end - end) // _WINDOW * _WINDOW
-        ends = set(self.archive.manifest(USER_ACTIVITY.name)["end"])
+        archived = self.archive.manifest(tables.USER_ACTIVITY.name).sort("end", descending=True)
+        learn_from_local(self.local, (DayRange(*span) for span in archived.select("start", "end").iter_rows()), counts)
+        ends = set(archived["end"])
         return [
             window
             for window in periods.windows_back(DayRange(self.days.start, end))
             # The look-back moves on, and what it cuts was whole once.
             if not (window.start == self.days.start and window.end in ends)
-            and not self.archive.has(USER_ACTIVITY.name, window)
+            and not self.archive.has(tables.USER_ACTIVITY.name, window)
         ]
 
     # ---- Doing it ----
@@ -326,34 +318,30 @@ class _Run:
                 if self.left or not self._allows(job.requests):
                     self.left += jobs[place:]
                     break
-                self._do(job)
+                before = self.local.requests_sent
+                if job.again:
+                    self.local.client.forget(ENDPOINTS[job.table.name], **question(job.table, job.days))
+                answer = self.local.fetch(job.table, job.days)
+                if not self.sent_for:  # the first answer is that of the newest counts
+                    self._check_same_organisation(answer)
+                self.sent_for[job.table.name] += self.local.requests_sent - before
         self.local.commit()
         return not self.left
 
     def _allows(self, needed: int) -> bool:
         """Tell whether so many more requests fit into the budget."""
-        if needed == 0:
-            return True
-        if self.local.requests_sent + needed > self.requests:
-            return False
-        wait = timedelta(seconds=self.local.client.seconds_for(needed))
-        return self.local.client.now() + wait <= self.until
-
-    def _do(self, job: Job) -> None:
-        before = self.local.client.requests_sent
-        if job.again:
-            self.local.client.forget(ENDPOINTS[job.table.name], **question(job.table, job.days))
-        answer = self.local.fetch(job.table, job.days)
-        if not self.sent_for:  # the first answer is that of the newest counts
-            self._check_same_organisation(answer)
-        self.sent_for[job.table.name] += self.local.client.requests_sent - before
+        until = self.local.client.now() + timedelta(seconds=self.local.client.seconds_for(needed))
+        return needed == 0 or (self.local.requests_sent + needed <= self.requests and until <= self.until)
 
     def result(self) -> SyncResult:
         """Say what was done and what is left."""
         names = [table.name for table in _ORDER]
         added = [(name, self.local.added[name], self.sent_for[name]) for name in names]
         restated = sorted(set(self.local.restated), key=lambda item: (names.index(item[0]), item[1]))
-        left = [(job.table.name, 1 if job.table is USER_ACTIVITY else job.days.days, job.requests) for job in self.left]
+        left = [
+            (job.table.name, 1 if job.table is tables.USER_ACTIVITY else job.days.days, job.requests)
+            for job in self.left
+        ]
         return SyncResult(
             requests_sent=self.local.requests_sent,
             added=_frame([row for row in added if any(row[1:])], _SUM_SCHEMA),
@@ -368,7 +356,7 @@ class _Run:
     def _check_same_organisation(self, answer: Fetched) -> None:
         """Compare the first counts with the archive's: tokens change, and the API does not say whose it is."""
         told = {row.date: row.user_count for row in answer.rows}
-        known = self.archive.read(DAU_COUNT.name, answer.answered)
+        known = self.archive.read(tables.DAU_COUNT.name, answer.answered)
         pairs = [(count, told.get(day, 0)) for day, count in known.iter_rows() if count or told.get(day, 0)]
         agreeing = sum(count == now for count, now in pairs)
         is_same = len(pairs) < _FEWEST_TO_COMPARE or agreeing >= _MOSTLY * len(pairs)
@@ -390,5 +378,5 @@ class _Run:
             return False
         name, day = listed.sort("users", "start", "table").select("table", "start").row(-1)
         then = self.archive.read(name, day).select(folded_user())
-        now = table_frame(DAU, [self.local.fetch(DAU, DayRange(day, day))]).select(folded_user())
+        now = table_frame(tables.DAU, [self.local.fetch(tables.DAU, DayRange(day, day))]).select(folded_user())
         return now.join(then, on="user", how="semi").height > 0

@@ -7,6 +7,7 @@ import platform
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import version
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from augment_insights import __version__
@@ -117,20 +118,15 @@ def versions() -> dict[str, str]:
 
 def table_rows(table: pl.DataFrame) -> list[tuple[str, ...]]:
     """Return a table's cells as text, column by column and then turned to rows."""
-    columns = [
-        [cell_text(value, as_rate=is_rate(name)) for value in table.get_column(name).to_list()]
-        for name in table.columns
-    ]
+    columns = [[_cell_text(value, as_rate=is_rate(series.name)) for value in series] for series in table]
     return list(zip(*columns, strict=True))
 
 
-def cell_text(value: object, *, as_rate: bool) -> str:
+def _cell_text(value: object, *, as_rate: bool) -> str:
     """Write one cell; a missing value is a dash, never a zero."""
     if value is None:
         return MISSING
-    if as_rate and isinstance(value, float):
-        return f"{value:.1%}"
-    return value_text(value)
+    return f"{value:.1%}" if as_rate and isinstance(value, float) else value_text(value)
 
 
 def value_text(value: object) -> str:
@@ -150,6 +146,11 @@ def value_text(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name}={item}" for name, item in value.items() if item is not None)
     return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def asset(name: str) -> str:
+    """Return the text of a file that stands beside this one."""
+    return files("augment_insights.reports").joinpath(name).read_text("utf-8")
 
 
 def plain(value: object) -> Any:

@@ -14,7 +14,6 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import vl_convert
@@ -23,7 +22,7 @@ from jinja2 import Environment, StrictUndefined
 from augment_insights.charts import theme
 from augment_insights.errors import ReportError
 from augment_insights.export import whole_file
-from augment_insights.reports.content import SAMPLE, Figure, table_rows
+from augment_insights.reports.content import SAMPLE, Figure, asset, table_rows
 from augment_insights.transport.settings import cache_root
 
 if TYPE_CHECKING:
@@ -90,9 +89,9 @@ def _render(content: Content, figures: Mapping[str, dict[str, Any]], *, most_row
         page=content,
         sample_words=SAMPLE,
         blocks=blocks,
-        style=_asset("page.css"),
+        style=asset("page.css"),
         bundle=_bundle() if figures else "",
-        script=_asset("page.js"),
+        script=asset("page.js"),
         policy=_policy(),
     )
 
@@ -145,7 +144,7 @@ def _policy() -> str:
 
     Vega compiles its expressions, hence 'unsafe-eval'; the data never is one.
     """
-    hashes = [b64encode(sha256(script.encode()).digest()).decode("ascii") for script in (_bundle(), _asset("page.js"))]
+    hashes = [b64encode(sha256(script.encode()).digest()).decode("ascii") for script in (_bundle(), asset("page.js"))]
     scripts = " ".join(f"'sha256-{digest}'" for digest in hashes)
     return (
         f"default-src 'none'; script-src {scripts} 'unsafe-eval'; style-src 'unsafe-inline'; "
@@ -154,13 +153,7 @@ def _policy() -> str:
 
 
 @cache
-def _asset(name: str) -> str:
-    """Return the text of a file that stands beside this one."""
-    return files("augment_insights.reports").joinpath(name).read_text("utf-8")
-
-
-@cache
 def _template() -> Template:
     """Return the page's template, which escapes all it is given."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_asset("page.html"))
+    return environment.from_string(asset("page.html"))

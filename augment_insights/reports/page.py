@@ -49,7 +49,7 @@ _PAPER = theme.Palette(
 
 @dataclass(frozen=True)
 class Page:
-    """What does a report say, in words, figures and tables?
+    """What a report says, in words, figures and tables.
 
     Built by chaining: each method returns a new page, so a cell may be run again. Nothing is
     fetched or computed here that was not given; no clock is read. Whatever enters is shown only as far as
@@ -166,9 +166,11 @@ class Page:
         told = [f"{row[numerator]:,} of {row[denominator]:,} {unit}"]
         if row[low] is not None:
             told.insert(0, f"95 % confidence interval {row[low]:.1%} to {row[high]:.1%}")
-        if change is not None:
-            told.append(_change_text(_only_row(change, ("before", "verdict"), label=label), than))
-        return self.headline(label, f"{row[rate]:.1%}", " · ".join(part for part in told if part))
+        moved = {} if change is None else _only_row(change, ("before", "verdict"), label=label)
+        if moved.get("before") is not None:
+            is_told = moved["verdict"] != "cannot tell"
+            told.append(f"{moved['verdict']} than {than}" if is_told else f"cannot be told apart from {than}")
+        return self.headline(label, f"{row[rate]:.1%}", " · ".join(told))
 
     def summary(self, sentences: Iterable[str]) -> Page:
         """Add sentences to the summary at the top: what moved, by how much, what cannot be told.
@@ -445,6 +447,7 @@ def _format(name: str) -> Any:
 
 
 def _save_file(path: Path, data: bytes) -> Path:
+    """Write a file whole or not at all, and return its path."""
     with whole_file(path) as unfinished:
         unfinished.write_bytes(data)
     return path
@@ -467,15 +470,6 @@ def _only_row(table: pl.DataFrame, needed: tuple[str, ...], *, label: str) -> di
             hint="filter it to one, or pool it: sum both counts, then divide.",
         )
     return table.row(0, named=True) if table.height else dict.fromkeys(table.columns)
-
-
-def _change_text(change: dict[str, Any], than: str) -> str:
-    """Say a change in the words of its verdict; nothing where there was nothing before."""
-    if change["before"] is None:
-        return ""
-    if change["verdict"] == "cannot tell":
-        return f"cannot be told apart from {than}"
-    return f"{change['verdict']} than {than}"
 
 
 def _hides_groups(given: pl.DataFrame, shown: pl.DataFrame) -> bool:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from augment_insights.charts import theme
-from augment_insights.reports.content import SAMPLE, Figure, table_rows
+from augment_insights.reports.content import SAMPLE, Figure, asset, table_rows
 
 if TYPE_CHECKING:
     from augment_insights.reports.content import Content
@@ -39,7 +38,7 @@ def render(content: Content) -> bytes:
         for number, figure in enumerate(content.figures):
             (root / f"{number}.pdf").write_bytes(theme.to_pdf(figure.spec))
         source = root / "page.typ"
-        source.write_text(files("augment_insights.reports").joinpath("page.typ").read_text("utf-8"), "utf-8")
+        source.write_text(asset("page.typ"), "utf-8")
         document: bytes = typst.compile(str(source), root=str(root))
     return document
 

@@ -455,10 +455,7 @@ def _by_month(run: _Run) -> dict[str, _Run]:
 
 def _names_after(run: _Run) -> dict[str, Any]:
     """Run the cells one after the other in this process, and return the names that they leave."""
-    theme.load_altair()
-    import altair as alt  # noqa: PLC0415 (see theme.load_altair)
-
-    template = run.template
+    alt, template = theme.load_altair(), run.template
     names: dict[str, Any] = {"__name__": template.name}
     with alt.theme.enable(alt.theme.active), alt.renderers.enable(alt.renderers.active):  # put back what setup() sets
         for number, (source, holds_parameters) in enumerate(template.cells, start=1):

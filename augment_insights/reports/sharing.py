@@ -47,7 +47,7 @@ _STEPS_AND_LENGTHS = ("window_days", "period", "days")
 
 
 class Sharing:
-    """How much of people may a report show?
+    """How much of people a report may show.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class Sharing:
     Raises
     ------
     ConfigurationError
-        ``names`` is none of the three, or ``min_group_size`` below 1.
+        ``names`` is not valid, or ``min_group_size`` below 1.
 
     Examples
     --------

@@ -20,10 +20,10 @@ _POINTS = 100
 def change_in_words(
     comparison: pl.DataFrame, *, what: str, than: str, by: str | Sequence[str] | None = None
 ) -> list[str]:
-    """Which rates moved, by how much, and of which can it not be told?
+    """Say which rates moved, by how much, and of which it cannot be told.
 
-    Each sentence follows its verdict: a rate is called higher or lower only where the 95 % interval of the
-    difference leaves out zero. Where it does not, the sentence says so and gives no direction.
+    Each sentence follows its verdict: a rate is called higher or lower only where the 95 % confidence interval of
+    the difference leaves out zero. Where it does not, the sentence says so and gives no direction.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def _change_sentence(row: dict[str, Any], *, what: str, than: str, groups: list[
 
 
 def count_in_words(table: pl.DataFrame, count: str, *, what: str, every: str) -> list[str]:
-    """How large was a count in the last complete period, and how does that stand to the one before?
+    """Say how large a count was in the last complete period, and how that stands to the one before.
 
     Counts of users are complete counts and no estimates: their difference is told as it is.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from functools import partial
 from random import Random
@@ -12,12 +12,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from augment_insights.errors import ConfigurationError, RateLimitedError
-from augment_insights.periods import parse_day
 from augment_insights.sample import AnalyticsApp, RecordStore, SampleOrganisation
 from augment_insights.transport import responses, settings
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
 from augment_insights.transport.pages import Answer, CachedPages, look, walk
-from augment_insights.transport.progress import Progress, choose_style
+from augment_insights.transport.progress import Progress
 from augment_insights.transport.rate_limit import Clock, RateLimit
 from augment_insights.transport.responses import Failure, Question, RetryPolicy
 
@@ -116,14 +115,12 @@ class Client:
         retry: RetryPolicy | None = None,
         app: WsgiApp | None = None,
     ) -> None:
-        for name, value in {"requests_per_minute": requests_per_minute, "burst": burst, "timeout": timeout}.items():
-            if not value > 0:
-                raise ConfigurationError(f"{name}={value!r} must be above zero.", setting=name)
-        if timeout > _LONGEST_TIMEOUT:  # a socket takes no endless one
-            raise ConfigurationError(
-                f"timeout={timeout!r} is over a day. Hint: seconds, such as timeout=30.", setting="timeout"
-            )
-        self._token = settings.read_token(token)
+        most = {"requests_per_minute": math.inf, "burst": math.inf, "timeout": _LONGEST_TIMEOUT}
+        for (name, limit), value in zip(most.items(), (requests_per_minute, burst, timeout), strict=True):
+            if not 0 < value <= limit:
+                hint = f"a number above 0 and up to {limit:g}, such as {name}=30"
+                raise ConfigurationError(f"{name}={value!r} is not valid. Hint: {hint}.", setting=name)
+        self._token = responses.Token(settings.read_token(token))
         self.base_url = settings.read_base_url(base_url)
         self._cache_folder = None if cache is False else settings.cache_root(cache)
         self.archive_path = settings.archive_folder(archive)
@@ -143,7 +140,8 @@ class Client:
         )
         self._sessions: dict[int, CachedSession] = {}
         self._opening = Lock()
-        self._progress = Progress(choose_style(progress), seconds_for=self.seconds_for)
+        style = settings.choose_style(progress)
+        self._progress = None if style == "off" else Progress(style, seconds_for=self.seconds_for)
         self._fields_seen: set[str] = set()
         self.requests_sent = 0
         self.answers_from_cache = 0
@@ -168,7 +166,7 @@ class Client:
         archive, progress : optional
             As in :class:`Client`.
         """
-        clock = _clock_at(today)
+        clock = Clock(today)
         organisation = SampleOrganisation(clock.now().date())
         client = cls._in_process(organisation, _SAMPLE_URL, clock, archive=archive, progress=progress)
         client.is_sample = True
@@ -192,7 +190,7 @@ class Client:
         today, archive, progress : optional
             As in :meth:`sample`.
         """
-        return cls._in_process(RecordStore(records), _RECORDS_URL, _clock_at(today), archive=archive, progress=progress)
+        return cls._in_process(RecordStore(records), _RECORDS_URL, Clock(today), archive=archive, progress=progress)
 
     @classmethod
     def _in_process(cls, organisation: Organisation, base_url: str, clock: Clock, **more: Any) -> Client:
@@ -200,10 +198,8 @@ class Client:
         return cls(_NO_TOKEN, base_url=base_url, cache=False, clock=clock, app=app, **more)
 
     def __repr__(self) -> str:
-        if self.is_sample:
-            return "Client(the sample organisation, in this process)"
-        where = "given records, in this process" if self._app is not None else self.base_url
-        return f"Client({where})"
+        organisation = "the sample organisation" if self.is_sample else "given records"
+        return f"Client({self.base_url if self._app is None else f'{organisation}, in this process'})"
 
     def __enter__(self) -> Self:
         return self
@@ -241,6 +237,8 @@ class Client:
 
         A forecast has the further pages of each answer counted in already.
         """
+        if self._progress is None:
+            return nullcontext()
         return self._progress.task(label, requests, is_forecast=is_forecast)
 
     @contextmanager
@@ -257,7 +255,7 @@ class Client:
             Called with ``done=``, ``total=`` (requests of the task) and ``left=`` (seconds at the rate limit)
             after each answer, and every half second of a wait.
         """
-        progress = self._progress
+        progress = self._progress = self._progress or Progress("off", seconds_for=self.seconds_for)
         progress.stop, progress.tell = stop, tell
         try:
             yield
@@ -267,11 +265,12 @@ class Client:
     @property
     def is_watched(self) -> bool:
         """Whether somebody sits before a terminal or a notebook and wants to see how it goes."""
-        return self._progress.is_watched
+        return self._progress is not None and self._progress.is_watched
 
     def announce(self, message: object) -> None:
         """Show something to whoever watches: in a notebook as it shows itself there, in a terminal as text."""
-        self._progress.announce(message)
+        if self._progress is not None:
+            self._progress.announce(message)
 
     def cached_pages(self, endpoint: Endpoint, **params: str) -> CachedPages:
         """Return what the cache has of an answer; nothing is sent, and nothing counted or shown."""
@@ -300,9 +299,9 @@ class Client:
                 Question(endpoint, params, self.base_url), wrong, attempts=1, token=self._token
             )
         else:
-            moments = [page.metadata.generated_at for page in found if page.metadata.generated_at]
-            if moments:  # all are UTC, and sort as text
-                moments += self.generated_at or ()
+            told = [*(page.metadata.generated_at for page in found), *(self.generated_at or ())]
+            moments = [moment for moment in told if moment]  # all are UTC, and sort as text
+            if moments:
                 self.generated_at = min(moments), max(moments)
             return found
         raise error  # outside the except block: the pages that the walk still holds stay behind
@@ -314,15 +313,12 @@ class Client:
             # files that SQLite opened there are neither used nor closed here.
             session = self._sessions.get(os.getpid())
             if session is None:
-                from augment_insights.transport.session import (  # noqa: PLC0415 (costs most of a second to import)
-                    WireAdapter,
-                    open_session,
-                )
+                from augment_insights.transport import session as wire  # noqa: PLC0415 (half a second of import)
 
                 now, permit = self._clock.now, self._permit
-                adapter = WireAdapter(self._app, token=self._token, timeout=self._timeout, now=now, permit=permit)
+                adapter = wire.WireAdapter(self._app, token=self._token, timeout=self._timeout, now=now, permit=permit)
                 is_kept = partial(responses.is_complete, base_url=self.base_url, token=self._token)
-                session = open_session(self.base_url, adapter, cache_path=self.cache_path, is_complete=is_kept)
+                session = wire.open_session(self.base_url, adapter, cache_path=self.cache_path, is_complete=is_kept)
                 self._sessions[os.getpid()] = session
             return session
 
@@ -343,6 +339,10 @@ class Client:
 
     def _wait(self, seconds: float) -> None:
         """Wait: at one go or, while somebody watches, in slices between which they are told and may stop it."""
+        if self._progress is None:
+            if seconds > 0:
+                self._clock.sleep(seconds)
+            return
         while seconds > 0:
             self._progress.show()
             self._progress.check()
@@ -354,30 +354,31 @@ class Client:
     def _ask(self, endpoint: Endpoint, params: Mapping[str, str]) -> Answer:
         """Get one page: from the cache, or from the API with patience."""
         question = Question(endpoint, params, self.base_url)
-        if "cursor" in params:
-            self._progress.expect_more()
+        progress = self._progress
+        if progress is not None and "cursor" in params:
+            progress.expect_more()
         started = self._clock.monotonic()
         refusals = 0
         for attempt in range(1, self._retry.attempts + 1):
-            self._progress.check()
+            if progress is not None:
+                progress.check()
             outcome = self._attempt(question, attempt)
             if isinstance(outcome, Answer):
-                self._progress.advance()
+                if progress is not None:
+                    progress.advance()
                 return outcome
             # Errors are raised here alone, where no frame holds an answer: a server may echo the token in one.
             if not outcome.may_pass:
                 raise outcome.error
-            wait = self._retry.backoff(attempt, random=self._random)
-            is_refused = isinstance(outcome.error, RateLimitedError)
+            wait = backoff = self._retry.backoff(attempt, random=self._random)
             if isinstance(outcome.error, RateLimitedError):
                 refusals += 1
-                wait = self._retry.block(refusals, retry_after=outcome.error.retry_after)
+                wait, backoff = self._retry.block(refusals, retry_after=outcome.error.retry_after), 0.0
                 self._limit.block_for(wait)
             elapsed = self._clock.monotonic() - started
             if attempt == self._retry.attempts or elapsed + wait > self._retry.deadline:
                 raise outcome.error
-            if not is_refused:  # after a 429 the rate limit does the waiting
-                self._wait(wait)
+            self._wait(backoff)  # not after a 429: the rate limit does that waiting
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _attempt(self, question: Question, attempt: int) -> Answer | Failure:
@@ -401,7 +402,3 @@ class Client:
 
     def _get(self, question: Question, **how: bool) -> Any:
         return self._open().get(question.url, params=question.params, allow_redirects=False, **how)
-
-
-def _clock_at(today: date | str | None) -> Clock:
-    return Clock(None if today is None else parse_day(today, name="today"))

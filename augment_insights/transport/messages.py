@@ -84,43 +84,41 @@ class Pagination(msgspec.Struct, gc=False):
     next_cursor: str | None = None
 
 
-class RangeMetadata(msgspec.Struct, gc=False):
+class Metadata(msgspec.Struct, gc=False, kw_only=True):
+    """What an answer says of itself."""
+
+    generated_at: str | None = None
+    returned_user_count: Count | None = None
+    returned_record_count: Count | None = None
+
+    @property
+    def returned(self) -> int | None:
+        """How many rows the API says it returned."""
+        return self.returned_user_count if self.returned_record_count is None else self.returned_record_count
+
+
+class RangeMetadata(Metadata, gc=False, kw_only=True):
     """The range that was answered for."""
 
     effective_start_date: date
     effective_end_date: date
-    generated_at: str | None = None
     total_days: Count | None = None
-    returned_user_count: Count | None = None
 
     @property
     def answered(self) -> tuple[date, date]:
         """First and last day of the answer."""
         return self.effective_start_date, self.effective_end_date
 
-    @property
-    def returned(self) -> int | None:
-        """How many rows the API says it returned."""
-        return self.returned_user_count
 
-
-class DayMetadata(msgspec.Struct, gc=False):
+class DayMetadata(Metadata, gc=False, kw_only=True):
     """The day that was answered for."""
 
     effective_date: date
-    generated_at: str | None = None
-    returned_user_count: Count | None = None
-    returned_record_count: Count | None = None
 
     @property
     def answered(self) -> tuple[date, date]:
         """The day, as a range of one."""
         return self.effective_date, self.effective_date
-
-    @property
-    def returned(self) -> int | None:
-        """How many rows the API says it returned."""
-        return self.returned_user_count if self.returned_record_count is None else self.returned_record_count
 
 
 class Page(msgspec.Struct):

@@ -177,8 +177,7 @@ def walk(
             forget(walked.cache_keys)  # each page may be whole, and the walk is not: next time it is asked for anew
             raise
         except InvalidRequestError:
-            cursor_expired = bool(walked.answers)
-            if not cursor_expired or is_last_try:
+            if is_last_try or not walked.answers:  # else a cursor expired
                 raise
         else:
             _warn_of_lost_rows(endpoint, walked.pages)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any
 
-from augment_insights.errors import ConfigurationError, did_you_mean
-from augment_insights.transport.settings import PROGRESS_VARIABLE
+from augment_insights.transport.settings import in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-Style = Literal["bar", "lines", "off"]
-STYLES = ("bar", "lines", "off")
 
 _FIRST_SHOWN_AFTER = 1.0
 _SECONDS_BETWEEN_LINES = 30.0
@@ -26,45 +21,6 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 
 class Cancelled(BaseException):
     """The fetch was stopped by whoever watches it."""
-
-
-def choose_style(progress: bool | str | None) -> Style:  # noqa: FBT001 (the setting itself, not a switch)
-    """Return the style asked for, or the one that fits where we run.
-
-    ``False`` and ``"off"`` show nothing, ``"bar"`` and ``"lines"`` what they say. ``True`` and None
-    choose: a bar in a terminal and in a notebook that somebody works in, lines elsewhere.
-
-    Raises
-    ------
-    ConfigurationError
-        For another word, here or in AUGMENT_INSIGHTS_PROGRESS.
-    """
-    wanted = os.environ.get(PROGRESS_VARIABLE) if progress is None else progress
-    if wanted is False:
-        return "off"
-    if wanted in STYLES:
-        return cast("Style", wanted)
-    if wanted is True or not wanted:
-        if in_notebook():
-            return "bar"
-        if sys.stderr is None:  # a program without a console
-            return "off"
-        return "bar" if sys.stderr.isatty() else "lines"
-    raise ConfigurationError(
-        f"progress={wanted!r} is not valid. Choose 'bar', 'lines' or 'off'.{did_you_mean(str(wanted), STYLES)}",
-        setting=PROGRESS_VARIABLE,
-    )
-
-
-def in_notebook() -> bool:
-    """Tell whether this is a notebook that somebody works in, not one that runs unattended.
-
-    A kernel that may ask its user for input has one; papermill and nbclient say that theirs may not.
-    """
-    if "ipykernel" not in sys.modules:
-        return False
-    kernel = getattr(import_module("IPython").get_ipython(), "kernel", None)
-    return bool(getattr(kernel, "_allow_stdin", False))
 
 
 def format_duration(seconds: float) -> str:
@@ -110,7 +66,7 @@ class Progress(threading.local):
         Whoever watches, in place of the display: says whether to stop, and is told how far it is.
     """
 
-    def __init__(self, style: Style, *, seconds_for: Callable[[int], float]) -> None:
+    def __init__(self, style: str, *, seconds_for: Callable[[int], float]) -> None:
         self._style = style
         self._seconds_for = seconds_for
         self._bar: Any = None
@@ -140,6 +96,8 @@ class Progress(threading.local):
         finally:
             self._depth -= 1
             if self._depth == 0 and self._bar is not None:
+                # A bar is wiped away; a log ends with a line of where the task ended.
+                self._bar.leave = self._style == "lines" and self._bar.last_print_n < self._bar.n
                 self._bar.close()
                 self._bar = None
 
@@ -164,10 +122,9 @@ class Progress(threading.local):
         if self.tell is not None:
             self.tell(done=self._done, total=self._total, left=left)
         if self._bar is not None:
-            is_done = self._style == "lines" and self._done >= self._total
             rest = f"{format_duration(left)} left at the rate limit" if left >= 1 else ""
             self._bar.total = self._total
-            self._bar.set_postfix_str("done" if is_done else rest, refresh=False)
+            self._bar.set_postfix_str(rest, refresh=False)
             was_shown = self._bar.update(self._done - self._bar.n)
             if was_shown and self._style == "lines":
                 self._bar.mininterval = _SECONDS_BETWEEN_LINES
@@ -201,15 +158,8 @@ class Progress(threading.local):
             return None
         # Imported here: the notebook's bar needs ipywidgets, a second of import.
         if self._style == "bar":
-            layout = "{l_bar}{bar}| {n_fmt}/{total_fmt} requests{postfix}"
-            tqdm = import_module("tqdm.auto").tqdm
-            return tqdm(desc=label, total=0, leave=False, delay=_FIRST_SHOWN_AFTER, bar_format=layout)
-        return import_module("tqdm").tqdm(
-            desc=label,
-            total=0,
-            file=_LogLines(),
-            delay=_FIRST_SHOWN_AFTER,
-            mininterval=_FIRST_SHOWN_AFTER,  # the first line; between the others it is longer, see `show`
-            miniters=0,
-            bar_format="{desc}: {n_fmt} of {total_fmt} requests{postfix}",
-        )
+            tqdm, layout, more = import_module("tqdm.auto").tqdm, "{l_bar}{bar}| {n_fmt}/{total_fmt}", {}
+        else:  # the first line is due as soon as a bar would be; for the others see `show`
+            tqdm, layout = import_module("tqdm").tqdm, "{desc}: {n_fmt} of {total_fmt}"
+            more = {"file": _LogLines(), "mininterval": _FIRST_SHOWN_AFTER, "miniters": 0}
+        return tqdm(desc=label, total=0, delay=_FIRST_SHOWN_AFTER, bar_format=f"{layout} requests{{postfix}}", **more)

@@ -23,6 +23,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from augment_insights.errors import CacheWarning
+from augment_insights.periods import parse_day
 from augment_insights.transport.settings import make_private_file, make_private_folder
 
 if TYPE_CHECKING:
@@ -42,16 +43,16 @@ class Clock:
 
     Parameters
     ----------
-    today : date, optional
+    today : date or "YYYY-MM-DD", optional
         The day on which it always is noon (UTC); left out, the machine's time. Waits and deadlines are real.
     """
 
     _fixed: datetime | None = None
     _unseen = 0.0
 
-    def __init__(self, today: date | None = None) -> None:
+    def __init__(self, today: date | str | None = None) -> None:
         if today is not None:
-            self._fixed = datetime.combine(today, time_of_day(12), tzinfo=UTC)
+            self._fixed = datetime.combine(parse_day(today, name="today"), time_of_day(12), tzinfo=UTC)
 
     def now(self) -> datetime:
         """Return the moment, in UTC."""

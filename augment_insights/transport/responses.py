@@ -1,5 +1,7 @@
 """What an answer means: a page, a failure that may pass, or one that will not; and how long to wait before a retry.
 
+The token is here too, as whatever an answer echoes is struck out before anybody reads it.
+
 Errors are made here and raised by the client, where no frame holds an answer: a server may echo the token in one.
 """
 
@@ -10,9 +12,10 @@ import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from hashlib import blake2b
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import unquote_plus, urlencode
 
 from augment_insights import errors
 from augment_insights.transport import messages
@@ -25,14 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
-    from requests import Response
-
-    from augment_insights.transport.settings import Token
 
 E = TypeVar("E", bound=errors.ApiError)
 
+_REDACTED = "[token]"
+_TELLING_LENGTH = 8
 _CACHED = "Data already received is cached; run again to resume"
-_CURSOR_PATH = "$.pagination.next_cursor"
 _RETRIED = {int(HTTPStatus.REQUEST_TIMEOUT), *range(500, 600)}
 _FINAL_ERRORS: Mapping[int, tuple[type[errors.ApiError], str, str]] = {
     HTTPStatus.BAD_REQUEST: (
@@ -51,6 +52,47 @@ _FINAL_ERRORS: Mapping[int, tuple[type[errors.ApiError], str, str]] = {
         "ask an administrator for a token with the analytics permission",
     ),
 }
+
+
+class Token:
+    """The API token, shown nowhere: only :meth:`reveal` returns its text, to be sent."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        text = text.strip()
+        printable = text.isascii() and text.isprintable() and " " not in text
+        if not text or not printable:
+            what = "is empty" if not text else "holds blanks, line breaks or characters outside ASCII"
+            raise errors.ConfigurationError(
+                f"The API token {what}. Hint: copy it again from Augment's settings into {TOKEN_VARIABLE}.",
+                setting=TOKEN_VARIABLE,
+            )
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Token(hidden)"
+
+    def __reduce__(self) -> tuple[type, tuple[str, ...]]:
+        raise TypeError("A token is not pickled. Hint: make a Client in each process, from the environment.")
+
+    def reveal(self) -> str:
+        """Return the text, for the one header that needs it."""
+        return self._text
+
+    def redact(self, text: str) -> str:
+        """Return the text with the token struck out, should a server echo it."""
+        return text.replace(self._text, _REDACTED)
+
+    def appears_in(self, text: str) -> bool:
+        """Tell whether a text, as it is or decoded from a URL, holds the token; one of a few letters does by chance."""
+        return len(self._text) >= _TELLING_LENGTH and (self._text in text or self._text in unquote_plus(text))
+
+    def fingerprint(self, base_url: str) -> str:
+        """Return 16 hexadecimal digits that differ for each token and base URL, and tell neither."""
+        digest = blake2b(digest_size=8, key=b"augment-insights cache")
+        digest.update(f"{base_url}\n{self._text}".encode())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -84,9 +126,8 @@ class RetryPolicy:
 
     def block(self, refusals: int, *, retry_after: float | None) -> float:
         """Return how long to wait after the 429 number ``refusals`` (from 1)."""
-        if retry_after is not None:
-            return retry_after
-        return min(self.first_block * 2.0 ** (refusals - 1), LONGEST_BLOCK)
+        own_choice = min(self.first_block * 2.0 ** (refusals - 1), LONGEST_BLOCK)
+        return own_choice if retry_after is None else retry_after
 
 
 @dataclass(frozen=True)
@@ -126,7 +167,7 @@ def read(question: Question, response: Any, *, attempts: int, token: Token, now:
         cursor = page.pagination.next_cursor if page.pagination is not None else None
         if not cursor or not token.appears_in(cursor):
             return Answer(page, created_at=response.created_at, cache_key=response.cache_key)
-        wrong = WrongShapeError("the cursor holds the API token, which is not sent in a URL", _CURSOR_PATH)
+        wrong = WrongShapeError("it holds the API token, which is not sent in a URL", "$.pagination.next_cursor")
     return Failure(unexpected(question, wrong, attempts=attempts, token=token), may_pass=not wrong.is_json)
 
 
@@ -152,7 +193,7 @@ def unreachable(question: Question, cause: Exception, *, attempts: int) -> Failu
     return Failure(error, may_pass=True)
 
 
-def _refused(question: Question, response: Response, *, attempts: int, token: Token, now: datetime) -> Failure:
+def _refused(question: Question, response: Any, *, attempts: int, token: Token, now: datetime) -> Failure:
     """Return the failure that a status other than 200 stands for; only 408, 429 and 5xx may pass."""
     status = response.status_code
     code, message = (text and token.redact(text) for text in messages.decode_error(response.content or b""))
@@ -175,7 +216,7 @@ def _refused(question: Question, response: Response, *, attempts: int, token: To
     return Failure(question.error(kind, what, attempts=attempts, hint=hint, **details), may_pass)
 
 
-def is_complete(response: Response, *, base_url: str, token: Token) -> bool:
+def is_complete(response: Any, *, base_url: str, token: Token) -> bool:
     """Tell whether a new answer is whole, of the documented shape and free of the token: only that is cached."""
     if response.status_code != HTTPStatus.OK or getattr(response, "from_cache", False):
         return True  # the first is not cached anyway, and the second was looked at before

@@ -15,12 +15,11 @@ import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from hashlib import blake2b
-from http import HTTPStatus
 from http.client import HTTPResponse as HttpMessage
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -39,23 +38,20 @@ from augment_insights.periods import published_at
 from augment_insights.transport.settings import make_private_file, make_private_folder
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from _typeshed import WriteableBuffer
     from requests import PreparedRequest, Response
     from requests_cache.models.response import CachedResponse
 
-    from augment_insights.transport.settings import Token
+    from augment_insights.transport.responses import Token
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Permit = Callable[[], AbstractContextManager[None]]
 
 EXPIRE_AFTER = timedelta(hours=24)
 
 _LONGEST_BODY = 64 * 2**20
-_CHUNK = 2**16
 _SILENCES = 4
 """How many times the timeout a whole answer may take."""
 _LOCK_TIMEOUT = 5.0
@@ -97,9 +93,6 @@ def open_session(
         expire_after=EXPIRE_AFTER,
         cache_control=True,  # the adapter says how long each answer may be kept, see `lifetime`
         filter_fn=is_complete,
-        allowable_codes=(HTTPStatus.OK,),
-        allowable_methods=("GET",),
-        stale_if_error=False,
     )
     # Adds nothing; its presence keeps requests from putting a `.netrc` password in the token's place.
     session.auth = lambda request: request
@@ -128,13 +121,7 @@ class WireAdapter(HTTPAdapter):
     """
 
     def __init__(
-        self,
-        app: WsgiApp | None,
-        *,
-        token: Token,
-        timeout: float,
-        now: Callable[[], datetime],
-        permit: Callable[[], AbstractContextManager[None]],
+        self, app: WsgiApp | None, *, token: Token, timeout: float, now: Callable[[], datetime], permit: Permit
     ) -> None:
         super().__init__()
         self._app = app
@@ -195,7 +182,7 @@ class WireAdapter(HTTPAdapter):
 def _read(answer: Response) -> bytes:
     """Read and unpack the body, up to a length that no honest answer has."""
     body = bytearray()
-    while part := answer.raw.read1(_CHUNK, decode_content=True):
+    while part := answer.raw.read1(2**16, decode_content=True):
         body += part
         if len(body) > _LONGEST_BODY:
             raise HTTPError(f"the body is longer than {_LONGEST_BODY:,} bytes")
@@ -214,36 +201,27 @@ def _connect(kind: Callable[..., Any], **settings: Any) -> Any:
     return connection
 
 
-def _timely_message(sock: socket.socket, *settings: Any, **more: Any) -> HttpMessage:
-    """Make http.client's answer, status line and headers and all, that has to be here in time."""
+def _timely_message(sock: Any, *settings: Any, **more: Any) -> HttpMessage:
+    """Make http.client's answer, one whose status line, headers and body have to be here in time.
+
+    A socket times out after a silence; a byte now and then would keep us for ever.
+    """
     message = HttpMessage(sock, *settings, **more)
-    silence = sock.gettimeout()
-    if silence is not None:
-        message.fp.close()
-        message.fp = io.BufferedReader(_UntilDeadline(sock.makefile("rb", buffering=0), seconds=_SILENCES * silence))
+    seconds = _SILENCES * sock.gettimeout()
+    deadline = time.monotonic() + seconds
+    incoming = sock.makefile("rb", buffering=0)
+    receive = incoming.readinto
+
+    def receive_in_time(buffer: Any) -> int | None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the answer was not complete after {seconds:g} s")
+        received: int | None = receive(buffer)
+        return received
+
+    incoming.readinto = receive_in_time
+    message.fp.close()
+    message.fp = io.BufferedReader(incoming)
     return message
-
-
-class _UntilDeadline(io.RawIOBase):
-    """The bytes of one answer up to a moment: a byte now and then does not keep us for ever."""
-
-    def __init__(self, incoming: io.RawIOBase, *, seconds: float) -> None:
-        super().__init__()
-        self._incoming = incoming
-        self._seconds = seconds
-        self._deadline = time.monotonic() + seconds
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int | None:
-        if time.monotonic() > self._deadline:
-            raise TimeoutError(f"the answer was not complete after {self._seconds:g} s")
-        return self._incoming.readinto(buffer)
-
-    def close(self) -> None:
-        self._incoming.close()
-        super().close()
 
 
 def _call(app: WsgiApp, request: PreparedRequest) -> Response:
@@ -290,14 +268,9 @@ class AnswerTable(SQLiteDict):
     """
 
     def __init__(self, db_path: str) -> None:
+        timeout = int(_LOCK_TIMEOUT * 1000)
         try:
-            super().__init__(
-                db_path,
-                table_name="responses",
-                serializer="json",
-                wal=db_path != _MEMORY,
-                busy_timeout=int(_LOCK_TIMEOUT * 1000),
-            )
+            super().__init__(db_path, "responses", serializer="json", busy_timeout=timeout, wal=db_path != _MEMORY)
             self._check()
         except BaseException:
             self.close()  # type: ignore[no-untyped-call]
@@ -338,9 +311,11 @@ class AnswerTable(SQLiteDict):
         try:
             return action(self, *values)
         except (sqlite3.Error, OSError) as error:
-            _warn_of_memory(self.db_path, error)
-            self.db_path, self.wal = _MEMORY, False
-            self.init_db()  # type: ignore[no-untyped-call]
+            with self._lock:
+                if self.db_path != _MEMORY:  # not yet, by another thread
+                    _warn_of_memory(self.db_path, error)
+                    self.db_path, self.wal = _MEMORY, False
+                    self.init_db()  # type: ignore[no-untyped-call]
             return action(self, *values)
 
     @contextmanager
@@ -373,13 +348,7 @@ def open_table(path: Path | None) -> AnswerTable:
     try:
         make_private_folder(path.parent)
         make_private_file(path)
-        try:
-            return _open_waiting(path)
-        except sqlite3.OperationalError:  # locked, read-only, no room: the file itself may be good
-            raise
-        except sqlite3.DatabaseError as problem:
-            _set_aside(path, problem)
-            return _open_waiting(path)
+        return _open_patiently(path)
     except (FileExistsError, NotADirectoryError) as error:
         raise CacheError(
             f"The cache folder {path.parent} is not a folder. Hint: name another in AUGMENT_INSIGHTS_CACHE, "
@@ -391,29 +360,33 @@ def open_table(path: Path | None) -> AnswerTable:
         return AnswerTable(_MEMORY)
 
 
-def _open_waiting(path: Path) -> AnswerTable:
-    """Open a file; where another process is just beginning it, SQLite refuses at once and does not wait."""
+def _open_patiently(path: Path) -> AnswerTable:
+    """Open a file; wait where another process is just beginning it, and set a damaged one aside."""
     give_up_at = time.monotonic() + _LOCK_TIMEOUT
     while True:
         try:
             return AnswerTable(str(path))
-        except sqlite3.OperationalError as error:
+        except sqlite3.OperationalError as error:  # locked, read-only, no room: the file itself may be good
             is_busy = error.sqlite_errorcode & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
             if not is_busy or time.monotonic() > give_up_at:
                 raise
             time.sleep(_LOCK_RETRY)
+        except sqlite3.DatabaseError as problem:
+            if time.monotonic() > give_up_at:
+                raise
+            _set_aside(path, problem)
 
 
 def _set_aside(path: Path, problem: sqlite3.Error) -> None:
     """Rename a damaged cache, so that a new one can take its place."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    aside = f"{path.name}.damaged-{stamp}"
     for part in _parts(path):
-        part.replace(aside.with_name(part.name.replace(path.name, aside.name)))
+        part.replace(path.with_name(part.name.replace(path.name, aside)))
     make_private_file(path)
     warnings.warn(
         f"The cache {path} was damaged ({problem}) and is replaced by a new one; the damaged file is kept as "
-        f"{aside.name}. Hint: delete it when nobody needs it.",
+        f"{aside}. Hint: delete it when nobody needs it.",
         CacheWarning,
         stacklevel=2,
     )
@@ -422,8 +395,7 @@ def _set_aside(path: Path, problem: sqlite3.Error) -> None:
 def _warn_of_memory(path: Path | str, reason: Exception) -> None:
     warnings.warn(
         f"The cache {path} cannot be used ({reason}); what is fetched now is kept in memory only. "
-        "Hint: free disk space, let the other program finish, run `augment-insights cache clear`, or name a "
-        "folder that can be written to in AUGMENT_INSIGHTS_CACHE.",
+        "Hint: free disk space, or name a folder that can be written to in AUGMENT_INSIGHTS_CACHE.",
         CacheWarning,
         stacklevel=2,
     )
@@ -453,19 +425,18 @@ class CacheFile:
 
 def cache_files(root: Path) -> list[CacheFile]:
     """Describe every cache file in a folder, by name; one that cannot be read as holding nothing."""
-    return [_describe(path) for path in sorted(root.glob(_FILES))]
-
-
-def _describe(path: Path) -> CacheFile:
-    size = sum(part.stat().st_size for part in _parts(path))
-    try:
-        location = f"{path.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(location, uri=True, timeout=_LOCK_TIMEOUT)) as connection:
-            query = "SELECT count(*), coalesce(sum(expires <= ?), 0) FROM responses"
-            total, expired = connection.execute(query, (int(time.time()),)).fetchone()
-    except sqlite3.Error:
-        total = expired = 0
-    return CacheFile(path, total - expired, expired, size)
+    found = []
+    query = "SELECT count(*), coalesce(sum(expires <= ?), 0) FROM responses"
+    for path in sorted(root.glob(_FILES)):
+        size = sum(part.stat().st_size for part in _parts(path))
+        try:
+            location = f"{path.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(location, uri=True, timeout=_LOCK_TIMEOUT)) as connection:
+                total, expired = connection.execute(query, (int(time.time()),)).fetchone()
+        except sqlite3.Error:
+            total = expired = 0
+        found.append(CacheFile(path, total - expired, expired, size))
+    return found
 
 
 def clear_cache(root: Path) -> list[CacheFile]:

@@ -19,8 +19,7 @@ import polars as pl
 from ipywidgets import HTML, Box, Button, Dropdown, HBox, IntProgress, Label, Layout, VBox
 
 from augment_insights import analysis, fetch, periods, reports, tables
-from augment_insights.errors import ConfigurationError, TableError, did_you_mean
-from augment_insights.fetch.columns import many
+from augment_insights.errors import ConfigurationError, TableError, did_you_mean, plural
 from augment_insights.periods import DayRange
 from augment_insights.transport import Cancelled, Client
 from augment_insights.transport.progress import format_duration
@@ -603,7 +602,7 @@ def _offer_html(plans: Sequence[Plan], *, seconds_for: Callable[[int], float]) -
     """Return what a fetch costs in requests and time, and on demand its plans."""
     requests = sum(plan.requests_to_send for plan in plans)
     about = "about " if any(plan.is_estimate for plan in plans) else ""
-    cost = f"{about}{many(requests, 'request')}, {format_duration(seconds_for(requests))} at the API's rate limit"
+    cost = f"{about}{plural(requests, 'request')}, {format_duration(seconds_for(requests))} at the API's rate limit"
     details = f"<details><summary>What is asked for</summary>{''.join(plan._repr_html_() for plan in plans)}</details>"
     return message(f"These days are not loaded yet: {cost}.") + details
 

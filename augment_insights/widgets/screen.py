@@ -20,7 +20,7 @@ from augment_insights.charts import theme
 from augment_insights.errors import InsightsError
 from augment_insights.fetch.columns import many
 from augment_insights.reports.content import table_rows
-from augment_insights.transport.progress import in_notebook
+from augment_insights.transport.settings import in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -183,17 +183,6 @@ def test_users_and_metrics_are_needed_where_they_are_counted() -> None:
             question(days.with_columns(user=pl.lit("ada"), user_type=pl.lit("person")).drop("chat_messages"))
 
 
-def test_a_users_mix_is_one_whatever_the_spelling(make_usage: MakeUsage) -> None:
-    """3 and 1 chat messages in two spellings are 4 of one person, in the first spelling of the alphabet."""
-    usage = make_usage(
-        {"user": "ada@x.io", "chat_messages": 3},
-        {"user": "Ada@x.io", "chat_messages": 1, "week": 1},
-        {"user": "bob@x.io", "chat_messages": 5},
-    )
-    chat = analysis.mode_mix(usage, by="user").filter(pl.col("mode") == "chat")
-    assert chat.select("user", "messages_count").rows() == [("Ada@x.io", 4), ("bob@x.io", 5)]
-
-
 # ---- habits and concentration ----
 
 

@@ -1,4 +1,4 @@
-"""Who stays: published matrices, censoring, look-back, and DuckDB's answer."""
+"""Who stays, who is new, returning, back and gone, and until when: by hand, by laws, and as SQL counts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment_insights import analysis
+from augment_insights.analysis.intervals import kaplan_meier
 from augment_insights.errors import TableError
-from augment_insights.tables import COHORT_RETENTION, RETENTION_CURVE
+from augment_insights.tables import COHORT_RETENTION, LIFECYCLE, RETENTION_CURVE, SURVIVAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Make = Callable[..., pl.DataFrame]
+    Ask = Callable[..., list[tuple[Any, ...]]]
+    Keeps = Callable[..., None]
+    Days = dict[str, list[int]]
+
+MONDAY = date(2026, 1, 5)
+STATES = ["new_users", "returning_users", "resurrected_users", "dormant_users"]
 STARTS = (date(2023, 12, 27), date(2024, 2, 19), date(2026, 1, 30))
 days_by_user = st.dictionaries(
     st.sampled_from(["ada@x.io", "bob@x.io", "Cyd@x.io", "dan@x.io", "eve@x.io", "fay@x.io"]),
@@ -45,6 +53,20 @@ RETENTION_SQL = """
         complete
     from cells order by 1, 2
 """
+LIFECYCLE_SQL = """
+    , p as (select distinct u, date_trunc($unit, date)::date as p from a),
+    seen as (select u, p, lag(p) over (partition by u order by p) as before,
+             lead(p) over (partition by u order by p) as after from p),
+    grid as (select unnest(generate_series(date_trunc($unit, (select min(date) from a)),
+             date_trunc($unit, $as_of::date), $step::interval))::date as p)
+    select grid.p,
+        (select count(*) from seen where seen.p = grid.p and before is null),
+        (select count(*) from seen where seen.p = grid.p and before = grid.p - $step::interval),
+        (select count(*) from seen where seen.p = grid.p and before < grid.p - $step::interval),
+        (select count(*) from seen where seen.p + $step::interval = grid.p and (after is null or after > grid.p)),
+        (select count(*) from seen where seen.p = grid.p)
+    from grid order by grid.p
+"""
 
 
 def matrix(table: pl.DataFrame) -> list[list[int | None]]:
@@ -55,7 +77,7 @@ def matrix(table: pl.DataFrame) -> list[list[int | None]]:
 # ---- Published and hand-worked -----------------------------------------------------------------
 
 
-def test_the_published_unbounded_matrix(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_the_published_unbounded_matrix(make_activity: Make) -> None:
     """Rolling retention of recurring day cohorts, as a product-analytics suite tests it."""
     activity = make_activity({"p1": [0, 3, 4], "p2": [0, 1], "p3": [1, 2, 3], "p4": [3, 4], "p5": [4]})
     table = analysis.cohort_retention(
@@ -64,14 +86,14 @@ def test_the_published_unbounded_matrix(make_activity: Callable[..., pl.DataFram
     assert matrix(table) == [[2, 2, 1, 1, 1, 0], [2, 1, 1, 0, 0], [1, 1, 0, 0], [3, 2, 0], [3, 0], [0]]
 
 
-def test_the_published_bounded_matrix(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_the_published_bounded_matrix(make_activity: Make) -> None:
     """Classic retention of recurring day cohorts, as a product-analytics suite tests it."""
     activity = make_activity({"p1": [0, 1, 2, 5, 6], "p2": [1, 2, 3, 6]})
     table = analysis.cohort_retention(activity, every="1d", cohort="recurring", as_of=date(2026, 1, 15))
     assert matrix(table)[:2] == [[1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0], [2, 2, 1, 0, 1, 2, 0, 0, 0, 0]]
 
 
-def test_a_cell_whose_week_is_not_over_is_null(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_a_cell_whose_week_is_not_over_is_null(make_activity: Make) -> None:
     """The open week is unknown, never 0; counts stand beside each rate and its Wilson interval."""
     # Week 0: Ada and Bob; week 1: Ada, and Cyd begins; week 2 ends on its Tuesday.
     activity = make_activity({"ada@x.io": [0, 8, 14], "bob@x.io": [6], "cyd@x.io": [7, 15]})
@@ -93,7 +115,7 @@ def test_a_cell_whose_week_is_not_over_is_null(make_activity: Callable[..., pl.D
     assert analysis.cohort_retention(activity, as_of="2026-01-25")["is_complete"].all()
 
 
-def test_a_cohort_nobody_joined_has_no_rate(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_a_cohort_nobody_joined_has_no_rate(make_activity: Make) -> None:
     """0 of 0 is null: an empty week is a row of the matrix, and no 0 % of it."""
     table = analysis.cohort_retention(make_activity({"ada@x.io": [0, 13]}), as_of="2026-01-18")
     assert table.row(-1, named=True) == {
@@ -102,7 +124,7 @@ def test_a_cohort_nobody_joined_has_no_rate(make_activity: Callable[..., pl.Data
     }  # fmt: skip
 
 
-def test_whoever_is_seen_in_the_look_back_is_one_cohort_on_request(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_whoever_is_seen_in_the_look_back_is_one_cohort_on_request(make_activity: Make) -> None:
     """Period 0 is all of the look-back, also for who was not there in its last week; newcomers are in none of it."""
     # The look-back is weeks 0 and 1: Ada, Bob and Cyd are there. Week 2: Ada, and Dan begins. Week 3: Ada, Cyd, Dan.
     activity = make_activity({"ada@x.io": [0, 8, 14, 21], "bob@x.io": [6], "cyd@x.io": [7, 27], "dan@x.io": [15, 22]})
@@ -123,7 +145,7 @@ def test_whoever_is_seen_in_the_look_back_is_one_cohort_on_request(make_activity
 @few
 @given(days=days_by_user, kind=KINDS, lookback=st.integers(1, 40), every=st.sampled_from(["1d", "1w", "1mo"]))
 def test_the_existing_and_the_new_are_everybody(
-    make_activity: Callable[..., pl.DataFrame], days: dict[str, list[int]], kind: Any, lookback: int, every: Any
+    make_activity: Make, days: Days, kind: Any, lookback: int, every: Any
 ) -> None:
     """A user is seen in the look-back, or in one first cohort: together as many as there are, and nobody twice."""
     activity = make_activity(days)
@@ -133,14 +155,14 @@ def test_the_existing_and_the_new_are_everybody(
     assert existing["cohort_users"].sum() + new["cohort_users"].sum() == len({name.lower() for name in days})
 
 
-def test_months_are_cohorts_too(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_months_are_cohorts_too(make_activity: Make) -> None:
     """Month cohorts follow the calendar: 29 February 2024 is in the month after 31 January."""
     activity = make_activity({"ada@x.io": [30, 59, 60]}, start=date(2024, 1, 1))
     table = analysis.cohort_retention(activity, every="1mo", as_of="2024-03-31")
     assert matrix(table) == [[1, 1, 1], [0, 0], [0]]
 
 
-def test_a_week_across_the_year_is_one_cohort(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_a_week_across_the_year_is_one_cohort(make_activity: Make) -> None:
     """31 December and 1 January are the same ISO week, so the same cohort."""
     activity = make_activity({"ada@x.io": [0, 7], "bob@x.io": [1]}, start=date(2025, 12, 31))
     table = analysis.cohort_retention(activity, as_of="2026-01-11")
@@ -148,7 +170,7 @@ def test_a_week_across_the_year_is_one_cohort(make_activity: Callable[..., pl.Da
     assert matrix(table) == [[2, 1], [0]]
 
 
-def test_periods_limits_how_far_cohorts_are_shown(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_periods_limits_how_far_cohorts_are_shown(make_activity: Make) -> None:
     """periods=1 shows each cohort's own period and one more, and changes none of the cells."""
     activity = make_activity({"ada@x.io": [0, 1, 3, 4], "bob@x.io": [1, 4]})
     for kind in ("bounded", "unbounded"):
@@ -163,13 +185,11 @@ def test_periods_limits_how_far_cohorts_are_shown(make_activity: Callable[..., p
     [
         ({"kind": "bound"}, "did you mean 'bounded'"),
         ({"cohort": "firsts"}, "did you mean 'first'"),
-        ({"periods": -1}, "periods=-1 is not a whole number"),
+        ({"periods": -1}, "periods=-1 is not an integer >= 0"),
         ({"every": "1y"}, "is not a period"),
     ],
 )
-def test_an_unknown_choice_is_refused(
-    make_activity: Callable[..., pl.DataFrame], choice: dict[str, Any], message: str
-) -> None:
+def test_an_unknown_choice_is_refused(make_activity: Make, choice: dict[str, Any], message: str) -> None:
     """A mistyped word says what is known."""
     with pytest.raises(ValueError, match=message):
         analysis.cohort_retention(make_activity({"ada@x.io": [0]}), **choice)
@@ -178,7 +198,7 @@ def test_an_unknown_choice_is_refused(
 # ---- Look-back ---------------------------------------------------------------------------------
 
 
-def test_users_at_the_head_are_in_no_cohort_after_a_lookback(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_users_at_the_head_are_in_no_cohort_after_a_lookback(make_activity: Make) -> None:
     """Whoever is seen in the look-back is existing; without one the same window calls them new."""
     activity = make_activity({"ada@x.io": [0, 14, 21], "bob@x.io": [15, 21], "cyd@x.io": [13, 20]})
     window = activity.filter(pl.col("date") >= date(2026, 1, 19))
@@ -188,7 +208,7 @@ def test_users_at_the_head_are_in_no_cohort_after_a_lookback(make_activity: Call
     assert matrix(table) == [[1, 1], [0]]
 
 
-def test_recurring_cohorts_after_a_lookback_hold_everyone_active(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_recurring_cohorts_after_a_lookback_hold_everyone_active(make_activity: Make) -> None:
     """A recurring cohort is who is active in its period, existing or new; only its periods are hidden."""
     activity = make_activity({"ada@x.io": [0, 7, 14], "bob@x.io": [8]})
     for kind in ("bounded", "unbounded"):
@@ -197,7 +217,7 @@ def test_recurring_cohorts_after_a_lookback_hold_everyone_active(make_activity: 
         assert analysis.cohort_retention(activity, cohort="recurring", kind=kind, lookback=7).equals(later)
 
 
-def test_a_lookback_that_ends_within_a_week_begins_cohorts_there(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_a_lookback_that_ends_within_a_week_begins_cohorts_there(make_activity: Make) -> None:
     """A user first seen after the look-back's last day is new, also in the week it ends in."""
     activity = make_activity({"ada@x.io": [0, 11], "bob@x.io": [10, 14], "cyd@x.io": [11, 14]})
     table = analysis.cohort_retention(activity, lookback=11, as_of="2026-01-25")
@@ -243,14 +263,7 @@ def test_one_long_row_can_look_back() -> None:
     more=st.integers(0, 9),
 )
 def test_retention_is_what_sql_counts(
-    make_activity: Callable[..., pl.DataFrame],
-    ask_duckdb: Callable[..., list[tuple[Any, ...]]],
-    days: dict[str, list[int]],
-    start: date,
-    every: str,
-    kind: str,
-    cohort: str,
-    more: int,
+    make_activity: Make, ask_duckdb: Ask, days: Days, start: date, every: str, kind: str, cohort: str, more: int
 ) -> None:
     """Every cell of every kind and rule equals DuckDB's, by counting distinct users of joined periods."""
     activity = make_activity(days, start=start)
@@ -264,9 +277,7 @@ def test_retention_is_what_sql_counts(
 
 @few
 @given(days=days_by_user, every=st.sampled_from(["1d", "1w"]), cohort=RULES, lookback=st.integers(0, 40))
-def test_the_laws_of_retention(
-    make_activity: Callable[..., pl.DataFrame], days: dict[str, list[int]], every: str, cohort: str, lookback: Any
-) -> None:
+def test_the_laws_of_retention(make_activity: Make, days: Days, every: str, cohort: str, lookback: Any) -> None:
     """All are retained in period 0; unbounded is never below bounded and never rises."""
     activity = make_activity(days)
     bounded, unbounded = (
@@ -284,9 +295,7 @@ def test_the_laws_of_retention(
 
 @few
 @given(days=days_by_user, lookback=st.integers(0, 60))
-def test_cohorts_and_lifecycle_agree(
-    make_activity: Callable[..., pl.DataFrame], days: dict[str, list[int]], lookback: Any
-) -> None:
+def test_cohorts_and_lifecycle_agree(make_activity: Make, days: Days, lookback: Any) -> None:
     """A cohort's users are the new users of its week, whatever the look-back."""
     activity = make_activity(days)
     cohorts = analysis.cohort_retention(activity, lookback=lookback, periods=0)
@@ -302,7 +311,7 @@ def test_cohorts_and_lifecycle_agree(
 @few
 @given(days=days_by_user, teams=st.lists(st.sampled_from(["red", "blue", None]), min_size=90, max_size=90), kind=KINDS)
 def test_each_group_has_the_retention_it_has_alone(
-    make_activity: Callable[..., pl.DataFrame], days: dict[str, list[int]], teams: list[str | None], kind: str
+    make_activity: Make, days: Days, teams: list[str | None], kind: str
 ) -> None:
     """by= gives each group's rows what the group alone gives, on the weeks of the whole table."""
     activity = make_activity({**days, "zoe@x.io": [0, 90]})
@@ -316,22 +325,24 @@ def test_each_group_has_the_retention_it_has_alone(
             assert found.join(expected.select("cohort"), on="cohort", how="semi").equals(expected)
 
 
-def test_results_keep_their_tables(
-    make_activity: Callable[..., pl.DataFrame], assert_keeps: Callable[..., None]
-) -> None:
-    """Columns, order and dtypes are those written down, with and without groups."""
+def test_results_keep_their_tables(make_activity: Make, assert_keeps: Keeps) -> None:
+    """Columns, order and dtypes are those written down, with and without groups; no users, no survival."""
     activity = make_activity({"ada@x.io": [0, 30], "bob@x.io": [3]}).with_columns(team=pl.lit("red"))
     cohorts = analysis.cohort_retention(activity, by="team")
     assert_keeps(analysis.cohort_retention(activity), COHORT_RETENTION)
     assert_keeps(cohorts, COHORT_RETENTION, by=["team"], before="cohort_users")
     assert_keeps(analysis.retention_curve(cohorts), RETENTION_CURVE)
     assert_keeps(analysis.retention_curve(cohorts, by="team"), RETENTION_CURVE, by=["team"], before="cohorts")
+    assert_keeps(analysis.lifecycle(activity), LIFECYCLE)
+    assert_keeps(analysis.lifecycle(activity, by="team"), LIFECYCLE, by=["team"], before="new_users")
+    assert_keeps(analysis.survival(activity), SURVIVAL)
+    assert_keeps(analysis.survival(activity.clear()), SURVIVAL)
 
 
 # ---- The curve ---------------------------------------------------------------------------------
 
 
-def test_the_curve_is_a_ratio_of_sums_over_cohorts_that_got_there(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_the_curve_is_a_ratio_of_sums_over_cohorts_that_got_there(make_activity: Make) -> None:
     """Weeks of 2 and 1 users: (1 + 1) of (2 + 1) after a week; after two only the first has got there."""
     activity = make_activity({"ada@x.io": [0, 8, 14], "bob@x.io": [6], "cyd@x.io": [7, 15]})
     curve = analysis.retention_curve(analysis.cohort_retention(activity, as_of="2026-01-25"))
@@ -345,7 +356,7 @@ def test_the_curve_is_a_ratio_of_sums_over_cohorts_that_got_there(make_activity:
     ]
 
 
-def test_the_curve_of_groups_is_that_of_each(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_the_curve_of_groups_is_that_of_each(make_activity: Make) -> None:
     """by= keeps groups apart; without it they are added up."""
     activity = make_activity({"ada@x.io": [0, 7], "bob@x.io": [0]}).with_columns(team=pl.Series(["red", "red", "blue"]))
     cohorts = analysis.cohort_retention(activity, by="team", as_of="2026-01-18")
@@ -355,7 +366,7 @@ def test_the_curve_of_groups_is_that_of_each(make_activity: Callable[..., pl.Dat
     assert together.select("retained_users", "eligible_users").row(0) == (1, 2)
 
 
-def test_the_curve_is_lazy_when_asked_lazily(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_the_curve_is_lazy_when_asked_lazily(make_activity: Make) -> None:
     """Nothing must be counted first, so a LazyFrame gives a LazyFrame, with the same answer."""
     cohorts = analysis.cohort_retention(make_activity({"ada@x.io": [0, 8]}))
     lazy = analysis.retention_curve(cohorts.lazy())
@@ -364,7 +375,244 @@ def test_the_curve_is_lazy_when_asked_lazily(make_activity: Callable[..., pl.Dat
     assert analysis.retention_curve(cohorts.clear()).schema == RETENTION_CURVE.schema
 
 
-def test_the_curve_needs_a_retention_table(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_the_curve_needs_a_retention_table(make_activity: Make) -> None:
     """Another table is refused, naming what is missing."""
     with pytest.raises(TableError, match="cohort_retention needs the columns"):
         analysis.retention_curve(make_activity({"ada@x.io": [0]}))
+
+
+# ---- Lifecycle ----------------------------------------------------------------------------------
+
+
+def test_one_user_through_all_states(make_activity: Make) -> None:
+    """The published example: active on days 9, 11, 12, 13, 15, 17, 18 and 19 of 9 to 19."""
+    activity = make_activity({"ada@x.io": [9, 11, 12, 13, 15, 17, 18, 19]}, start=date(2026, 1, 1))
+    table = analysis.lifecycle(activity, every="1d")
+    days = {state: [n + 9 for n, users in enumerate(table[state]) if users] for state in STATES}
+    assert days == {
+        "new_users": [9],
+        "returning_users": [12, 13, 18, 19],
+        "resurrected_users": [11, 15, 17],
+        "dormant_users": [10, 14, 16],
+    }
+
+
+def test_a_week_of_each_kind(make_activity: Make) -> None:
+    """Ada comes in weeks 0 and 1, Bob in 0 and 3, Cyd in 2: each week has its row, the open one too."""
+    activity = make_activity({"ada@x.io": [0, 2, 7], "bob@x.io": [1, 21], "cyd@x.io": [16]})
+    assert analysis.lifecycle(activity).rows() == [
+        (date(2026, 1, 5), 2, 0, 0, 0, 2, True),
+        (date(2026, 1, 12), 0, 1, 0, 1, 1, True),
+        (date(2026, 1, 19), 1, 0, 0, 1, 1, True),
+        (date(2026, 1, 26), 0, 0, 1, 1, 1, False),
+    ]
+
+
+def test_weeks_without_anyone_are_there(make_activity: Make) -> None:
+    """A period in which nobody came has a row, and users fall dormant once, in their first silent period."""
+    table = analysis.lifecycle(make_activity({"ada@x.io": [0]}), as_of="2026-01-25")
+    assert table["active_users"].to_list() == [1, 0, 0]
+    assert table["dormant_users"].to_list() == [0, 1, 0]
+
+
+@few
+@given(days=days_by_user, start=st.sampled_from(STARTS), every=st.sampled_from(sorted(UNITS)), more=st.integers(0, 9))
+def test_lifecycle_is_what_sql_counts(
+    make_activity: Make, ask_duckdb: Ask, days: Days, start: date, every: str, more: int
+) -> None:
+    """Every state of every period equals DuckDB's, by lag and lead over each user's periods."""
+    activity = make_activity(days, start=start)
+    as_of = activity["date"].max() + timedelta(days=more)
+    unit, step = UNITS[every]
+    expected = ask_duckdb(activity, LIFECYCLE_SQL, unit=unit, step=step, as_of=as_of)
+    assert analysis.lifecycle(activity, every=every, as_of=as_of).drop("is_complete").rows() == expected
+
+
+@few
+@given(days=days_by_user, every=st.sampled_from(sorted(UNITS)), lookback=st.integers(0, 60))
+def test_the_identities_hold(make_activity: Make, days: Days, every: str, lookback: Any) -> None:
+    """Active = new + returning + resurrected, and active changes by new + resurrected - dormant."""
+    table = analysis.lifecycle(make_activity(days), every=every, lookback=lookback)
+    new, returning, resurrected, dormant = (table[state] for state in STATES)
+    assert (table["active_users"] == new + returning + resurrected).all()
+    change = table["active_users"].diff()
+    assert ((new + resurrected - dormant)[1:] == change[1:]).all()
+
+
+@few
+@given(days=days_by_user, weeks=st.integers(0, 12))
+def test_a_lookback_hides_periods_and_changes_none(make_activity: Make, days: Days, weeks: int) -> None:
+    """With a look-back of whole weeks, the weeks after it are those of the whole history."""
+    activity = make_activity({**days, "zoe@x.io": [0]})
+    whole = analysis.lifecycle(activity)
+    assert analysis.lifecycle(activity, lookback=7 * weeks).equals(whole.slice(weeks))
+
+
+def test_users_at_the_head_are_not_new_after_a_lookback(make_activity: Make) -> None:
+    """Without a look-back the head of the window looks new; with one, only who really begins is new."""
+    activity = make_activity({"ada@x.io": [0, 28], "bob@x.io": [21, 28], "cyd@x.io": [29]})
+    window = activity.filter(pl.col("date") >= date(2026, 2, 2))
+    assert analysis.lifecycle(window).row(0) == (date(2026, 2, 2), 3, 0, 0, 0, 3, False)
+    assert analysis.lifecycle(activity, lookback=28).rows() == [(date(2026, 2, 2), 1, 1, 1, 0, 3, False)]
+
+
+def test_a_lookback_may_end_within_a_week(make_activity: Make) -> None:
+    """Then the week is shown from there on; its earlier days count to the week before."""
+    # The look-back is Monday 5 to Thursday 15 January; Friday 16 is in the week of Monday 12.
+    activity = make_activity({"ada@x.io": [8, 11], "bob@x.io": [9, 14], "cyd@x.io": [12], "dan@x.io": [0, 13]})
+    assert analysis.lifecycle(activity, lookback=11).rows() == [
+        # Ada (Tuesday 13, Friday 16) returns, Cyd is new, Dan was here in the week before; Bob is silent.
+        (date(2026, 1, 12), 1, 2, 0, 1, 3, True),
+        (date(2026, 1, 19), 0, 0, 1, 3, 1, False),
+    ]
+
+
+def test_a_lookback_longer_than_the_data_shows_nothing(make_activity: Make) -> None:
+    """If all of the data only looks back, no period is left to show."""
+    assert analysis.lifecycle(make_activity({"ada@x.io": [0, 5]}), lookback=6).is_empty()
+    assert analysis.lifecycle(make_activity({"ada@x.io": [0, 5]}), lookback=5).height == 1
+
+
+@pytest.mark.parametrize("lookback", [-1, 1.5, "28d", True])
+def test_a_lookback_is_a_number_of_days(make_activity: Make, lookback: Any) -> None:
+    """Anything else is refused."""
+    with pytest.raises(ValueError, match=r"lookback=.* is not an integer >= 0"):
+        analysis.lifecycle(make_activity({"ada@x.io": [0]}), lookback=lookback)
+
+
+def period_rows(*rows: tuple[date, date, str]) -> pl.DataFrame:
+    return pl.DataFrame(rows, schema=["period_start", "period_end", "user"], orient="row").with_columns(
+        user_type=pl.lit("person")
+    )
+
+
+def test_weekly_rows_give_the_weeks_that_daily_rows_give(make_activity: Make) -> None:
+    """The states of weeks need no days: rows of weeks, clipped at the range's ends, give the same table."""
+    daily = make_activity({"ada@x.io": [3, 7, 22], "bob@x.io": [4, 21], "cyd@x.io": [16]})
+    monday = pl.col("date").dt.truncate("1w")
+    first, last = daily["date"].min(), daily["date"].max()
+    weekly = daily.select(
+        "user",
+        "user_type",
+        period_start=pl.max_horizontal(monday, pl.lit(first)),
+        period_end=pl.min_horizontal(monday.dt.offset_by("6d"), pl.lit(last)),
+    ).unique()
+    assert analysis.lifecycle(weekly).equals(analysis.lifecycle(daily))
+
+
+def test_a_coarse_lookback_tells_who_is_new_and_no_more() -> None:
+    """One row of 90 days before: who is in it is not new; whether active in the week before, nobody knows."""
+    activity = period_rows(
+        (date(2025, 10, 7), date(2026, 1, 4), "ada@x.io"),
+        (date(2026, 1, 5), date(2026, 1, 11), "ada@x.io"),
+        (date(2026, 1, 5), date(2026, 1, 11), "bob@x.io"),
+        (date(2026, 1, 12), date(2026, 1, 18), "ada@x.io"),
+    )
+    assert analysis.lifecycle(activity, lookback=90).rows() == [
+        (date(2026, 1, 5), 1, None, None, None, 2, True),
+        (date(2026, 1, 12), 0, 1, 0, 1, 1, True),
+    ]
+
+
+def test_a_coarse_lookback_that_ends_early_leaves_nothing_unknown() -> None:
+    """If a gap lies between a coarse row and the week before the first, that week is known to be silent."""
+    activity = period_rows(
+        (date(2025, 10, 7), date(2025, 12, 20), "ada@x.io"),
+        (date(2025, 12, 29), date(2026, 1, 4), "bob@x.io"),
+        (date(2026, 1, 5), date(2026, 1, 11), "ada@x.io"),
+    )
+    assert analysis.lifecycle(activity, lookback=90).rows() == [(date(2026, 1, 5), 0, 0, 1, 1, 1, True)]
+
+
+def test_coarse_rows_are_refused_where_they_would_be_shown() -> None:
+    """Without the look-back the same row of 90 days cannot stand for a week."""
+    coarse = period_rows((date(2025, 10, 7), date(2026, 1, 4), "ada@x.io"))
+    with pytest.raises(TableError, match="every='1w' cannot be answered from a row that spans 2025-10-07"):
+        analysis.lifecycle(coarse)
+
+
+def test_coarse_rows_after_as_of_do_not_matter() -> None:
+    """What as_of leaves out is not looked at: a long row that ends later refuses nothing."""
+    activity = period_rows(
+        (date(2026, 1, 5), date(2026, 1, 11), "ada@x.io"), (date(2026, 1, 12), date(2026, 3, 31), "ada@x.io")
+    )
+    assert analysis.lifecycle(activity, as_of="2026-01-11")["active_users"].to_list() == [1]
+
+
+def test_groups_have_lives_of_their_own(make_activity: Make) -> None:
+    """by= follows a user in each group: new in a team with the first activity in it."""
+    activity = make_activity({"ada@x.io": [0, 7, 14]}).with_columns(team=pl.Series(["red", "blue", "red"]))
+    table = analysis.lifecycle(activity, by="team")
+    assert table.select("team", *STATES).rows() == [
+        ("blue", 0, 0, 0, 0), ("red", 1, 0, 0, 0),
+        ("blue", 1, 0, 0, 0), ("red", 0, 0, 0, 1),
+        ("blue", 0, 0, 0, 1), ("red", 0, 0, 1, 0),
+    ]  # fmt: skip
+
+
+# ---- Survival -----------------------------------------------------------------------------------
+
+
+def test_survival_by_hand(make_activity: Make) -> None:
+    """Four users, silences of 3 days: one lapses on day 1, one on day 4 though back later, two are followed on."""
+    activity = make_activity({"ada@x.io": [0], "bob@x.io": [2, 5, 9], "cyd@x.io": [6, 9], "dan@x.io": [0, 3, 6, 8]})
+    # The last day is day 9. Ada: silent from day 1 on, lapsed after 1 day. Bob: 6, 7 and 8 are
+    # silent, lapsed on day 6, 4 days after his first. Cyd: 7 and 8 are two days only; followed for
+    # 3 days. Dan: never 3 days; followed for 9. S(1) = 3/4; S(4) = 3/4 x 1/2 (Bob and Dan at risk).
+    table = analysis.survival(activity, inactive_days=3)
+    assert table["at_risk_users"].to_list() == [4, 4, 3, 3, 2, 1, 1, 1, 1, 1]
+    assert [day for day, users in enumerate(table["lapsed_users"]) if users] == [1, 4]
+    assert table["survival_rate"].to_list() == pytest.approx([1, *[0.75] * 3, *[0.375] * 6])
+
+
+@pytest.mark.parametrize(("last", "lapsed"), [(27, 0), (28, 1)])
+def test_a_silence_has_at_least_so_many_whole_days(make_activity: Make, last: int, lapsed: int) -> None:
+    """28 silent days after the only active one are a lapse, 27 are not: the user is still followed."""
+    table = analysis.survival(make_activity({"ada@x.io": [0]}), as_of=MONDAY + timedelta(days=last))
+    assert table["lapsed_users"].sum() == lapsed
+    assert table["days"].max() == (1 if lapsed else last)
+
+
+def test_a_return_after_exactly_the_silence_is_a_lapse(make_activity: Make) -> None:
+    """With 3 silent days between two active ones a silence of 3 has happened, one of 4 has not."""
+    activity = make_activity({"ada@x.io": [0, 4]})
+    assert analysis.survival(activity, inactive_days=3)["lapsed_users"].sum() == 1
+    assert analysis.survival(activity, inactive_days=4)["lapsed_users"].sum() == 0
+
+
+def followed(days: list[int], last: int, inactive_days: int) -> tuple[int, bool]:
+    """One user's time, the plain way: walk the days, stop at the first silence that is long enough."""
+    first = min(days)
+    silent = 0
+    for day in range(first, last + 1):
+        silent = 0 if day in days else silent + 1
+        if silent == inactive_days:
+            return day - inactive_days + 1 - first, True
+    return last - first, False
+
+
+@few
+@given(days=days_by_user, inactive_days=st.integers(1, 40), more=st.integers(0, 30))
+def test_survival_is_kaplan_meiers_of_each_users_time(
+    make_activity: Make, days: Days, inactive_days: int, more: int
+) -> None:
+    """The curve is Kaplan-Meier's of the users' times, each found by walking the user's days one by one."""
+    last = max(max(numbers) for numbers in days.values()) + more
+    activity = make_activity(days)
+    table = analysis.survival(activity, inactive_days=inactive_days, as_of=MONDAY + timedelta(days=last))
+    times = [followed(numbers, last, inactive_days) for numbers in days.values()]
+    expected = kaplan_meier(pl.DataFrame(times, schema=["days", "event"], orient="row"))
+    found = ["days", "at_risk_users", "lapsed_users", "survival_rate", "survival_rate_low", "survival_rate_high"]
+    ours = expected.select("days", "at_risk_users", "event_users", "rate", "low", "high")
+    assert table.select(found).equals(ours.rename(dict(zip(ours.columns, found, strict=True))))
+
+
+def test_survival_needs_days(make_activity: Make) -> None:
+    """Rows of weeks, and a silence of no days, are refused."""
+    weekly = make_activity({"ada@x.io": [0]}).select(
+        "user", "user_type", period_start="date", period_end=pl.col("date").dt.offset_by("6d")
+    )
+    with pytest.raises(TableError, match="survival needs one row a user and day"):
+        analysis.survival(weekly)
+    with pytest.raises(ValueError, match="inactive_days=0"):
+        analysis.survival(make_activity({"ada@x.io": [0]}), inactive_days=0)

@@ -1,4 +1,4 @@
-"""Trailing windows, stickiness and active days, as they are drawn."""
+"""Active users, trailing windows, stickiness and active days, as they are drawn."""
 
 from __future__ import annotations
 
@@ -10,34 +10,69 @@ import pytest
 
 from augment_insights import charts
 from augment_insights.charts import theme
-from augment_insights.errors import TableError
+from augment_insights.tables import ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
 FIRST = date(2026, 3, 2)
 
 
-def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    (rows,) = spec["datasets"].values()
-    return rows
+def test_an_unfinished_week_is_dashed_and_open_and_never_part_of_the_line(
+    weekly_users: pl.DataFrame, look: Any
+) -> None:
+    """The solid line and its full points stop at the last complete week; dashes lead on to an open point."""
+    spec = theme.to_vegalite(charts.active_users(weekly_users))
+    solid, dashed = look.layers(spec, "line")
+    full, hollow = look.layers(spec, "point")
+    assert "strokeDash" not in solid["mark"]
+    assert look.values(spec, solid) == [10, 20, 30, None]
+    assert dashed["mark"]["strokeDash"]
+    assert look.values(spec, dashed) == [None, None, 30, 5]
+    assert full["mark"]["filled"]
+    assert look.values(spec, full) == [10, 20, 30, None]
+    assert hollow["mark"]["fill"] == "#ffffff"
+    assert look.values(spec, hollow) == [None, None, None, 5]
+
+
+def test_two_unfinished_stretches_are_not_joined_over_the_complete_weeks(weekly_users: pl.DataFrame, look: Any) -> None:
+    """Dashes stop at the first complete week and start again at the last."""
+    table = weekly_users.with_columns(pl.Series("is_complete", [False, True, True, False]))
+    spec = theme.to_vegalite(charts.active_users(table))
+    _, dashed = look.layers(spec, "line")
+    assert look.values(spec, dashed) == [10, 20, 30, 5]
+    longer = pl.concat([table.head(1), weekly_users.slice(1, 2), weekly_users.slice(1, 2), table.tail(1)])
+    longer = longer.with_columns(
+        period_start=pl.Series([date(2026, 8, 24) + timedelta(weeks=n) for n in range(6)]),
+        period_end=pl.Series([date(2026, 8, 30) + timedelta(weeks=n) for n in range(6)]),
+    )
+    spec = theme.to_vegalite(charts.active_users(longer))
+    _, dashed = look.layers(spec, "line")
+    assert look.values(spec, dashed) == [10, 20, None, None, 30, 5]
+
+
+def test_without_as_of_users_say_the_last_complete_week(weekly_users: pl.DataFrame) -> None:
+    """Read from the table: the week that is not over does not count as data to its Sunday."""
+    assert charts.active_users(weekly_users).title.subtitle == "people · data to 13 Sep 2026"
+
+
+@pytest.mark.parametrize(("days", "word"), [(1, "Daily"), (7, "Weekly"), (28, "Monthly"), (92, "Quarterly")])
+def test_the_title_names_the_period(days: int, word: str) -> None:
+    """One row is enough to tell a day, a week, a February and a quarter."""
+    row = (date(2026, 2, 2), date(2026, 2, 2) + timedelta(days=days - 1), 1, True)
+    table = pl.DataFrame([row], schema=ACTIVE_USERS.schema, orient="row")
+    assert charts.active_users(table).title.text == f"{word} active users"
 
 
 def windows(days: int, lengths: tuple[int, ...] = (1, 7)) -> pl.DataFrame:
     """Return as many users each day as the window is long."""
-    dates = [FIRST + timedelta(days=n) for n in range(days)]
-    return pl.DataFrame(
-        [
-            {"date": day, "window_days": length, "active_users": length, "is_complete": n >= length - 1}
-            for length in lengths
-            for n, day in enumerate(dates)
-        ]
-    )
+    rows = [(FIRST + timedelta(days=n), length, length, n >= length - 1) for length in lengths for n in range(days)]
+    return pl.DataFrame(rows, schema=ROLLING_ACTIVE_USERS.schema, orient="row")
 
 
-def test_a_window_that_reaches_back_before_the_data_is_dashed() -> None:
+def test_a_window_that_reaches_back_before_the_data_is_dashed(look: Any) -> None:
     """Up to and on the first day that has its whole window, where the full line begins."""
     spec = theme.to_vegalite(charts.rolling_active_users(windows(4, (3,))))
-    assert [row["solid"] for row in rows_of(spec)] == [None, None, 3, 3]
-    assert [row["dashed"] for row in rows_of(spec)] == [3, 3, 3, None]
-    assert [row["state"] for row in rows_of(spec)] == [*["reaches back before the data"] * 2, *["complete"] * 2]
+    assert [row["solid"] for row in look.rows(spec)] == [None, None, 3, 3]
+    assert [row["dashed"] for row in look.rows(spec)] == [3, 3, 3, None]
+    assert [row["state"] for row in look.rows(spec)] == [*["reaches back before the data"] * 2, *["complete"] * 2]
 
 
 def test_windows_are_named_and_stand_shortest_first() -> None:
@@ -72,11 +107,11 @@ def test_panels_have_the_papers_colours_too() -> None:
     assert [mark["fill"] for mark in marks if "fill" in mark] == ["#000006"]
 
 
-def test_very_many_days_are_thinned_from_the_last_day_on_and_said_so() -> None:
+def test_very_many_days_are_thinned_from_the_last_day_on_and_said_so(look: Any) -> None:
     """3 x 800 rows: one day in two, the last one among them, and all windows of a day together."""
     chart = charts.rolling_active_users(windows(800, (1, 7, 28)))
     assert "one day in 2 is drawn" in chart.title.subtitle
-    rows = rows_of(theme.to_vegalite(chart))
+    rows = look.rows(chart)
     assert len(rows) == 3 * 400
     last = FIRST + timedelta(days=799)
     assert max(row["date"] for row in rows).startswith(last.isoformat())
@@ -89,43 +124,19 @@ def test_thinning_never_keeps_one_day_of_the_week_only() -> None:
     assert "one day in 8 is drawn" in chart.title.subtitle
 
 
-def test_a_window_without_anyone_has_no_stickiness_and_no_zero() -> None:
+def test_a_window_without_anyone_has_no_stickiness_and_no_zero(look: Any) -> None:
     """0/0 stays a gap."""
-    table = pl.DataFrame(
-        {
-            "date": [FIRST, FIRST + timedelta(days=1)],
-            "window_days": [28, 28],
-            "mean_daily_users": [0.0, 1.0],
-            "active_users": [0, 4],
-            "stickiness_rate": [None, 0.25],
-            "is_complete": [True, True],
-        }
-    )
-    rows = rows_of(theme.to_vegalite(charts.stickiness(table)))
-    assert [row["solid"] for row in rows] == [None, 0.25]
+    days = [(FIRST, 28, 0.0, 0, None, True), (FIRST + timedelta(days=1), 28, 1.0, 4, 0.25, True)]
+    table = pl.DataFrame(days, schema=STICKINESS.schema, orient="row")
+    assert [row["solid"] for row in look.rows(charts.stickiness(table))] == [None, 0.25]
 
 
-def test_every_number_of_days_keeps_its_bar_with_its_number() -> None:
+def test_every_number_of_days_keeps_its_bar_with_its_number(look: Any) -> None:
     """Nobody on two days is a bar of nothing with a 0, and the bars say of how many users they are."""
     table = pl.DataFrame({"active_days": [3, 1, 2], "users": [4, 6, 0]})
     chart = charts.active_day_distribution(table)
-    rows = rows_of(theme.to_vegalite(chart))
+    rows = look.rows(chart)
     assert [(row["active_days"], row["users"], row["of_users"]) for row in rows] == [(1, 6, 10), (2, 0, 10), (3, 4, 10)]
     assert "10 active users" in chart.title.subtitle
     assert "1 day, with 6 users" in chart.description
     assert chart.title.text == "Active days a user in the last 3 days"
-
-
-def test_users_are_whole_numbers_on_the_axis() -> None:
-    """Two users at most: 0, 1 and 2 stand there once each, beside the numbers of the bars."""
-    svg = theme.to_svg(
-        theme.to_vegalite(charts.active_day_distribution(pl.DataFrame({"active_days": [7], "users": [2]})))
-    )
-    assert [svg.count(f">{users}</text>") for users in (0, 1, 2)] == [1, 1, 1 + 1]
-
-
-def test_two_distributions_in_one_are_refused() -> None:
-    """Bars on bars would hide one another."""
-    table = pl.DataFrame({"active_days": [1, 1], "users": [4, 6]})
-    with pytest.raises(TableError, match=r"one row a active_days.*filter it to one group"):
-        charts.active_day_distribution(table)

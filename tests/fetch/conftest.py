@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,18 +15,26 @@ from augment_insights.sample import AnalyticsApp, RecordStore
 from augment_insights.transport.rate_limit import Clock
 
 
-class At(Clock):
-    """One moment, for ever; waits take no time."""
+class VirtualClock(Clock):
+    """A moment, and on by what is waited; waits take no time."""
 
     def __init__(self, moment: datetime) -> None:
+        super().__init__()
         self.moment = moment
 
     def now(self) -> datetime:
         """Return the moment."""
         return self.moment
 
+    def time(self) -> float:
+        """Return the moment in seconds."""
+        return self.moment.timestamp()
+
+    monotonic = time
+
     def sleep(self, seconds: float) -> None:
-        """Go on at once."""
+        """Let time pass at once."""
+        self.moment += timedelta(seconds=seconds)
 
 
 Answer = Callable[[str, dict[str, str]], Any]
@@ -49,14 +57,22 @@ class ScriptedApi:
         return [body if isinstance(body, bytes) else json.dumps(body).encode()]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
+def virtual_clock() -> type[VirtualClock]:
+    """Return the clock's class."""
+    return VirtualClock
+
+
+@pytest.fixture(scope="session")
 def scripted() -> Iterator[Callable[..., tuple[Client, ScriptedApi]]]:
     """Make clients of an API that answers as told, at noon (UTC) of 10 March 2026 unless told."""
     made: list[Client] = []
 
     def make(answer: Answer, now: datetime = datetime(2026, 3, 10, 12, tzinfo=UTC)) -> tuple[Client, ScriptedApi]:
         api = ScriptedApi(answer)
-        made.append(Client("a-token-of-tests", base_url="https://t.invalid", cache=False, clock=At(now), app=api))
+        made.append(
+            Client("a-token-of-tests", base_url="https://t.invalid", cache=False, clock=VirtualClock(now), app=api)
+        )
         return made[-1], api
 
     yield make
@@ -64,25 +80,26 @@ def scripted() -> Iterator[Callable[..., tuple[Client, ScriptedApi]]]:
         client.close()
 
 
-class CountsPeopleOnly(AnalyticsApp):
-    """An API whose dau-count leaves service accounts out: the reference does not say whether it does."""
-
-    def _dau_count(self, asked: Any) -> dict[str, Any]:
-        answer = super()._dau_count(asked)
-        for line in answer["daily_active_user_counts"]:
-            users = self._day(date.fromisoformat(line["date"])).users
-            line["user_count"] = sum(field == "user_email" for field, _ in users)
-        return answer
-
-
 @pytest.fixture(scope="session")
 def serving_at() -> Callable[..., Client]:
-    """Make clients of records at a moment, without a limit."""
+    """Make clients of records at a moment; dau-count may leave service accounts out: the reference does not say."""
 
-    def make(records: list[dict[str, Any]], moment: datetime, api: type[AnalyticsApp] = AnalyticsApp) -> Client:
-        clock = At(moment)
-        app = api(RecordStore(records), now=clock.now)
-        return Client("any", base_url="https://records.invalid", cache=False, progress=False, clock=clock, app=app)
+    def make(records: list[dict[str, Any]], moment: datetime, *, people_only: bool = False) -> Client:
+        clock = VirtualClock(moment)
+        app = AnalyticsApp(RecordStore(records), now=clock.now)
+        people = {(str(record["date"]), record["user_email"]) for record in records if "user_email" in record}
+
+        def counting_people(environ: dict[str, Any], start_response: Any) -> Any:
+            if not environ["PATH_INFO"].endswith("/dau-count"):
+                return app(environ, start_response)
+            answer = json.loads(b"".join(app(environ, lambda *_: None)))
+            for line in answer["daily_active_user_counts"]:
+                line["user_count"] = sum(day == line["date"] for day, _ in people)
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps(answer).encode()]
+
+        served = counting_people if people_only else app
+        return Client("any", base_url="https://records.invalid", cache=False, progress=False, clock=clock, app=served)
 
     return make
 
@@ -90,4 +107,4 @@ def serving_at() -> Callable[..., Client]:
 @pytest.fixture(scope="session")
 def people_only(serving_at: Any) -> Callable[[list[dict[str, Any]]], Client]:
     """Make clients of an API that counts people only, at noon (UTC) of 30 March 2026."""
-    return lambda records: serving_at(records, datetime(2026, 3, 30, 12, tzinfo=UTC), CountsPeopleOnly)
+    return lambda records: serving_at(records, datetime(2026, 3, 30, 12, tzinfo=UTC), people_only=True)

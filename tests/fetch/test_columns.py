@@ -98,16 +98,6 @@ def range_metadata(parameters: dict[str, str], **more: Any) -> dict[str, Any]:
     return {"effective_start_date": parameters["start_date"], "effective_end_date": parameters["end_date"], **more}
 
 
-def counts(*rows: tuple[str, Any]) -> Any:
-    """Answer dau-count with these days, whatever the range."""
-
-    def answer(_path: str, parameters: dict[str, str]) -> dict[str, Any]:
-        listed = [{"date": day, "user_count": count} for day, count in rows]
-        return {"daily_active_user_counts": listed, "metadata": range_metadata(parameters)}
-
-    return answer
-
-
 def activity(*users: dict[str, Any]) -> Any:
     """Answer user-activity with these users on one page."""
 
@@ -120,8 +110,8 @@ def activity(*users: dict[str, Any]) -> Any:
 
 def test_an_unknown_metric_is_named_once(scripted: Any) -> None:
     """A new metric is left out of the table, and named in one warning for all pages and rows."""
-    user = {"user_email": "a@example.com", "active_days": 1, "metrics": {**all_metrics(), "vibes": 7}}
-    client, _ = scripted(activity(user, {**user, "user_email": "b@example.com", "mood": "good"}))
+    user = {"user_email": "a@example.com", "active_days": 1, "metrics": {**all_metrics(), "vibes": 7}, "mood": "good"}
+    client, _ = scripted(activity(user, {**user, "user_email": "b@example.com"}))
     with pytest.warns(DataWarning) as warned:
         found = fetch.user_activity("2026-03-02", "2026-03-03", client=client)
     assert len(warned) == 1
@@ -204,9 +194,10 @@ def test_a_200_of_another_shape_is_no_table(body: Any, scripted: Any) -> None:
 
 
 def test_the_largest_number_comes_through(scripted: Any) -> None:
-    """2**63 - 1 is a count like any other."""
-    client, _ = scripted(counts(("2026-03-02", 2**63 - 1)))
-    assert fetch.dau_count("2026-03-02", "2026-03-02", client=client)["user_count"].item() == 2**63 - 1
+    """2**63 - 1 is a number like any other."""
+    client, _ = scripted(activity({**GOOD, "metrics": all_metrics(2**63 - 1)}))
+    found = fetch.user_activity("2026-03-02", "2026-03-02", client=client)
+    assert found["chat_messages"].item() == 2**63 - 1
 
 
 # ---- Windows that add up ----
@@ -281,13 +272,11 @@ def test_windows_that_add_up_to_more_than_64_bits_are_refused() -> None:
 # ---- When an answer was made ----
 
 
-def answer(generated_at: str | None, *rows: str, day: str = "2026-03-02") -> Fetched:
+def answer(generated_at: str | None) -> Fetched:
     """Make an answer of dau as it comes off the wire."""
-    page = messages.DauPage(
-        rows=[messages.User(user_email=row) for row in rows],
-        metadata=messages.DayMetadata(effective_date=date.fromisoformat(day), generated_at=generated_at),
-        pagination=messages.Pagination(has_more=False),
-    )
+    metadata = {"effective_date": "2026-03-02", "generated_at": generated_at}
+    body = {"users": [], "metadata": metadata, "pagination": {"has_more": False}}
+    page = messages.decode(messages.ENDPOINTS["dau"], json.dumps(body).encode())
     return Fetched(DayRange(date(2026, 3, 2), date(2026, 3, 2)), [page])
 
 

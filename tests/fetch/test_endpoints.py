@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
 
 import polars as pl
 import pytest
@@ -18,7 +16,6 @@ from polars.testing import assert_frame_equal
 from augment_insights import Archive, Client, analysis, fetch, tables
 from augment_insights.errors import DataWarning, DateRangeError
 from augment_insights.periods import DayRange, calendar_periods
-from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -198,7 +195,7 @@ def test_counts_in_pages_are_followed(scripted: Any) -> None:
     answered=st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted),
 )
 @settings(max_examples=60, deadline=None)
-def test_each_day_has_its_row_or_a_reason_not_to(present: Any, hour: int, answered: Any) -> None:
+def test_each_day_has_its_row_or_a_reason_not_to(present: Any, hour: int, answered: Any, scripted: Any) -> None:
     """Of 21 days up to yesterday: a day answered for and published has a row (zero if omitted), others none."""
     first = date(2026, 2, 17)
     sent: dict[date, int] = {}
@@ -206,24 +203,10 @@ def test_each_day_has_its_row_or_a_reason_not_to(present: Any, hour: int, answer
         sent.setdefault(first + offset * ONE_DAY, count)
     low, high = (first + n * ONE_DAY for n in answered)
 
-    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        parameters = dict(parse_qsl(environ["QUERY_STRING"]))
-        rows = [(day.isoformat(), count) for day, count in sent.items()]
-        clamp = {"effective_start_date": str(low), "effective_end_date": str(high)}
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(counts(*rows, **clamp)("", parameters)).encode()]
-
-    class At(Clock):
-        """A moment of the morning or the day."""
-
-        def now(self) -> datetime:
-            """Return it."""
-            return NOON.replace(hour=hour)
-
-    with (
-        warnings.catch_warnings(),
-        Client("a-token-of-tests", base_url="https://t.invalid", cache=False, clock=At(), app=app) as client,
-    ):
+    clamp = {"effective_start_date": str(low), "effective_end_date": str(high)}
+    rows = [(day.isoformat(), count) for day, count in sent.items()]
+    client, _ = scripted(counts(*rows, **clamp), now=NOON.replace(hour=hour))
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         found = fetch.dau_count(first, date(2026, 3, 9), client=client)
     expected = [
@@ -263,24 +246,6 @@ def test_nothing_in_is_an_empty_table() -> None:
         assert fetch.activity("2026-03-02", "2026-03-03", client=empty).equals(tables.ACTIVITY.empty())
 
 
-def test_records_served_in_this_process_are_cached_in_memory() -> None:
-    """The same question is answered from memory, for every endpoint."""
-    record = {
-        "date": "2026-03-02",
-        "user_email": "a@x.y",
-        "language": "Go",
-        "editor": "vim",
-        "metrics": dict.fromkeys(METRICS, 1),
-    }
-    with Client.serving([record], today=YESTERDAY + ONE_DAY, progress=False) as client:
-        for noun in tables.ENDPOINT_TABLES:
-            ask = getattr(fetch, noun)
-            first = ask(start_date="2026-03-02", end_date="2026-03-02", client=client)
-            sent = client.requests_sent
-            assert ask(start_date="2026-03-02", end_date="2026-03-02", client=client).equals(first)
-            assert client.requests_sent == sent, noun
-
-
 HISTORY = date(2025, 9, 1)
 USERS = (("user_email", "ada@example.com"), ("user_email", "Grace@example.com"), ("service_account_name", "ci-bot"))
 SUMMED = ("total_messages", "chat_messages", "completions_accepted")
@@ -315,10 +280,13 @@ def test_user_activity_is_the_sum_of_its_records(records: dict[Any, Any], every:
     end = min(start + bounds.draw(st.integers(0, longest)) * ONE_DAY, YESTERDAY)
     with serving(records) as client:
         found = fetch.user_activity(start, end, every=every, client=client)
+    whole = DayRange(start, end)
+    periods = [whole] if every is None else calendar_periods(whole, every)
     expected: dict[Any, list[Any]] = {}
     for (day, (_, name), _, _), values in records.items():
         if start <= day <= end and any(values):
-            row = expected.setdefault((_period_of(day, every, start, end), name), [set(), [0, 0, 0]])
+            period = next(period for period in periods if day in period)
+            row = expected.setdefault(((period.start, period.end), name), [set(), [0, 0, 0]])
             row[0].add(day)
             row[1] = [total + value for total, value in zip(row[1], values, strict=True)]
     rows = found.select("period_start", "period_end", "user", "active_days", *SUMMED).rows()
@@ -326,27 +294,6 @@ def test_user_activity_is_the_sum_of_its_records(records: dict[Any, Any], every:
         (period, name): [len(active), totals] for (period, name), (active, totals) in expected.items()
     }
     assert found.equals(found.sort("period_start", "user_type", pl.col("user").str.to_lowercase()))
-
-
-def _period_of(day: date, every: str | None, start: date, end: date) -> tuple[date, date]:
-    """Find a day's period by walking to its borders: as long as the name stays, and the range lasts."""
-    if every is None:
-        return start, end
-
-    def name(each: date) -> Any:
-        return {
-            "1d": each,
-            "1w": each.isocalendar()[:2],
-            "1mo": (each.year, each.month),
-            "1q": (each.year, (each.month - 1) // 3),
-        }[every]
-
-    first = last = day
-    while first > start and name(first - ONE_DAY) == name(day):
-        first -= ONE_DAY
-    while last < end and name(last + ONE_DAY) == name(day):
-        last += ONE_DAY
-    return first, last
 
 
 @given(records=records, start=st.dates(HISTORY, YESTERDAY), length=st.integers(1, 12))
@@ -417,37 +364,26 @@ def people(numbers: Iterable[int]) -> list[str]:
 
 VISITS = st.sets(st.tuples(st.integers(0, 27), st.sampled_from(["ada@x.io", "ben@x.io", "cy@x.io", "CI", "Bot"])))
 RANGES = st.tuples(st.integers(0, 27), st.integers(0, 27)).map(sorted)
+WAYS = st.sets(st.integers(0, 27)) | st.sampled_from(["all lists", "all windows"])
 
 
-@settings(max_examples=30, deadline=None)
-@given(visits=VISITS, ends=RANGES, every=st.sampled_from(["1d", "1w", "1mo", "1q"]), warm=st.sets(st.integers(0, 27)))
-def test_the_answer_is_that_of_the_visits(visits: set[Visit], ends: list[int], every: Any, warm: set[int]) -> None:
-    """Rows are what the visits say by hand, whichever lists were at hand before and whichever way was taken."""
+@settings(max_examples=40, deadline=None)
+@given(visits=VISITS, ends=RANGES, every=st.sampled_from(["1d", "1w", "1mo", "1q"]), warm=WAYS)
+def test_the_answer_is_that_of_the_visits(visits: set[Visit], ends: list[int], every: Any, warm: Any) -> None:
+    """Rows are what the visits say by hand, whichever way is taken: by some lists, by all, or by windows alone."""
     days = DayRange(*(FIRST + timedelta(days=number) for number in ends))
     client = Client.serving(records_of(visits), today=TODAY)
-    for number in sorted(warm):
+    if warm == "all windows":
+        fetch.user_activity(days.start, days.end, every=every, client=client)
+    for number in range(28) if warm == "all lists" else [] if warm == "all windows" else sorted(warm):
         fetch.dau(FIRST + timedelta(days=number), client=client)
+    fetch.dau_count(days.start, days.end, client=client)
+    before = client.requests_sent
     frame = fetch.activity(days.start, days.end, every=every, client=client)
+    assert client.requests_sent == before or isinstance(warm, set), "nothing but what is available locally"
     assert frame.columns == COLUMNS
     assert frame.schema == tables.ACTIVITY.schema
     assert frame.rows() == by_hand(visits, days, every)
-
-
-@settings(max_examples=15, deadline=None)
-@given(visits=VISITS, ends=RANGES, every=st.sampled_from(["1w", "1mo"]))
-def test_both_ways_agree(visits: set[Visit], ends: list[int], every: Any) -> None:
-    """With all lists at hand nothing but lists is used, with all windows nothing but windows: the same rows."""
-    start, end = (FIRST + timedelta(days=number) for number in ends)
-    lists, windows = (Client.serving(records_of(visits), today=TODAY) for _ in range(2))
-    fetch.dau(start_date=start, end_date=end, client=lists)
-    fetch.user_activity(start, end, every=every, client=windows)
-    for client in (lists, windows):
-        fetch.dau_count(start, end, client=client)
-    before = lists.requests_sent
-    by_lists = fetch.activity(start, end, every=every, client=lists)
-    assert lists.requests_sent == before
-    by_windows = fetch.activity(start, end, every=every, client=windows)
-    assert by_lists.equals(by_windows)
 
 
 def sent_for(client: Client, start: date, end: date, **how: Any) -> int:
@@ -456,47 +392,46 @@ def sent_for(client: Client, start: date, end: date, **how: Any) -> int:
     return client.requests_sent - before
 
 
-EVERY_DAY = range(7)
-WORKDAYS = range(5)
+def crowd(days: Iterable[int], users: Iterable[int]) -> list[Visit]:
+    return [(day, user) for day in days for user in people(users)]
+
+
+# Each weekday has 200 users, 5 lists a week; all others each day, so 1,000 a week, 10 pages: found out by one window.
+OTHERS = [
+    (week * 7 + day, user)
+    for week in range(4)
+    for day, user in crowd(range(5), range(1000))
+    if int(user[1:5]) // 200 == day
+]
+# Over the whole month there are 230 users, three pages; lists of the last eight days would be eight.
+TWO_CROWDS = [*crowd(range(20), range(150)), *crowd(range(20, 28), range(100, 180))]
 
 
 @pytest.mark.parametrize(
-    ("visits", "every", "requests"),
+    ("visits", "length", "every", "warm", "requests"),
     [
-        pytest.param(
-            [(day, user) for day in range(3) for user in people(range(260))], "1d", 3 * 2, id="days are lists"
-        ),
-        pytest.param([(day, user) for day in WORKDAYS for user in people(range(90))], "1w", 1, id="the same few"),
-        pytest.param([(2, user) for user in people(range(240))], "1w", 1, id="one busy day is a list"),
-        pytest.param([], "1w", 0, id="a week without activity"),
+        pytest.param(crowd(range(3), range(260)), 7, "1d", None, 3 * 2, id="a day is a list, of 250 a page"),
+        pytest.param(crowd(range(5), range(90)), 7, "1w", None, 1, id="a week of the same few is a window"),
+        pytest.param(crowd([2], range(240)), 7, "1w", None, 1, id="a week of one busy day is a list"),
+        pytest.param(crowd([0, 21], [1]), 28, "1w", None, 2, id="two of four weeks without anybody are not asked for"),
+        pytest.param(OTHERS, 28, "1w", None, 10 + 3 * 5, id="turnover is learnt, for one week by a window"),
+        pytest.param(crowd(range(7), range(150)), 7, "1w", ("dau", 6), 1, id="with six lists cached, the seventh"),
+        pytest.param(TWO_CROWDS, 28, "1mo", ("dau", 20), 1, id="with 20 lists cached, a window over the rest"),
+        pytest.param(crowd(range(28), [1, 2]), 28, "1w", ("user_activity", 28), 0, id="all windows are cached"),
     ],
 )
-def test_a_week_costs_what_its_cheaper_way_does(visits: list[Visit], every: Any, requests: int) -> None:
-    """One request for the counts, and: two a day of 260 users; one window of the same 90; one list of 240."""
+def test_an_activity_costs_what_its_cheaper_way_does(
+    visits: list[Visit], length: int, every: Any, warm: tuple[str, int] | None, requests: int
+) -> None:
+    """Beside one request for the counts, what each case says; and the rows are what the visits say by hand."""
     client = Client.serving(records_of(visits), today=TODAY)
-    assert sent_for(client, FIRST, FIRST + timedelta(days=6), every=every) == 1 + requests
-
-
-def test_weeks_without_activity_cost_nothing() -> None:
-    """Of four weeks, two without anybody: only the other two are asked for."""
-    client = Client.serving(records_of([(0, "ada@x.io"), (21, "ada@x.io")]), today=TODAY)
-    assert sent_for(client, FIRST, LAST, every="1w") == 1 + 2
-
-
-def test_turnover_is_learnt_on_the_way() -> None:
-    """Where others come each day lists are cheaper: found out at the price of at most one week by windows.
-
-    Each weekday has 200 users, 5 lists a week; all others each day, so 1,000 a week, 10 pages. By the
-    typical shape a week has about 330 users, 4 pages.
-    """
-    visits = [
-        (week * 7 + day, user)
-        for week in range(4)
-        for day in range(5)
-        for user in people(range(day * 200, day * 200 + 200))
-    ]
-    client = Client.serving(records_of(visits), today=TODAY)
-    assert sent_for(client, FIRST, LAST, every="1w") == 1 + 10 + 3 * 5
+    days = DayRange(FIRST, FIRST + timedelta(days=length - 1))
+    if warm is not None:
+        how = {"every": every} if warm[0] == "user_activity" else {}
+        last = FIRST + timedelta(days=warm[1] - 1)
+        getattr(fetch, warm[0])(start_date=FIRST, end_date=last, client=client, **how)
+    assert sent_for(client, days.start, days.end, every=every) == 1 + requests
+    assert fetch.activity(days.start, days.end, every=every, client=client).rows() == by_hand(visits, days, every)
 
 
 @settings(max_examples=5, deadline=None)
@@ -509,36 +444,6 @@ def test_a_wrong_guess_costs_no_more_than_the_more_expensive_way(sizes: list[int
     weeks = [sizes[start : start + 7] for start in range(0, 28, 7)]
     ways = [(sum(math.ceil(size / 250) for size in week), math.ceil(max(week) / 100)) for week in weeks]
     assert sum(map(min, ways)) <= sent_for(client, FIRST, LAST, every="1w") <= sum(map(max, ways))
-
-
-def test_lists_available_locally_are_used() -> None:
-    """With six of seven lists cached, the seventh list is fetched, and no window."""
-    visits = [(day, user) for day in range(7) for user in people(range(150))]
-    client = Client.serving(records_of(visits), today=TODAY)
-    fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=5), client=client)
-    assert sent_for(client, FIRST, FIRST + timedelta(days=6), every="1w") == 1 + 1
-
-
-def test_a_window_covers_just_the_days_that_are_not_available_locally() -> None:
-    """With 20 lists of a month cached, one window over the other days goes with them.
-
-    It has 80 users, a page; over the whole month there are 230, three pages; lists of the rest would be eight.
-    """
-    early = [(day, user) for day in range(20) for user in people(range(150))]
-    late = [(day, user) for day in range(20, 28) for user in people(range(100, 180))]
-    client = Client.serving(records_of([*early, *late]), today=TODAY)
-    fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=19), client=client)
-    assert sent_for(client, FIRST, LAST, every="1mo") == 1 + 1
-    frame = fetch.activity(FIRST, LAST, every="1mo", client=client)
-    assert frame.rows() == by_hand([*early, *late], DayRange(FIRST, LAST), "1mo")
-
-
-def test_windows_available_locally_are_used() -> None:
-    """After user_activity over the same weeks nothing is left to ask for but the counts."""
-    visits = [(day, user) for day in range(28) for user in people(range(3))]
-    client = Client.serving(records_of(visits), today=TODAY)
-    fetch.user_activity(FIRST, LAST, every="1w", client=client)
-    assert sent_for(client, FIRST, LAST, every="1w") == 1
 
 
 def test_archived_lists_are_used(tmp_path: Any) -> None:
@@ -554,7 +459,7 @@ def test_archived_lists_are_used(tmp_path: Any) -> None:
 
 def test_what_activity_fetches_is_archived(tmp_path: Any) -> None:
     """Asked again by another client of the archive, no settled week and no count is sent for a second time."""
-    visits = [(day, user) for day in range(20) for user in people(range(3))]
+    visits = crowd(range(20), range(3))
     rows: list[pl.DataFrame] = []
     sent: list[int] = []
     for _ in range(2):
@@ -635,17 +540,12 @@ def test_a_lookback_is_windows_of_90_days() -> None:
 
 
 def test_a_lookback_ends_at_the_two_years() -> None:
-    """More days than the API reaches back are cut to those that it answers for under either reading of two years."""
+    """More days than the API is sure to answer for are cut to those; a range that begins there has no look-back."""
     client = Client.serving(records_of([(0, "ada@x.io")]), today=TODAY)
     fetch.activity(FIRST, LAST, every="1w", lookback_days=10_000, client=client)
     plan = fetch.plan("activity", FIRST, LAST, every="1w", lookback_days=10_000, client=client)
-    assert plan.days.start == date(2026, 3, 30) - timedelta(days=730)
-    assert plan.requests_to_send == 0
-
-
-def test_the_oldest_days_have_no_lookback() -> None:
-    """A range that begins two years back is fetched without one."""
-    client = Client.serving([], today=TODAY)
-    start = date(2026, 3, 30) - timedelta(days=730)
-    assert fetch.activity(start, start, lookback_days=90, client=client).is_empty()
-    assert client.requests_sent == 1
+    oldest = date(2026, 3, 30) - timedelta(days=730)
+    assert (plan.days.start, plan.requests_to_send) == (oldest, 0)
+    before = client.requests_sent
+    assert fetch.activity(oldest, oldest, lookback_days=90, client=client).is_empty()
+    assert client.requests_sent == before + 1

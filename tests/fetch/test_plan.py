@@ -26,7 +26,7 @@ from augment_insights.errors import (
 from augment_insights.fetch.plan import TABLES, LocalData, cover, learn_turnover, window_users
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore
-from augment_insights.transport import RetryPolicy
+from augment_insights.transport import Cancelled, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,6 +51,12 @@ def crowd(users: int, day: date, *, start: int = 0) -> list[dict[str, Any]]:
 def organisation(days: Mapping[int, int]) -> list[dict[str, Any]]:
     """Return records of so many users on each day, numbered from FIRST."""
     return [row for number, users in days.items() for row in crowd(users, FIRST + timedelta(days=number))]
+
+
+def in_languages(users: int, number: int, many: int) -> list[dict[str, Any]]:
+    """Return records of so many users on a day, each in so many languages."""
+    languages = ("Python", "Go", "Rust")[:many]
+    return [row | {"language": language} for row in crowd(users, FIRST + number * ONE_DAY) for language in languages]
 
 
 def sent_by(client: Client, ask: Any) -> int:
@@ -85,12 +91,13 @@ def test_a_plan_of_lists_is_kept_to_the_request(days: dict[int, int], ends: list
     days=ORGANISATIONS,
     ends=RANGES,
     table=st.sampled_from(["user_activity", "activity"]),
-    every=st.sampled_from(["1d", "1w", "1mo", "1q"]),
+    every=st.sampled_from([None, "1d", "1w", "1mo", "1q"]),
 )
 def test_an_estimate_keeps_its_bounds(days: dict[int, int], ends: list[int], table: str, every: Any) -> None:
     """A fetch sends no fewer and no more requests than the plan says it may, and exactly the plan where it is exact."""
     client = Client.serving(organisation(days), today=TODAY)
     start, end = (FIRST + timedelta(days=number) for number in ends)
+    every = every or ("1w" if table == "activity" else None)
     plan = fetch.plan(table, start, end, every=every, client=client)
     sent = sent_by(client, lambda: getattr(fetch, table)(start, end, every=every, client=client))
     assert plan.requests_to_send_most is not None
@@ -102,13 +109,7 @@ def test_an_estimate_keeps_its_bounds(days: dict[int, int], ends: list[int], tab
 @given(st.dictionaries(st.integers(0, 12), st.tuples(st.sampled_from([1, 60, 110]), st.integers(1, 3)), max_size=4))
 def test_records_are_at_least_one_a_user(days: dict[int, tuple[int, int]]) -> None:
     """A plan of editor_language names a least, no most, and keeps it."""
-    languages = ("Python", "Go", "Rust")
-    rows = [
-        row | {"language": language}
-        for number, (users, many) in days.items()
-        for row in crowd(users, FIRST + timedelta(days=number))
-        for language in languages[:many]
-    ]
+    rows = [row for number, (users, many) in days.items() for row in in_languages(users, number, many)]
     client = Client.serving(rows, today=TODAY)
     end = FIRST + timedelta(days=12)
     plan = fetch.plan("editor_language", FIRST, end, client=client)
@@ -121,20 +122,12 @@ def test_records_are_at_least_one_a_user(days: dict[int, tuple[int, int]]) -> No
 
 def test_records_a_user_are_learnt_from_the_days_available_locally() -> None:
     """With a day of 60 users and 120 records cached, another of 60 users is planned at 120 records, two pages."""
-    rows = [
-        row | {"language": language}
-        for number in (0, 1)
-        for row in crowd(60, FIRST + timedelta(days=number))
-        for language in ("Python", "Go")
-    ]
-    client = Client.serving(rows, today=TODAY)
-    days = (FIRST, FIRST + timedelta(days=1))
-    before = fetch.plan("editor_language", *days, client=client)
-    assert before.rows_expected == 2 * 96, "1.6 a user, as is typical"
+    client = Client.serving([*in_languages(60, 0, 2), *in_languages(60, 1, 2)], today=TODAY)
+    days = (FIRST, FIRST + ONE_DAY)
+    assert fetch.plan("editor_language", *days, client=client).rows_expected == 2 * 96, "1.6 a user, as is typical"
     fetch.editor_language(FIRST, client=client)
     plan = fetch.plan("editor_language", *days, client=client)
-    assert plan.rows_expected == 240
-    assert plan.requests_to_send == 2
+    assert (plan.rows_expected, plan.requests_to_send) == (240, 2)
     assert any("2.00 a user and day, as on the 1 day available locally" in reason for reason in plan.estimates)
 
 
@@ -148,25 +141,20 @@ def test_what_was_fetched_is_free(table: str) -> None:
         assert plan.requests_needed == plan.requests_cached + plan.requests_archived + plan.requests_to_send
         getattr(fetch, table)(start_date=start, end_date=end, client=client)
     plan = fetch.plan(table, start, end, client=client)
+    assert sent_by(client, lambda: getattr(fetch, table)(start_date=start, end_date=end, client=client)) == 0
     assert (plan.requests_to_send, plan.requests_sent, plan.seconds) == (0, 0, 0.0)
     assert plan.requests_cached == plan.requests_needed > 0
 
 
-def test_days_without_activity_are_not_asked_for() -> None:
-    """Of two weeks with activity on two days, a plan's counts and two lists are fetched, and the table is whole."""
+@pytest.mark.parametrize(("is_planned", "requests"), [(True, 3), (False, 14)])
+def test_days_without_activity_are_not_asked_for_once_counted(*, is_planned: bool, requests: int) -> None:
+    """Of two weeks with activity on two days: a plan's counts and two lists; unplanned, fourteen lists and no count."""
     client = Client.serving(organisation({0: 2, 9: 1}), today=TODAY)
-    fetch.plan("dau", FIRST, FIRST + timedelta(days=13), client=client)
+    if is_planned:
+        fetch.plan("dau", FIRST, FIRST + timedelta(days=13), client=client)
     frame = fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=13), client=client)
-    assert client.requests_sent == 3
+    assert client.requests_sent == requests
     assert frame["date"].to_list() == [FIRST, FIRST, FIRST + timedelta(days=9)]
-
-
-def test_without_counts_available_locally_each_day_is_asked_for() -> None:
-    """A list is not preceded by a request that nobody asked for: two weeks are fourteen."""
-    client = Client.serving(organisation({0: 2, 9: 1}), today=TODAY)
-    frame = fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=13), client=client)
-    assert client.requests_sent == 14
-    assert frame.height == 3
 
 
 def test_an_unpublished_day_is_asked_for_and_not_called_idle(serving_at: Any) -> None:
@@ -193,22 +181,12 @@ def test_counts_that_leave_service_accounts_out_lose_nobody(ask: Any, people_onl
 
 def test_an_interrupted_list_is_gone_on_with() -> None:
     """Of a list of three pages, of which one came before the fetch broke off, two are planned and sent."""
-    rows = organisation({0: 501})
-    client = Client.serving(rows, today=TODAY)
-    asked = 0
-    plain = client._ask
-
-    def break_off(*question: Any) -> Any:
-        nonlocal asked
-        asked += 1
-        if asked == 2:
-            raise KeyboardInterrupt
-        return plain(*question)
-
-    client._ask = break_off  # type: ignore[method-assign]
-    with pytest.raises(KeyboardInterrupt):
+    client = Client.serving(organisation({0: 501}), today=TODAY)
+    with (
+        pytest.raises(Cancelled),
+        client.watched(stop=lambda: client.requests_sent == 1, tell=lambda **_told: None),
+    ):
         fetch.dau(FIRST, client=client)
-    client._ask = plain  # type: ignore[method-assign]
     plan = fetch.plan("dau", FIRST, FIRST, client=client)
     assert (plan.requests_to_send, plan.requests_cached) == (2, 2), "a page and the counts are available locally"
     assert sent_by(client, lambda: fetch.dau(FIRST, client=client)) == 2
@@ -271,12 +249,14 @@ def test_an_expensive_fetch_shows_its_plan_first(
     assert "Plan:" not in told(watched=False, plan_above=0)
 
 
-def test_the_budget_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """60 requests unless told, by argument or environment; nonsense is refused by name."""
-    assert Client("any").plan_above == 60
+def test_the_budget_and_the_archive_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan above 60 requests, and no archive, unless told by argument or environment; nonsense is refused by name."""
+    assert (Client("any").plan_above, Client("any").archive_path) == (60, None)
     monkeypatch.setenv("AUGMENT_INSIGHTS_PLAN_ABOVE", "500")
-    assert Client("any").plan_above == 500
-    assert Client("any", plan_above=0).plan_above == 0
+    monkeypatch.setenv("AUGMENT_INSIGHTS_ARCHIVE", str(tmp_path / "archive"))
+    assert (Client("any").plan_above, Client("any").archive_path) == (500, tmp_path / "archive")
+    assert (Client("any", plan_above=0).plan_above, Client("any", archive=False).archive_path) == (0, None)
+    assert Client.sample(today=TODAY).archive_path is None
     monkeypatch.setenv("AUGMENT_INSIGHTS_PLAN_ABOVE", "many")
     with pytest.raises(ConfigurationError, match="plan_above='many'"):
         Client("any")
@@ -370,17 +350,12 @@ def records() -> list[dict[str, Any]]:
     """Make up 43 days: four people, one of them in two spellings, a service account, and idle Sundays."""
     made = []
     for n in range(MANY):
-        day = BEGIN + timedelta(days=n)
-        if day.weekday() == 6:
-            continue
-        people = [f"user{k}@example.com" for k in range(4) if (n + k) % 3]
-        people += ["User1@Example.com"] if n % 5 == 0 else []
-        for place, user in enumerate([*people, "ci-bot"]):
-            who = {"service_account_name": user} if user == "ci-bot" else {"user_email": user}
-            metrics = {"total_messages": n + place, "chat_messages": place}
-            if place % 2:
-                metrics["completions_count"] = n
-            made.append({"date": day.isoformat(), **who, "language": "Go", "editor": "vim", "metrics": metrics})
+        people = [f"user{k}@example.com" for k in range(4) if (n + k) % 3] + ["User1@Example.com"] * (n % 5 == 0)
+        for place, user in enumerate([*people, "ci-bot"] if (BEGIN + n * ONE_DAY).weekday() != 6 else []):
+            metrics = {"total_messages": n + place, "chat_messages": place} | (
+                {"completions_count": n} if n % 2 else {}
+            )
+            made.append(record(BEGIN + n * ONE_DAY, user) | {"metrics": metrics})
     return made
 
 
@@ -464,26 +439,26 @@ def test_a_plan_up_to_yesterday_is_kept_with_an_archive_too(table: str, tmp_path
     assert not fetch.plan(table, **days, client=client).has_missing
 
 
-def test_the_environment_names_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AUGMENT_INSIGHTS_ARCHIVE is read by clients of the API, and not by those of the sample."""
-    monkeypatch.setenv("AUGMENT_INSIGHTS_ARCHIVE", str(tmp_path / "archive"))
-    assert Client("a-token-of-tests").archive_path == tmp_path / "archive"
-    assert Client("a-token-of-tests", archive=False).archive_path is None
-    assert Client.sample(today=TODAY).archive_path is None
+@pytest.fixture
+def noon(virtual_clock: Any) -> Any:
+    """Return a clock at noon of the day after YESTERDAY."""
+    return virtual_clock(datetime(2026, 3, 10, 12, tzinfo=UTC))
 
 
-def test_the_token_is_not_in_the_archive(tmp_path: Path) -> None:
-    """No file under the archive holds the token that fetched it."""
-    token = "tok-9a8b7c6d5e4f"
-    app = AnalyticsApp(RecordStore(RECORDS), now=lambda: datetime(2026, 3, 10, 12, tzinfo=UTC))
-    own = Client.serving([], today=LAST)
-    asking = Client(
-        token, base_url="https://t.invalid", cache=False, archive=tmp_path / "archive", app=app, clock=own._clock
+def remote(path: Path, clock: Any, app: Any, token: str = "a-token-of-tests") -> Client:
+    client = Client(
+        token, base_url="https://t.invalid", cache=False, clock=clock, app=app, retry=RetryPolicy(attempts=1)
     )
-    fetch.dau("2026-03-02", client=asking)
-    files = [path for path in (tmp_path / "archive").rglob("*") if path.is_file()]
-    assert Archive(tmp_path / "archive").has("dau", date(2026, 3, 2))
-    assert not any(token.encode() in path.read_bytes() for path in files)
+    client.archive_path = path
+    return client
+
+
+def test_the_token_is_not_in_the_archive(tmp_path: Path, noon: Any) -> None:
+    """No file under the archive holds the token that fetched it."""
+    token, path = "tok-9a8b7c6d5e4f", tmp_path / "archive"
+    fetch.dau("2026-03-02", client=remote(path, noon, AnalyticsApp(RecordStore(RECORDS), now=noon.now), token))
+    assert Archive(path).has("dau", date(2026, 3, 2))
+    assert not any(token.encode() in file.read_bytes() for file in path.rglob("*") if file.is_file())
 
 
 def test_another_client_is_refused_before_a_request(tmp_path: Path) -> None:
@@ -495,9 +470,9 @@ def test_another_client_is_refused_before_a_request(tmp_path: Path) -> None:
     assert sample.requests_sent == 0
 
 
-def test_what_was_fetched_before_a_failure_is_kept(tmp_path: Path) -> None:
+def test_what_was_fetched_before_a_failure_is_kept(tmp_path: Path, noon: Any) -> None:
     """The API goes away on the fourth day: the three days before it are archived."""
-    app = AnalyticsApp(RecordStore(RECORDS), now=lambda: datetime(2026, 3, 10, 12, tzinfo=UTC))
+    app = AnalyticsApp(RecordStore(RECORDS), now=noon.now)
 
     def failing(environ: dict[str, Any], start_response: Any) -> Any:
         if "2026-03-05" in environ["QUERY_STRING"]:
@@ -505,18 +480,8 @@ def test_what_was_fetched_before_a_failure_is_kept(tmp_path: Path) -> None:
             return [b""]
         return app(environ, start_response)
 
-    own = archiving(tmp_path / "archive")
-    asking = Client(
-        "a-token-of-tests",
-        base_url="https://t.invalid",
-        cache=False,
-        archive=tmp_path / "archive",
-        app=failing,
-        clock=own._clock,
-        retry=RetryPolicy(attempts=1),
-    )
     with pytest.raises(ApiUnavailableError):
-        fetch.dau(start_date="2026-03-02", end_date="2026-03-07", client=asking)
+        fetch.dau(start_date="2026-03-02", end_date="2026-03-07", client=remote(tmp_path / "archive", noon, failing))
     archive = Archive(tmp_path / "archive")
     assert archive.missing("dau", DayRange(date(2026, 3, 2), SETTLED)) == [DayRange(date(2026, 3, 5), SETTLED)]
 
@@ -531,25 +496,34 @@ def test_an_archive_that_cannot_be_written_costs_nothing_but_a_warning(tmp_path:
     assert_frame_equal(frame, fetch.dau("2026-03-02", client=archiving()))
 
 
-def test_an_old_answer_out_of_the_cache_is_not_settled(scripted: Any, tmp_path: Path) -> None:
+def listing(day: str, *users: dict[str, str], moment: str = "2026-03-10T11:00:00Z") -> dict[str, Any]:
+    """Return an answer of dau."""
+    metadata = {"effective_date": day, "generated_at": moment}
+    return {"users": list(users), "metadata": metadata, "pagination": {"has_more": False}}
+
+
+def counting(start: str, end: str, **counts: int) -> dict[str, Any]:
+    """Return an answer of dau-count, of days in words such as ``d20260305``."""
+    metadata = {"effective_start_date": start, "effective_end_date": end, "generated_at": "2026-03-10T11:00:00Z"}
+    rows = [{"date": f"{day[1:5]}-{day[5:7]}-{day[7:]}", "user_count": count} for day, count in counts.items()]
+    return {"daily_active_user_counts": rows, "metadata": metadata}
+
+
+ADA = {"user_email": "ada@example.com"}
+
+
+@pytest.mark.parametrize(("moment", "is_kept"), [("2026-03-09T13:00:00Z", False), ("2026-03-10T11:00:00Z", True)])
+def test_an_old_answer_out_of_the_cache_is_not_settled(
+    moment: str,
+    is_kept: bool,  # noqa: FBT001 (a parameter of the test)
+    scripted: Any,
+    tmp_path: Path,
+) -> None:
     """A day that is three days old is not kept from an answer that was given when it was two days old."""
-
-    def told(moment: str) -> Any:
-        def tell(_path: str, asked: dict[str, str]) -> dict[str, Any]:
-            metadata = {"effective_date": asked["date"], "generated_at": moment}
-            return {
-                "users": [{"user_email": "ada@example.com"}],
-                "metadata": metadata,
-                "pagination": {"has_more": False},
-            }
-
-        return tell
-
-    for moment, is_kept in (("2026-03-09T13:00:00Z", False), ("2026-03-10T11:00:00Z", True)):
-        asking, _ = scripted(told(moment))
-        asking.archive_path = tmp_path / "archive"
-        fetch.dau("2026-03-07", client=asking)
-        assert Archive(tmp_path / "archive").has("dau", date(2026, 3, 7)) is is_kept
+    asking, _ = scripted(lambda _path, asked: listing(asked["date"], ADA, moment=moment))
+    asking.archive_path = tmp_path / "archive"
+    fetch.dau("2026-03-07", client=asking)
+    assert Archive(tmp_path / "archive").has("dau", date(2026, 3, 7)) is is_kept
 
 
 def test_what_moved_while_it_was_fetched_is_not_kept(scripted: Any, tmp_path: Path) -> None:
@@ -558,11 +532,7 @@ def test_what_moved_while_it_was_fetched_is_not_kept(scripted: Any, tmp_path: Pa
     def tell(_path: str, asked: dict[str, str]) -> dict[str, Any]:
         twice = asked["date"] == "2026-03-02"
         told = "2026-03-01" if asked["date"] == "2026-03-03" else asked["date"]
-        return {
-            "users": [{"user_email": "ada@example.com"}] * (1 + twice),
-            "metadata": {"effective_date": told, "generated_at": "2026-03-10T11:00:00Z"},
-            "pagination": {"has_more": False},
-        }
+        return listing(told, *[ADA] * (1 + twice))
 
     asking, _ = scripted(tell)
     asking.archive_path = tmp_path / "archive"
@@ -575,13 +545,7 @@ def test_what_moved_while_it_was_fetched_is_not_kept(scripted: Any, tmp_path: Pa
 
 def test_an_answer_of_fewer_days_than_asked_is_not_kept(scripted: Any, tmp_path: Path) -> None:
     """The API clamps a range: the days it left out must not pass for fetched, and none of it is archived."""
-
-    def tell(_path: str, asked: dict[str, str]) -> dict[str, Any]:
-        span = {"effective_start_date": "2026-03-04", "effective_end_date": asked["end_date"]}
-        counted = [{"date": "2026-03-05", "user_count": 7}]
-        return {"daily_active_user_counts": counted, "metadata": {**span, "generated_at": "2026-03-10T11:00:00Z"}}
-
-    asking, _ = scripted(tell)
+    asking, _ = scripted(lambda _path, asked: counting("2026-03-04", asked["end_date"], d20260305=7))
     asking.archive_path = tmp_path / "archive"
     with pytest.warns(DataWarning, match="other days than asked"):
         frame = fetch.dau_count("2026-03-02", "2026-03-05", client=asking)
@@ -593,17 +557,9 @@ def test_counts_that_leave_somebody_out_empty_no_archived_day(scripted: Any, tmp
     """The API counts people only, and lists a service account: an uncounted day is asked for, archived lists or not."""
 
     def tell(path: str, asked: dict[str, str]) -> dict[str, Any]:
-        moment = "2026-03-10T11:00:00Z"
         if path == "dau-count":
-            span = {"effective_start_date": asked["start_date"], "effective_end_date": asked["end_date"]}
-            counted = [{"date": "2026-02-25", "user_count": 1}]
-            return {"daily_active_user_counts": counted, "metadata": {**span, "generated_at": moment}}
-        people = [{"user_email": "ada@example.com"}] if asked["date"] == "2026-02-25" else []
-        return {
-            "users": [*people, {"service_account_name": "ci"}],
-            "metadata": {"effective_date": asked["date"], "generated_at": moment},
-            "pagination": {"has_more": False},
-        }
+            return counting(asked["start_date"], asked["end_date"], d20260225=1)
+        return listing(asked["date"], *[ADA] * (asked["date"] == "2026-02-25"), {"service_account_name": "ci"})
 
     for start, users in (("2026-02-20", 10), ("2026-02-05", 25)):
         asking, _ = scripted(tell)

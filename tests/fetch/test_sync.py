@@ -15,7 +15,6 @@ from augment_insights import Archive, Client, fetch
 from augment_insights.errors import ArchiveError, ConfigurationError, DateRangeError
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore, TokenBucket, serve
-from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,22 +33,13 @@ def record(day: date, user: str, messages: int, language: str = "Python") -> dic
     return {"date": day.isoformat(), "user_email": user, "language": language, "editor": "vim", "metrics": metrics}
 
 
-def days_of(first: date, last: date) -> list[date]:
-    return list(DayRange(first, last))
-
-
 def organisation(
-    *,
-    first: date = SINCE,
-    last: date = date(2026, 3, 31),
-    domain: str = "ours.com",
-    people: int = 3,
-    idle: Iterable[date] = (),
+    first: date = SINCE, domain: str = "ours.com", people: int = 3, idle: Iterable[date] = ()
 ) -> list[dict[str, Any]]:
     """Make up some weeks of some people: on each day another number of them."""
     return [
         record(day, f"user{n}@{domain}", messages=10 + n)
-        for day in days_of(first, last)
+        for day in DayRange(first, date(2026, 3, 31))
         if day not in idle
         for n in range(people + day.day % 3)
     ]
@@ -116,33 +106,10 @@ def test_a_day_of_many_pages_is_not_begun_when_it_does_not_fit(path: Path) -> No
     assert done.left.rows() == [("editor_language", 1, 2)]
 
 
-class Scaled(Clock):
-    """Time that stands still until somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.moment = datetime(2026, 3, 10, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        """Return the moment."""
-        return self.moment
-
-    def time(self) -> float:
-        """Return the moment in seconds."""
-        return self.moment.timestamp()
-
-    def monotonic(self) -> float:
-        """Return the moment in seconds."""
-        return self.moment.timestamp()
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass at once."""
-        self.moment += timedelta(seconds=seconds)
-
-
-def test_a_sync_ends_within_its_minutes(path: Path, tmp_path: Path) -> None:
+def test_a_sync_ends_within_its_minutes(path: Path, virtual_clock: Any) -> None:
     """Two minutes hold the burst of 20 and 20 more: 40 requests are sent, none refused, and the next go on."""
-    clock = Scaled()
-    start = clock.moment
+    start = datetime(2026, 3, 10, 12, tzinfo=UTC)
+    clock = virtual_clock(start)
     bucket = TokenBucket(clock=clock.time)
     app = AnalyticsApp(RecordStore(organisation(first=date(2026, 2, 1))), now=clock.now, rate_limit=bucket)
     with serve(app) as url:
@@ -300,6 +267,7 @@ def test_what_cannot_be_asked_for_is_refused(path: Path) -> None:
     assert fetch.sync(client(path, []), since=TODAY).stopped == "complete"
 
 
+@pytest.mark.slow
 def test_the_command_line_syncs_the_sample(path: Path) -> None:
     """One command fills an archive, says what it did, and a report's fetch then sends nothing for it."""
     since = (datetime.now(UTC).date() - timedelta(days=5)).isoformat()

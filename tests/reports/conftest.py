@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import nbformat
@@ -13,11 +13,37 @@ import polars as pl
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from augment_insights import charts
+from augment_insights import charts, reports
+from augment_insights.periods import last_published_day
 from augment_insights.reports import Page
 
 MakeNotebook = Callable[..., Path]
 Browse = Callable[[Path], "subprocess.CompletedProcess[str]"]
+
+ALL_FORMATS = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
+HOSTILE = [
+    "</script><script>alert(1)</script>",
+    '=HYPERLINK("http://evil.example","x")',
+    "<img src=x onerror=alert(1)>",
+    '{=HYPERLINK("http://evil.example","x")}',
+    "http://evil.example/",
+    "javascript:alert(1)",
+    "@SUM(A1)",
+    "-1+1",
+    "<b>bold</b>",
+    "{{ 7 * 7 }}{% raw %}",
+    "#set page(width: 1pt)",
+    "two\nlines",
+    "\u202eright to left\u202c",
+    "'\"&<!--",
+    "_x0041_",
+    "0042",
+    "n" * 200,
+]
+
+# The made-up organisation's history moves with the clock, and so do the days of these tests.
+LAST_DAY = last_published_day(datetime.now(UTC))
+LAST_SUNDAY = LAST_DAY - timedelta(days=(LAST_DAY.weekday() + 1) % 7)
 
 
 @pytest.fixture
@@ -71,18 +97,63 @@ def browse(tmp_path: Path) -> Browse:
         pytest.skip("no Chromium on this machine to open the page with")
 
     def open_page(path: Path) -> subprocess.CompletedProcess[str]:
-        flags = [
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--no-first-run",
-            f"--user-data-dir={tmp_path / 'browser'}",
-            "--enable-logging=stderr",
-            "--virtual-time-budget=10000",
-            "--dump-dom",
-        ]
-        command = [chromium, *flags, path.resolve().as_uri()]
+        quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+        seen = ["--enable-logging=stderr", "--virtual-time-budget=10000", "--dump-dom"]
+        command = [chromium, *quiet, *seen, f"--user-data-dir={tmp_path / 'browser'}", path.resolve().as_uri()]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
 
     return open_page
+
+
+@pytest.fixture(scope="session")
+def hostile_table() -> pl.DataFrame:
+    """Give a table of teams with such names, with a date and a rate each."""
+    count = len(HOSTILE)
+    return pl.DataFrame(
+        {
+            "team": HOSTILE,
+            "since": [date(2026, 3, 1 + n) for n in range(count)],
+            "users": [10 + n for n in range(count)],
+            "suggested_count": [100] * count,
+            "accepted_count": [30] * count,
+            "acceptance_rate": [0.3] * count,
+            "acceptance_rate_low": [0.2] * count,
+            "acceptance_rate_high": [None, *[0.4] * (count - 1)],
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory, hostile_table: pl.DataFrame) -> Path:
+    """Write a page of hostile words in every format, and return the folder."""
+    folder = tmp_path_factory.mktemp("hostile")
+    words = " ".join(HOSTILE)
+    page = (
+        Page("Hostile", population=HOSTILE[0], as_of=date(2026, 3, 1), range_asked="March", name="hostile")
+        .summary(HOSTILE)
+        .headline(HOSTILE[1], HOSTILE[1], HOSTILE[1])
+        .text(words)
+        .figure(HOSTILE[1], charts.acceptance_rate(hostile_table), hostile_table, words, name="figure")
+        .raw("raw", hostile_table)
+        .definitions(dict.fromkeys(HOSTILE, HOSTILE[1]))
+        .manifest({"Generated at": "now", HOSTILE[1]: HOSTILE[1]})
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUGMENT_INSIGHTS_CACHE", str(folder / "cache"))
+        page.save(folder / "out", ALL_FORMATS)
+    return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def six_weeks() -> dict[str, date]:
+    """Give the range of the overview that is built once."""
+    return {"start_date": LAST_SUNDAY - timedelta(days=6 * 7 - 1), "end_date": LAST_SUNDAY}
+
+
+@pytest.fixture(scope="session")
+def named(tmp_path_factory: pytest.TempPathFactory, six_weeks: dict[str, date]) -> Page:
+    """Build the overview of six weeks in this process, names shown."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AUGMENT_INSIGHTS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("AUGMENT_INSIGHTS_PROGRESS", "off")
+        return reports.build("overview", **six_weeks)

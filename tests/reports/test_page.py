@@ -1,332 +1,223 @@
-"""The page: all that came from the API is text, nothing leaves it, and it is written whole."""
+"""Every format of a page: the same tables, nobody's name where none is to be shown, the same bytes again."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
+import csv
 import json
-import re
-from datetime import date
-from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+import sys
+import zipfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
 
 import polars as pl
+import pypdf
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from augment_insights import charts
-from augment_insights.errors import ReportError, TableError
-from augment_insights.periods import DayRange
-from augment_insights.reports import Page, html
+from augment_insights import charts, reports
+from augment_insights.errors import ConfigurationError, ReportError
+from augment_insights.reports import Page, Sharing
+from augment_insights.sample import roster_csv
+from augment_insights.tables import RECONCILIATION
 
 if TYPE_CHECKING:
+    from datetime import date
     from pathlib import Path
 
-    from conftest import Browse
-
-HOSTILE = [
-    "</script><script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    '=HYPERLINK("http://evil.example","x")',
-    "<b>bold</b>",
-    "\u202eright to left\u202c",
-    "{{ 7 * 7 }}{% raw %}",
-    "javascript:alert(1)",
-    "a" * 200,
-    "'\"&<!--",
-]
+ALL = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
 
 
-class Parsed(HTMLParser):
-    """What a browser's parser would find in a page."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.scripts: list[tuple[dict[str, str | None], str]] = []
-        self.words: list[str] = []
-        self._open: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
-        self.tags.append((tag, dict(attrs)))
-        self._open.append(tag)
-        if tag == "script":
-            self.scripts.append((dict(attrs), ""))
-
-    def handle_endtag(self, tag: str) -> None:
-        """Close it, and whatever was left open within."""
-        while self._open and self._open.pop() != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        """Note text: a script's, or what a reader sees."""
-        if self._open and self._open[-1] == "script":
-            attributes, text = self.scripts[-1]
-            self.scripts[-1] = (attributes, text + data)
-        elif not (self._open and self._open[-1] == "style"):
-            self.words.append(data)
-
-    def attributes(self, name: str) -> list[str]:
-        """Return all values of an attribute."""
-        return [attributes[name] or "" for _, attributes in self.tags if name in attributes]
-
-    def islands(self) -> list[dict[str, Any]]:
-        """Return the data of the charts."""
-        return [json.loads(text) for attributes, text in self.scripts if attributes.get("type") == "application/json"]
+def pdf_text(path: Path) -> str:
+    """Return a document's text without blanks and breaks of no width, as it was broken into lines."""
+    text = "".join(page.extract_text() for page in pypdf.PdfReader(path).pages)
+    return "".join(letter for letter in text if not letter.isspace() and letter != "\u200b")
 
 
-def hostile_page(words: str) -> Page:
-    table = pl.DataFrame(
-        {
-            "team": [words, "Search"],
-            "users": [3, 4],
-            "suggested_count": [10, 100],
-            "accepted_count": [2, 40],
-            "acceptance_rate": [0.2, 0.4],
-            "acceptance_rate_low": [0.1, 0.3],
-            "acceptance_rate_high": [0.3, 0.5],
-        }
-    )
-    chart = charts.acceptance_rate(table, population=words)
-    return (
-        Page(words, population=words, as_of=date(2026, 11, 21), range_asked=words, range_had=words, sample=True)
-        .headline(words, words, words)
-        .text(words)
-        .figure(words, chart, table.rename({"users": words}), words)
-        .definitions({words: words})
-        .manifest({words: words})
-    )
+def readable(path: Path) -> bytes:
+    """Return what can be read in a file: a workbook's parts, a document's text, a table's rows."""
+    if path.suffix == ".xlsx":
+        with zipfile.ZipFile(path) as parts:
+            return b"".join(parts.read(part) for part in parts.namelist())
+    if path.suffix == ".pdf":
+        return pdf_text(path).encode()
+    return pl.read_parquet(path).write_ndjson().encode() if path.suffix == ".parquet" else path.read_bytes()
 
 
-@pytest.mark.parametrize("words", HOSTILE)
-def test_whatever_the_api_sent_is_text(words: str) -> None:
-    """The page has the same elements as with harmless words, and shows the words themselves."""
-    harmless, hostile = Parsed(hostile_page("Payments").to_html()), Parsed(hostile_page(words).to_html())
-    assert [tag for tag, _ in hostile.tags] == [tag for tag, _ in harmless.tags]
-    assert not [attributes for _, attributes in hostile.tags if any(name.startswith("on") for name in attributes)]
-    # Title and heading; two badges; headline, paragraph, figure and its reading, column and cell, definition, manifest.
-    assert hostile.words.count(words) == harmless.words.count("Payments") >= 16
-    (island,) = hostile.islands()
-    (rows,) = island["datasets"].values()
-    assert words in [row["group"] for row in rows]
+def files_in(folder: Path) -> dict[str, Path]:
+    return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    words=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30).map(str.strip).filter(bool)
-)
-def test_any_words_come_back_as_they_were(words: str) -> None:
-    """Into the page and out of a parser: the same text, in the same elements."""
-    page = Page("Overview", population="people", as_of=None, range_asked="").headline("Label", words).text(words)
-    parsed = Parsed(page.to_html())
-    assert parsed.words.count(words) >= 2
-    assert not parsed.scripts
+def test_csv_keeps_the_words_and_disarms_formulas(hostile: Path, hostile_table: pl.DataFrame) -> None:
+    """What a spreadsheet would compute has an apostrophe before it; the rest is as it was."""
+    words = hostile_table["team"].to_list()
+    with (hostile / "hostile-csv" / "raw.csv").open(newline="", encoding="utf-8") as file:
+        found = [row["team"] for row in csv.DictReader(file)]
+    assert found == [f"'{word}" if word[0] in "=+-@" else word for word in words] != words
 
 
-def test_nothing_points_out_of_the_page(page: Page) -> None:
-    """No element loads or links to anything but data within the page; the style sheet imports nothing."""
-    html = page.to_html()
-    parsed = Parsed(html)
-    targets = [target for name in ("src", "href", "action", "srcset") for target in parsed.attributes(name)]
-    assert targets
-    assert all(target.startswith("data:image/svg+xml;base64,") for target in targets)
-    style = html[html.index("<style>") : html.index("</style>")]
-    assert "url(" not in style
-    assert "@import" not in style
-    assert "http" not in "".join(text for attributes, text in parsed.scripts if attributes)
+def test_parquet_holds_the_very_table(hostile: Path, hostile_table: pl.DataFrame) -> None:
+    """Dtypes and all."""
+    assert pl.read_parquet(hostile / "hostile-parquet" / "raw.parquet").equals(hostile_table)
 
 
-def test_the_policy_lets_our_two_scripts_run_and_nothing_else(page: Page) -> None:
-    """Its hashes are those of the scripts in the page."""
-    parsed = Parsed(page.to_html())
-    (policy,) = [a["content"] or "" for tag, a in parsed.tags if a.get("http-equiv") == "Content-Security-Policy"]
-    assert policy.startswith("default-src 'none'; script-src 'sha256-")
-    assert "'unsafe-inline'" not in policy.split("style-src", maxsplit=1)[0]
-    ours = [text for attributes, text in parsed.scripts if not attributes]
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in ours]
-    assert re.findall(r"'sha256-([^']+)'", policy) == hashes
-    assert len(hashes) == 2
+def test_a_document_shows_the_words_and_runs_and_links_nothing(hostile: Path, hostile_table: pl.DataFrame) -> None:
+    """As text that can be searched for; a markup command of the typesetter is text, too."""
+    path = hostile / "hostile.pdf"
+    text = pdf_text(path)
+    for words in hostile_table["team"]:
+        if "\u202e" not in words:  # its letters are drawn from right to left, as they ask for
+            assert "".join(words.split()) in text, words
+    data = path.read_bytes()
+    assert not [name for name in (b"/JavaScript", b"/URI", b"/Launch") if name in data]
+    pages = pypdf.PdfReader(path).pages
+    assert all(float(page.mediabox.width) == pytest.approx(595.28, abs=0.01) for page in pages)
+    assert "Rangeasked" in text
 
 
-def test_a_page_has_its_words_in_order_and_the_numbers_below(page: Page) -> None:
-    """Headline, paragraphs, figure, table, definitions, manifest with the ranges and versions."""
-    words = [text.strip() for text in Parsed(page.to_html()).words if text.strip()]
-    expected = ["Overview", "people", "data to 2026-11-21", "2026-11-16 to 2026-11-21", "Active people", "1,234"]
-    assert words[1:7] == expected
-    places = [
-        words.index(text) for text in ("First paragraph.", "Second paragraph.", "Who accepts?", "Read along the dots.")
-    ]
-    assert places == sorted(places)
-    table = words[words.index("The numbers") + 1 : words.index("What the figures mean")]
-    assert table[:4] == ["team", "users", "suggested_count", "accepted_count"]
-    assert table[7:14] == ["Search", "3", "1,000", "200", "20.0%", "10.0%", "30.0%"]
-    assert table[14:] == ["Payments", "4", "100", "40", "40.0%", "30.0%", "50.0%"]
-    assert words[words.index("Template") + 1] == "overview"
-    assert "augment-insights" in words[words.index("Versions") + 1]
-    assert "sample data: a made-up organisation" not in words
+def test_images_are_images_of_the_words(hostile: Path) -> None:
+    """PNG and SVG; an SVG has no script and no address of elsewhere."""
+    assert (hostile / "hostile-png" / "figure.png").read_bytes().startswith(b"\x89PNG")
+    root = ET.parse(hostile / "hostile-svg" / "figure.svg").getroot()  # noqa: S314 (our own file)
+    assert "<b>bold</b>" in [element.text for element in root.iter() if element.tag.endswith("text")]
+    assert not [element for element in root.iter() if element.tag.endswith(("script", "a", "foreignObject"))]
 
 
-def test_range_asked_and_range_had_are_both_told() -> None:
-    """A first week that is fetched whole reaches back before what was asked."""
-    asked, had = DayRange(date(2026, 11, 18), date(2026, 11, 21)), DayRange(date(2026, 11, 16), date(2026, 11, 21))
-    page = Page("T", population="people", as_of=None, range_asked=asked, range_had=had, sample=True)
-    words = Parsed(page.to_html()).words
-    assert words[words.index("Range asked") + 1 :][:4].count("2026-11-18 to 2026-11-21") == 1
-    assert words[words.index("Range had") + 1 :][:4].count("2026-11-16 to 2026-11-21") == 1
-    assert words.count("sample data: a made-up organisation") == 2
+def test_every_folder_and_the_report_carry_the_manifest(hostile: Path, hostile_table: pl.DataFrame) -> None:
+    """The same one: parameters, ranges, definitions, tables, and which entries are time stamps."""
+    texts = [path.read_text("utf-8") for path in hostile.rglob("*manifest.json")]
+    assert len(texts) == 5
+    assert len(set(texts)) == 1
+    manifest = json.loads(texts[0])
+    assert manifest["range_asked"] == "March"
+    assert manifest["reconciliation"] == "not checked"
+    assert manifest["time_stamps"] == ["generated_at"]
+    assert manifest["tables"]["raw"] == {"rows": hostile_table.height, "columns": hostile_table.columns}
+    assert list(manifest["definitions"]) == sorted(hostile_table["team"])
+    assert manifest["versions"]["Polars"] == pl.__version__
 
 
-def test_what_is_missing_is_no_data_and_never_zero() -> None:
-    """In headlines, rates, tables and the data's last day."""
-    nothing = pl.DataFrame(
-        {"week": [date(2026, 1, 5)], "rate": [None], "n": [0]}, schema_overrides={"rate": pl.Float64}
-    )
-    rates = nothing.select(
-        r=pl.lit(None, pl.Float64), r_low=pl.lit(None, pl.Float64), r_high=pl.lit(None, pl.Float64), a="n", b="n"
-    )
-    page = (
-        Page("T", population="people", as_of=None, range_asked="today")
-        .headline("Users", None)
-        .headline_rate("Rate", rates, "r", counts=("a", "b"), unit="people")
-        .headline_rate("No row", rates.clear(), "r", counts=("a", "b"), unit="people")
-        .figure("F", charts.active_users(empty_users()), nothing)
-    )
-    words = [text.strip() for text in Parsed(page.to_html()).words if text.strip()]
-    for label in ("Users", "Rate", "No row"):
-        assert words[words.index(label) + 1] == "no data"
-    assert "no data" in words[:4]
-    assert words[words.index("2026-01-05") + 1 :][:2] == ["–", "0"]  # noqa: RUF001 (the dash of an empty cell)
+def test_a_built_page_has_tables_and_charts_and_shows_itself(named: Page) -> None:
+    """By the same names; in a notebook with its summary and an image of each figure."""
+    assert list(named.charts) == ["active_users", "acceptance_rate", "cohort_retention"]
+    assert list(named.tables) == [*named.charts, "user_activity"]
+    assert named.charts["active_users"].to_dict()["title"]["text"] == "Weekly active users"
+    html = named._repr_html_()
+    assert html.count("<img") == 3
+    assert "people were active in the week of" in html
 
 
-def empty_users() -> pl.DataFrame:
-    schema = {"period_start": pl.Date, "period_end": pl.Date, "active_users": pl.Int64, "is_complete": pl.Boolean}
-    return pl.DataFrame(schema=schema)
+@pytest.mark.slow
+def test_the_same_inputs_give_the_same_bytes(named: Page, six_weeks: dict[str, date], tmp_path: Path) -> None:
+    """Every file of every format; and with another time stamp, only that stamp differs."""
+    again = reports.build("overview", **six_weeks)
+    stamp = {"Generated at": "2026-01-01 10:00 UTC", "Data made at": "2026-01-01 09:00"}
+    later = {"Generated at": "2026-02-02 20:00 UTC", "Data made at": "2026-02-02 19:00"}
+    pages = {"one": named.manifest(stamp), "two": again.manifest(stamp), "late": again.manifest(later)}
+    for name, page in pages.items():
+        page.save(tmp_path / name, ALL)
+    one, two, late = (files_in(tmp_path / name) for name in pages)
+    assert len(one) == 3 + 2 * 5 + 2 * 4 + 1
+    assert {name: path.read_bytes() for name, path in one.items()} == {
+        name: path.read_bytes() for name, path in two.items()
+    }
+    for name, path in one.items():
+        expected = readable(path)
+        for before, after in zip(stamp.values(), later.values(), strict=True):
+            for form in (str, lambda words: "".join(words.split())):
+                expected = expected.replace(form(before).encode(), form(after).encode())
+        assert readable(late[name]) == expected, name
 
 
-def test_a_headline_rate_comes_with_its_interval_and_counts() -> None:
-    """81 of 263 with Wilson's interval."""
-    row = pl.DataFrame({"r": [81 / 263], "r_low": [0.2553], "r_high": [0.3662], "a": [81], "b": [263]})
-    page = Page("T", population="people", as_of=None, range_asked="").headline_rate(
-        "Rate", row, "r", counts=("a", "b"), unit="people"
-    )
-    words = Parsed(page.to_html()).words
-    at = words.index("Rate")
-    assert [text for text in words[at : at + 7] if text.strip()] == [
-        "Rate",
-        "30.8%",
-        "95 % confidence interval 25.5% to 36.6% · 81 of 263 people",
-    ]
-    with pytest.raises(TableError, match="2 rows"):
-        page.headline_rate("Rate", pl.concat([row, row]), "r", counts=("a", "b"), unit="people")
-    with pytest.raises(TableError, match="'r_low'"):
-        page.headline_rate("Rate", row.drop("r_low"), "r", counts=("a", "b"), unit="people")
-
-
-@pytest.mark.parametrize(
-    ("before", "verdict", "words"),
-    [
-        (0.2, "higher", " · higher than the week before"),
-        (0.4, "lower", " · lower than the week before"),
-        (0.3, "cannot tell", " · cannot be told apart from the week before"),
-        (None, "cannot tell", ""),
-    ],
-)
-def test_a_change_is_called_one_only_where_its_verdict_says_so(before: float | None, verdict: str, words: str) -> None:
-    """And nothing is said where there was nothing before, or no comparison at all."""
-    row = pl.DataFrame({"r": [0.3], "r_low": [0.2], "r_high": [0.4], "a": [30], "b": [100]})
-    change = pl.DataFrame({"before": [before], "verdict": [verdict]}, schema_overrides={"before": pl.Float64})
-    page = Page("T", population="people", as_of=None, range_asked="")
-    for compared, expected in ((change, words), (change.clear(), "")):
-        html = page.headline_rate(
-            "Rate", row, "r", counts=("a", "b"), unit="people", change=compared, than="the week before"
-        ).to_html()
-        assert f"95 % confidence interval 20.0% to 40.0% · 30 of 100 people{expected}" in Parsed(html).words
-
-
-def test_building_leaves_the_page_before_as_it_was(page: Page) -> None:
-    """A notebook cell may be run twice without doubling a figure."""
-    before = page.to_html()
-    page.headline("More", 1).text("More").definitions({"More": "more"}).manifest({"More": 1})
-    assert page.to_html() == before
-
-
-def test_long_tables_are_cut_and_say_so(page: Page, teams: pl.DataFrame) -> None:
-    """300 rows are shown."""
-    html = page.figure("Long", charts.acceptance_rate(teams), pl.DataFrame({"n": range(1000)})).to_html()
-    assert "700 more rows are not shown" in html
-    assert [tag for tag, _ in Parsed(html).tags].count("td") == 2 * 7 + 300
-
-
-def test_a_page_is_at_most_two_megabytes(page: Page, teams: pl.DataFrame) -> None:
-    """A usual one is far below; one that would be larger is refused with what to do."""
-    assert len(page.to_html().encode()) < 1_300_000
-    wide = pl.DataFrame({f"column {n}": ["x" * 5000] for n in range(300)})
-    with pytest.raises(ReportError, match="fewer rows"):
-        page.figure("Wide", charts.acceptance_rate(teams), wide).to_html()
-
-
-def test_a_number_that_json_cannot_hold_is_an_error_and_not_an_empty_chart(page: Page) -> None:
-    """Of an analyst's own chart; ours have none."""
-    import altair as alt  # noqa: PLC0415 (only for a chart of one's own)
-
-    own = alt.Chart(pl.DataFrame({"x": [float("nan")]})).mark_point().encode(x="x:Q")
-    with pytest.raises(ReportError, match="'Mine' holds a number"):
-        page.figure("Mine", own, pl.DataFrame({"x": [1]}))
-
-
-def test_a_page_is_written_whole_or_not_at_all(page: Page, teams: pl.DataFrame, tmp_path: Path) -> None:
-    """The folder is made, an older page stays when a new one fails, and nothing else is left behind."""
-    path = page.save_html(tmp_path / "deep" / "er" / "page.html")
-    assert path.read_text("utf-8") == page.to_html()
-    before = path.read_bytes()
-    wide = pl.DataFrame({f"column {n}": ["x" * 5000] for n in range(400)})
-    with pytest.raises(ReportError):
-        page.figure("Wide", charts.acceptance_rate(teams), wide).save_html(path)
-    assert path.read_bytes() == before
-    assert [file.name for file in path.parent.iterdir()] == ["page.html"]
-
-
-def test_a_page_in_a_notebook_shows_its_headlines_as_text() -> None:
-    """The figures are in the notebook's own cells."""
-    words = HOSTILE[0]
-    html = hostile_page(words)._repr_html_()
-    assert html.count("&lt;/script&gt;") >= 5
-    assert "<script" not in html
-
-
-def test_a_browser_draws_every_chart_asks_nobody_and_complains_of_nothing(
-    teams: pl.DataFrame, tmp_path: Path, browse: Browse
+@pytest.mark.parametrize("names", ["pseudonyms", "hide"])
+def test_no_name_stands_in_any_format_when_names_are_not_shown(
+    names: str,
+    named: Page,
+    six_weeks: dict[str, date],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In real Chromium, with hostile names: three charts, an empty console, the names as text.
-
-    The page's policy forbids every request, and a browser writes each attempt to its console: the
-    control, an image from elsewhere, is seen there.
-    """
-    page = hostile_page(HOSTILE[0])
-    for words in HOSTILE[1:3]:
-        table = teams.with_columns(team=pl.Series([words, "Search"]))
-        page = page.figure(words, charts.acceptance_rate(table), table)
-    path = page.save_html(tmp_path / "page.html")
-    seen = browse(path)
-    drawn = Parsed(seen.stdout)
-    assert len([tag for tag, attributes in drawn.tags if tag == "svg" and attributes.get("class") == "marks"]) == 3
-    assert seen.stdout.count("could not be drawn") == 1  # in the page's script, and nowhere else
-    assert [line for line in seen.stderr.splitlines() if "CONSOLE" in line] == []
-    for words in HOSTILE[:3]:
-        assert words in drawn.words
-    asking = path.read_text("utf-8").replace("<main>", '<main><img src="http://127.0.0.1:9/x.png">')
-    path.write_text(asking, "utf-8")
-    assert "127.0.0.1:9" in "".join(line for line in browse(path).stderr.splitlines() if "CONSOLE" in line)
+    """Every file is searched for every person, and for the key; the control, a page with names, has many."""
+    monkeypatch.setenv("AUGMENT_INSIGHTS_PSEUDONYM_KEY", "the-key-of-this-test")
+    people = [row["user"] for row in csv.DictReader(roster_csv(datetime.now(UTC).date()).splitlines())]
+    assert len(set(people) & set(named.tables["user_activity"]["user"])) > 50
+    page = reports.build("overview", **six_weeks, names=names, user_type="all")
+    page.headline("Most", people[0]).text(f"Ask {people[1]}.").save(tmp_path, ALL)
+    secrets = ["@example.com", "the-key-of-this-test", "ci-review-bot", "dependency-updater"]
+    for name, path in files_in(tmp_path).items():
+        text = readable(path).decode("utf-8", errors="replace")
+        assert not [word for word in (*secrets, *(user.split("@")[0] for user in people)) if word in text], name
+    raw = page.tables["user_activity"]
+    if names == "hide":
+        assert "user" not in raw.columns
+        assert raw["users"].sum() > raw.height
+    else:
+        assert raw["user"].str.contains(r"^(user|bot)-[0-9a-f]{12}$").all()
+        assert raw.height == reports.build("overview", **six_weeks, user_type="all").tables["user_activity"].height
 
 
-def test_the_drawing_library_is_kept_and_made_anew_where_it_was_changed(tmp_path: Path) -> None:
-    """A script that somebody put into the cache folder does not get into a report."""
-    made = html._bundle.__wrapped__()  # a private seam: what is kept between runs
-    (kept,) = (tmp_path / "cache").glob("vega-*.js")
-    assert html._bundle.__wrapped__() == made
-    digest = kept.read_text("utf-8").partition("\n")[0]
-    kept.write_text(f"{digest}\nalert(1)", "utf-8")
-    assert html._bundle.__wrapped__() == made
+def test_a_page_of_ten_charts_with_long_tables_is_at_most_two_megabytes(named: Page) -> None:
+    """Long tables are cut further before a page is refused."""
+    page, long = named, pl.concat([named.tables["cohort_retention"]] * 20)
+    for number in range(7):
+        page = page.figure(f"Again {number}", named.charts["cohort_retention"], long)
+    html = page.to_html()
+    assert html.count('type="application/json"') == 10
+    assert len(html.encode()) <= 2_000_000
+    assert "more rows are not shown" in html
+
+
+def test_a_folder_of_somebody_else_is_not_replaced(page: Page, tmp_path: Path) -> None:
+    """One of an earlier report is, with all that was in it."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "thesis.txt").write_text("years of work", "utf-8")
+    with pytest.raises(ConfigurationError, match="holds other files"):
+        page.save_csv(theirs)
+    assert (theirs / "thesis.txt").read_text("utf-8") == "years of work"
+    ours = page.save_csv(tmp_path / "ours")
+    (ours / "old.csv").write_text("of an earlier report", "utf-8")
+    page.save_csv(ours)
+    assert sorted(path.name for path in ours.iterdir()) == ["manifest.json", "who_accepts.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["ours", "theirs"]
+
+
+def test_a_format_that_is_none_or_lacks_its_extra_is_told(
+    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the nearest, or with what to install; nothing is written."""
+    monkeypatch.setitem(sys.modules, "typst", None)
+    with pytest.raises(ReportError, match=r"augment-insights\[pdf\]"):
+        page.save_pdf(tmp_path / "out" / "page.pdf")
+    with pytest.raises(ReportError, match="did you mean 'xlsx'"):
+        page.save(tmp_path / "out", ["html", "xslx"])
+    with pytest.raises(ReportError, match="no format 'docx'"):
+        reports.write("overview", formats=("docx",), output_dir=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_tables_of_one_name_are_refused(page: Page) -> None:
+    """One would overwrite the other in a folder."""
+    with pytest.raises(ReportError, match="'who_accepts' already"):
+        page.raw("who_accepts", pl.DataFrame({"n": [1]}))
+
+
+def test_reconciliation_is_told_at_the_top_and_in_the_manifest(page: Page) -> None:
+    """How many checks agree, and how many do not."""
+    rows = [("a", None, 1, 1, 0, "agrees"), ("b", None, 2, 2, 0, "agrees"), ("c", None, 3, 4, -1, "differs")]
+    checks = pl.DataFrame(rows, schema=RECONCILIATION.schema, orient="row")
+    html = page.reconciliation(checks).to_html()
+    assert "API against itself: 2 of 3 checks agree, 1 differs" in html
+
+
+def test_a_page_that_hides_keeps_its_charts_usable(teams: pl.DataFrame) -> None:
+    """A chart by users is drawn of pseudonyms, in its data and when it is taken from the page."""
+    by_user = teams.with_columns(user=pl.Series(["ada@x.io", "bob@x.io"])).drop("team")
+    sharing = Sharing("pseudonyms", min_group_size=1, key="k")
+    page = Page("T", population="people", as_of=None, range_asked="", sharing=sharing)
+    page = page.figure("Who?", charts.acceptance_rate(by_user), by_user, name="who")
+    text = json.dumps(page.charts["who"].to_dict()) + page.to_html()
+    assert "@x.io" not in text
+    pseudonyms = page.tables["who"]["user"].to_list()
+    assert all(name in text for name in pseudonyms)
+    assert replace(page, title="U").tables["who"].equals(page.tables["who"])

@@ -10,7 +10,7 @@ import sys
 import time
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -20,106 +20,68 @@ from augment_insights.errors import ConfigurationError, DateRangeError, ReportEr
 from augment_insights.reports import Page
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from conftest import MakeNotebook
 
 PARAMETERS = 'start_date: str | None = None\nsource: str = "sample"\noutput_dir: str = "reports"\ncolour = "red"'
+HALF = "from pathlib import Path; Path(output_dir, 'mine.html').write_text('half')"
 TOKEN = "aug_live_0123456789abcdefABCDEF0123456789"
+UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+WEB_TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+SECRET = "looks like a token"
+NO_SECRETS = (
+    "roster-2026-11-platform-and-web-teams.csv",
+    "/home/ada/rosters/2026/roster-of-platform-and-web.csv",
+    "platform-and-web-2026-all-of-the-people",
+    "Kubernetes.Operators.Platform.2026.North",
+)
 
 
 def names_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*")) if folder.exists() else []
 
 
-def test_the_templates_of_the_package_are_named() -> None:
-    """As write() takes them."""
-    assert "overview" in reports.templates()
-
-
-def test_an_unknown_template_suggests_the_nearest(tmp_path: Path) -> None:
-    """A name, or a path that is not there."""
-    with pytest.raises(ReportError, match="did you mean 'overview'") as caught:
-        reports.write("overveiw", output_dir=tmp_path / "out")
-    assert caught.value.template == "overveiw"
-    with pytest.raises(ReportError, match="no notebook"):
-        reports.write(tmp_path / "none.ipynb", output_dir=tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_what_is_no_notebook_is_said_to_be_none(tmp_path: Path) -> None:
-    """Not JSON, or not Python in its parameters."""
-    path = tmp_path / "broken.ipynb"
-    path.write_text("{", "utf-8")
-    with pytest.raises(ReportError, match="is not a notebook that can be run"):
-        reports.write(path)
-
-
-def test_parameters_are_checked_before_anything_runs(make_notebook: MakeNotebook, tmp_path: Path) -> None:
-    """An unknown one, one that no cell can hold, an unknown source, days that are none: no kernel, no folder."""
-    mark = tmp_path / "ran"
-    notebook = make_notebook(PARAMETERS, f"open({str(mark)!r}, 'w')")
-    out = tmp_path / "out"
-    with pytest.raises(ReportError, match="did you mean 'colour'"):
-        reports.write(notebook, output_dir=out, color="blue")
-    with pytest.raises(ReportError, match="has no parameter 'end_date'"):
-        reports.write(notebook, output_dir=out, end_date="2026-01-01")
-    with pytest.raises(ReportError, match="cannot hold"):
-        reports.write(notebook, output_dir=out, colour=object())
-    with pytest.raises(ReportError, match="Choose 'api' or 'sample'"):
-        reports.write(notebook, output_dir=out, source="sampel")  # type: ignore[arg-type]  # that is the point
-    with pytest.raises(DateRangeError, match="start_date='yesterday'"):
-        reports.write(notebook, output_dir=out, start_date="yesterday")
-    with pytest.raises(DateRangeError, match="ends before it starts"):
-        reports.write("overview", output_dir=out, start_date="2026-02-01", end_date=date(2026, 1, 1))
-    with pytest.raises(ConfigurationError, match="AUGMENT_API_TOKEN"):
-        reports.write(notebook, output_dir=out, source="api")
-    assert not mark.exists()
-    assert not out.exists()
+@pytest.mark.parametrize(
+    ("asked", "error", "words"),
+    [
+        ({"color": "blue"}, ReportError, "did you mean 'colour'"),
+        ({"end_date": "2026-01-01"}, ReportError, "has no parameter 'end_date'"),
+        ({"colour": object()}, ReportError, "cannot hold"),
+        ({"names": "shwo"}, ReportError, r"names='shwo' is not valid\. Choose 'show', 'pseudonyms' or 'hide'\."),
+        ({"every": 7}, ReportError, r"every=7 is not valid\. Choose '1d' or '1w'"),
+        ({"source": "sampel"}, ReportError, "Choose 'api' or 'sample'"),
+        ({"formats": ("pdf",)}, ReportError, "no parameter 'formats'"),
+        ({"start_date": "yesterday"}, DateRangeError, "start_date='yesterday'"),
+        ({"start_date": "2026-02-01", "end_date": date(2026, 1, 1)}, DateRangeError, "ends before it starts"),
+        ({"source": "api"}, ConfigurationError, "AUGMENT_API_TOKEN"),
+    ],
+)
+def test_parameters_are_checked_before_anything_runs(
+    asked: dict[str, Any], error: type[Exception], words: str, make_notebook: MakeNotebook, tmp_path: Path
+) -> None:
+    """An unknown one, one that no cell can hold or that is none of its choices, days that are none: no kernel."""
+    cell = f'from typing import Literal\n{PARAMETERS}\nnames: Literal["show", "pseudonyms", "hide"] = "show"'
+    notebook = make_notebook(f'{cell}\nevery: Literal["1d", "1w"] = "1w"', f"open({str(tmp_path / 'ran')!r}, 'w')")
+    with pytest.raises(error, match=words):
+        reports.write(notebook, output_dir=tmp_path / "out", **asked)
+    assert {"ran", "out"}.isdisjoint(names_in(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("parameters", "words"),
     [
-        ("names", "shwo", r"names='shwo' is not valid\. Choose 'show', 'pseudonyms' or 'hide'\."),
-        ("user_type", "people", r"user_type='people' is not valid\. Choose 'person', 'service_account' or 'all'\."),
-        ("every", "week", r"every='week' is not valid\. Choose '1d', '1w', '1mo' or '1q'\."),
-        ("every", 7, r"every=7 is not valid"),
-        ("compared", "1w", r"compared='1w' is not valid\. Choose '1mo' or '1q'\."),
+        *(({name: "x"}, SECRET) for name in ("api_token", "password")),
+        *(({"colour": value}, SECRET) for value in (TOKEN, f"Bearer {TOKEN}", ["red", "mine"], UUID, WEB_TOKEN)),
+        *(({"colour": name, "unknown": 1}, "has no parameter 'unknown'") for name in NO_SECRETS),
     ],
 )
-def test_a_value_that_a_parameter_cannot_have_is_refused_before_anything_runs(
-    name: str, value: object, words: str, tmp_path: Path
+def test_a_token_among_the_parameters_is_refused_and_a_name_or_path_is_none(
+    parameters: dict[str, object], words: str, make_notebook: MakeNotebook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The annotation in the template lists what it can: no kernel, no folder, and all of it is told."""
-    with pytest.raises(ReportError, match=words):
-        reports.write("acceptance", output_dir=tmp_path / "out", **{name: value})
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_own_template_lists_what_it_likes(make_notebook: MakeNotebook, tmp_path: Path) -> None:
-    """None among it; what is not annotated takes anything."""
-    cell = 'from typing import Literal\ncolour: Literal["red", "blue"] | None = None\nsize: int = 1'
-    notebook = make_notebook(cell, "mark = 1")
-    with pytest.raises(ReportError, match=r"colour='green' is not valid\. Choose 'red', 'blue' or None"):
-        reports.write(notebook, output_dir=tmp_path, colour="green")
-    assert reports.write(notebook, output_dir=tmp_path, colour=None, size=3).paths
-
-
-@pytest.mark.parametrize(
-    "parameters",
-    [
-        {"api_token": "x"},
-        {"colour": TOKEN},
-        {"colour": f"Bearer {TOKEN}"},
-        {"colour": ["red", "mine"]},
-        {"password": "x"},
-    ],
-)
-def test_a_token_among_the_parameters_is_refused_and_not_repeated(
-    parameters: dict[str, object], make_notebook: MakeNotebook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By its name, by its look, or because it is the environment's own."""
+    """By its name, by its look, or because it is the environment's own; and it is not repeated."""
     monkeypatch.setenv("AUGMENT_API_TOKEN", "mine")
-    with pytest.raises(ReportError, match="looks like a token") as caught:
+    with pytest.raises(ReportError, match=words) as caught:
         reports.write(make_notebook(PARAMETERS), **parameters)
     assert TOKEN not in str(caught.value)
 
@@ -138,12 +100,14 @@ def test_what_is_not_on_this_machine_is_told_before_a_kernel_starts(
     assert names_in(out) == []
 
 
+@pytest.mark.slow
 def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(
     make_notebook: MakeNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Run with this Python, in this folder, with days as text; the hidden folder is gone and named nowhere.
 
-    The output folder holds blanks and braces, which papermill would fill in.
+    The output folder holds blanks and braces, which papermill would fill in. What the kernel's process writes
+    while it stops, past the notebook, is not for whoever reads cron's mail.
     """
     monkeypatch.chdir(tmp_path)
     notebook = make_notebook(
@@ -151,6 +115,7 @@ def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(
         "import os, sys; from pathlib import Path\n"
         "print(sys.executable); print(os.getcwd()); print(start_date, colour)",
         "Path(output_dir, 'mine-2026.html').write_text('page'); print(output_dir)",
+        "import atexit, os; atexit.register(os.system, 'echo socket is gone; echo on non-socket >&2'); None",
     )
     out = Path("my {reports}")
     report = reports.write(notebook, start_date=date(2026, 1, 5), output_dir=out, colour="blue")
@@ -169,46 +134,34 @@ def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero. "),
+        ("from augment_insights import Client; Client()", "There is no API token. Hint: set the environment variable"),
+    ],
+)
 def test_a_failing_cell_keeps_its_notebook_and_the_report_of_before(
-    make_notebook: MakeNotebook, tmp_path: Path
+    cell: str, words: str, make_notebook: MakeNotebook, tmp_path: Path
 ) -> None:
-    """The error carries the cell's own line; the page that was half done is not shown."""
+    """The error carries the cell's own line, of ours without its class; the page that was half done is not shown."""
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.html").write_text("before", "utf-8")
-    notebook = make_notebook(
-        PARAMETERS, "from pathlib import Path; Path(output_dir, 'mine.html').write_text('half')", "1 / 0"
-    )
-    with pytest.raises(ReportError, match="ZeroDivisionError: division by zero") as caught:
+    notebook = make_notebook(PARAMETERS, HALF, cell)
+    with pytest.raises(ReportError) as caught:
         reports.write(notebook, output_dir=out)
+    assert f"stopped in cell {caught.value.cell}: {words}" in str(caught.value)
     assert names_in(out) == ["mine.failed.ipynb", "mine.html"]
     assert (out / "mine.html").read_text("utf-8") == "before"
     assert caught.value.saved_to == out / "mine.failed.ipynb"
     assert caught.value.template == "mine"
-    failed = json.loads(caught.value.saved_to.read_text("utf-8"))
-    (cell,) = [cell for cell in failed["cells"] if "".join(cell["source"]) == "1 / 0"]
-    assert cell["execution_count"] == caught.value.cell
+    cells = json.loads(caught.value.saved_to.read_text("utf-8"))["cells"]
+    assert [one["execution_count"] for one in cells if "".join(one["source"]) == cell] == [caught.value.cell]
 
 
-def test_an_error_of_ours_in_a_cell_is_told_in_its_own_sentence(make_notebook: MakeNotebook, tmp_path: Path) -> None:
-    """Without its class, and with its hint."""
-    notebook = make_notebook(PARAMETERS, "from augment_insights import Client; Client()")
-    with pytest.raises(ReportError) as caught:
-        reports.write(notebook, output_dir=tmp_path)
-    message = str(caught.value)
-    assert "There is no API token. Hint: set the environment variable AUGMENT_API_TOKEN" in message
-    assert "ConfigurationError" not in message
-
-
-def test_a_kernel_that_complains_at_its_end_is_not_heard(
-    make_notebook: MakeNotebook, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """What the process itself writes while it stops, past the notebook, is not for whoever reads cron's mail."""
-    complain = "import atexit, os; atexit.register(os.system, 'echo socket is gone; echo on non-socket >&2')"
-    reports.write(make_notebook(PARAMETERS, complain), output_dir=tmp_path)
-    assert capfd.readouterr() == ("", "")
-
-
+@pytest.mark.slow
 def test_a_kernel_that_dies_is_told_with_its_last_words(
     make_notebook: MakeNotebook, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,55 +174,55 @@ def test_a_kernel_that_dies_is_told_with_its_last_words(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_run_that_is_interrupted_leaves_nothing(make_notebook: MakeNotebook, tmp_path: Path) -> None:
-    """Ctrl-C in the middle of a cell: no report, no hidden folder, no kernel left."""
-    mark = tmp_path / "kernel"
+@pytest.fixture
+def stopped(make_notebook: MakeNotebook, tmp_path: Path) -> Callable[[signal.Signals], int]:
+    """Run a report in a process of its own, signal that process in the middle of a cell; return the kernel's id."""
+    mark, out = tmp_path / "kernel", tmp_path / "out"
     notebook = make_notebook(
         PARAMETERS,
-        "import os, time; from pathlib import Path; Path(output_dir, 'mine.html').write_text('half')",
-        f"Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(600)",
+        HALF,
+        f"import os, time; Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(600)",
     )
-    out = tmp_path / "out"
     code = f"from augment_insights import reports; reports.write({str(notebook)!r}, output_dir={str(out)!r})"
-    # A group of its own, as a terminal gives each command, so that the signal reaches it alone.
-    running = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    give_up = time.monotonic() + 60
-    while not (mark.exists() and mark.read_text("utf-8")) and time.monotonic() < give_up:
-        assert running.poll() is None, running.communicate()
-    assert names_in(out) != []
-    os.killpg(running.pid, signal.SIGINT)
-    running.communicate(timeout=60)
-    assert running.returncode != 0
-    assert names_in(out) == []
+
+    def stop(how: signal.Signals) -> int:
+        # A group of its own, as a terminal gives each command, so that the signal reaches it alone.
+        with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, start_new_session=True) as running:
+            give_up = time.monotonic() + 60
+            while not (mark.exists() and mark.read_text("utf-8")) and time.monotonic() < give_up:
+                assert running.poll() is None, running.communicate()
+            assert [name for name in names_in(out) if name.startswith(".augment-insights")]
+            os.killpg(running.pid, how)
+            if how is signal.SIGKILL:  # nobody is left who could stop the kernel
+                os.kill(int(mark.read_text("utf-8")), how)
+            running.communicate(timeout=60)
+        assert running.returncode != 0
+        return int(mark.read_text("utf-8"))
+
+    return stop
+
+
+@pytest.mark.slow
+def test_a_run_that_is_interrupted_leaves_nothing(stopped: Callable[[signal.Signals], int], tmp_path: Path) -> None:
+    """Ctrl-C in the middle of a cell: no report, no hidden folder, no kernel left."""
+    kernel = stopped(signal.SIGINT)
+    assert names_in(tmp_path / "out") == []
     with pytest.raises(ProcessLookupError):
-        os.kill(int(mark.read_text("utf-8")), 0)
+        os.kill(kernel, 0)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_leaves_no_half_report_and_the_next_sweeps_up(
-    make_notebook: MakeNotebook, tmp_path: Path
+    stopped: Callable[[signal.Signals], int], make_notebook: MakeNotebook, tmp_path: Path
 ) -> None:
     """SIGKILL for the whole process group: the report of before stands, the rest is hidden, and goes after a day."""
-    mark = tmp_path / "kernel"
-    notebook = make_notebook(
-        PARAMETERS,
-        "import os, time; from pathlib import Path; Path(output_dir, 'mine.html').write_text('half')",
-        f"Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(600)",
-    )
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.html").write_text("before", "utf-8")
-    code = f"from augment_insights import reports; reports.write({str(notebook)!r}, output_dir={str(out)!r})"
-    running = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True, start_new_session=True)
-    give_up = time.monotonic() + 60
-    while not (mark.exists() and mark.read_text("utf-8")) and time.monotonic() < give_up:
-        assert running.poll() is None, running.communicate()
-    os.killpg(running.pid, signal.SIGKILL)
-    os.kill(int(mark.read_text("utf-8")), signal.SIGKILL)
-    running.communicate(timeout=60)
+    stopped(signal.SIGKILL)
     assert (out / "mine.html").read_text("utf-8") == "before"
-    shown = [path for path in out.iterdir() if not path.name.startswith(".")]
-    assert shown == [out / "mine.html"]
-    (hidden,) = (path for path in out.iterdir() if path.name.startswith("."))
+    (hidden,) = (path for path in out.iterdir() if path != out / "mine.html")
+    assert hidden.name.startswith(".")
     fresh = out / ".augment-insights-of-a-run-under-way"
     fresh.mkdir()
     two_days_ago = time.time() - 2 * 24 * 3600
@@ -280,6 +233,7 @@ def test_a_run_that_is_killed_leaves_no_half_report_and_the_next_sweeps_up(
     assert fresh.is_dir()
 
 
+@pytest.mark.slow
 def test_a_notebook_is_the_same_bytes_again_and_holds_no_name_where_none_is_to_be_shown(
     make_notebook: MakeNotebook, tmp_path: Path
 ) -> None:
@@ -299,25 +253,7 @@ def test_a_notebook_is_the_same_bytes_again_and_holds_no_name_where_none_is_to_b
     assert "ada@x.io" in json.dumps([cell["outputs"] for cell in json.loads(shown)["cells"]])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "roster-2026-11-platform-and-web-teams.csv",
-        "/home/ada/rosters/2026/roster-of-platform-and-web.csv",
-        "platform-and-web-2026-all-of-the-people",
-        "Kubernetes.Operators.Platform.2026.North",
-    ],
-)
-def test_names_and_paths_are_no_secrets(name: str, make_notebook: MakeNotebook, tmp_path: Path) -> None:
-    """However long: words and numbers with dots and dashes between them; a web token still is one."""
-    with pytest.raises(ReportError, match="has no parameter 'unknown'"):
-        reports.write(make_notebook(PARAMETERS), colour=name, unknown=1, output_dir=tmp_path)
-    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
-    for secret in (token, "0f8fad5b-d9cb-469f-a165-70867728950e"):
-        with pytest.raises(ReportError, match="looks like a token"):
-            reports.write(make_notebook(PARAMETERS), colour=secret, output_dir=tmp_path)
-
-
+@pytest.mark.slow
 def test_a_report_for_each_team_and_one_that_fails_does_not_stop_the_others(
     make_notebook: MakeNotebook, tmp_path: Path
 ) -> None:
@@ -348,6 +284,7 @@ def test_a_report_for_each_team_and_one_that_fails_does_not_stop_the_others(
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_report_for_each_month_has_the_months_days(make_notebook: MakeNotebook, tmp_path: Path) -> None:
     """The first and the last as far as the days go."""
     notebook = make_notebook(
@@ -363,6 +300,7 @@ def test_a_report_for_each_month_has_the_months_days(make_notebook: MakeNotebook
     assert told == {"2026-01": ("2026-01-20", "2026-01-31"), "2026-02": ("2026-02-01", "2026-02-28")}
 
 
+@pytest.mark.slow
 def test_files_and_folders_of_formats_land_together(make_notebook: MakeNotebook, tmp_path: Path) -> None:
     """A folder of an earlier report is replaced whole; the notebook has the name of the rest."""
     notebook = make_notebook(
@@ -382,12 +320,6 @@ def test_files_and_folders_of_formats_land_together(make_notebook: MakeNotebook,
     assert report.html is None
     assert names_in(out / "mine-1-csv") == ["manifest.json", "two.csv"]
     assert not [name for name in names_in(out) if name.startswith(".")]
-
-
-def test_a_notebook_that_takes_no_formats_is_not_asked_for_any(make_notebook: MakeNotebook, tmp_path: Path) -> None:
-    """Said before it runs."""
-    with pytest.raises(ReportError, match="no parameter 'formats'"):
-        reports.write(make_notebook(PARAMETERS), formats=("pdf",), output_dir=tmp_path)
 
 
 def test_a_built_notebook_needs_a_page_and_says_where_it_stopped(make_notebook: MakeNotebook) -> None:

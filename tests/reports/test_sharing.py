@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from augment_insights import charts
 from augment_insights.errors import ConfigurationError, ReportError
-from augment_insights.reports import Page, Sharing, Study
+from augment_insights.reports import Page, Sharing
 
 USERS = pl.DataFrame(
     {
@@ -91,26 +91,18 @@ def test_small_cohorts_are_hidden_with_the_names_and_shown_with_them() -> None:
     assert Sharing("show").table(cohorts).equals(cohorts)
 
 
-def rates() -> pl.DataFrame:
-    return TEAMS.with_columns(
-        suggested_count=pl.col("users") * 10,
-        accepted_count=pl.col("users") * 3,
-        acceptance_rate_low=pl.lit(0.1),
-        acceptance_rate_high=pl.lit(0.6),
-    )
-
-
-def test_a_chart_of_hidden_groups_is_refused_and_a_function_draws_what_may_be_shown() -> None:
+def test_a_chart_of_hidden_groups_is_refused_and_a_function_draws_what_may_be_shown(teams: pl.DataFrame) -> None:
     """A finished chart would show what its table hides."""
+    rates = pl.concat([teams.with_columns(users=pl.lit(40, pl.Int64)), teams.with_columns(team=pl.Series(["A", "B"]))])
     page = Page("T", population="p", as_of=None, range_asked="", sharing=Sharing("show", min_group_size=5))
     with pytest.raises(ReportError, match="too small to be shown"):
-        page.figure("Who?", charts.acceptance_rate(rates()), rates())
-    shown = page.figure("Who?", charts.acceptance_rate, rates(), name="who")
+        page.figure("Who?", charts.acceptance_rate(rates), rates)
+    shown = page.figure("Who?", charts.acceptance_rate, rates, name="who")
     (rows,) = shown.charts["who"].to_dict()["datasets"].values()
     assert {row["group"]: row.get("acceptance_rate") for row in rows}.get("B") is None
     assert shown.tables["who"].filter(team="B")["users"].to_list() == [None]
-    again = page.figure("Who?", charts.acceptance_rate(page.sharing.groups(rates())), page.sharing.groups(rates()))
-    assert "who" in again.tables
+    groups = page.sharing.groups(rates)
+    assert "who" in page.figure("Who?", charts.acceptance_rate(groups), groups, name="who").tables
 
 
 @settings(max_examples=25, deadline=None)
@@ -142,21 +134,3 @@ def test_words_without_a_name_are_left_alone_in_no_time() -> None:
     """A picture written as letters is long, and holds no name."""
     picture = "iVBORw0KGgo" * 100_000
     assert Sharing("hide").words(picture) == picture
-
-
-def test_a_study_keeps_to_its_team_and_says_what_is_missing() -> None:
-    """Whatever the case of the e-mails; automation is in no team."""
-    roster = pl.DataFrame({"user": ["ADA@x.io", "bob@x.io"], "team": ["Web", "Search"]})
-    kept = Study(roster=roster, team="Web").people(USERS)
-    assert kept["user"].to_list() == ["Ada@x.io", "ada@x.io"]
-    assert Study(user_type="all").people(USERS).height == 4
-    assert Study(user_type="service_account").people(USERS)["user"].to_list() == ["ci-bot"]
-    with pytest.raises(ConfigurationError, match="did you mean 'Search'"):
-        Study(roster=roster, team="Serach")
-    with pytest.raises(ConfigurationError, match="a column 'team'"):
-        Study(roster=roster.drop("team"), team="Web")
-    with pytest.raises(ConfigurationError, match="user_type='persons'"):
-        Study(user_type="persons")
-    hidden = Study(roster=roster, names="hide")
-    assert hidden.roster is not None
-    assert not hidden.roster["user"].str.contains("@").any()

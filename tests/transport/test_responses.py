@@ -32,7 +32,6 @@ from augment_insights.transport.responses import parse_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import SimpleNamespace
 
 DAYS = ("2026-03-01", "2026-03-02")
 
@@ -79,67 +78,42 @@ FAULTS = tuple(faults(b"", lambda _connection: None))
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_that_passes_costs_one_more_request_and_nothing_else(
-    name: str, serve: Any, connect: Any, clock: Any, wire: SimpleNamespace
+def test_a_fault_that_stays_is_an_error_and_one_that_passes_costs_one_request(
+    name: str, serve: Any, connect: Any, clock: Any, wire: Any
 ) -> None:
-    """A fault is asked over once, after 0.5 to 1 s, gives the right table, and never stands in the cache."""
+    """After six attempts: a typed error with URL, status and attempts. Nothing of a fault is ever cached.
 
-    def answer(asked: Any) -> Any:
-        good = wire.counting(asked)
-        return faults(good, wire.reset)[name] if asked.number == 1 else good
-
-    api = serve(answer)
-    client = connect(api.url)
-    frame = fetch.dau_count(*DAYS, client=client)
-    assert frame["user_count"].to_list() == [7, 0]
-    assert api.count == 2
-    assert len(clock.slept) == 1
-    assert 0.5 <= clock.slept[0] <= 1.0
-    again = fetch.dau_count(*DAYS, client=connect(api.url))
-    assert again.equals(frame)
-    assert api.count == 2, "the good answer was kept"
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_that_stays_is_an_error_with_everything_in_it(
-    name: str, serve: Any, connect: Any, wire: SimpleNamespace
-) -> None:
-    """After six attempts: a typed error with URL, status and attempts; nothing is in the cache."""
+    One that passes is asked over once, after 0.5 to 1 s, and gives the right table.
+    """
     api = serve(lambda asked: faults(wire.counting(asked), wire.reset)[name])
-    client = connect(api.url)
-    with pytest.raises(ApiError) as caught:
-        fetch.dau_count(*DAYS, client=client)
+    with pytest.raises((ApiUnavailableError, UnexpectedResponseError)) as caught:
+        fetch.dau_count(*DAYS, client=connect(api.url))
     error = caught.value
-    kind = UnexpectedResponseError if name in {"a page of HTML", "empty", "truncated at the close"} else None
-    assert isinstance(error, kind or (ApiUnavailableError, UnexpectedResponseError))
+    if name in {"a page of HTML", "empty", "truncated at the close"}:
+        assert isinstance(error, UnexpectedResponseError)
     assert error.attempts == 6 == api.count
     assert error.url == f"{api.url}/analytics/v0/dau-count?end_date=2026-03-02&start_date=2026-03-01"
     for word in ("/analytics/v0/dau-count", "start_date=2026-03-01", "end_date=2026-03-02", "6 attempts", "Hint: "):
         assert word in str(error)
-    assert error.status == (
-        int(name) if name.isdigit() else 200 if isinstance(error, UnexpectedResponseError) else None
-    )
-    api.answer = wire.counting
-    assert fetch.dau_count(*DAYS, client=connect(api.url)).height == 2
-    assert api.count == 7, "nothing of the failures was kept"
+    status = 200 if isinstance(error, UnexpectedResponseError) else None
+    assert error.status == (int(name) if name.isdigit() else status)
+
+    passing = faults(wire.counting(api.asked[0]), wire.reset)[name]
+    api.answer = lambda asked: passing if asked.number == 7 else wire.counting(asked)
+    clock.slept.clear()
+    for _ in range(2):
+        assert fetch.dau_count(*DAYS, client=connect(api.url))["user_count"].to_list() == [7, 0]
+        assert api.count == 8, "the good answer was kept"
+    assert len(clock.slept) == 1
+    assert 0.5 <= clock.slept[0] <= 1.0
 
 
-@pytest.mark.parametrize(
-    ("status", "kind"),
-    [
-        (400, InvalidRequestError),
-        (401, AuthenticationError),
-        (403, PermissionDeniedError),
-        (404, ApiError),
-        (301, UnexpectedResponseError),
-        (302, UnexpectedResponseError),
-        (304, UnexpectedResponseError),
-        (204, ApiError),
-        (418, ApiError),
-    ],
-)
+KINDS = {400: InvalidRequestError, 401: AuthenticationError, 403: PermissionDeniedError, 404: ApiError, 204: ApiError}
+
+
+@pytest.mark.parametrize(("status", "kind"), [*KINDS.items(), (418, ApiError), (304, UnexpectedResponseError)])
 def test_what_asking_again_cannot_mend_is_asked_once(
-    status: int, kind: type[ApiError], serve: Any, connect: Any, wire: SimpleNamespace
+    status: int, kind: type[ApiError], serve: Any, connect: Any, wire: Any
 ) -> None:
     """400, 401, 403, 404 and redirects: one request, and the API's own code and message in the error."""
     api = serve(lambda _asked: wire.refuse(status, code="ItsCode", message="its message", Location="/elsewhere"))
@@ -150,16 +124,6 @@ def test_what_asking_again_cannot_mend_is_asked_once(
     if status in {400, 401, 403, 404}:
         assert caught.value.code == "ItsCode"
         assert "its message [ItsCode]" in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "location", ["http://[::1", "//", "http://exa mple.com/\x7f", "http://127.0.0.1:99999/", "\u0000"]
-)
-def test_a_redirect_to_nowhere_is_our_error_too(location: str, serve: Any, connect: Any, wire: SimpleNamespace) -> None:
-    """A Location that no URL parser takes gives the error of every redirect."""
-    api = serve(lambda _asked: wire.refuse(302, Location=location))
-    with pytest.raises(UnexpectedResponseError, match="redirects"):
-        fetch.dau_count(*DAYS, client=connect(api.url))
 
 
 REFERENCE = {"error": {"code": "InvalidArgument", "message": "end_date cannot be later than yesterday (UTC)"}}
@@ -179,7 +143,7 @@ REFERENCE = {"error": {"code": "InvalidArgument", "message": "end_date cannot be
     ],
 )
 def test_the_apis_code_and_message_are_told_where_it_sends_them(
-    body: str | bytes, code: str | None, told: str, serve: Any, connect: Any, wire: SimpleNamespace
+    body: str | bytes, code: str | None, told: str, serve: Any, connect: Any, wire: Any
 ) -> None:
     """The documented error body is read; a proxy's own 403 has no code, and is the same kind of error all the same."""
     api = serve(lambda _asked: wire.respond(body, 403))
@@ -198,7 +162,7 @@ def test_back_off_doubles_with_jitter_and_has_a_ceiling() -> None:
         assert max(waits) - min(waits) > full / 4, "they differ from client to client"
 
 
-def test_no_attempt_begins_after_the_deadline(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+def test_no_attempt_begins_after_the_deadline(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
     """With a deadline of 5 s the sixth attempt (after up to 31 s) is never made."""
     api = serve(lambda _asked: wire.refuse(500))
     with pytest.raises(ApiUnavailableError) as caught:
@@ -234,7 +198,7 @@ def test_a_server_that_is_not_there_is_said_to_be_so(connect: Any) -> None:
     ],
 )
 def test_a_429_waits_as_told(
-    told: str | None, at_least: float, at_most: float, serve: Any, connect: Any, clock: Any, wire: SimpleNamespace
+    told: str | None, at_least: float, at_most: float, serve: Any, connect: Any, clock: Any, wire: Any
 ) -> None:
     """Seconds, a date, or nonsense: the next request goes after the wait the server named, or a minute."""
     sent_at = []
@@ -250,7 +214,7 @@ def test_a_429_waits_as_told(
     assert at_least <= sent_at[1] - sent_at[0] <= at_most
 
 
-def test_429s_without_a_time_wait_longer_each_time(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+def test_429s_without_a_time_wait_longer_each_time(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
     """60, 120 and 240 s, then the good answer."""
     sent_at = []
 
@@ -264,7 +228,7 @@ def test_429s_without_a_time_wait_longer_each_time(serve: Any, connect: Any, clo
     assert waits == pytest.approx([60, 120, 240])
 
 
-def test_429s_without_end_are_an_error(serve: Any, connect: Any, clock: Any, wire: SimpleNamespace) -> None:
+def test_429s_without_end_are_an_error(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
     """A server that never lets us in raises RateLimitedError with its last wish, within the deadline."""
     api = serve(lambda _asked: wire.refuse(429, code="ResourceExhausted", Retry_After="20"))
     with pytest.raises(RateLimitedError, match="ResourceExhausted") as caught:
@@ -283,7 +247,7 @@ def test_no_retry_after_can_break_us(value: str) -> None:
     assert wait is None or 0 <= wait <= 600
 
 
-def test_a_deeply_nested_answer_is_refused_as_any_other_shape(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+def test_a_deeply_nested_answer_is_refused_as_any_other_shape(serve: Any, connect: Any, wire: Any) -> None:
     """JSON nested 100,000 deep is not an answer, and no reason to fall over."""
     body = b'{"daily_active_user_counts":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     api = serve(lambda _asked: wire.respond(body))
@@ -291,7 +255,7 @@ def test_a_deeply_nested_answer_is_refused_as_any_other_shape(serve: Any, connec
         fetch.dau_count(*DAYS, client=connect(api.url))
 
 
-def test_unknown_things_are_named_once(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+def test_unknown_things_are_named_once(serve: Any, connect: Any, wire: Any) -> None:
     """A new field is named in one warning of one client, however many answers have it."""
 
     def answer(asked: Any) -> bytes:
@@ -309,7 +273,7 @@ def test_unknown_things_are_named_once(serve: Any, connect: Any, wire: SimpleNam
 
 @pytest.mark.parametrize("value", [b'"\xe9"', b"1e999", b"-1e999"])
 def test_an_unknown_field_that_nothing_can_read_is_ignored_too(
-    value: bytes, serve: Any, connect: Any, wire: SimpleNamespace
+    value: bytes, serve: Any, connect: Any, wire: Any
 ) -> None:
     """Text that is not UTF-8, or a number beyond all numbers, in a field that nobody asked for costs no row."""
 

@@ -31,7 +31,6 @@ from augment_insights.transport.session import cache_files, clear_cache, lifetim
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
-    from types import SimpleNamespace
 
 DAYS = ("2026-03-01", "2026-03-02")
 
@@ -41,7 +40,7 @@ def read(client: Client) -> list[int]:
 
 
 @pytest.fixture
-def filled(serve: Any, connect: Any, wire: SimpleNamespace) -> tuple[Any, Path]:
+def filled(serve: Any, connect: Any, wire: Any) -> tuple[Any, Path]:
     """Return an API, and the path of a cache that holds its answer."""
     api = serve(wire.counting)
     client = connect(api.url)
@@ -74,7 +73,7 @@ def test_files_are_their_owners_alone(filled: tuple[Any, Path], connect: Any) ->
         os.umask(before)
 
 
-def test_a_shared_folder_stays_shared(serve: Any, connect: Any, wire: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_shared_folder_stays_shared(serve: Any, connect: Any, wire: Any, tmp_path: Path) -> None:
     """A folder with the sticky bit, such as /tmp, belongs to everybody: its mode is left alone, the file is private."""
     common = tmp_path / "common"
     common.mkdir()
@@ -85,7 +84,7 @@ def test_a_shared_folder_stays_shared(serve: Any, connect: Any, wire: SimpleName
     assert client.cache_path.stat().st_mode & 0o777 == 0o600
 
 
-def test_two_tokens_never_share(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+def test_two_tokens_never_share(serve: Any, connect: Any, wire: Any) -> None:
     """Another token, or another base URL, is another file, and asks for itself."""
     api = serve(wire.counting)
     one, two = connect(api.url, token="token-one"), connect(api.url, token="token-two")
@@ -97,7 +96,7 @@ def test_two_tokens_never_share(serve: Any, connect: Any, wire: SimpleNamespace)
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500])
-def test_a_revoked_token_never_looks_healthy(status: int, filled: tuple[Any, Path], wire: SimpleNamespace) -> None:
+def test_a_revoked_token_never_looks_healthy(status: int, filled: tuple[Any, Path], wire: Any) -> None:
     """Once an answer has expired, a refusal is a refusal: the old answer is not dug out."""
     api, path = filled
     api.answer = lambda _asked: wire.refuse(status)
@@ -114,7 +113,7 @@ def test_a_revoked_token_never_looks_healthy(status: int, filled: tuple[Any, Pat
         assert caught.value.status == status
 
 
-def test_answers_live_24_hours(filled: tuple[Any, Path], wire: SimpleNamespace) -> None:
+def test_answers_live_24_hours(filled: tuple[Any, Path], wire: Any) -> None:
     """At 23:59 after the fetch it is the cache's, at 24:01 it is asked anew."""
     api, path = filled
     start = datetime.now(UTC)
@@ -129,11 +128,7 @@ def test_answers_live_24_hours(filled: tuple[Any, Path], wire: SimpleNamespace) 
 
 @pytest.mark.parametrize(("hour", "minute", "requests"), [(1, 0, 1), (2, 59, 1), (3, 0, 2), (3, 1, 2)])
 def test_an_answer_about_a_day_that_is_not_out_ends_at_the_cut_off(
-    hour: int,
-    minute: int,
-    requests: int,
-    serve: Any,
-    wire: SimpleNamespace,
+    hour: int, minute: int, requests: int, serve: Any, wire: Any
 ) -> None:
     """Asked at 00:30 for yesterday: kept until 03:00 UTC, and not a second longer."""
     api = serve(wire.counting)
@@ -147,7 +142,7 @@ def test_an_answer_about_a_day_that_is_not_out_ends_at_the_cut_off(
     assert api.count == requests
 
 
-def test_an_answer_under_way_at_the_cut_off_is_not_kept_for_a_day(serve: Any, wire: SimpleNamespace) -> None:
+def test_an_answer_under_way_at_the_cut_off_is_not_kept_for_a_day(serve: Any, wire: Any) -> None:
     """Sent before 03:00 and here on the stroke of it: it may be from before the data was out."""
     with time_machine.travel(datetime(2026, 3, 10, 2, 59, 59, tzinfo=UTC), tick=False) as traveller:
 
@@ -258,7 +253,7 @@ def test_a_row_under_another_key_is_not_believed(filled: tuple[Any, Path], conne
     assert api.count == 4
 
 
-def test_a_row_from_the_future_is_not_believed(filled: tuple[Any, Path], wire: SimpleNamespace) -> None:
+def test_a_row_from_the_future_is_not_believed(filled: tuple[Any, Path], wire: Any) -> None:
     """Kept while the clock was a year ahead: when it is right again, the answer does not live for a year."""
     api, path = filled
     with (
@@ -269,7 +264,7 @@ def test_a_row_from_the_future_is_not_believed(filled: tuple[Any, Path], wire: S
     assert api.count == 2
 
 
-def test_expired_rows_are_cleared_out(filled: tuple[Any, Path], wire: SimpleNamespace) -> None:
+def test_expired_rows_are_cleared_out(filled: tuple[Any, Path], wire: Any) -> None:
     """A run a day later leaves nothing of the old answers in the file."""
     api, path = filled
     assert [(each.answers, each.expired) for each in cache_files(path.parent)] == [(1, 0)]
@@ -281,7 +276,7 @@ def test_expired_rows_are_cleared_out(filled: tuple[Any, Path], wire: SimpleName
 
 
 @pytest.mark.parametrize("body", ["{}", "[]", "<html>", '{"daily_active_user_counts": [], "metadata": {}}'])
-def test_only_a_valid_answer_is_kept(body: str, serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+def test_only_a_valid_answer_is_kept(body: str, serve: Any, connect: Any, wire: Any) -> None:
     """A 200 of another shape leaves no row."""
     api = serve(lambda _asked: wire.respond(body))
     client = connect(api.url)
@@ -304,9 +299,15 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_file_is_set_aside_with_one_warning(damage: str, filled: tuple[Any, Path], connect: Any) -> None:
-    """One warning that says so, the right answer, a new cache in its place, and the damaged file kept beside."""
+    """One warning that says so, the right answer, a new cache in its place, and the damaged file kept beside.
+
+    Until then it is listed with its size, and as holding nothing or what can still be read.
+    """
     api, path = filled
     DAMAGES[damage](path)
+    (listed,) = cache_files(path.parent)
+    assert listed.size_bytes == path.stat().st_size
+    assert listed.answers + listed.expired <= 1
     with pytest.warns(CacheWarning, match="damaged") as warned:
         assert read(connect(api.url)) == [7, 0]
     assert len(warned) == 1
@@ -324,7 +325,7 @@ def test_an_empty_file_is_an_empty_cache(filled: tuple[Any, Path], connect: Any)
     assert api.count == 2
 
 
-def test_damage_that_shows_in_mid_work_costs_one_warning(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+def test_damage_that_shows_in_mid_work_costs_one_warning(serve: Any, connect: Any, wire: Any) -> None:
     """Pages that go bad under an open cache: the work goes on in memory, rightly, with one warning."""
     api = serve(wire.counting)
     client = connect(api.url)
@@ -355,42 +356,25 @@ def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def holder(filled: tuple[Any, Path]) -> Iterator[Callable[[str], None]]:
-    """Offer to lock the cache from another process, until the end of the test."""
-    _, path = filled
-    program = (
-        "import sqlite3, sys\n"
-        f"connection = sqlite3.connect({str(path)!r}, isolation_level=None)\n"
-        "connection.execute(f'BEGIN {sys.argv[1]}')\n"
-        "print('locked', flush=True)\n"
-        "sys.stdin.read()\n"
-    )
-    started: list[subprocess.Popen[bytes]] = []
-
-    def lock(how: str) -> None:
-        command = [sys.executable, "-c", program, how]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"locked\n"
-
-    yield lock
-    for process in started:
-        process.communicate(timeout=10)
+def holder(filled: tuple[Any, Path]) -> Iterator[sqlite3.Connection]:
+    """Return a connection of somebody else's to the cache file, which can lock it until the end of the test."""
+    connection = sqlite3.connect(filled[1], isolation_level=None)
+    yield connection
+    connection.close()
 
 
 @pytest.mark.usefixtures("short_wait")
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
 @pytest.mark.parametrize("when", ["before we begin", "in mid-work"])
 def test_a_lock_that_is_held_for_ever_costs_one_warning(
-    when: str, how: str, filled: tuple[Any, Path], connect: Any, holder: Callable[[str], None]
+    when: str, how: str, filled: tuple[Any, Path], connect: Any, holder: sqlite3.Connection
 ) -> None:
-    """Another process takes the write lock and never lets go: the work goes on in memory, and does not hang."""
+    """Another program takes the write lock and never lets go: the work goes on in memory, and does not hang."""
     api, _ = filled
     client = connect(api.url)
     if when == "in mid-work":
         assert read(client) == [7, 0]
-    holder(how)
+    holder.execute(f"BEGIN {how}")
     days = [f"2026-01-{day:02}" for day in range(1, 6)]
     with pytest.warns(CacheWarning, match="locked") as warned:
         counts = [fetch.dau_count(day, day, client=client)["user_count"].item() for day in days]
@@ -399,38 +383,6 @@ def test_a_lock_that_is_held_for_ever_costs_one_warning(
     before = api.count
     assert [fetch.dau_count(day, day, client=client).height for day in days] == [1] * 5
     assert api.count == before, "memory keeps what was fetched"
-
-
-BEGINS = """
-import sys, warnings
-from datetime import UTC, datetime
-from pathlib import Path
-from augment_insights.transport.session import open_table
-warnings.simplefilter("error")
-print("ready", flush=True)
-for line in sys.stdin:
-    open_table(Path(line.strip())).close()
-    print("open", flush=True)
-"""
-
-
-def test_a_cache_that_others_begin_too_is_waited_for(tmp_path: Path) -> None:
-    """Three processes that begin one file at the same moment, ten times over: each has it, and none a warning."""
-    command = [sys.executable, "-c", BEGINS]
-    started = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) for _ in range(3)
-    ]
-    try:
-        heard = [process.stdout.readline() for process in started if process.stdout]
-        for number in range(10):
-            for process in started:
-                assert process.stdin is not None
-                process.stdin.write(f"{tmp_path / str(number) / 'cache.sqlite'}\n")
-            heard += [process.stdout.readline() for process in started if process.stdout]
-    finally:
-        for process in started:
-            process.communicate(timeout=60)
-    assert heard == ["ready\n"] * 3 + ["open\n"] * 30
 
 
 def test_a_file_that_is_being_begun_is_tried_again(
@@ -458,9 +410,7 @@ def test_a_file_that_is_being_begun_is_tried_again(
     assert api.count == 1
 
 
-def test_a_file_where_the_folder_should_be_is_an_error(
-    serve: Any, connect: Any, wire: SimpleNamespace, tmp_path: Path
-) -> None:
+def test_a_file_where_the_folder_should_be_is_an_error(serve: Any, connect: Any, wire: Any, tmp_path: Path) -> None:
     """A setting to mend, not a passing fault: CacheError names the folder and the variable."""
     (tmp_path / "file").write_text("")
     api = serve(wire.counting)
@@ -514,8 +464,9 @@ def in_another_process(url: str, folder: Path, trouble: str) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["full", "full from the start"])
-def test_a_full_disk_costs_one_warning(trouble: str, serve: Any, wire: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_full_disk_costs_one_warning(trouble: str, serve: Any, wire: Any, tmp_path: Path) -> None:
     """When no byte more fits, the rest is kept in memory: all right, one warning, only what is on file asked twice."""
     found = in_another_process(serve(wire.counting).url, tmp_path / "own", trouble)
     assert found["counts"] == [7] * 28
@@ -524,8 +475,9 @@ def test_a_full_disk_costs_one_warning(trouble: str, serve: Any, wire: SimpleNam
     assert [kind for kind, text in found["heard"] if "cache" in text and "rate limit" not in text] == ["CacheWarning"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", ["a cache", "nothing"])
-def test_a_read_only_folder_costs_one_warning(there: str, serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+def test_a_read_only_folder_costs_one_warning(there: str, serve: Any, connect: Any, wire: Any) -> None:
     """A folder that cannot be written to: all answers right, in memory, with one warning."""
     api = serve(wire.counting)
     folder = Path(tempfile.mkdtemp())  # not under pytest's own, whose parents are closed to other users
@@ -583,15 +535,7 @@ def test_clearing_takes_our_files_and_nobody_elses(filled: tuple[Any, Path], con
     assert left == {other.name for other in others} | {"rate-limit.sqlite"}
 
 
-def test_a_damaged_file_is_listed_with_its_size(filled: tuple[Any, Path]) -> None:
-    """A cache that cannot be read is listed as holding nothing, and leaves no file open."""
-    _, path = filled
-    path.write_bytes(b"garbage " * 1000)
-    (found,) = cache_files(path.parent)
-    assert (found.answers, found.expired, found.size_bytes) == (0, 0, 8000)
-
-
-def test_no_cache_keeps_answers_in_memory(serve: Any, connect: Any, wire: SimpleNamespace, own_machine: Path) -> None:
+def test_no_cache_keeps_answers_in_memory(serve: Any, connect: Any, wire: Any, own_machine: Path) -> None:
     """``cache=False`` writes no answer to disk, and asks nothing twice while the client lives."""
     api = serve(wire.counting)
     client = connect(api.url, cache=False)
@@ -607,7 +551,7 @@ def head(*lines: str) -> bytes:
     )
 
 
-def test_a_gzipped_answer_is_read(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+def test_a_gzipped_answer_is_read(serve: Any, connect: Any, wire: Any) -> None:
     """Compressed and chunked bodies are as good as plain ones, from the API and from the cache."""
 
     def answer(asked: Any) -> bytes:
@@ -625,9 +569,7 @@ def test_a_gzipped_answer_is_read(serve: Any, connect: Any, wire: SimpleNamespac
 
 
 @pytest.mark.parametrize("header", ["Vary: *", "Vary: Authorization", "Cache-Control: no-store", "Set-Cookie: a=b"])
-def test_what_the_server_says_of_caching_changes_nothing(
-    header: str, serve: Any, connect: Any, wire: SimpleNamespace
-) -> None:
+def test_what_the_server_says_of_caching_changes_nothing(header: str, serve: Any, connect: Any, wire: Any) -> None:
     """Answers are kept for 24 hours whatever Vary or Cache-Control say; cookies are not sent back."""
     name, _, value = header.partition(": ")
 
@@ -682,7 +624,7 @@ def test_a_server_that_is_silent_or_drips_is_given_up(where: str, serve: Any, co
     assert isinstance(outcome[0], ApiUnavailableError)
 
 
-def test_a_bomb_of_zeros_is_refused(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+def test_a_bomb_of_zeros_is_refused(serve: Any, connect: Any, wire: Any) -> None:
     """A small gzip body that unpacks to more than any answer is refused, and does not fill the memory."""
     bomb = gzip.compress(b" " * (70 * 2**20), compresslevel=9)
     api = serve(lambda _asked: head("Content-Encoding: gzip", f"Content-Length: {len(bomb)}") + bomb)
@@ -692,7 +634,7 @@ def test_a_bomb_of_zeros_is_refused(serve: Any, connect: Any, wire: SimpleNamesp
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
 def test_plain_http_to_this_machine_passes_by_the_proxy(
-    variable: str, serve: Any, connect: Any, wire: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    variable: str, serve: Any, connect: Any, wire: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A proxy of the environment never sees the token in the clear."""
     proxy, api = serve(wire.counting), serve(wire.counting)
@@ -704,7 +646,7 @@ def test_plain_http_to_this_machine_passes_by_the_proxy(
 
 
 def test_an_https_proxy_hears_a_host_and_no_token(
-    serve: Any, connect: Any, wire: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    serve: Any, connect: Any, wire: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the real API a proxy is used, and asked for a tunnel only."""
     proxy = serve(lambda _asked: wire.refuse(502))
@@ -718,7 +660,7 @@ def test_an_https_proxy_hears_a_host_and_no_token(
     assert wire.TOKEN.encode() not in proxy.asked[0].raw
 
 
-def test_only_documented_parameters_and_headers_travel(serve: Any, connect: Any, wire: SimpleNamespace) -> None:
+def test_only_documented_parameters_and_headers_travel(serve: Any, connect: Any, wire: Any) -> None:
     """Dates, page size and cursor; the token in its header; nothing of the machine or its user."""
 
     def answer(asked: Any) -> bytes:

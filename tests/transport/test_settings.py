@@ -5,16 +5,12 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
 from augment_insights import Client
 from augment_insights.errors import ConfigurationError
-from augment_insights.transport.settings import Token
-
-if TYPE_CHECKING:
-    from types import SimpleNamespace
 
 
 @pytest.mark.parametrize(
@@ -40,7 +36,7 @@ if TYPE_CHECKING:
         "https://*",
     ],
 )
-def test_a_base_url_that_is_not_plain_is_refused_at_once(url: str, wire: SimpleNamespace) -> None:
+def test_a_base_url_that_is_not_plain_is_refused_at_once(url: str, wire: Any) -> None:
     """The token goes by https, or to this machine; and to the URL as it is written, never to a rewritten one."""
     with pytest.raises(ConfigurationError) as caught:
         Client(wire.TOKEN, base_url=url)
@@ -50,25 +46,31 @@ def test_a_base_url_that_is_not_plain_is_refused_at_once(url: str, wire: SimpleN
 @pytest.mark.parametrize(
     "setting", [{"timeout": 0}, {"timeout": math.nan}, {"timeout": math.inf}, {"timeout": 1e12}, {"burst": -1}]
 )
-def test_a_setting_that_no_socket_or_bucket_takes_is_refused_at_once(
-    setting: dict[str, float], wire: SimpleNamespace
-) -> None:
+def test_a_setting_that_no_socket_or_bucket_takes_is_refused_at_once(setting: dict[str, float], wire: Any) -> None:
     """A wait without end, or none at all, is a ConfigurationError that names it, before anything is sent."""
     with pytest.raises(ConfigurationError) as caught:
         Client(wire.TOKEN, **setting)
     assert caught.value.setting in setting
 
 
-@pytest.mark.parametrize(
-    ("one", "same"),
-    [("https://api.example", "https://API.example:443/"), ("http://127.0.0.1", "http://127.0.0.1:80")],
-)
-def test_a_port_that_goes_without_saying_is_no_other_api(one: str, same: str, wire: SimpleNamespace) -> None:
-    """The same API with its port written out has the same cache file, and so the same rate limit."""
-    assert Client(wire.TOKEN, base_url=one).cache_path == Client(wire.TOKEN, base_url=same).cache_path
+def test_a_cache_file_is_of_one_token_and_one_api() -> None:
+    """Another token or base URL is another file, whose name holds no token; the default port, written out, is none."""
+
+    def name(token: str, url: str) -> str:
+        path = Client(token, base_url=url).cache_path
+        assert path is not None
+        return path.name
+
+    same = ("https://api.example", "https://API.example:443/", "https://api.example/")
+    names = [name("token-one", url) for url in same]
+    assert len(set(names)) == 1
+    assert name("token-one", "http://127.0.0.1") == name("token-one", "http://127.0.0.1:80")
+    others = [name("token-two", same[0]), name("token-one", "https://api.example/v2"), name("token-one", "https://b")]
+    assert len({*names, *others}) == 4
+    assert not any("token" in each for each in names + others)
 
 
-def test_nothing_shows_the_token(wire: SimpleNamespace) -> None:
+def test_nothing_shows_the_token(wire: Any) -> None:
     """The client, its settings and its copies never print the token, and it is not pickled."""
     client = Client(wire.TOKEN, base_url="http://127.0.0.1:9")
     for shown in (repr(client), str(client), repr(vars(client)), str(client.cache_path), format(client._token)):
@@ -91,12 +93,3 @@ def test_no_token_is_a_setting_to_make() -> None:
     """Without a token the message names the variable and the way without one."""
     with pytest.raises(ConfigurationError, match=r"AUGMENT_API_TOKEN.*Client\.sample"):
         Client()
-
-
-def test_a_fingerprint_tells_tokens_and_apis_apart_and_neither_what_they_are() -> None:
-    """Another token or another base URL is another file; the name holds neither."""
-    one, two = Token("token-one"), Token("token-two")
-    prints = {one.fingerprint("https://a"), one.fingerprint("https://b"), two.fingerprint("https://a")}
-    assert len(prints) == 3
-    assert all(len(each) == 16 and "token" not in each for each in prints)
-    assert Token("token-one").fingerprint("https://a") == one.fingerprint("https://a")

@@ -10,27 +10,20 @@ import pytest
 
 from augment_insights import charts
 from augment_insights.charts import theme
-from augment_insights.errors import TableError
+from augment_insights.tables import ADOPTION_RATE
 
 MONTHS = [date(2026, 1, 1), date(2026, 2, 1), date(2026, 3, 1)]
-ENDS = [date(2026, 1, 31), date(2026, 2, 28), date(2026, 3, 31)]
 
 
 @pytest.fixture
 def monthly() -> pl.DataFrame:
     """Return a month without licences, one with, and one that is not over."""
-    return pl.DataFrame(
-        {
-            "period_start": MONTHS,
-            "period_end": ENDS,
-            "active_users": [0, 30, 20],
-            "licensed_users": [0, 60, 60],
-            "adoption_rate": [None, 0.5, 1 / 3],
-            "adoption_rate_low": [None, 0.377, 0.227],
-            "adoption_rate_high": [None, 0.623, 0.459],
-            "is_complete": [True, True, False],
-        }
-    )
+    rows = [
+        (MONTHS[0], date(2026, 1, 31), 0, 0, None, None, None, True),
+        (MONTHS[1], date(2026, 2, 28), 30, 60, 0.5, 0.377, 0.623, True),
+        (MONTHS[2], date(2026, 3, 31), 20, 60, 1 / 3, 0.227, 0.459, False),
+    ]
+    return pl.DataFrame(rows, schema=ADOPTION_RATE.schema, orient="row")
 
 
 @pytest.fixture
@@ -39,16 +32,11 @@ def curve() -> pl.DataFrame:
     return pl.DataFrame({"period_start": MONTHS, "new_users": [5, 2, 1], "cumulative_users": [5, 7, 8]})
 
 
-def rows_of(spec: dict[str, Any]) -> list[dict[str, Any]]:
-    (rows,) = spec["datasets"].values()
-    return rows
-
-
 def marks_of(spec: dict[str, Any]) -> list[str]:
     return [layer["mark"]["type"] for layer in spec["layer"]]
 
 
-def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly: pl.DataFrame) -> None:
+def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly: pl.DataFrame, look: Any) -> None:
     """No licence leaves a gap; the month that is not over is open, and not part of the line."""
     chart = charts.adoption_rate(monthly)
     spec = theme.to_vegalite(chart)
@@ -56,8 +44,8 @@ def test_a_rate_over_time_has_a_band_a_gap_and_an_open_end(monthly: pl.DataFrame
     assert band["mark"]["type"] == "area"
     assert band["encoding"]["y"]["field"] == "adoption_rate_low"
     assert band["encoding"]["y2"]["field"] == "adoption_rate_high"
-    assert [row["solid"] for row in rows_of(spec)] == [None, 0.5, None]
-    assert [row["open"] for row in rows_of(spec)] == [None, None, 1 / 3]
+    assert [row["solid"] for row in look.rows(spec)] == [None, 0.5, None]
+    assert [row["open"] for row in look.rows(spec)] == [None, None, 1 / 3]
     assert chart.title.text.startswith("Monthly adoption rate")
     assert chart.title.subtitle == "people · data to 28 Feb 2026 · 95 % confidence intervals"
 
@@ -81,22 +69,16 @@ def test_without_licences_there_is_no_line_of_them(curve: pl.DataFrame) -> None:
     assert full["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["Seen so far", "Licensed", "New in the period"]
 
 
-def test_the_last_period_is_open_and_veiled_when_the_data_ends_in_it(curve: pl.DataFrame) -> None:
+def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve: pl.DataFrame, look: Any) -> None:
     """On its last day it is over."""
-    rows = rows_of(theme.to_vegalite(charts.adoption_curve(curve, as_of="2026-03-30")))
+    rows = look.rows(charts.adoption_curve(curve, as_of="2026-03-30"))
     assert [row["solid"] for row in rows] == [5, 7, None]
     assert [row["state"] for row in rows] == ["complete", "complete", "not over yet"]
-    over = rows_of(theme.to_vegalite(charts.adoption_curve(curve, as_of="2026-03-31")))
+    over = look.rows(charts.adoption_curve(curve, as_of="2026-03-31"))
     assert [row["solid"] for row in over] == [5, 7, 8]
 
 
-def test_bars_fill_their_months(curve: pl.DataFrame) -> None:
+def test_bars_fill_their_months(curve: pl.DataFrame, look: Any) -> None:
     """February has 28 days and March 31: each bar ends where the next begins."""
-    rows = rows_of(theme.to_vegalite(charts.adoption_curve(curve)))
+    rows = look.rows(charts.adoption_curve(curve))
     assert [row["next_start"][:10] for row in rows] == ["2026-02-01", "2026-03-01", "2026-04-01"]
-
-
-def test_two_curves_in_one_table_are_refused(curve: pl.DataFrame) -> None:
-    """Filter to one first."""
-    with pytest.raises(TableError, match="one group"):
-        charts.adoption_curve(pl.concat([curve, curve]))

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
+import pytest
 
 from augment_insights import charts
 from augment_insights.charts import theme
@@ -29,20 +30,26 @@ def check(name: str, residuals: list[int | None], *, step: int = 1) -> pl.DataFr
     )
 
 
-def runs(table: pl.DataFrame) -> list[tuple[Any, ...]]:
-    (rows,) = theme.to_vegalite(charts.reconcile(table))["datasets"].values()
-    return [
-        (
-            row["status"],
-            *(day and day[:10] for day in (row["date"], row["until"], row["last"])),
-            row["rows"],
-            row["residual"],
-        )
-        for row in rows
-    ]
+@pytest.fixture
+def runs(look: Any) -> Any:
+    """Return each bar with its days and its largest residual."""
+
+    def read(table: pl.DataFrame) -> list[tuple[Any, ...]]:
+        rows = look.rows(charts.reconcile(table))
+        return [
+            (
+                row["status"],
+                *(day and day[:10] for day in (row["date"], row["until"], row["last"])),
+                row["rows"],
+                row["residual"],
+            )
+            for row in rows
+        ]
+
+    return read
 
 
-def test_neighbouring_days_of_one_status_are_one_bar_with_the_largest_residual() -> None:
+def test_neighbouring_days_of_one_status_are_one_bar_with_the_largest_residual(runs: Any) -> None:
     """Two days agree, two differ (by 1 and by -5), one is not known."""
     assert runs(check("a", [0, 0, 1, -5, None])) == [
         ("agrees", "2026-03-02", "2026-03-04", "2026-03-03", 2, 0),
@@ -51,7 +58,7 @@ def test_neighbouring_days_of_one_status_are_one_bar_with_the_largest_residual()
     ]
 
 
-def test_weeks_fill_their_weeks() -> None:
+def test_weeks_fill_their_weeks(runs: Any) -> None:
     """A row of a week stands for seven days, the last one too."""
     assert runs(check("a", [0, 3], step=7)) == [
         ("agrees", "2026-03-02", "2026-03-09", "2026-03-08", 1, 0),
@@ -59,7 +66,7 @@ def test_weeks_fill_their_weeks() -> None:
     ]
 
 
-def test_two_checks_are_two_rows_even_where_one_ends_as_the_next_begins() -> None:
+def test_two_checks_are_two_rows_even_where_one_ends_as_the_next_begins(runs: Any) -> None:
     """In the order of the table."""
     table = pl.concat([check("b", [0, 0]), check("a", [0, 0])])
     assert len(runs(table)) == 2
@@ -67,15 +74,15 @@ def test_two_checks_are_two_rows_even_where_one_ends_as_the_next_begins() -> Non
     assert spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == ["b", "a"]
 
 
-def test_the_whole_range_stands_beside_the_days() -> None:
+def test_the_whole_range_stands_beside_the_days(look: Any, runs: Any) -> None:
     """A square of its own, with a word above; alone it needs no axis of days."""
     whole = check("a", [7]).with_columns(pl.lit(None, pl.Date).alias("date"))
     assert runs(whole) == [("differs", None, None, None, 1, 7)]
     types = [layer["mark"]["type"] for layer in theme.to_vegalite(charts.reconcile(whole))["layer"]]
     assert types == ["square", "text"]
-    both = theme.to_svg(theme.to_vegalite(charts.reconcile(pl.concat([check("a", [0]), whole]))))
+    both = look.svg(charts.reconcile(pl.concat([check("a", [0]), whole])))
     assert ">Range<" in both
-    assert ">Range<" not in theme.to_svg(theme.to_vegalite(charts.reconcile(check("a", [0]))))
+    assert ">Range<" not in look.svg(charts.reconcile(check("a", [0])))
 
 
 def test_what_differs_is_thick_and_not_only_red() -> None:

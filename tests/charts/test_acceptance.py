@@ -1,0 +1,196 @@
+"""Acceptance rates, comparisons and the waterfall, as they are drawn."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from augment_insights import charts
+from augment_insights.charts import theme
+from augment_insights.errors import TableError
+from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_RATE, COMPARISON
+
+numbers = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True))
+
+
+@pytest.fixture
+def change() -> pl.DataFrame:
+    """Three languages; together the rate falls by two points."""
+    rows = [
+        ("Go", 0.01, 0.005, 0.0, 0.015),
+        ("C", -0.04, 0.0, 0.0, -0.04),
+        ("Zig", 0.0, 0.0, 0.005, 0.005),
+        (None, -0.03, 0.005, 0.005, -0.02),
+    ]
+    return pl.DataFrame(rows, schema={"language": pl.String, **ACCEPTANCE_CHANGE.schema}, orient="row")
+
+
+@pytest.fixture
+def compared() -> pl.DataFrame:
+    """One team went up, of one it cannot be told, and one is new."""
+    rows = [
+        ("A", "adoption_rate", 0.3, 0.5, 0.2, 0.1, 0.3, "higher"),
+        ("B", "adoption_rate", 0.5, 0.51, 0.01, -0.1, 0.1, "cannot tell"),
+        ("C", "adoption_rate", None, 0.4, None, None, None, "cannot tell"),
+    ]
+    return pl.DataFrame(rows, schema={"team": pl.String, **COMPARISON.schema}, orient="row")
+
+
+@pytest.fixture
+def steps(look: Any) -> Any:
+    """Return each bar with where it begins and ends, in points."""
+
+    def read(chart: Any) -> list[tuple[str, float, float]]:
+        rows = look.rows(chart)
+        return [(row["step"], round(row["start"] * 100, 6), round(row["end"] * 100, 6)) for row in rows]
+
+    return read
+
+
+def test_acceptance_of_a_week_that_ends_after_the_data_is_dashed(weekly_acceptance: pl.DataFrame, look: Any) -> None:
+    """The table does not say which week is over: ``as_of`` does."""
+    spec = theme.to_vegalite(charts.acceptance_rate(weekly_acceptance, as_of=date(2026, 9, 19)))
+    solid, dashed = look.layers(spec, "line")
+    assert look.values(spec, solid) == [0.25, None, 0.3, None]
+    assert look.values(spec, dashed) == [None, None, 0.3, 0.25]
+    over = theme.to_vegalite(charts.acceptance_rate(weekly_acceptance, as_of=date(2026, 9, 20)))
+    assert look.values(over, look.layers(over, "line")[0]) == [0.25, None, 0.3, 0.25]
+
+
+def test_a_week_without_suggestions_is_a_gap_and_not_a_zero(weekly_acceptance: pl.DataFrame, look: Any) -> None:
+    """0/0 stays null all the way into the picture."""
+    spec = theme.to_vegalite(charts.acceptance_rate(weekly_acceptance))
+    week = look.rows(spec)[1]
+    assert (week["acceptance_rate"], week["solid"], week["acceptance_rate_low"]) == (None, None, None)
+
+
+def test_intervals_are_a_band_over_time_and_whiskers_for_one_week_or_groups(
+    weekly_acceptance: pl.DataFrame, team_acceptance: pl.DataFrame, look: Any
+) -> None:
+    """From low to high, as the table says."""
+    for table, mark, axis in [
+        (weekly_acceptance, "area", "y"),
+        (weekly_acceptance.head(1), "rule", "y"),
+        (team_acceptance, "rule", "x"),
+    ]:
+        (interval,) = look.layers(theme.to_vegalite(charts.acceptance_rate(table, every="1w")), mark)
+        assert interval["encoding"][axis]["field"] == "acceptance_rate_low"
+        assert interval["encoding"][f"{axis}2"]["field"] == "acceptance_rate_high"
+
+
+def test_groups_without_periods_are_dots_sorted_by_rate_and_unrated_ones_last(
+    team_acceptance: pl.DataFrame, look: Any
+) -> None:
+    """A group without suggestions keeps its row and gets no dot."""
+    spec = theme.to_vegalite(charts.acceptance_rate(team_acceptance))
+    (dots,) = look.layers(spec, "point")
+    assert dots["encoding"]["y"]["sort"] == ["Payments", "Search", "Idle"]
+    assert dots["encoding"]["x"]["field"] == "acceptance_rate"
+    assert [row["acceptance_rate"] for row in look.rows(spec)] == [0.4, 0.2, None]
+
+
+def test_a_title_says_by_what_it_is_grouped(team_acceptance: pl.DataFrame, weekly_acceptance: pl.DataFrame) -> None:
+    """Over time the legend does."""
+    assert charts.acceptance_rate(team_acceptance).title.text == "Acceptance rate of inline completions by team"
+    both = team_acceptance.with_columns(user_type=pl.lit("person"))
+    assert charts.acceptance_rate(both).title.text == "Acceptance rate of inline completions by team and user type"
+    over_time = weekly_acceptance.with_columns(team=pl.lit("Payments"))
+    assert charts.acceptance_rate(over_time).title.text == "Weekly acceptance rate of inline completions"
+
+
+def test_rates_that_are_all_missing_say_no_data(weekly_acceptance: pl.DataFrame, look: Any) -> None:
+    """An organisation that uses agents only has no acceptance rate."""
+    nothing = weekly_acceptance.with_columns(pl.lit(None, pl.Float64).alias("acceptance_rate"))
+    assert "No data" in look.svg(charts.acceptance_rate(nothing))
+
+
+@settings(max_examples=25, deadline=None)
+@given(rates=st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=6))
+def test_whatever_the_rates_are_the_chart_is_valid_json(rates: list[tuple[float | None, ...]]) -> None:
+    """NaN and infinity would make a chart vanish without a word: they are gaps instead."""
+    rows = [(date(2026, 1, 5) + timedelta(weeks=n), 1, 10, 1, *row) for n, row in enumerate(rates)]
+    table = pl.DataFrame(rows, schema={"period_start": pl.Date, **ACCEPTANCE_RATE.schema}, orient="row")
+    json.dumps(theme.to_vegalite(charts.acceptance_rate(table)), allow_nan=False)
+
+
+def test_each_effect_begins_where_the_last_one_ended(change: pl.DataFrame, steps: Any) -> None:
+    """-3 points, then half a point up, and another half: two points down in all, from nothing."""
+    assert steps(charts.acceptance_change(change)) == [
+        ("Groups accept more or less", 0.0, -3.0),
+        ("Weight moved between groups", -3.0, -2.5),
+        ("Groups came or went", -2.5, -2.0),
+        ("Whole change", 0.0, -2.0),
+    ]
+
+
+def test_groups_stand_by_how_much_they_moved(change: pl.DataFrame, steps: Any) -> None:
+    """The largest first, whichever way it went."""
+    chart = charts.acceptance_change(change, by_group=True)
+    assert steps(chart) == [("C", 0.0, -4.0), ("Go", -4.0, -2.5), ("Zig", -2.5, -2.0), ("Whole change", 0.0, -2.0)]
+    assert chart.title.subtitle == "people · 3 groups"
+
+
+def test_the_other_groups_are_one_bar_that_says_how_many(change: pl.DataFrame, steps: Any) -> None:
+    """Twenty equal groups: twelve bars, one for the other eight, and the whole."""
+    groups = pl.concat([change.head(1).with_columns(language=pl.lit(f"L{n:02}")) for n in range(20)])
+    total = change.tail(1).with_columns(total_effect=pl.lit(0.3))
+    drawn = steps(charts.acceptance_change(pl.concat([groups, total]), by_group=True))
+    assert len(drawn) == 14
+    assert drawn[12] == ("8 other groups", 18.0, 30.0)
+
+
+def test_two_groups_of_one_name_keep_their_bars(change: pl.DataFrame, steps: Any) -> None:
+    """A group without a name, and one that is called so; one that is called like the total."""
+    names = change.with_columns(language=pl.Series(["(none)", None, "Whole change", None]))
+    drawn = [step for step, _, _ in steps(charts.acceptance_change(names, by_group=True))]
+    assert drawn == ["(none)", "(none) (2)", "Whole change", "Whole change (2)"]
+
+
+def test_a_table_without_its_total_is_refused(change: pl.DataFrame) -> None:
+    """The last row is a language: something was filtered away."""
+    with pytest.raises(TableError, match="total"):
+        charts.acceptance_change(change.head(3))
+
+
+def test_a_change_that_cannot_be_taken_apart_is_no_data(change: pl.DataFrame, look: Any) -> None:
+    """One side had no suggestion at all."""
+    nothing = change.with_columns(pl.lit(None, pl.Float64).alias("total_effect"))
+    assert "No data" in look.svg(charts.acceptance_change(nothing))
+
+
+def test_the_verdict_stands_beside_its_whiskers(compared: pl.DataFrame, look: Any) -> None:
+    """In words, since a colour does not reach everybody; a difference that is not known has no dot."""
+    spec = theme.to_vegalite(charts.compare(compared))
+    _, whiskers, dots, words = spec["layer"]
+    assert whiskers["encoding"]["x"]["field"] == "difference_low"
+    assert whiskers["encoding"]["x2"]["field"] == "difference_high"
+    assert words["encoding"]["text"]["field"] == "verdict"
+    assert dots["encoding"]["y"]["scale"]["domain"] == ["A", "B", "C"]
+    assert [row["difference"] for row in look.rows(spec)] == [0.2, 0.01, None]
+    assert "A: higher, B: cannot tell, C: cannot tell" in charts.compare(compared).description
+
+
+def test_differences_are_points_and_not_per_cent(compared: pl.DataFrame, look: Any) -> None:
+    """From 30% to 50% is twenty points."""
+    spec = theme.to_vegalite(charts.compare(compared))
+    assert look.rows(spec)[0]["difference_points"] == pytest.approx(20)
+    svg = look.svg(spec)
+    assert ">+20<" in svg
+    assert "percentage points" in svg
+
+
+def test_several_rates_and_groups_are_named_by_both(compared: pl.DataFrame, look: Any) -> None:
+    """One rate needs no name beside its groups, and no group beside its rate."""
+    two = pl.concat([compared.head(1), compared.head(1).with_columns(metric=pl.lit("feature_rate"))])
+    for table, names in [
+        (compared.head(2), ["A", "B"]),
+        (compared.head(1).drop("team"), ["adoption rate"]),
+        (two, ["adoption rate · A", "feature rate · A"]),
+    ]:
+        assert [row["row"] for row in look.rows(charts.compare(table))] == names

@@ -1,0 +1,111 @@
+"""What a report begins with: its days, its people, and the parameters that choose them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from augment_insights.errors import ConfigurationError, DateRangeError
+from augment_insights.periods import DayRange, oldest_day
+from augment_insights.reports import Study, report_days, study
+
+SUNDAY_NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+ROSTER = pl.DataFrame({"user": ["ADA@x.io", "bob@x.io"], "team": ["Web", "Search"]})
+
+
+def days(start: str, end: str) -> DayRange:
+    return DayRange(date.fromisoformat(start), date.fromisoformat(end))
+
+
+@pytest.mark.parametrize(
+    ("asked", "now", "shown", "lookback"),
+    [
+        # Saturday is the last published day: its week is under way, the 13 before are whole.
+        ((None, None), SUNDAY_NOON, days("2026-08-17", "2026-11-21"), days("2026-05-19", "2026-08-16")),
+        # A day later Sunday is published: its week is whole, and one of the 13.
+        ((None, None), SUNDAY_NOON + timedelta(1), days("2026-08-24", "2026-11-22"), days("2026-05-26", "2026-08-23")),
+        # A start within a week is shown from its Monday on.
+        (("2026-10-07", "2026-10-20"), SUNDAY_NOON, days("2026-10-05", "2026-10-20"), days("2026-07-07", "2026-10-04")),
+        # Only a start runs to the last published day, and only an end is led up to.
+        (("2026-11-02", None), SUNDAY_NOON, days("2026-11-02", "2026-11-21"), days("2026-08-04", "2026-11-01")),
+        ((None, "2026-03-01"), SUNDAY_NOON, days("2025-12-01", "2026-03-01"), days("2025-09-02", "2025-11-30")),
+        # The API reaches to 2024-11-22, a Friday: its week is not whole, and nothing lies before.
+        (("2024-11-22", "2025-01-05"), SUNDAY_NOON, days("2024-11-22", "2025-01-05"), None),
+        (("2025-02-17", "2025-03-02"), SUNDAY_NOON, days("2025-02-17", "2025-03-02"), None),
+        (("2025-02-24", "2025-03-02"), SUNDAY_NOON, days("2025-02-24", "2025-03-02"), days("2024-11-26", "2025-02-23")),
+    ],
+)
+def test_a_report_covers_whole_weeks_and_looks_back_as_far_as_the_api_reaches(
+    asked: tuple[str | None, str | None], now: datetime, shown: DayRange, lookback: DayRange | None
+) -> None:
+    """Left open it is 13 whole weeks and the one under way."""
+    found = report_days(*asked, now=now)
+    assert (found.shown, found.lookback) == (shown, lookback)
+    assert found.asked == DayRange(date.fromisoformat(asked[0]) if asked[0] else shown.start, shown.end)
+
+
+def test_a_day_that_is_not_published_yet_is_asked_for_and_not_counted_on() -> None:
+    """At 01:00 UTC yesterday is not out: it may be asked for, and the data ends the day before."""
+    days = report_days("2026-11-16", "2026-11-21", now=datetime(2026, 11, 22, 1, tzinfo=UTC))
+    assert days.asked.end == date(2026, 11, 21)
+    assert days.as_of == date(2026, 11, 20)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [("2026-11-20", "2026-11-16"), ("2026-11-01", "2026-11-22"), ("2024-01-01", None), ("soon", None)]
+)
+def test_days_the_api_cannot_answer_for_are_refused(start: str, end: str | None) -> None:
+    """End before start, today, over two years back, no day at all."""
+    with pytest.raises(DateRangeError):
+        report_days(start, end, now=SUNDAY_NOON)
+
+
+@given(
+    now=st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 (zone is given)
+    weeks=st.integers(1, 60),
+    back=st.integers(0, 90),
+)
+def test_the_choice_is_always_answerable(now: datetime, weeks: int, back: int) -> None:
+    """Whole weeks from a Monday on, a look-back of the asked length right before it, nothing beyond two years."""
+    days = report_days(now=now, weeks=weeks, lookback_days=back)
+    assert days.shown.start.weekday() == 0
+    assert weeks * 7 <= days.shown.days <= weeks * 7 + 6
+    if days.lookback:
+        assert days.lookback.days == back
+        assert days.lookback.end + timedelta(days=1) == days.shown.start
+        assert days.lookback.start >= oldest_day(now)
+
+
+def test_a_study_keeps_to_its_team_and_says_what_is_missing() -> None:
+    """Whatever the case of the e-mails; a service account is in no team, though it has a person's name."""
+    names = {"Ada@x.io": "person", "bob@x.io": "person", "ada@x.io": "service_account", "ada@x.io\u200b": "person"}
+    users = pl.DataFrame({"user": list(names), "user_type": list(names.values())})
+    kept = Study(roster=ROSTER, team="Web").people(users)
+    assert kept.rows() == [("Ada@x.io", "person"), ("ada@x.io\u200b", "person")]
+    assert Study(user_type="all").people(users).height == 4
+    assert Study(user_type="service_account").people(users)["user"].to_list() == ["ada@x.io"]
+    for wrong, words in (
+        ({"roster": ROSTER, "team": "Serach"}, "did you mean 'Search'"),
+        ({"roster": ROSTER.drop("team"), "team": "Web"}, "a column 'team'"),
+        ({"user_type": "persons"}, "Choose 'person', 'service_account' or 'all'"),
+        ({"source": "smaple"}, "Choose 'api' or 'sample'"),
+    ):
+        with pytest.raises(ConfigurationError, match=words):
+            Study(**wrong)
+    hidden = Study(roster=ROSTER, names="hide")
+    assert hidden.roster is not None
+    assert not hidden.roster["user"].str.contains("@").any()
+
+
+def test_a_study_takes_a_template_s_parameters_by_their_names() -> None:
+    """What it does not know is another cell's; what is given by name wins; a wrong name given so is an error."""
+    names = {"start_date": "2026-10-07", "end_date": "2026-10-20", "every": "1mo", "team": "Web", "formats": ["html"]}
+    found = study({**names, "pl": pl}, roster=ROSTER, every="1w")
+    assert (found.team, found.every, found.days.asked) == ("Web", "1w", days("2026-10-07", "2026-10-20"))
+    assert repr(study()) == repr(Study())
+    with pytest.raises(TypeError, match="formats"):
+        study(formats=["html"])
