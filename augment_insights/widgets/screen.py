@@ -17,8 +17,7 @@ from traitlets import validate
 
 from augment_insights import export
 from augment_insights.charts import theme
-from augment_insights.errors import InsightsError
-from augment_insights.fetch.columns import many
+from augment_insights.errors import InsightsError, plural
 from augment_insights.reports.content import table_rows
 from augment_insights.transport.settings import in_notebook
 
@@ -242,7 +241,7 @@ def error_html(error: Exception) -> str:
 
 def table_html(table: pl.DataFrame, *, title: str) -> str:
     """Return the head of a table, with its title and how many rows there are."""
-    count = many(table.height, "row") + (f", the first {_MOST_ROWS} shown" if table.height > _MOST_ROWS else "")
+    count = plural(table.height, "row") + (f", the first {_MOST_ROWS} shown" if table.height > _MOST_ROWS else "")
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in table_rows(table.head(_MOST_ROWS))
