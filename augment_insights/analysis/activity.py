@@ -135,7 +135,7 @@ def rolling_active_users(
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        A window that is not a positive whole number of days; an unknown ``user_type``.
+        A window that is not an integer >= 1; an unknown ``user_type``.
 
     See Also
     --------
@@ -203,7 +203,7 @@ def stickiness(
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        A window that is not a positive whole number of days; an unknown ``user_type``.
+        A window that is not an integer >= 1; an unknown ``user_type``.
 
     See Also
     --------
@@ -277,7 +277,7 @@ def active_day_distribution(
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        A window that is not a positive whole number of days; an unknown ``user_type``.
+        A window that is not an integer >= 1; an unknown ``user_type``.
 
     See Also
     --------

@@ -302,7 +302,7 @@ def time_to_first_use(
         The table TIME_TO_FIRST_USE, one row for each day from 0 to the longest time anyone was
         followed: ``days`` (Int64, since the licence began), ``at_risk_users`` (Int64),
         ``started_users`` (Int64), ``started_rate`` (Float64, 0 to 1, one minus the Kaplan-Meier
-        estimate), and its 95 % interval ``started_rate_low`` and ``started_rate_high``
+        estimate), and its 95 % confidence interval ``started_rate_low`` and ``started_rate_high``
         (Greenwood's variance on the log-log scale; 0 while nobody has started, null once
         everybody has: it is not defined there).
 

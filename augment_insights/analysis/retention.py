@@ -46,7 +46,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     user_type: UserType = "person",
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
-    """Of the users who began in a period, how many are active so many periods later?
+    """Of the users who began in a period, how many are active k periods later?
 
     The rate is ``retained_users / cohort_users``, people over people. A cell whose period is not
     over is null and not complete, never 0: nobody knows yet. A cohort that nobody joined has 0
@@ -69,7 +69,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
         is seen in the look-back, as one cohort: its period 0 is all of the look-back, its date
         the look-back's last period, and period 1 the first after it.
     lookback : int, optional
-        Days at the head of the data that only tell who is not new: whoever is seen in them is in
+        Warm-up days, used only to recognise existing users: whoever is seen in them is in
         no "first" cohort, and no cohort of theirs is shown but by "existing". Without it the first cohorts also
         hold everyone who began before the data did (left-censoring).
     periods : int, optional
@@ -88,7 +88,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     DataFrame
         The table COHORT_RETENTION: ``cohort`` (Date, first day of its period), ``period`` (Int64,
         0 is the cohort's own), the ``by`` columns, ``cohort_users`` (Int64), ``retained_users``
-        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % interval
+        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % confidence interval
         ``retention_rate_low`` and ``retention_rate_high``, ``is_complete`` (Boolean). Every cohort
         runs to the period that holds the last day of the data.
 
@@ -164,7 +164,7 @@ def retention_curve(
     *,
     by: str | Sequence[str] | None = None,
 ) -> Frame:
-    """Over all cohorts, what share of users is active so many periods after it began?
+    """Over all cohorts, what share of users is active k periods after it began?
 
     The ratio of sums: the retained users of all cohorts that have reached the period, over the
     users of these cohorts. Fewer and other cohorts stand behind later periods, so the curve may
@@ -184,7 +184,7 @@ def retention_curve(
     DataFrame or LazyFrame
         As it was given: the table RETENTION_CURVE: ``period`` (Int64), the ``by`` columns,
         ``cohorts`` (Int64, those with users), ``eligible_users`` (Int64), ``retained_users``
-        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % interval
+        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % confidence interval
         ``retention_rate_low`` and ``retention_rate_high``. The interval takes users as
         independent, and is too narrow for recurring cohorts, in which a user counts many times.
 
@@ -288,7 +288,7 @@ def lifecycle(
     user_type: UserType = "person",
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
-    """How many active users of each period are new, returning or back, and how many fell silent?
+    """How many active users of each period are new, returning or back, and how many became dormant?
 
     New users have their first activity ever in the period; returning ones were active in the
     period before too; resurrected ones were seen before that, and not in the period before;
@@ -306,7 +306,7 @@ def lifecycle(
     every : {"1d", "1w", "1mo", "1q"}
         The calendar period.
     lookback : int, optional
-        Days at the head of the data that only tell who is not new; their periods are not shown.
+        Warm-up days, used only to recognise existing users; their periods are not shown.
         Without it everybody in the first period is new: nothing is known of before
         (left-censoring).
     by : str or sequence of str, optional
@@ -399,10 +399,10 @@ def survival(
 ) -> pl.DataFrame:
     """How many days after their first activity are users still with us?
 
-    A Kaplan-Meier estimate. A user lapses on the first day of the first silence of at least
+    A Kaplan-Meier estimate. A user lapses on the first day of the first inactivity gap of at least
     ``inactive_days`` whole days, also if the user comes back later; a user who has not lapsed is
     followed until the last day of the data (censored there), not dropped. Users count alike.
-    Who began before the data did is followed from the first day that is known. A silence that began
+    Who began before the data did is followed from the first day that is known. A gap that began
     in the last ``inactive_days`` days is not one yet, and its user still counts as with us: the end
     of the curve is an upper bound.
 
@@ -413,7 +413,7 @@ def survival(
         active day.
         A LazyFrame is collected, because its last day must be known first.
     inactive_days : int
-        How many whole days without activity make a silence.
+        How many whole days without activity make an inactivity gap.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
     as_of : date or str, optional
@@ -424,7 +424,7 @@ def survival(
     DataFrame
         The table SURVIVAL, one row for each day from 0 to the longest time anyone was followed:
         ``days`` (Int64, since the first activity), ``at_risk_users`` (Int64), ``lapsed_users``
-        (Int64), ``survival_rate`` (Float64, 0 to 1), and its 95 % interval ``survival_rate_low``
+        (Int64), ``survival_rate`` (Float64, 0 to 1), and its 95 % confidence interval ``survival_rate_low``
         and ``survival_rate_high`` (Greenwood's variance on the log-log scale; 1 while nobody has
         lapsed, null once everybody has: it is not defined there).
 
@@ -433,7 +433,7 @@ def survival(
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        ``inactive_days`` is not a positive whole number; an unknown ``user_type``.
+        ``inactive_days`` is not an integer >= 1; an unknown ``user_type``.
 
     See Also
     --------
