@@ -242,7 +242,8 @@ def complementary_suppression(
 
     The known sums are solved for the hidden cells (Gaussian elimination, smallest cells first). Where a sum
     of hidden cells pins them to fewer than ``min_group_size`` people, the smallest shown cell of the sums
-    that led there is hidden too, and all is solved again, until no such sum is left.
+    that led there is hidden too, and all is solved again, until no such sum is left. In the end each cell that
+    turns out not to be needed is shown again, the largest first.
 
     Parameters
     ----------
@@ -274,23 +275,25 @@ def complementary_suppression(
     """
     rank = {cell: (people[cell] or 0, number) for number, cell in enumerate(people)}
     gone, stuck = set(hidden), set[frozenset[int]]()
-    while True:
-        known = [
-            _Sum({cell: Fraction(times) for cell, times in total.cells.items() if cell in gone}, total.overlaps, {number})
-            for number, total in enumerate(totals)
-        ]
+
+    def too_small(gone: AbstractSet[Hashable]) -> list[_Sum]:
+        known = [_Sum.over(gone, total, number) for number, total in enumerate(totals)]
         known = [one for one in known if one.cells]
-        found = _too_small(known, rank, min_group_size, stuck) or _too_small(
-            _eliminated(known, rank), rank, min_group_size, stuck
-        )
-        if not found:
-            return gone
-        for unsafe in found:
-            involved = {cell for number in unsafe.of for cell in totals[number].cells} - gone - shown
+        found = [one for one in known if one.is_too_small(rank, min_group_size)]
+        found = found or [one for one in _eliminated(known, rank) if one.is_too_small(rank, min_group_size)]
+        return [one for one in found if frozenset(one.of) not in stuck]
+
+    while found := too_small(gone):
+        for one in found:
+            involved = {cell for number in one.of for cell in totals[number].cells} - gone - shown
             if involved:
                 gone.add(min(involved, key=rank.__getitem__))
             else:
-                stuck.add(frozenset(unsafe.of))  # everything behind it is hidden already, or was shown before
+                stuck.add(frozenset(one.of))  # everything behind it is hidden already, or was shown before
+    for cell in sorted(gone - hidden, key=rank.__getitem__, reverse=True):
+        if not too_small(gone - {cell}):
+            gone.remove(cell)
+    return gone
 
 
 @dataclass(frozen=True)
@@ -301,27 +304,25 @@ class _Sum:
     overlaps: bool
     of: set[int]
 
+    @classmethod
+    def over(cls, gone: AbstractSet[Hashable], total: Total, number: int) -> _Sum:
+        """Return what is known of the hidden cells of a total."""
+        return cls({cell: Fraction(times) for cell, times in total.cells.items() if cell in gone}, total.overlaps, {number})
+
+    def is_too_small(self, rank: Mapping[Hashable, tuple[int, int]], min_group_size: int) -> bool:
+        """Whether it pins its cells to fewer people: it is of one cell, or of too few people and subtracts none."""
+        if len({times > 0 for times in self.cells.values()}) > 1:
+            return False
+        sizes = [rank[cell][0] * abs(times) for cell, times in self.cells.items()]
+        together = max(sizes) if self.overlaps else sum(sizes)
+        return len(sizes) == 1 or together / max(map(abs, self.cells.values())) < min_group_size
+
     def minus(self, other: _Sum, cell: Hashable) -> _Sum:
         """Return the difference to another sum in which a cell is no more."""
         times = self.cells[cell] / other.cells[cell]
         both = {one: self.cells.get(one, 0) - times * other.cells.get(one, 0) for one in {**self.cells, **other.cells}}
         left = {one: Fraction(value) for one, value in both.items() if value}
         return _Sum(left, self.overlaps or other.overlaps, self.of | other.of)
-
-
-def _too_small(
-    sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]], min_group_size: int, stuck: set[frozenset[int]]
-) -> list[_Sum]:
-    """Return the sums that pin their cells to fewer people: a single cell, or none that is subtracted, and too few."""
-
-    def is_small(one: _Sum) -> bool:
-        sizes = {cell: rank[cell][0] * abs(times) for cell, times in one.cells.items()}
-        if len({times > 0 for times in one.cells.values()}) > 1:
-            return False
-        together = max(sizes.values()) if one.overlaps else sum(sizes.values())
-        return len(sizes) == 1 or together / max(map(abs, one.cells.values())) < min_group_size
-
-    return [one for one in sums if frozenset(one.of) not in stuck and is_small(one)]
 
 
 def _eliminated(sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]]) -> list[_Sum]:
