@@ -83,7 +83,7 @@ class FakeClock(Clock):
 @pytest.fixture(scope="session")
 def make_clock() -> Callable[..., FakeClock]:
     """Make clocks that stand at a moment: noon (UTC) of 10 March 2026 unless told."""
-    return lambda moment=NOON: FakeClock(moment)
+    return lambda moment=None: FakeClock(moment or NOON)
 
 
 @pytest.fixture
