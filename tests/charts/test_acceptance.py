@@ -31,11 +31,11 @@ def change() -> pl.DataFrame:
 
 @pytest.fixture
 def compared() -> pl.DataFrame:
-    """One team went up, of one it cannot be told, and one is new."""
+    """One team is new, one did not change measurably, and one went up."""
     rows = [
-        ("A", "adoption_rate", 0.3, 0.5, 0.2, 0.1, 0.3, "higher"),
-        ("B", "adoption_rate", 0.5, 0.51, 0.01, -0.1, 0.1, "cannot tell"),
-        ("C", "adoption_rate", None, 0.4, None, None, None, "cannot tell"),
+        ("A", "adoption_rate", None, 0.4, None, None, None, True, 0, 0, 9, 2, None),
+        ("B", "adoption_rate", 0.5, 0.51, 0.01, -0.1, 0.1, True, 30, 2, 0, 2, "no measurable change"),
+        ("C", "adoption_rate", 0.3, 0.5, 0.2, 0.1, 0.3, True, 70, 10, 5, 2, "higher"),
     ]
     return pl.DataFrame(rows, schema={"team": pl.String, **COMPARISON.schema}, orient="row")
 
@@ -157,22 +157,40 @@ def test_a_change_that_cannot_be_taken_apart_is_no_data(change, look):
     assert "No data" in look.svg(charts.acceptance_change(nothing))
 
 
-def test_the_verdict_stands_beside_its_whiskers(compared, rows_of):
-    """In words, since a colour does not reach everybody; a difference that is not known has no dot."""
-    spec = theme.to_vegalite(charts.compare(compared))
+def test_the_verdict_stands_beside_its_whiskers(compared, look, rows_of) -> None:
+    """In words, since a colour does not reach everybody; who has no verdict is last, in grey, and without a dot."""
+    chart = charts.compare(compared)
+    spec = theme.to_vegalite(chart)
     _, whiskers, dots, words = spec["layer"]
     assert whiskers["encoding"]["x"]["field"] == "difference_low"
     assert whiskers["encoding"]["x2"]["field"] == "difference_high"
     assert words["encoding"]["text"]["field"] == "verdict"
-    assert dots["encoding"]["y"]["scale"]["domain"] == ["A", "B", "C"]
-    assert [row["difference"] for row in rows_of(spec)] == [0.2, 0.01, None]
-    assert "A: higher, B: cannot tell, C: cannot tell" in charts.compare(compared).description
+    assert dots["encoding"]["y"]["scale"]["domain"] == ["B", "C", "A"]
+    assert [row["difference"] for row in rows_of(spec)] == [0.01, 0.2, None]
+    assert "B: no measurable change, C: higher, A: too few people" in chart.description
+
+
+def test_a_comparison_says_whether_people_are_paired_and_how_many_groups_are_judged(compared: pl.DataFrame) -> None:
+    """Holm's correction asks more of each group the more there are; one comparison needs no such note."""
+    assert charts.compare(compared).title.subtitle == (
+        "people · 95 % confidence intervals · the same people paired · 2 groups judged together"
+    )
+    one = compared.tail(1).with_columns(is_paired=pl.lit(value=False), compared_groups=pl.lit(1, pl.Int64))
+    assert charts.compare(one).title.subtitle == "people · 95 % confidence intervals"
+
+
+def test_a_difference_of_means_is_in_their_own_unit(compared, look, rows_of) -> None:
+    """Two messages more a person are no two hundred points."""
+    means = compared.tail(1).with_columns(metric=pl.lit("total_messages"), difference=2.0)
+    spec = theme.to_vegalite(charts.compare(means))
+    assert rows_of(spec)[0]["difference_points"] == 2
+    assert "percentage points" not in look.svg(spec)
 
 
 def test_differences_are_points_and_not_per_cent(compared, look, rows_of):
     """From 30% to 50% is twenty points."""
     spec = theme.to_vegalite(charts.compare(compared))
-    assert rows_of(spec)[0]["difference_points"] == pytest.approx(20)
+    assert rows_of(spec)[1]["difference_points"] == pytest.approx(20)
     svg = look.svg(spec)
     assert ">+20<" in svg
     assert "percentage points" in svg
@@ -180,10 +198,10 @@ def test_differences_are_points_and_not_per_cent(compared, look, rows_of):
 
 def test_several_rates_and_groups_are_named_by_both(compared, rows_of):
     """One rate needs no name beside its groups, and no group beside its rate."""
-    two = pl.concat([compared.head(1), compared.head(1).with_columns(metric=pl.lit("feature_rate"))])
+    two = pl.concat([compared.tail(1), compared.tail(1).with_columns(metric=pl.lit("feature_rate"))])
     for table, names in [
-        (compared.head(2), ["A", "B"]),
-        (compared.head(1).drop("team"), ["adoption rate"]),
-        (two, ["adoption rate · A", "feature rate · A"]),
+        (compared.tail(2), ["B", "C"]),
+        (compared.tail(1).drop("team"), ["adoption rate"]),
+        (two, ["adoption rate · C", "feature rate · C"]),
     ]:
         assert [row["row"] for row in rows_of(charts.compare(table))] == names

@@ -84,9 +84,9 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "acceptance_change": [(0.02, 0.0, 0.0, 0.02), (-0.01, 0.005, 0.0, -0.005), (0.01, 0.005, 0.0, 0.015)],
     "compare": [
-        ("adoption_rate", 0.3, 0.5, 0.2, 0.1, 0.3, "higher"),
-        ("feature_rate", None, 0.4, None, None, None, "cannot tell"),
-        ("retention_rate", 0.5, 0.51, 0.01, -0.1, 0.1, "cannot tell"),
+        ("adoption_rate", 0.3, 0.5, 0.2, 0.1, 0.3, True, 70, 10, 5, 2, "higher"),
+        ("feature_rate", None, 0.4, None, None, None, True, 0, 0, 9, 2, None),
+        ("retention_rate", 0.5, 0.51, 0.01, -0.1, 0.1, True, 30, 2, 0, 2, "no measurable change"),
     ],
     "acceptance_distribution": [(0.0, 0.2, 3), (0.2, 0.4, 9), (0.4, 0.6, 2)],
     "data_quality": [
@@ -121,7 +121,7 @@ ABOUT = {
     "survival": ("at_risk_users lapsed_users", "grouped keyed"),
     "acceptance_rate": ("accepted_count suggested_count", "grouped dated"),
     "acceptance_change": ("effect_points", "ordered"),
-    "compare": ("after before difference_points", "grouped keyed ordered"),
+    "compare": ("after after_users before before_users both_users difference_points", "grouped keyed ordered"),
     "acceptance_distribution": ("acceptance_from acceptance_to users", "keyed"),
     "data_quality": ("affected_count affected_share checked_count", "keyed ordered"),
     "reconcile": ("left residual right", "ordered dated"),
