@@ -157,7 +157,7 @@ def test_a_change_that_cannot_be_taken_apart_is_no_data(change, look):
     assert "No data" in look.svg(charts.acceptance_change(nothing))
 
 
-def test_the_verdict_stands_beside_its_whiskers(compared, look, rows_of) -> None:
+def test_the_verdict_stands_beside_its_whiskers(compared, look, rows_of):
     """In words, since a colour does not reach everybody; who has no verdict is last, in grey, and without a dot."""
     chart = charts.compare(compared)
     spec = theme.to_vegalite(chart)
@@ -170,7 +170,7 @@ def test_the_verdict_stands_beside_its_whiskers(compared, look, rows_of) -> None
     assert "B: no measurable change, C: higher, A: too few people" in chart.description
 
 
-def test_a_comparison_says_whether_people_are_paired_and_how_many_groups_are_judged(compared: pl.DataFrame) -> None:
+def test_a_comparison_says_whether_people_are_paired_and_how_many_groups_are_judged(compared):
     """Holm's correction asks more of each group the more there are; one comparison needs no such note."""
     assert charts.compare(compared).title.subtitle == (
         "people · 95 % confidence intervals · the same people paired · 2 groups judged together"
@@ -179,7 +179,7 @@ def test_a_comparison_says_whether_people_are_paired_and_how_many_groups_are_jud
     assert charts.compare(one).title.subtitle == "people · 95 % confidence intervals"
 
 
-def test_a_difference_of_means_is_in_their_own_unit(compared, look, rows_of) -> None:
+def test_a_difference_of_means_is_in_their_own_unit(compared, look, rows_of):
     """Two messages more a person are no two hundred points."""
     means = compared.tail(1).with_columns(metric=pl.lit("total_messages"), difference=2.0)
     spec = theme.to_vegalite(charts.compare(means))

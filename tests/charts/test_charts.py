@@ -327,6 +327,7 @@ def pictures() -> dict[str, str]:
     return {name: theme.to_svg(theme.to_vegalite(draw(name))) for name in those("dated")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Auckland"])
 def test_days_are_the_same_days_in_every_time_zone(zone):
     """Drawn west and east of Greenwich, the axes name the days of the tables."""

@@ -375,6 +375,7 @@ def questions() -> st.SearchStrategy[list[tuple[Callable[..., pl.DataFrame], dic
     return st.lists(plain | windows, min_size=2, max_size=4)
 
 
+@pytest.mark.slow
 @given(asked=questions())
 @settings(max_examples=20)
 def test_tables_are_the_same_with_and_without_an_archive(tmp_path_factory, asked):
