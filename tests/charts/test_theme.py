@@ -83,19 +83,7 @@ def test_another_paper_repaints_marks_and_words(weekly_users):
     assert not [color for color in vars(theme.LIGHT).values() if color in text]
 
 
-def luminance(color: str) -> float:
-    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    """Return WCAG's contrast ratio, from 1 to 21."""
-    darker, lighter = sorted((luminance(one), luminance(other)))
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def test_words_and_marks_stand_out_from_the_paper():
+def test_words_and_marks_stand_out_from_the_paper(contrast):
     """WCAG 2.2: 4.5 for words, 3 for what is drawn.
 
     Okabe and Ito's orange and sky blue have 2.3 on white. They stay as published: at 3, orange comes three times
