@@ -306,8 +306,8 @@ def time_to_first_use(
         followed: ``days`` (Int64, since the licence began), ``at_risk_users`` (Int64),
         ``started_users`` (Int64), ``started_rate`` (Float64, 0 to 1, one minus the Kaplan-Meier
         estimate), and its 95 % confidence interval ``started_rate_low`` and ``started_rate_high``
-        (Greenwood's variance on the log-log scale; 0 while nobody has started, null once
-        everybody has: it is not defined there).
+        (Greenwood's variance on the log-log scale; 0 while nobody has started; null where fewer
+        than ten users are at risk, or everybody has started).
 
     Raises
     ------

@@ -503,81 +503,6 @@ def survival(
     return order.as_table(curve, SURVIVAL, before="at_risk_users")
 
 
-def time_to_first_use(
-    activity: pl.DataFrame | pl.LazyFrame | UserDays,
-    roster: pl.DataFrame | pl.LazyFrame,
-    *,
-    user_type: UserType = "person",
-    as_of: date | str | None = None,
-) -> pl.DataFrame:
-    """How many days after the licence began have users started?
-
-    A Kaplan-Meier estimate over the users on the roster, each counted once: who has not started
-    is followed until the licence ends or the data does (censored there), not dropped. Activity
-    before the licence began counts as a start on its first day. The data should reach back to
-    the first licence: a start before the data cannot be seen.
-
-    Parameters
-    ----------
-    activity : DataFrame, LazyFrame or UserDays
-        ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
-        active day.
-        A LazyFrame is collected, because its last day must be known first.
-    roster : DataFrame or LazyFrame
-        One row a licensed user: ``user``, ``licensed_from`` (a day, as for :func:`read_roster`), and
-        ``licensed_to`` (the last licensed day; null: open) if there is one. Users without a start, and active
-        users who are not on the roster, are left out with a DataWarning that counts them; who
-        is licensed only after the last day of the data is left out.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data; left out, the last day of any row of the frame.
-
-    Returns
-    -------
-    DataFrame
-        The table TIME_TO_FIRST_USE, one row for each day from 0 to the longest time anyone was
-        followed: ``days`` (Int64, since the licence began), ``at_risk_users`` (Int64),
-        ``started_users`` (Int64), ``started_rate`` (Float64, 0 to 1, one minus the Kaplan-Meier
-        estimate), and its 95 % confidence interval ``started_rate_low`` and ``started_rate_high``
-        (Greenwood's variance on the log-log scale; 0 while nobody has started; null where fewer
-        than ten users are at risk, or everybody has started).
-
-    Raises
-    ------
-    TableError
-        A column is missing or of another dtype; rows that span several days.
-    ValueError
-        An unknown ``user_type``.
-
-    See Also
-    --------
-    unused_licences : the users who never started, by name.
-    augment_insights.charts.time_to_first_use : its chart.
-
-    Examples
-    --------
-    Ada starts on the second day of her licence; Bob has not started after two.
-
-    >>> from datetime import date
-    >>> activity = pl.DataFrame({"date": [date(2026, 1, 6)], "user": ["ada@x.io"], "user_type": ["person"]})
-    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "licensed_from": [date(2026, 1, 5)] * 2})
-    >>> table = time_to_first_use(activity, roster)
-    >>> table.select("days", "at_risk_users", "started_users", "started_rate").rows()
-    [(0, 2, 0, 0.0), (1, 2, 1, 0.5)]
-    """
-    require(columns_of(roster), ("user", "licensed_from"), table="roster")
-    order = prepare(activity).ordered(TIME_TO_FIRST_USE, user_type=user_type, as_of=as_of, needs_days=True)
-    return kaplan_meier(_starts(order, licences_of(tidy_roster(roster), user_type))).select(
-        "days",
-        "at_risk_users",
-        started_users="event_users",
-        started_rate=1 - pl.col("rate"),
-        started_rate_low=1 - pl.col("high"),
-        started_rate_high=1 - pl.col("low"),
-    )
-
-
 def _lapses(order: OrderedDays, inactive_days: int, *, first: int, last: int) -> pl.DataFrame:
     """Return for each user the ``days`` followed and whether they ended in a lapse (``event``).
 
@@ -590,26 +515,4 @@ def _lapses(order: OrderedDays, inactive_days: int, *, first: int, last: int) ->
     users = order.users.with_row_index("user_number").join(lapses, left_on="user_number", right_on="user", how="left")
     return users.filter(pl.col("first").is_between(first, end)).select(
         "group", days=pl.col("lapse").fill_null(end) - pl.col("first"), event=pl.col("lapse").is_not_null()
-    )
-
-
-def _starts(order: OrderedDays, licensed: pl.DataFrame) -> pl.DataFrame:
-    """Return for each licensed user the ``days`` followed and whether they ended in a start (``event``)."""
-    undated = licensed["licensed_from"].null_count()
-    if undated:
-        warnings.warn(
-            f"{undated} users of the roster without licensed_from are left out: their time has no beginning.",
-            DataWarning,
-            stacklevel=3,
-        )
-    seen = on_roster(order.first_days(), licensed)
-    last = pl.lit(order.last, dtype=pl.Date)
-    until = pl.min_horizontal("licensed_to", last)
-    began = pl.col("licensed_from")
-    event = (pl.col("first_day") <= until).fill_null(value=False)
-    ended = pl.when(event).then(pl.max_horizontal("first_day", began)).otherwise(until)
-    return (
-        licensed.filter(began <= last)
-        .join(seen.select("user_key", "first_day"), on="user_key", how="left")
-        .select(group=pl.lit(0), days=(ended - began).dt.total_days(), event=event)
     )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augment_insights import analysis
+from augment_insights import Client, analysis, fetch
 from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Keeps = Callable[..., None]
     Days = dict[str, list[int]]
 
+MONDAY = date(2026, 1, 5)
 EVERY = ("1d", "1w", "1mo", "1q")
 # Ranges that cross a leap day, a year whose first days belong to the last ISO week, and a short February.
 STARTS = (date(2023, 12, 27), date(2024, 2, 19), date(2026, 1, 30), date(2020, 12, 28))
