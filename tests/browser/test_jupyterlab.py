@@ -26,9 +26,7 @@ from augment_insights.sample import roster_csv
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
-SETTINGS = {
-    "notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
-}
+SETTINGS = {"notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}}
 """JupyterLab asks its reader about news, which covers the corner of the notebook, and looks for updates."""
 
 NOT_OURS = re.compile(

@@ -97,8 +97,7 @@ def test_days_that_cannot_be_answered_for_cost_no_request(ask, scripted):
 
 
 @pytest.mark.parametrize(
-    "how",
-    [{"every": "2w"}, {"lookback_days": -1}, {"lookback_days": 1.5}, {"lookback_days": True}],
+    "how", [{"every": "2w"}, {"lookback_days": -1}, {"lookback_days": 1.5}, {"lookback_days": True}]
 )
 def test_what_cannot_be_is_refused_before_a_request(how, scripted):
     """A period or a look-back that is none is refused before anything is sent, and the hint says which are."""

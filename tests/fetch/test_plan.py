@@ -175,10 +175,7 @@ def test_counts_that_leave_service_accounts_out_lose_nobody(ask, people_only):
 def test_an_interrupted_list_is_gone_on_with():
     """Of a list of three pages, of which one came before the fetch broke off, two are planned and sent."""
     client = Client.serving(organisation({0: 501}), today=TODAY)
-    with (
-        pytest.raises(Cancelled),
-        client.watched(stop=lambda: client.requests_sent == 1, tell=lambda **_told: None),
-    ):
+    with pytest.raises(Cancelled), client.watched(stop=lambda: client.requests_sent == 1, tell=lambda **_told: None):
         fetch.dau(FIRST, client=client)
     plan = fetch.plan("dau", FIRST, FIRST, client=client)
     assert (plan.requests_to_send, plan.requests_cached) == (2, 2), "a page and the counts are available locally"

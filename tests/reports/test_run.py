@@ -162,9 +162,7 @@ def stopped(make_notebook, tmp_path) -> Callable[[signal.Signals], int]:
     """Run a report in a process of its own, signal that process in the middle of a cell; return the kernel's id."""
     mark, out = tmp_path / "kernel", tmp_path / "out"
     notebook = make_notebook(
-        PARAMETERS,
-        HALF,
-        f"import os, time; Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(600)",
+        PARAMETERS, HALF, f"import os, time; Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(600)"
     )
     code = f"from augment_insights import reports; reports.write({str(notebook)!r}, output_dir={str(out)!r})"
 

@@ -290,8 +290,7 @@ def crowded(serving, record) -> AnalyticsApp:
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "default", "largest"),
-    [("dau", 100, 250), ("user-activity", 50, 100), (RECORDS, 50, 100)],
+    ("endpoint", "default", "largest"), [("dau", 100, 250), ("user-activity", 50, 100), (RECORDS, 50, 100)]
 )
 def test_page_sizes_and_their_bounds(crowded, ask, endpoint, default, largest):
     """Each endpoint has its own default and largest page."""
