@@ -145,7 +145,7 @@ def test_a_table_without_its_total_is_refused(change):
         charts.acceptance_change(change.head(3))
 
 
-def test_the_verdict_stands_beside_its_whiskers(compared, look, rows_of):
+def test_the_verdict_stands_beside_its_whiskers(compared, rows_of):
     """In words, since a colour does not reach everybody; who has no verdict is last, in grey, and without a dot."""
     chart = charts.compare(compared)
     spec = theme.to_vegalite(chart)

@@ -315,12 +315,13 @@ def test_groups_that_are_not_drawn_are_said(name):
 
 @each
 def test_the_paper_may_be_dark(name):
-    """No mark keeps a colour that belongs to the light page."""
+    """No mark keeps a colour that belongs to the light page, in panels neither."""
     dark = theme.Palette(**{part: f"#00000{n}" for n, part in enumerate(vars(theme.LIGHT))})
-    spec = theme.to_vegalite(draw(name), palette=dark)
-    light = {theme.LIGHT.ink, theme.LIGHT.muted, theme.LIGHT.ghost, theme.LIGHT.surface}
-    for layer in inner(spec)["layer"]:
-        assert not light & {value for value in layer["mark"].values() if isinstance(value, str)}
+    light = {theme.LIGHT.ink, theme.LIGHT.muted, theme.LIGHT.ghost, theme.LIGHT.surface, theme.LIGHT.accent}
+    tables = [table_of(name), *([in_groups(table_of(name), ["A", "B"])] if name in those("grouped") else [])]
+    for table in tables:
+        for layer in inner(theme.to_vegalite(draw(name, table), palette=dark))["layer"]:
+            assert not light & {value for value in layer["mark"].values() if isinstance(value, str)}
 
 
 def pictures() -> dict[str, str]:

@@ -25,7 +25,10 @@ def lab_folder() -> Path:
 
 
 def test_a_notebook_gets_vega_an_image_and_words(weekly_users):
-    """The three forms, of which each front end takes the best it can show."""
+    """The three forms, of which each front end takes the best it can show; the image may be left out.
+
+    The menu sends no data away: neither the public Vega editor nor the source is offered.
+    """
     charts.setup()
     data, metadata = charts.active_users(weekly_users)._repr_mimebundle_()
     assert set(data) == {"application/vnd.vega.v5+json", "image/png", "text/plain"}
@@ -36,22 +39,10 @@ def test_a_notebook_gets_vega_an_image_and_words(weekly_users):
     shown = metadata["image/png"]
     assert shown["alt"] == data["text/plain"]
     assert int.from_bytes(png[16:20], "big") // 2 == shown["width"]
-
-
-def test_the_menu_of_a_chart_sends_no_data_away(weekly_users):
-    """The public Vega editor is not offered, nor the source."""
-    charts.setup()
-    _, metadata = charts.active_users(weekly_users)._repr_mimebundle_()
     actions = metadata["application/vnd.vega.v5+json"]["embed_options"]["actions"]
     assert actions == {"export": True, "source": False, "compiled": False, "editor": False}
-
-
-def test_the_image_can_be_left_out(weekly_users):
-    """Live widgets redraw faster without it; setup() may be called again."""
-    charts.setup()
-    charts.setup(png=False)
-    data, _ = charts.active_users(weekly_users)._repr_mimebundle_()
-    assert "image/png" not in data
+    charts.setup(png=False)  # live widgets redraw faster without it
+    assert "image/png" not in charts.active_users(weekly_users)._repr_mimebundle_()[0]
 
 
 def test_the_theme_is_applied_with_and_without_setup(weekly_users):
