@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from datetime import date
 
 _HEADING = "acceptance rate of inline completions"
-_VERDICTS = {"higher": "#0072B2", "lower": "#D55E00", "cannot tell": "#8b949e"}
+_NO_VERDICT = "too few people"
+_VERDICTS = {"higher": "#0072B2", "lower": "#D55E00", "no measurable change": "#57606a", _NO_VERDICT: "#b1bac4"}
 _EFFECTS = {
     "rate_effect": "Groups accept more or less",
     "mix_effect": "Weight moved between groups",
@@ -209,18 +210,20 @@ def compare(
     sample: bool = False,
     width: int = WIDTH,
 ) -> alt.LayerChart:
-    """Which way did rates go between two periods or groups, if that can be told?
+    """Which rates changed measurably between two periods, or differ between two groups?
 
     A row a rate (and group): a dot for the difference, whiskers for its 95 % confidence interval,
-    and the verdict in words. Where the whiskers cross the line of no change, the words are "cannot
-    tell". A row whose difference is not known keeps its place without a dot. Differences are
-    in percentage points. At most forty rows: the first ones, and the subtitle says so.
+    and the verdict in words. Several groups are judged together, so "no measurable change" may stand beside
+    whiskers that leave zero out; the subtitle says how many were compared. A row without an interval has no
+    verdict: it stands in grey at the end, without a dot where the difference is not known either.
+    Differences of rates are in percentage points, those of means in their own unit. At most forty rows: the
+    first ones, and the subtitle says so.
 
     Parameters
     ----------
     table : pl.DataFrame or pl.LazyFrame
-        ``analysis.compare``: one row, or one a group; several may stand under one another
-        (``pl.concat``).
+        ``analysis.compare_periods`` or ``analysis.compare``: one row, or one a group; several may stand under one
+        another (``pl.concat``), either of rates or of means.
     population, as_of, sample, width
         As for :mod:`every chart <augment_insights.charts>`.
 
@@ -235,7 +238,8 @@ def compare(
 
     See Also
     --------
-    augment_insights.analysis.compare : the table.
+    augment_insights.analysis.compare_periods : the table, of the same people in two periods.
+    augment_insights.analysis.compare : the table, of different people.
     acceptance_change : what moved the acceptance rate.
 
     Examples
@@ -247,25 +251,34 @@ def compare(
     ...     "difference": [0.2],
     ...     "difference_low": [0.05],
     ...     "difference_high": [0.33],
+    ...     "is_paired": [False],
+    ...     "both_users": [0],
+    ...     "before_users": [80],
+    ...     "after_users": [70],
+    ...     "compared_groups": [1],
     ...     "verdict": ["higher"],
     ... })
-    >>> compare(change).title.text
-    'Comparison: after minus before'
+    >>> compare(change).title.subtitle
+    'people · 95 % confidence intervals'
     """
     frame = marks.read(table, COMPARISON, keys=["metric", "group"])
-    shown = frame.head(marks.MAX_ROWS)
+    shown = frame.sort(pl.col("verdict").is_null(), maintain_order=True).head(marks.MAX_ROWS)
     cut = f"the first {shown.height} of {frame.height} rows" if shown.height < frame.height else ""
+    paired = "the same people paired" if frame["is_paired"].any() else ""
+    most = frame["compared_groups"].max()
+    together = f"{most} groups judged together" if isinstance(most, int) and most > 1 else ""
     title = Caption(population, as_of, sample).title(
-        "Comparison: after minus before", marks.interval_note(frame, "difference"), cut
+        "Comparison: after minus before", marks.interval_note(frame, "difference"), paired, together, cut
     )
     if not shown["difference"].count():
         return marks.no_data(title, width=width)
-    named = shown.with_columns(_row_name(shown).alias("row"), pl.col("verdict").cast(pl.String))
-    drawn = named.with_columns(marks.distinct("row")).drop("metric", "group")
+    told = pl.col("verdict").cast(pl.String).fill_null(_NO_VERDICT)
+    named = shown.with_columns(_row_name(shown).alias("row"), told.alias("verdict"))
+    drawn = named.with_columns(marks.distinct("row")).drop("group", "is_paired", "compared_groups")
     parts = [f"{row}: {verdict}" for row, verdict in drawn.select("row", "verdict").head(5).iter_rows()]
     more = f", and {drawn.height - len(parts)} more" if drawn.height > len(parts) else ""
-    told, height = f"{', '.join(parts)}{more}", _ROW_HEIGHT * drawn.height
-    return marks.single(_differences(drawn), title, "Dot plot", told, width=width, height=height)
+    height = _ROW_HEIGHT * drawn.height
+    return marks.single(_differences(drawn), title, "Dot plot", f"{', '.join(parts)}{more}", width=width, height=height)
 
 
 def acceptance_change(
@@ -354,23 +367,30 @@ def _in_points(*columns: str) -> pl.Expr:
 
 
 def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
-    pointed = drawn.with_columns(_in_points("difference", "difference_low", "difference_high"))
+    """Draw the differences: of rates in percentage points, of means in their own unit."""
+    are_rates = drawn["metric"].str.ends_with("_rate").all()
+    scale, unit = (100, ", points") if are_rates else (1, "")
+    bounds = ("difference", "difference_low", "difference_high")
+    pointed = drawn.drop("metric").with_columns((pl.col(bounds) * scale).name.suffix("_points"))
     color = marks.series_color(list(_VERDICTS), column="verdict", colors=list(_VERDICTS.values())).legend(None)
     titles = {
         "row": "Rate",
         "before": "Before",
         "after": "After",
-        "difference_points": "Difference, points",
-        "difference_low_points": "Interval from, points",
-        "difference_high_points": "Interval to, points",
+        "difference_points": f"Difference{unit}",
+        "difference_low_points": f"Interval from{unit}",
+        "difference_high_points": f"Interval to{unit}",
         "verdict": "Verdict",
+        "both_users": "People on both sides",
+        "before_users": "Before only",
+        "after_users": "After only",
     }
     plain = alt.Chart(pointed).encode(
         y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list())),
         tooltip=marks.tooltip(pointed, titles),
     )
     base = plain.encode(color=color)
-    axis = _points_axis("Difference in percentage points")
+    axis = _points_axis("Difference in percentage points") if are_rates else alt.Axis(title="Difference", tickCount=8)
     low, difference, end = (
         alt.X(f"{column}:Q", axis=axis, scale=_FROM_ZERO) for column in ("difference_low", "difference", "end")
     )

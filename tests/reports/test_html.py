@@ -19,6 +19,7 @@ from augment_insights import charts
 from augment_insights.errors import ReportError, TableError
 from augment_insights.periods import DayRange
 from augment_insights.reports import Page, html
+from augment_insights.tables import COMPARISON
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -189,24 +190,41 @@ def test_what_is_missing_is_no_data_and_never_zero() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "verdict", "words"),
+    ("before", "reach", "verdict", "words"),
     [
-        (0.2, "higher", " · higher than the week before"),
-        (0.4, "lower", " · lower than the week before"),
-        (0.3, "cannot tell", " · cannot be told apart from the week before"),
-        (None, "cannot tell", ""),
+        (
+            0.2,
+            (0.05, 0.15),
+            "higher",
+            " · against the week before: higher by 10.0 points (95 % CI +5.0 to +15.0 points)",
+        ),
+        (
+            0.2,
+            (-0.015, 0.021),
+            "no measurable change",
+            " · against the week before: no measurable change (95 % CI -1.5 to +2.1 points)",
+        ),
+        (0.2, (None, None), None, " · against the week before: too few people to tell whether that is a change"),
+        (None, (None, None), None, ""),
     ],
 )
 def test_a_headline_rate_comes_with_its_interval_its_counts_and_its_change(
-    before: float | None, verdict: str, words: str
+    before: float | None, reach: tuple[float, float], verdict: str | None, words: str
 ) -> None:
     """A change is called one only where its verdict says so; nothing is said where there was nothing before."""
-    change = pl.DataFrame({"before": [before], "verdict": [verdict]}, schema_overrides={"before": pl.Float64})
+    row = ("chat_rate", before, 0.3, 0.1, *reach, True, 80, 3, 1, 1, verdict)
+    change = pl.DataFrame([row], schema=COMPARISON.schema, orient="row")
     for compared, expected in ((change, words), (change.clear(), ""), (None, "")):
         page = empty_page().headline_rate("Rate", RATE, **RATE_OPTIONS, change=compared, than="the week before")
         seen = Parsed(page.to_html()).seen
         told = f"95 % confidence interval 25.5% to 36.6% · 81 of 263 people{expected}"
         assert seen[seen.index("Rate") :][:3] == ["Rate", "30.8%", told]
+
+
+def test_one_person_is_no_people() -> None:
+    """1 of 1 person, in a headline."""
+    page = empty_page().headline_rate("Rate", RATE.with_columns(a=1, b=1), **RATE_OPTIONS)
+    assert any(words.endswith("1 of 1 person") for words in Parsed(page.to_html()).seen)
 
 
 def test_a_headline_rate_is_one_figure_with_all_its_columns() -> None:

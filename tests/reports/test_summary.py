@@ -1,4 +1,4 @@
-"""The summary in words: what moved, by how much, and what cannot be told."""
+"""The summary in words: what changed, by how much, and what did not change measurably."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from augment_insights.analysis import compare
 from augment_insights.analysis.intervals import wilson
 from augment_insights.errors import TableError
 from augment_insights.reports import change_in_words, count_in_words
+from augment_insights.tables import COMPARISON
 
 
 def comparison(before: tuple[int, int], after: tuple[int, int]) -> pl.DataFrame:
@@ -29,20 +30,67 @@ def test_a_rise_and_a_fall_are_told_with_their_interval() -> None:
     """48 of 80 and 56 of 70: 0.2, from 0.0524 to 0.3339 by Newcombe's published example; and the other way round."""
     (rise,) = change_in_words(comparison((48, 80), (56, 70)), what="Retention", than="the spring")
     assert rise == (
-        "Retention was 80.0%, higher than the spring (60.0%): by 20.0 points, and between 5.2 and 33.4 for all we know."
+        "Retention was 80.0% after 60.0% in the spring: higher by 20.0 points (95 % CI +5.2 to +33.4 points); "
+        "different people."
     )
     (fall,) = change_in_words(comparison((56, 70), (48, 80)), what="Retention", than="the spring")
     assert fall == (
-        "Retention was 60.0%, lower than the spring (80.0%): by 20.0 points, and between 5.2 and 33.4 for all we know."
+        "Retention was 60.0% after 80.0% in the spring: lower by 20.0 points (95 % CI -33.4 to -5.2 points); "
+        "different people."
     )
 
 
-def test_what_cannot_be_told_gets_no_direction() -> None:
-    """Neither higher nor lower, and what would fit."""
-    (words,) = change_in_words(comparison((5, 10), (6, 10)), what="Adoption", than="May")
-    assert "whether it moved cannot be told" in words
-    assert "higher" not in words
-    assert "lower" not in words
+def told(**changed: object) -> str:
+    """Say one comparison of the same people."""
+    row = {
+        "metric": "acceptance_rate",
+        "before": 0.28,
+        "after": 0.283,
+        "difference": 0.003,
+        "difference_low": -0.015,
+        "difference_high": 0.021,
+        "is_paired": True,
+        "both_users": 84,
+        "before_users": 3,
+        "after_users": 1,
+        "compared_groups": 1,
+        "verdict": "no measurable change",
+        **changed,
+    }
+    (words,) = change_in_words(pl.DataFrame([row], schema=COMPARISON.schema), what="Acceptance", than="May")
+    return words
+
+
+def test_no_measurable_change_has_its_interval_and_no_direction() -> None:
+    """The words of the definitions, and who was paired."""
+    assert told() == (
+        "Acceptance was 28.3% after 28.0% in May: no measurable change (95 % CI -1.5 to +2.1 points); "
+        "the same people paired, 84 on both sides."
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            {"difference_low": 0.001, "compared_groups": 8},
+            "no measurable change (95 % CI +0.1 to +2.1 points) with 8 groups compared at once;",
+        ),
+        ({"difference_low": None, "difference_high": None, "verdict": None}, ": too few people to tell whether"),
+        ({"is_paired": False, "before_users": 80, "after_users": 70}, "; different people, 80 and 70."),
+    ],
+)
+def test_a_sentence_follows_its_verdict(row: dict[str, object], said: str) -> None:
+    """Holm asks for more than an interval without zero; without an interval nothing is claimed."""
+    assert said in told(**row)
+
+
+def test_a_mean_is_told_in_its_own_unit() -> None:
+    """12 messages a person after 10 are no 200 points."""
+    row = {"metric": "total_messages", "before": 10.0, "after": 12.0, "difference": 2.0, "verdict": "higher"}
+    assert "was 12.0 after 10.0 in May: higher by 2.0 (95 % CI +1.0 to +3.0);" in told(
+        **row, difference_low=1.0, difference_high=3.0
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,6 +135,7 @@ def weeks(*counts: int | None, complete: int | None = None) -> pl.DataFrame:
     [
         (weeks(5, 1234), "1,234 people came in the week of 9 Mar 2026, 1,229 more than in the week before (5)."),
         (weeks(5, 4), "4 people came in the week of 9 Mar 2026, 1 fewer than in the week before (5)."),
+        (weeks(5, 1), "1 person came in the week of 9 Mar 2026, 4 fewer than in the week before (5)."),
         (weeks(5, 5), "5 people came in the week of 9 Mar 2026, as many as in the week before (5)."),
         (weeks(5, 4, complete=1), "5 people came in the week of 2 Mar 2026; there is no complete week before it"),
         (weeks(5, complete=0), "No week is complete yet"),
