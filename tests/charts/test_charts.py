@@ -207,7 +207,7 @@ def test_all_charts_take_the_same_keywords(name):
     defaults = getattr(charts, name).__kwdefaults__
     assert {"as_of": None, "sample": False, "width": theme.WIDTH}.items() <= defaults.items()
     assert defaults["population"].startswith("people")
-    assert set(defaults) <= {"population", "as_of", "sample", "width", "every", "of", "by_group"}
+    assert set(defaults) <= {"population", "as_of", "sample", "width", "every", "since", "of", "by_group"}
 
 
 def axes_of(view: dict[str, Any], kinds: dict[str, str]) -> Iterator[dict[str, Any]]:
