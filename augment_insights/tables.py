@@ -317,7 +317,7 @@ ENDPOINT_TABLES: Mapping[str, Table] = {
 
 # ---- Activity over time: what analysis answers. Grouped with by=, the groups stand before the first count. ----
 
-_COMPLETE = Column(pl.Boolean(), "whether the data reaches the end of it")
+_COMPLETE = Column(pl.Boolean(), "whether all its days lie within those of the data")
 _ANALYSIS_PERIOD_START = Column(pl.Date(), "first UTC day of the calendar period")
 _ANALYSIS_PERIOD_END = Column(pl.Date(), "last UTC day of the whole calendar period")
 _WINDOW_DAYS = Column(pl.Int64(), "length of the window in days, the date included")

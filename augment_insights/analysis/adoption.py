@@ -62,6 +62,7 @@ def adoption_rate(
     every: Every = "1mo",
     by: str | Sequence[str] | None = None,
     user_type: str = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
     """How many of the licensed users were active, period by period?
@@ -70,7 +71,7 @@ def adoption_rate(
     user is licensed in a period if the licence covers any day of it, and only licensed users count as
     active; a DataWarning says how many active users have no licence. With a number of seats, all
     active users count. No licence (or 0 seats), no rate: null. Periods without activity are there, with 0; one
-    that is not over is flagged.
+    that the data holds only in part is flagged.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def adoption_rate(
         adoption_rate      Float64 active_users / licensed_users, 0 to 1
         adoption_rate_low  Float64 lower bound of Wilson's 95 % confidence interval
         adoption_rate_high Float64 upper bound
-        is_complete        Boolean whether the data reaches the end of the period
+        is_complete        Boolean whether the data holds all days of the period
         ================== ======= ========================================================
 
         More active users than seats give a rate above 1 without an interval, and a DataWarning.
@@ -130,7 +131,8 @@ def adoption_rate(
     ...         "user_type": ["person", "person"],
     ...     }
     ... )
-    >>> adoption_rate(activity, licences=4, as_of="2026-01-31").select("active_users", "adoption_rate", "is_complete")
+    >>> months = adoption_rate(activity, licences=4, since="2026-01-01", as_of="2026-01-31")
+    >>> months.select("active_users", "adoption_rate", "is_complete")
     shape: (1, 3)
     ┌──────────────┬───────────────┬─────────────┐
     │ active_users ┆ adoption_rate ┆ is_complete │
@@ -141,13 +143,13 @@ def adoption_rate(
     └──────────────┴───────────────┴─────────────┘
     """
     days = prepare(activity)
-    periods = active_users(days, every=every, user_type=user_type, as_of=as_of)  # type: ignore[arg-type]  # checked there
+    periods = active_users(days, every=every, user_type=user_type, since=since, as_of=as_of)  # type: ignore[arg-type]  # checked there
     group_types: dict[str, pl.DataType] = {}
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
         roster = read_roster(licences)
         groups = as_columns(by, roster, reserved=ADOPTION_RATE.columns, table=ROSTER.name)
         group_types = {name: roster.schema[name] for name in groups}
-        rows, _ = usage_rows(days.activity, (), every=every, user_type=user_type, as_of=as_of)
+        rows, _ = usage_rows(days.activity, (), every=every, user_type=user_type, since=since, as_of=as_of)
         counts = _licensed_counts(rows, roster, periods.select(_PERIOD), groups=groups, user_type=user_type)
     elif by is None:
         counts = periods.with_columns(licensed_users=pl.lit(_seats(licences), pl.Int64))
@@ -180,6 +182,7 @@ def adoption_curve(
     licences: int | pl.DataFrame | pl.LazyFrame | None = None,
     lookback: int | None = None,
     user_type: UserType = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
     """By each period, how many users have ever been active, and what share of the licences is that?
@@ -205,9 +208,9 @@ def adoption_curve(
         Warm-up days, used only to recognise existing users; these are in ``cumulative_users`` from the start.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data, by which rows must have ended to count; left out, the last day
-        of any row of the frame.
+    since, as_of : date or str, optional
+        The first and the last day of the data, between which rows must lie to count; left out, the
+        first and the last day of any row of the frame.
 
     Returns
     -------
@@ -244,7 +247,7 @@ def adoption_curve(
     >>> adoption_curve(activity, licences=4).rows()
     [(datetime.date(2026, 1, 5), 1, 1, 4, 0.25), (datetime.date(2026, 1, 12), 1, 2, 4, 0.5)]
     """
-    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, as_of=as_of)
+    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, since=since, as_of=as_of)
     calendar = order.calendar(every, lookback)
     users, roster = order.first_days(), None
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
@@ -311,8 +314,8 @@ def time_to_first_use(
         followed: ``days`` (Int64, since the licence began), ``at_risk_users`` (Int64),
         ``started_users`` (Int64), ``started_rate`` (Float64, 0 to 1, one minus the Kaplan-Meier
         estimate), and its 95 % confidence interval ``started_rate_low`` and ``started_rate_high``
-        (Greenwood's variance on the log-log scale; 0 while nobody has started, null once
-        everybody has: it is not defined there).
+        (Greenwood's variance on the log-log scale; 0 while nobody has started; null where fewer
+        than ten users are at risk, or everybody has started).
 
     Raises
     ------

@@ -19,6 +19,9 @@ Z95 = 1.959963984540054
 _MOST_EXACT = 1_000
 """Above so many changed pairs the normal distribution is as good as the binomial."""
 
+MIN_AT_RISK = 10
+"""Of fewer users at risk a survival curve has no interval: it would not hold what it says."""
+
 
 def rate(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
     """Which share of the whole is the part (or the mean, of a sum)? Null where there is no whole (0, or null).
@@ -123,29 +126,29 @@ def difference(
 
 
 def kaplan_meier(followed: pl.DataFrame) -> pl.DataFrame:
-    """After how many days has what share had no event yet (Kaplan-Meier, Greenwood's log-log interval)?
+    """After how many days has what share of each group had no event yet (Kaplan-Meier, Greenwood's log-log interval)?
 
     A user who is followed for n days is at risk up to and on day n, and leaves after it. So an
-    event on a day comes before the users whose time ends on that day leave.
+    event on a day comes before the users whose time ends on that day leave. Where fewer than
+    ``MIN_AT_RISK`` users are at risk there is no interval.
     """
-    by_day = followed.group_by(pl.col("days").cast(pl.Int64)).agg(leaving=pl.len(), event_users=pl.col("event").sum())
-    grid = followed.select(days=pl.int_range(0, pl.col("days").max().fill_null(-1) + 1, dtype=pl.Int64))
+    keys = ["group", pl.col("days").cast(pl.Int64)]
+    by_day = followed.group_by(keys).agg(leaving=pl.len(), event_users=pl.col("event").sum())
+    grid = by_day.group_by("group").agg(days=pl.int_range(0, pl.col("days").max() + 1)).explode("days")
     left = pl.col("leaving")
     events, at_risk, rate = pl.col("event_users"), pl.col("at_risk_users"), pl.col("rate")
     # Greenwood: the variance of log S is the sum of d / (n (n - d)); it is infinite once S is 0.
     spread = (events / (at_risk * (at_risk - events))).cum_sum().sqrt() / rate.log()
-    reach = Z95 * spread
-    open_ended = pl.when(rate == 1).then(1.0)
+    reach = pl.col("reach")
+    bounded = pl.when(at_risk < MIN_AT_RISK).then(None).when(rate == 1).then(1.0).when(rate > 0)
     return (
-        grid.join(by_day, on="days", how="left")
-        .sort("days")
+        grid.join(by_day, on=["group", "days"], how="left")
+        .sort("group", "days")
         .with_columns(pl.col("leaving", "event_users").fill_null(0).cast(pl.Int64))
-        .with_columns(at_risk_users=left.cum_sum(reverse=True))
-        .with_columns(rate=(1 - events / at_risk).cum_prod())
-        .with_columns(
-            low=open_ended.when(rate > 0).then(rate.pow((-reach).exp())),
-            high=open_ended.when(rate > 0).then(rate.pow(reach.exp())),
-        )
+        .with_columns(at_risk_users=left.cum_sum(reverse=True).over("group"))
+        .with_columns(rate=(1 - events / at_risk).cum_prod().over("group"))
+        .with_columns(reach=Z95 * spread.over("group"))
+        .with_columns(low=bounded.then(rate.pow((-reach).exp())), high=bounded.then(rate.pow(reach.exp())))
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -13,9 +15,15 @@ from augment_insights.periods import check_count
 from augment_insights.tables import Frame, columns_of, require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
-_PEOPLE = ("licensed_users", "users", "cohort_users", "eligible_users", "at_risk_users", "active_users")
+PEOPLE = ("licensed_users", "users", "cohort_users", "eligible_users", "at_risk_users", "active_users")
+"""The columns that count the people of a row, the population of a rate first."""
+
+OVERLAPPING = frozenset({"language", "editor", "feature", "mode", "from_mode", "to_mode"})
+"""Groups of which one user can be in several."""
+
 _LABELS = ("window_days", "period", "days", "active_days")
 _FLAG = "is_suppressed"
 _ORDER = "__order"
@@ -107,12 +115,14 @@ def suppress_small_groups(
 ) -> pl.DataFrame:
     """Which groups are large enough to be shown?
 
-    A group of fewer than ``min_group_size`` people is hidden: all its numbers become null, its name
-    stays. Where only one group of a slice is hidden, it could be found by subtracting the others from
-    a total that is known; so the next smallest group is hidden too. A slice is what is shown
-    together: the rows of one period, feature or mode; with several columns in ``by`` also the rows
-    that share all but one of them, because such totals are shown as well. A size that is null is
-    not known to be enough: hidden.
+    A group of fewer than ``min_group_size`` people is hidden (primary suppression): all its numbers
+    become null, its name stays. What is hidden could be found by subtracting the others from a total
+    that is known; so the next smallest groups are hidden too, until the hidden people of each slice are
+    ``min_group_size`` together (complementary suppression). A slice is what is shown together: the rows of
+    one period, feature or mode; with several columns in ``by`` also the rows that share all but one of
+    them, because such totals are shown as well. Where one user can be in several groups (languages,
+    editors), people do not add up: one hidden group must be large enough by itself. A size that is null
+    is not known to be enough: hidden.
 
     Parameters
     ----------
@@ -146,7 +156,7 @@ def suppress_small_groups(
 
     See Also
     --------
-    pseudonymise : for tables of single users.
+    pseudonymise : for tables of single users. complementary_suppression : over several tables.
 
     Examples
     --------
@@ -164,12 +174,18 @@ def suppress_small_groups(
         name for name, dtype in rows.schema.items() if dtype.is_numeric() and name not in groups and name not in _LABELS
     ]
     slices = [name for name in rows.columns if name not in groups and name not in values]
-    margins = [slices, *([*slices, *(n for n in groups if n != left_out)] for left_out in groups if len(groups) > 1)]
-    marked = rows.with_row_index(_ORDER).with_columns(
-        (pl.col(size).is_null() | (pl.col(size) < min_group_size)).alias(_FLAG)
-    )
-    hidden = _complementary_suppression(marked, size=size, margins=margins, groups=groups).sort(_ORDER)
-    return hidden.with_columns(pl.when(~pl.col(_FLAG)).then(pl.col(name)).alias(name) for name in values).select(
+    ordered = rows.with_row_index(_ORDER).sort(size, *groups, _ORDER)
+    sizes = dict(enumerate(ordered[size]))
+    small = {row for row, count in sizes.items() if count is None or count < min_group_size}
+    summed = {tuple(groups), *((name,) for name in groups)}
+    totals = [
+        Total(dict.fromkeys(part, 1), overlaps=not OVERLAPPING.isdisjoint(over))
+        for over in sorted(summed)
+        for part in _parts(ordered, [*slices, *(name for name in groups if name not in over)])
+    ]
+    hidden = complementary_suppression(sizes, small, totals, min_group_size=min_group_size)
+    marked = ordered.with_columns(pl.Series(_FLAG, [row in hidden for row in sizes], dtype=pl.Boolean)).sort(_ORDER)
+    return marked.with_columns(pl.when(~pl.col(_FLAG)).then(pl.col(name)).alias(name) for name in values).select(
         *rows.columns, _FLAG
     )
 
@@ -179,10 +195,10 @@ def _people(rows: pl.DataFrame, people: str | None) -> str:
     if people is not None:
         require(rows.schema, (people,), table="groups")
         return people
-    found = next((name for name in _PEOPLE if name in rows.columns), None)
+    found = next((name for name in PEOPLE if name in rows.columns), None)
     if found is None:
         raise TableError(
-            f"No column of this table counts people: it has none of {', '.join(_PEOPLE)}.",
+            f"No column of this table counts people: it has none of {', '.join(PEOPLE)}.",
             table="groups",
             missing=("users",),
             hint="name the column: people='my_users'.",
@@ -190,20 +206,135 @@ def _people(rows: pl.DataFrame, people: str | None) -> str:
     return found
 
 
-def _complementary_suppression(
-    rows: pl.DataFrame, *, size: str, margins: list[list[str]], groups: list[str]
-) -> pl.DataFrame:
-    """Hide the smallest shown row of each slice in which exactly one is hidden, until no slice has a single one left.
+def _parts(rows: pl.DataFrame, fixed: list[str]) -> list[list[int]]:
+    """Return the numbers of the rows that share the values of some columns."""
+    numbered = rows.select(*fixed, pl.int_range(pl.len()).alias(_ORDER))
+    if not fixed:
+        return [numbered[_ORDER].to_list()]
+    return numbered.group_by(fixed, maintain_order=True).agg(_ORDER)[_ORDER].to_list()
 
-    Hiding a row for one margin can leave it alone in another: so again, until nothing changes. Each
-    round hides at least one more row, so it ends.
+
+@dataclass(frozen=True)
+class Total:
+    """Cells whose sum is known: a part of a shown total counts 1, a shown total itself -1.
+
+    Attributes
+    ----------
+    cells : Mapping
+        How often each cell is in the sum.
+    overlaps : bool
+        One person can be in several cells: people do not add up, while what they did does.
     """
-    while True:
-        hidden_before = rows[_FLAG].sum()
-        for margin in margins:
-            alone = pl.col(_FLAG).sum().over(margin or [pl.lit(0)]) == 1
-            candidates = rows.filter(alone, ~pl.col(_FLAG)).sort(size, *groups, _ORDER)
-            second = candidates.unique(margin, keep="first", maintain_order=True) if margin else candidates.head(1)
-            rows = rows.with_columns(pl.col(_FLAG) | pl.col(_ORDER).is_in(second[_ORDER].implode()))
-        if rows[_FLAG].sum() == hidden_before:
-            return rows
+
+    cells: Mapping[Hashable, int]
+    overlaps: bool = False
+
+
+def complementary_suppression(
+    people: Mapping[Hashable, int | None],
+    hidden: AbstractSet[Hashable],
+    totals: Sequence[Total],
+    *,
+    min_group_size: int,
+    shown: AbstractSet[Hashable] = frozenset(),
+) -> set[Hashable]:
+    """Which cells must be hidden so that no small one is found by adding and subtracting?
+
+    The known sums are solved for the hidden cells (Gaussian elimination, smallest cells first). Where a sum
+    of hidden cells pins them to fewer than ``min_group_size`` people, the smallest shown cell of the sums
+    that led there is hidden too, and all is solved again, until no such sum is left. In the end each cell that
+    turns out not to be needed is shown again, the largest first.
+
+    Parameters
+    ----------
+    people : Mapping
+        How many people stand behind each cell; of equal ones, the first is hidden first.
+    hidden : set
+        The cells that are hidden because they are small (primary suppression).
+    totals : sequence of Total
+        Which sums are known.
+    min_group_size : int
+        How many people the hidden cells of a known sum must have together.
+    shown : set, optional
+        Cells that were shown before, and cannot be hidden any more.
+
+    Returns
+    -------
+    set
+        The cells to hide.
+
+    See Also
+    --------
+    suppress_small_groups : for one table.
+
+    Examples
+    --------
+    >>> total = Total({"A": 1, "B": 1, "C": 1})
+    >>> sorted(complementary_suppression({"A": 40, "B": 2, "C": 1}, {"B", "C"}, [total], min_group_size=5))
+    ['A', 'B', 'C']
+    """
+    rank = {cell: (people[cell] or 0, number) for number, cell in enumerate(people)}
+    gone, stuck = set(hidden), set[frozenset[int]]()
+
+    def too_small(gone: AbstractSet[Hashable]) -> list[_Sum]:
+        known = [_Sum.over(gone, total, number) for number, total in enumerate(totals)]
+        known = [one for one in known if one.cells]
+        found = [one for one in known if one.is_too_small(rank, min_group_size)]
+        found = found or [one for one in _eliminated(known, rank) if one.is_too_small(rank, min_group_size)]
+        return [one for one in found if frozenset(one.of) not in stuck]
+
+    while found := too_small(gone):
+        for one in found:
+            involved = {cell for number in one.of for cell in totals[number].cells} - gone - shown
+            if involved:
+                gone.add(min(involved, key=rank.__getitem__))
+            else:
+                stuck.add(frozenset(one.of))  # everything behind it is hidden already, or was shown before
+    for cell in sorted(gone - hidden, key=rank.__getitem__, reverse=True):
+        if not too_small(gone - {cell}):
+            gone.remove(cell)
+    return gone
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """A known sum of hidden cells, and the totals that it was derived from."""
+
+    cells: dict[Hashable, Fraction]
+    overlaps: bool
+    of: set[int]
+
+    @classmethod
+    def over(cls, gone: AbstractSet[Hashable], total: Total, number: int) -> _Sum:
+        """Return what is known of the hidden cells of a total."""
+        return cls({cell: Fraction(times) for cell, times in total.cells.items() if cell in gone}, total.overlaps, {number})
+
+    def is_too_small(self, rank: Mapping[Hashable, tuple[int, int]], min_group_size: int) -> bool:
+        """Whether it pins its cells to fewer people: it is of one cell, or of too few people and subtracts none."""
+        if len({times > 0 for times in self.cells.values()}) > 1:
+            return False
+        sizes = [rank[cell][0] * abs(times) for cell, times in self.cells.items()]
+        together = max(sizes) if self.overlaps else sum(sizes)
+        return len(sizes) == 1 or together / max(map(abs, self.cells.values())) < min_group_size
+
+    def minus(self, other: _Sum, cell: Hashable) -> _Sum:
+        """Return the difference to another sum in which a cell is no more."""
+        times = self.cells[cell] / other.cells[cell]
+        both = {one: self.cells.get(one, 0) - times * other.cells.get(one, 0) for one in {**self.cells, **other.cells}}
+        left = {one: Fraction(value) for one, value in both.items() if value}
+        return _Sum(left, self.overlaps or other.overlaps, self.of | other.of)
+
+
+def _eliminated(sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]]) -> list[_Sum]:
+    """Solve sums for their smallest cells (reduced row echelon form)."""
+    solved: dict[Hashable, _Sum] = {}
+    for one in sums:
+        for cell in [cell for cell in one.cells if cell in solved]:
+            one = one.minus(solved[cell], cell)  # noqa: PLW2901 (the sum without the cells that are solved)
+        if one.cells:
+            pivot = min(one.cells, key=rank.__getitem__)
+            for cell, other in solved.items():
+                if pivot in other.cells:
+                    solved[cell] = other.minus(one, pivot)
+            solved[pivot] = one
+    return list(solved.values())

@@ -369,7 +369,7 @@ def time_axis(starts: pl.Series, every: Every | None, *, time: str = "period_sta
     # Days of a month or more are read by their weeks: a tick stands on a Monday, as a week's point does.
     by_week = every == "1d" and days.len() > _MOST_DAYS
     named = days.filter(days.dt.weekday() == 1) if by_week else days
-    ticks = named.gather_every(-(-named.len() // _TICKS)).to_list()
+    ticks = named.gather_every(max(1, -(-named.len() // _TICKS))).to_list()
     year = days.dt.year().n_unique() > 1 or every in ("1mo", "1q")
     form = "%b %Y" if every in ("1mo", "1q") else ("%-d %b %Y" if year else "%-d %b")
     # Dates travel without a zone and are read back in the reader's: they stay the same day everywhere.

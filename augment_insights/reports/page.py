@@ -35,6 +35,8 @@ FORMATS = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
 _NAME_LENGTH = 40
 _RECONCILIATION = "Reconciliation"
 _NOT_CHECKED = "not checked"
+_SMALLEST = "Smallest group shown"
+"""Known only when all figures are there: the template leaves its place."""
 
 _PAPER = theme.Palette(
     paper=None,
@@ -161,7 +163,9 @@ class Page:
         """
         numerator, denominator = counts
         low, high = f"{rate}_low", f"{rate}_high"
-        row = _only_row(table, (rate, low, high, numerator, denominator), label=label)
+        row = _only_row(self.sharing.groups(table), (rate, low, high, numerator, denominator), label=label)
+        if row.get(SUPPRESSED):
+            return self.headline(label, f"fewer than {self.sharing.min_group_size:,} people")
         if row[rate] is None:
             return self.headline(label, None)
         told = [f"{row[numerator]:,} of {row[denominator]:,} {of_one(unit) if row[denominator] == 1 else unit}"]
@@ -312,13 +316,14 @@ class Page:
             "Source": SAMPLE if self.sample else "Analytics API",
             _RECONCILIATION: _NOT_CHECKED,
         }
+        shown = {_SMALLEST: self.sharing.smallest_group} if _SMALLEST in self._content.manifest else {}
         return replace(
             self._content,
             title=self.title,
             name=self.name,
             sample=self.sample,
             badges=tuple(self._badges()),
-            manifest={**ranges, **self._content.manifest, "Versions": versions()},
+            manifest={**ranges, **self._content.manifest, **shown, "Versions": versions()},
         )
 
     def to_html(self) -> str:

@@ -19,6 +19,8 @@ from html import escape
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Literal
 
+import polars as pl
+
 import augment_insights
 from augment_insights import errors
 from augment_insights.charts import theme
@@ -304,7 +306,9 @@ def build(
     augment_insights.errors.ReportError: The template 'overview' has no parameter 'end_dat'. ...
     """
     run = _prepare(template, start_date=start_date, end_date=end_date, formats=(), source=source, parameters=parameters)
-    page = _names_after(run).get("page")
+    _refuse_few(run)
+    with run.sharing.naming_nobody():
+        page = _names_after(run).get("page")
     if isinstance(page, Page):
         return replace(page, shows_figures=True)
     raise ReportError(
@@ -334,6 +338,11 @@ class _Run:
     def value(self, name: str) -> Any:
         """Return a parameter as it will be: as asked for, else the template's own."""
         return self.parameters.get(name, self.template.defaults.get(name))
+
+    @property
+    def sharing(self) -> Sharing:
+        """How much of people its notebook and its errors may tell: no pseudonyms, as nobody looks them up there."""
+        return Sharing("show" if self.value("names") in (None, "show") else "hide")
 
     def of(self, part: str, **parameters: Any) -> _Run:
         """Return the run of one team or month."""
@@ -429,15 +438,23 @@ def _looks_secret(text: str) -> bool:
     return len(text) >= _SECRET_LENGTH and bool(_SEGMENTS.fullmatch(text)) and bool(_MIXED.search(text))
 
 
+def _refuse_few(run: _Run) -> None:
+    """Refuse a report of too few people, and whatever else can be told from the roster, before anything is run."""
+    if not run.sharing.is_open:
+        chosen = {name: run.value(name) for name in ("source", "roster", "team", "names", "min_group_size")}
+        Study(**{name: value for name, value in chosen.items() if value is not None})
+
+
 def _by_team(run: _Run) -> dict[str, _Run]:
     """Return a run for each team of the roster."""
     run.template.check({"team": run.value("team")})
-    study = Study(source=run.value("source") or "sample", roster=run.value("roster"))
+    with run.sharing.naming_nobody():
+        study = Study(source=run.value("source") or "sample", roster=run.value("roster"))
     if study.roster is None or "team" not in study.roster.columns:
         raise ConfigurationError(
             "A report a team needs a roster with a column 'team'. Hint: pass roster='roster.csv'.", setting="roster"
         )
-    teams = sorted(study.roster["team"].drop_nulls().unique().to_list())
+    teams = sorted(study.roster["team"].drop_nulls().cast(pl.String).unique().to_list())
     return {team: run.of(slug(team), team=team) for team in teams}
 
 
@@ -476,6 +493,7 @@ def _names_after(run: _Run) -> dict[str, Any]:
 
 def _execute(run: _Run, folder: Path) -> Report:
     """Run a notebook in a kernel, and move what it leaves into a folder."""
+    _refuse_few(run)
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     hidden = tempfile.TemporaryDirectory(dir=folder, prefix=f"{_STAGING}{run.label}-", ignore_cleanup_errors=True)
@@ -488,7 +506,9 @@ def _execute(run: _Run, folder: Path) -> Report:
         except Exception as error:
             if notebook.is_file():
                 _tidy(run, notebook, folder=folder)
-            raise _failure(run, error, _words(error, console), notebook, folder=folder) from error
+            words = run.sharing.words(_words(error, console))
+            failure = _failure(run, error, words, notebook, folder=folder)
+            raise failure from (error if run.sharing.is_open else None)
         _tidy(run, notebook, folder=folder)
         return _publish(run, notebook, folder=folder)
 
@@ -607,17 +627,18 @@ def _tidy(run: _Run, notebook: Path, *, folder: Path) -> None:
     """
     content = json.loads(notebook.read_text("utf-8").replace(notebook.parent.as_posix(), folder.as_posix()))
     # papermill notes whole paths here, and of a notebook that it was handed all cells a second time.
-    for name in ("input_path", "output_path", "start_time", "end_time", "duration"):
+    for name in ("input_path", "output_path", "parameters", "start_time", "end_time", "duration"):
         content["metadata"].get("papermill", {}).pop(name, None)
-    sharing = Sharing("show" if run.value("names") in (None, "show") else "hide")
     for cell in content["cells"]:
         for name in ("papermill", "execution"):
             cell["metadata"].pop(name, None)
         if "injected-parameters" in cell["metadata"].get("tags", []):
             cell["id"] = "injected-parameters"
         if "outputs" in cell:
-            cell["outputs"] = _without_places(sharing.spec(cell["outputs"]))
+            cell["outputs"] = _without_places(run.sharing.spec(cell["outputs"]))
     text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
+    for place in () if run.sharing.is_open else (run.value("roster"), run.value("archive")):
+        text = text.replace(place, Path(place).name) if isinstance(place, str) and place else text
     notebook.write_text(f"{text}\n", encoding="utf-8")
 
 

@@ -3,6 +3,10 @@
 One object decides for a whole report. What a template fetches goes through it before anything is
 computed, so that neither its charts nor its notebook hold a name; whatever enters the page goes
 through it again, so that a template that forgot cannot give anybody away.
+
+It remembers how many people stand behind each number that it let through, and which numbers add up to
+which. A number of few people is hidden (primary suppression), and so are those from which it could be worked
+out (complementary suppression), in whichever table of the report they stand.
 """
 
 from __future__ import annotations
@@ -10,14 +14,22 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from typing import Any, Literal, get_args
+import warnings
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import polars as pl
 import polars.selectors as cs
 
-from augment_insights.analysis import pseudonymise, suppress_small_groups
+from augment_insights import tables
+from augment_insights.analysis import feature_adoption, pseudonymise
 from augment_insights.analysis.population import with_user_key
-from augment_insights.errors import ConfigurationError, not_valid
+from augment_insights.analysis.privacy import OVERLAPPING, PEOPLE, Total, complementary_suppression
+from augment_insights.errors import ConfigurationError, InsightsError, not_valid
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterator, Mapping, Sequence
 
 Names = Literal["show", "pseudonyms", "hide"]
 
@@ -34,16 +46,30 @@ _DIGITS = 12
 _EMAIL = re.compile(r"[^\s@<>()\[\],;:\"|·]{1,400}@[\w-]{1,100}(?:\.[\w-]{1,100})*")
 """An e-mail, with room for O'Brien; without bounds, a picture of a megabyte of letters would be searched for hours."""
 
-_NO_GROUPS = ("user", "user_type", "metric", "check")
-"""Text columns that say what a row is, and not which people it is about."""
+_LABELS = ("user_type", "metric", "check", "kind", "counted")
+"""Columns that say what a row tells, and not which people it is about."""
 
-_PEOPLE = ("licensed_users", "users", "cohort_users", "eligible_users", "at_risk_users", "active_users")
+_TIMES = ("period_start", "date")
+_STEPS = ("window_days", "period", "days", "active_days", "acceptance_from")
+_DEEDS = (*_TIMES, *_STEPS, "cohort", "tier", "feature", "mode", "from_mode", "to_mode")
+"""Groups by what people did, and when: small ones are hidden where names are not shown."""
 
-_STEPS = {"cohort": "cohort_users", "period": "eligible_users", "days": "at_risk_users"}
-"""Tables whose rows are groups by what people did: small ones are hidden where not even pseudonyms are shown."""
+_FLOWS = ("new_users", "returning_users", "resurrected_users", "dormant_users", "cumulative_users")
+"""People who are counted side by side in one row: each number has people of its own."""
 
-_STEPS_AND_LENGTHS = ("window_days", "period", "days")
-"""Numbers that name a row, and are not to be summed."""
+_COMMON = ("active_users", "licensed_users", "eligible_users", "new_users", "at_risk_users")
+"""Counts of people that mean the same in a figure of groups and in one of everybody."""
+
+_NEVER_SUMMED = (*_LABELS, "row", "window_days", "period", "days", "from_mode")
+_UNNAMED = {*_LABELS, "user", "period_end", "acceptance_to", SUPPRESSED}
+_CONTRACTS = [table for table in vars(tables).values() if isinstance(table, tables.Table)]
+_MEASURES = {name for table in _CONTRACTS for name in table.columns} - {*_DEEDS, *_UNNAMED, *OVERLAPPING}
+_UNITS = re.compile(r".*_(users|count|lines|rate|low|high|share|days)")
+_ADDED_UP = re.compile("|".join((r".*_count|.*share|user_days", *tables.METRICS)))
+"""What is summed over groups even where people are not."""
+
+Cell = tuple[str, int, tuple[tuple[str, Any], ...]]
+"""A number of people: what is counted, in the first or a later table of such groups, and the values that name them."""
 
 
 class Sharing:
@@ -56,8 +82,8 @@ class Sharing:
         users become sums over users.
     min_group_size : int
         Teams, editors, languages and other groups of fewer people are hidden, and with them whatever
-        would give them away by subtraction. When names are not shown, so are cohorts and the ends of
-        curves that stand for fewer people.
+        would give them away by subtraction. When names are not shown, so is every other number that stands for
+        fewer people: of periods, cohorts, the ends of curves, and everybody together.
     key : str, optional
         The secret behind the pseudonyms; left out, ``AUGMENT_INSIGHTS_PSEUDONYM_KEY``, else a random
         one. It is in no output.
@@ -88,7 +114,10 @@ class Sharing:
         self._key = key or os.environ.get(KEY_VARIABLE) or secrets.token_hex()
         self._known: dict[str, str] = {}
         self._issued: set[str] = set()
-        self._hidden: dict[tuple[str, ...], set[tuple[Any, ...]]] = {}
+        self._people: dict[Cell, int] = {}
+        self._hidden: set[Cell] = set()
+        self._reached: dict[int, set[Any]] = {}
+        self._usage: list[pl.DataFrame] = []
 
     def __repr__(self) -> str:
         return f"Sharing({self.names!r}, min_group_size={self.min_group_size})"
@@ -106,33 +135,86 @@ class Sharing:
         if self.is_open or "user" not in frame.columns:
             return frame
         ahead = [name for name in frame.columns if frame.schema[name].is_temporal() or name == "user_type"]
-        return self._with_pseudonyms(frame).sort(*ahead, "user", maintain_order=True)
+        kept = self._with_pseudonyms(frame).sort(*ahead, "user", maintain_order=True)
+        if {"period_start", "user_type", *tables.METRICS} <= {*frame.columns}:
+            self._usage.append(kept)
+        return kept
 
     def groups(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return a result table with the numbers of small groups null, and ``is_suppressed`` where it has groups.
 
-        A table of groups that does not count people hides the groups that an earlier table hid.
+        Where names are not shown, every row is a group: also a period, a cohort, an age, and everybody together. A
+        table that does not count people hides the groups that an earlier table hid.
         """
-        if SUPPRESSED in table.columns:
+        groups = _groups_of(table)
+        is_flagged = not {*groups} <= {*_DEEDS}
+        is_all_shown = self.is_open and (not is_flagged or self.min_group_size == 1)
+        if SUPPRESSED in table.columns or "user" in table.columns or is_all_shown:
             return table
-        groups = self._groups_of(table)
-        if not groups or self.min_group_size == 1:
+        counted = self._with_people(table)
+        cells = {column: self._cells(counted, column, groups) for column in _counts_of(counted)}
+        self._decide(counted, cells)
+        gone = {column: [cell in self._hidden for cell in found] for column, found in cells.items()}
+        if not cells:
+            gone = {"": [self._hides_group(row) for row in table.select(groups or pl.all()).iter_rows(named=True)]}
+        rows = pl.Series(SUPPRESSED, [any(row) for row in zip(*gone.values(), strict=True)], dtype=pl.Boolean)
+        if self.min_group_size == 1 or not (is_flagged or rows.any()):
             return table
-        if any(name in table.columns for name in _PEOPLE):
-            hidden = suppress_small_groups(table, by=groups, min_group_size=self.min_group_size)
-            found = hidden.filter(SUPPRESSED).select(groups).unique().rows()
-            self._hidden.setdefault(tuple(groups), set()).update(found)
-            return hidden
-        return self._hide_again(table, groups)
+        own = {name: pl.Series(flags, dtype=pl.Boolean) for name, flags in gone.items() if "new_users" in gone}
+        blank = [
+            pl.when(~own.get(name, rows)).then(pl.col(name)).alias(name)
+            for name, dtype in table.schema.items()
+            if (dtype.is_numeric() or name == "verdict") and name not in groups and name not in _UNNAMED
+        ]
+        return table.with_columns(*blank, rows)
 
     def table(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Return a table as it may be shown: names as chosen, small groups hidden."""
+        """Return a table as it may be shown: names as chosen, small groups hidden.
+
+        A table of users is summed, under pseudonyms to one row a user, else to one a period: it is no finer than the
+        figures, and does not give back what they hide.
+        """
         if self.is_open:
             return self.groups(table)
         shown = table
         if "user" in table.columns:
-            shown = self._with_pseudonyms(table) if self.names == "pseudonyms" else _over_users(table)
+            by_user = self.names == "pseudonyms"
+            kept = ("user_type", "user") if by_user else (*_TIMES, "period_end", "user_type", *_STEPS)
+            named = self._with_pseudonyms(table) if by_user else table
+            keys = [name for name in named.columns if name in kept and name != "active_days"]
+            is_single = by_user and not named.select(keys).is_duplicated().any()
+            shown = named.select(*keys, cs.numeric()) if is_single else _summed(named, keys)
         return self.groups(self._with_words(shown))
+
+    def count(self, people: int) -> str:
+        """Return a number of people as it may stand in a sentence."""
+        is_told = self.is_open or people >= self.min_group_size
+        return f"{people:,}" if is_told else f"fewer than {self.min_group_size:,}"
+
+    @property
+    def smallest_group(self) -> str:
+        """How many people the smallest group has that was shown."""
+        sizes = [people for cell, people in self._people.items() if cell not in self._hidden]
+        return ("1 person" if min(sizes) == 1 else f"{min(sizes):,} people") if sizes else "no groups"
+
+    @contextmanager
+    def naming_nobody(self) -> Iterator[None]:
+        """Replace names in the errors and the warnings of a block."""
+        if self.is_open:
+            yield
+            return
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                yield
+            except InsightsError as error:
+                error.args = tuple(self.spec(list(error.args)))
+                vars(error).update(self.spec(vars(error)))
+                raise error from None
+            finally:
+                told = [(self.words(str(one.message)), one.category) for one in caught]
+        for words, category in told:
+            warnings.warn(words, category, stacklevel=3)
 
     def words(self, text: str) -> str:
         """Return text without names: each e-mail, and any known user's name that stands alone, is replaced."""
@@ -152,26 +234,112 @@ class Sharing:
             return {self.words(key): self.spec(value) for key, value in spec.items()}
         return [self.spec(value) for value in spec] if isinstance(spec, list) else spec
 
-    def _groups_of(self, table: pl.DataFrame) -> list[str]:
-        """Return the columns that say which people a row is about."""
-        if "user" in table.columns:
-            return []
-        text = table.select((cs.string() | cs.categorical()).exclude(_NO_GROUPS)).columns
-        steps = [step for step, people in _STEPS.items() if {step, people} <= set(table.columns)]
-        return text or (steps[:1] if self.names == "hide" else [])
+    def _cells(self, table: pl.DataFrame, column: str, groups: list[str]) -> list[Cell]:
+        """Return the cell of each row of a column that counts people."""
+        renamed = {name: name for name in groups}
+        noun = column
+        if column == "cohort_users":  # the new users of the cohort's period, told again for each period since
+            noun, renamed = "new_users", {name: "period_start" if name == "cohort" else name for name in groups}
+            renamed.pop("period", None)
+        elif noun not in _FLOWS and any(map(_ADDED_UP.fullmatch, table.columns)):
+            noun = f"+{noun}"
+        people = table[column].fill_null(0).to_list()
+        numbered = table.with_row_index("row")
+        for more in ((), [name for name in _LABELS if name in table.columns], ("row",)):
+            names = {**renamed, **dict(zip(more, more, strict=True))}
+            rows = numbered.select(*names).rows() if names else [()] * table.height
+            values = [tuple(sorted(zip(names.values(), row, strict=True))) for row in rows]
+            if len({*values}) == len({*zip(values, people, strict=True)}):
+                break  # a group has one size here
+        for scope in count():  # a second table of the same groups counts other days
+            cells = [(noun, scope, named) for named in values]
+            if all(self._people.get(cell, size) == size for cell, size in zip(cells, people, strict=True)):
+                return cells
+        raise AssertionError
 
-    def _hide_again(self, table: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
-        """Hide the numbers of groups that another table of the same groups hid."""
-        rows = self._hidden.get(tuple(groups), set())
-        gone = pl.DataFrame(list(rows), schema={name: table.schema[name] for name in groups}, orient="row")
-        marked = table.join(
-            gone.with_columns(pl.lit(value=True).alias(SUPPRESSED)),
-            on=groups,
-            how="left",
-            nulls_equal=True,
-            maintain_order="left",
-        ).with_columns(pl.col(SUPPRESSED).fill_null(value=False))
-        return marked.with_columns(pl.when(~pl.col(SUPPRESSED)).then(cs.numeric()))
+    def _decide(self, table: pl.DataFrame, cells: Mapping[str, list[Cell]]) -> None:
+        """Hide what is small among the new cells, and what would give it away beside all that was shown before."""
+        shown = self._people.keys() - self._hidden
+        for column, found in cells.items():
+            self._people.update(zip(found, table[column].fill_null(0), strict=True))
+        if {"cohort", "period", "is_complete"} <= {*table.columns} and len(_groups_of(table)) == len(("cohort", "period")):
+            for cohort, period in table.filter("is_complete").select("cohort", "period").iter_rows():
+                self._reached.setdefault(period, set()).add(cohort)
+        if self.min_group_size == 1:
+            return
+        small = {cell for cell, people in self._people.items() if people < self.min_group_size}
+        rest: dict[Hashable, int] = {}
+        totals = [*self._sums_over_groups(rest), *filter(self._holds, self._identities())]
+        people: dict[Hashable, int] = {**self._people, **rest}
+        hidden = complementary_suppression(
+            people, (small - shown) | self._hidden | rest.keys(), totals, min_group_size=self.min_group_size, shown=shown
+        )
+        self._hidden = {cell for cell in self._people if cell in hidden}
+
+    def _sums_over_groups(self, rest: dict[Hashable, int]) -> Iterator[Total]:
+        """Yield the sums over groups, the rest of a whole that is shown in a cell of its own: it goes to ``rest``."""
+        lines: dict[tuple[str, Cell], list[Cell]] = {}
+        for cell in self._people:
+            noun, scope, named = cell
+            for name, value in named:
+                if name not in _NEVER_SUMMED:
+                    whole = (noun, scope, tuple(pair for pair in named if pair != (name, value)))
+                    lines.setdefault((name, whole), []).append(cell)
+        for (name, whole), parts in lines.items():
+            noun = whole[0]
+            overlaps = name in OVERLAPPING or (name in _TIMES and noun != "new_users")
+            if overlaps and not noun.startswith("+"):
+                continue  # the people of two languages, or weeks, do not add up, and nothing else here does
+            yield Total(dict.fromkeys(parts, 1), overlaps)
+            if name == "active_days":  # the user-days of all are known, too
+                yield Total({cell: dict(cell[2])[name] for cell in parts})
+            others = self._people.get(whole, 0) - sum(self._people[cell] for cell in parts)
+            if noun in _COMMON and whole in self._people and not overlaps and others >= 0:
+                remainder = ("rest", name, whole)
+                rest.update({remainder: others} if others else {})
+                yield Total({**dict.fromkeys(parts, 1), whole: -1, **({remainder: 1} if others else {})})
+
+    def _identities(self) -> Iterator[Total]:
+        """Yield the sums of ``lifecycle``, of the adoption curve and of pooled retention."""
+
+        def at(noun: str, start: Any) -> Cell:
+            return noun, 0, (("period_start", start),)
+
+        cells = [named for noun, _, named in self._people if noun == "new_users" and len(named) == 1]
+        starts = sorted({start for ((_, start),) in cells})
+        for before, start in zip([None, *starts], starts, strict=False):
+            new, returning, resurrected, dormant, ever = (at(noun, start) for noun in _FLOWS)
+            active = at("active_users", start)
+            yield Total({new: 1, returning: 1, resurrected: 1, active: -1})
+            yield Total({ever: 1, at("cumulative_users", before): -1, new: -1})
+            yield Total({active: 1, at("active_users", before): -1, new: -1, resurrected: -1, dormant: 1})
+        for period, cohorts in self._reached.items():
+            pooled: Cell = ("eligible_users", 0, (("period", period),))
+            yield Total({pooled: -1, **{at("new_users", cohort): 1 for cohort in cohorts}})
+
+    def _holds(self, total: Total) -> bool:
+        """Whether all cells of a sum are on the page, and it comes out."""
+        cells = total.cells.items()
+        return all(cell in self._people for cell, _ in cells) and not sum(
+            times * self._people[cell] for cell, times in cells  # type: ignore[index]  # looked up just before
+        )
+
+    def _hides_group(self, values: Mapping[str, Any]) -> bool:
+        """Whether a table that counts people hides this group, or one that it is a part of."""
+        return any(
+            named and noun not in _FLOWS and {*named} <= {*values.items()} for noun, _, named in self._hidden
+        )
+
+    def _with_people(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return a mix of modes with the ``users`` of each, told by the activity that the report has fetched."""
+        if self.is_open or _counts_of(table) or not {"mode", "period_start"} <= {*table.columns}:
+            return table
+        for usage in self._usage:
+            if {*table["period_start"]} <= {*usage["period_start"]}:
+                used = feature_adoption(usage, by="period_start", user_type="all")
+                users = used.select("period_start", mode="feature", users="feature_users")
+                return table.join(users, on=["period_start", "mode"], how="left", maintain_order="left")
+        return table.with_columns(users=pl.lit(0))  # nobody knows how many: hidden
 
     def _with_pseudonyms(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Replace names, but not the pseudonyms of an earlier time, and remember both."""
@@ -206,16 +374,31 @@ class Sharing:
         return self._known[name]
 
 
-def _over_users(table: pl.DataFrame) -> pl.DataFrame:
+def _groups_of(table: pl.DataFrame) -> list[str]:
+    """Return the columns that name the people a row is about, of whatever type: they come before the first number."""
+    measured = [name in _MEASURES or bool(_UNITS.fullmatch(name)) for name in table.columns]
+    first = measured.index(True) if True in measured else len(measured)
+    return [
+        name
+        for place, (name, dtype) in enumerate(table.schema.items())
+        if name in _DEEDS
+        or (name not in _UNNAMED and not measured[place] and (place < first or not dtype.is_numeric()))
+    ]
+
+
+def _counts_of(table: pl.DataFrame) -> list[str]:
+    """Return the columns that count the people of a row: one, or several where each has people of its own."""
+    if "new_users" in table.columns:
+        return [name for name in (*_FLOWS, "active_users", "licensed_users") if name in table.columns]
+    return [name for name in ("feature_users", *PEOPLE, "user_count") if name in table.columns][:1]
+
+
+def _summed(table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
     """Sum a table over its users: counts add up, means and rates do not and are left out; active days are user-days."""
     renamed = with_user_key(table).rename({"active_days": "user_days"}, strict=False)
     people = ("user", "user_key", "users")
-    keys = [
-        name
-        for name, dtype in renamed.schema.items()
-        if name in _STEPS_AND_LENGTHS or (name not in people and not dtype.is_numeric())
-    ]
     counts = [name for name, dtype in renamed.schema.items() if dtype.is_integer() and name not in (*keys, *people)]
     known = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in counts]
-    summed = [pl.col("user_key").n_unique().cast(pl.Int64).alias("users"), *known]
+    users = [] if "user" in keys else [pl.col("user_key").n_unique().cast(pl.Int64).alias("users")]
+    summed = [*users, *known]
     return renamed.group_by(keys).agg(summed).sort(keys, nulls_last=True) if keys else renamed.select(summed)

@@ -244,7 +244,8 @@ class Study:
     Raises
     ------
     ConfigurationError
-        A parameter that is not valid, a team without a roster or that it does not have, no token.
+        A parameter that is not valid, a team without a roster or that it does not have, no token; fewer people than
+        ``min_group_size`` in the team or on the roster, and names not to be shown.
     DateRangeError, TableError
         As :func:`report_days` and :func:`augment_insights.analysis.read_roster`.
 
@@ -255,9 +256,9 @@ class Study:
     Examples
     --------
     >>> roster = pl.DataFrame({"user": ["Ada@x.io", "bob@x.io"], "team": ["Payments", "Search"]})
-    >>> study = Study(team="Payments", roster=roster, names="hide", min_group_size=8)
+    >>> study = Study(team="Payments", roster=roster, min_group_size=8)
     >>> study
-    Study(people of Payments, ..., Sharing('hide', min_group_size=8))
+    Study(people of Payments, ..., Sharing('show', min_group_size=8))
     >>> study.people(pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})).height
     1
     """
@@ -294,8 +295,10 @@ class Study:
         if roster is None and self.client.is_sample:
             text = augment_insights.sample.roster_csv(self.client.now().date())
             roster = pl.read_csv(text.encode(), infer_schema=False)
-        self.listed = listed = None if roster is None else read_roster(roster)
+        with self.sharing.naming_nobody():
+            self.listed = listed = None if roster is None else read_roster(roster)
         self._team = None if team is None else _of_team(listed, team)
+        self._refuse_few()
         self.roster = None if listed is None else self.sharing.users(listed if self._team is None else self._team)
         self.has_teams = self.roster is not None and "team" in self.roster.columns
         self.population = POPULATIONS[user_type] if team is None else f"people of {team}"
@@ -307,6 +310,20 @@ class Study:
 
     def __repr__(self) -> str:
         return f"Study({self.population}, {self.days.shown}, {self.sharing!r})"
+
+    def _refuse_few(self) -> None:
+        """Refuse a report of fewer people than the smallest group that may be shown."""
+        listed = self.listed if self._team is None else self._team
+        if listed is None or self.sharing.is_open:
+            return
+        people, least = with_user_key(listed)["user_key"].n_unique(), self.sharing.min_group_size
+        if people < least:
+            whose = "The roster" if self.team is None else f"The team {self.team!r}"
+            raise ConfigurationError(
+                f"{whose} has fewer than {least:,} people, and names={self.sharing.names!r} shows no group that small. "
+                "Hint: report on a larger group.",
+                setting="team" if self.team is not None else "roster",
+            )
 
     def people(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of the users that the report is about, under the names that it may show.
@@ -357,7 +374,7 @@ class Study:
                 "Parameters": self._parameters,
                 "Looked back on": self.days.lookback or "nothing: beyond the API's two years",
                 "Names": _NAMES[self.sharing.names],
-                "Smallest group shown": f"{self.sharing.min_group_size:,} people",
+                "Smallest group shown": self.sharing.smallest_group,
                 "Generated at": f"{self.client.now():%Y-%m-%d %H:%M} UTC",
                 "Data made at": _span(self.client.generated_at),
                 "Requests sent": self.client.requests_sent,
@@ -372,7 +389,7 @@ def _of_team(roster: pl.DataFrame | None, team: str) -> pl.DataFrame:
             f"The team {team!r} can only be told by a roster with a column 'team'. Hint: pass roster='roster.csv'.",
             setting="team",
         )
-    found = roster.filter(pl.col("team") == team)
+    found = roster.filter(pl.col("team").cast(pl.String) == str(team))
     if found.is_empty():
         known = roster["team"].drop_nulls().unique().cast(pl.String).to_list()
         raise ConfigurationError(f"The roster has no team {team!r}.{did_you_mean(team, known)}", setting="team")

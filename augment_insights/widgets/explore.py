@@ -69,8 +69,6 @@ _ALL = ""
 _LOAD = "\0load"
 """The value that asks for names to choose from; no language or editor is called so."""
 
-_NO_METRIC = ("-", _ALL)
-
 
 def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen here, all by keyword with a default)
     client: Client | reports.Study | pl.DataFrame | pl.LazyFrame | None = None,
@@ -157,6 +155,10 @@ def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen he
     _check("user_type", user_type, WHO.values())
     if team is not None:
         _check("team", team, loaded.teams)
+    if BY_NAME[question] not in loaded.questions:
+        raise ConfigurationError(
+            f"question={question!r} needs a roster. Hint: pass roster='roster.csv'.", setting="roster"
+        )
     days = loaded.resolve(start_date, end_date)
     choice = Choice(question, days, every=periods.check_every(every), user_type=user_type, team=team)
     choice = BY_NAME[question].fit(choice, has_teams=bool(loaded.teams))
@@ -389,13 +391,14 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.fetch_button = Button(description="Fetch", tooltip="Sends these requests to the API", icon="download")
         self.bar = IntProgress(min=0, max=1, description="Fetching", tooltip="Requests answered")
         self.cancel_button = Button(
-            description="Cancel", tooltip="Ends the fetch; data already received is cached", icon="stop"
+            description="Cancel", tooltip="Ends the fetch; data received is cached", icon="stop"
         )
         self.offer = VBox([self.cost, self.fetch_button])
         self.progress = HBox([self.bar, self.state, self.cancel_button])
         self.screen = Screen(self._file_name, report=self.save_report)
         for name, control in self.controls.items():
-            control.observe(self._on_day if name.endswith("_date") else self._on_change, "value")
+            wait = _TYPING_SECONDS if name.endswith("_date") else 0.0
+            control.observe(partial(self._on_change, wait=wait), "value")
         self.fetch_button.on_click(lambda _button: self.refresh(at_any_cost=True))
         self.cancel_button.on_click(self._on_cancel)
         question, *others = self.controls.values()
@@ -487,7 +490,7 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         loaded, question = self._loaded, BY_NAME[self.controls["question"].value]
         splits = [name for name in question.splits if name != "team" or loaded.teams]
         options: dict[str, Sequence[tuple[str, str]]] = {
-            "metric": list(question.metrics.items()) or [_NO_METRIC],
+            "metric": list(question.metrics.items()) or [("-", _ALL)],
             "split": [("Nothing", _ALL), *((name.capitalize(), name) for name in splits)],
             "language": _or_all(loaded.names("language")),
             "editor": _or_all(loaded.names("editor")),
@@ -515,13 +518,10 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
             otherwise = "There is no roster" if name == "team" else "Does not apply to this question"
             self.controls[name].tooltip = self._tooltips[name] if is_heard else otherwise
 
-    def _on_change(self, _change: object) -> None:
+    def _on_change(self, _change: object, *, wait: float) -> None:
         with self._lock:  # a thread that fills the options is waited for
             if not self._is_filling:
-                self.refresh()
-
-    def _on_day(self, _change: object) -> None:
-        self.refresh(wait=_TYPING_SECONDS)
+                self.refresh(wait=wait)
 
     def _file_name(self) -> str:
         """Return a name that tells the question, its days and its filters apart, on any disk."""
@@ -608,24 +608,31 @@ def _offer_html(plans: Sequence[Plan], *, seconds_for: Callable[[int], float]) -
 
 
 def make_controls(loaded: Loaded, choice: Choice) -> dict[str, Any]:
-    """Return a control for each part of a choice, by name."""
+    """Return a control for each part of a choice, by name; the explorer fills in what depends on the question."""
     bounds = loaded.bounds
-    within = f"The API answers for {bounds} (UTC)"
+    within, limits = f"The API answers for {bounds} (UTC)", {"min": bounds.start, "max": bounds.end}
     questions = [(question.title, question.name) for question in loaded.questions]
-    return {
-        "question": _dropdown("Question", "Question", questions, choice.question, width="44.3em"),
-        "start_date": _day("From", choice.days.start, bounds, f"First day. {within}"),
-        "end_date": _day("To", choice.days.end, bounds, f"Last day, included. {within}"),
-        "every": _dropdown(
-            "Period", "Length of a period: UTC days, weeks from Monday", list(PERIODS.items()), choice.every
-        ),
-        "user_type": _dropdown("Who", "Who", list(WHO.items()), choice.user_type),
-        "team": _dropdown("Team", "Teams of the roster", _or_all(loaded.teams), choice.team or _ALL),
-        "language": _dropdown("Language", "Activity in one language only", _or_all(loaded.names("language")), _ALL),
-        "editor": _dropdown("Editor", "Activity in one editor only", _or_all(loaded.names("editor")), _ALL),
-        "metric": _dropdown("Measure", "What is measured", [_NO_METRIC], _ALL),
-        "split": _dropdown("Split by", "One figure for each", [("Nothing", _ALL)], _ALL),
+    period = "Length of a period: UTC days, weeks from Monday"
+    controls = {
+        "question": _control(Dropdown, "Question", "Question", options=questions, value=choice.question),
+        "start_date": _control(DayPicker, "From", f"First day. {within}", value=choice.days.start, **limits),
+        "end_date": _control(DayPicker, "To", f"Last day, included. {within}", value=choice.days.end, **limits),
+        "every": _control(Dropdown, "Period", period, options=list(PERIODS.items()), value=choice.every),
+        "user_type": _control(Dropdown, "Who", "Who", options=list(WHO.items()), value=choice.user_type),
+        "team": _control(Dropdown, "Team", "Teams of the roster", options=_or_all(loaded.teams)),
+        "language": _control(Dropdown, "Language", "Activity in one language only"),
+        "editor": _control(Dropdown, "Editor", "Activity in one editor only"),
+        "metric": _control(Dropdown, "Measure", "What is measured"),
+        "split": _control(Dropdown, "Split by", "One figure for each"),
     }
+    controls["question"].layout.width = "44.3em"
+    controls["team"].value = choice.team or _ALL
+    return controls
+
+
+def _control(make: type, label: str, tooltip: str, **values: Any) -> Any:
+    layout = Layout(width="22em", max_width="98%")
+    return make(description=label, tooltip=tooltip, style={"description_width": "5.5em"}, layout=layout, **values)
 
 
 def _or_all(names: Sequence[str] | None) -> list[tuple[str, str]]:
@@ -634,29 +641,13 @@ def _or_all(names: Sequence[str] | None) -> list[tuple[str, str]]:
     return [("All", _ALL), *((name, name) for name in names)]
 
 
-def _dropdown(
-    label: str, tooltip: str, options: Sequence[tuple[str, str]], value: str, width: str = "22em"
-) -> Dropdown:
-    return Dropdown(options=options, value=value, description=label, tooltip=tooltip, **_look(width))
-
-
-def _day(label: str, value: date, bounds: DayRange, tooltip: str) -> DayPicker:
-    return DayPicker(value=value, min=bounds.start, max=bounds.end, description=label, tooltip=tooltip, **_look("22em"))
-
-
-def _look(width: str) -> dict[str, Any]:
-    return {"style": {"description_width": "5.5em"}, "layout": Layout(width=width, max_width="98%")}
-
-
 def _read_frame(frame: pl.DataFrame | pl.LazyFrame) -> tuple[str, pl.DataFrame]:
     """Return which of the tables a frame is, and its rows by day."""
     rows = frame.lazy().collect()
     table = USERS if "period_start" in rows.columns else RECORDS if "language" in rows.columns else LISTS
     tables.ENDPOINT_TABLES[table].check(rows)
     if rows.is_empty() or (table == USERS and (rows["period_start"] != rows["period_end"]).any()):
-        raise TableError(
-            f"These rows of {table} are none, or not of single days.", table=table, hint="pass rows by day."
-        )
+        raise TableError(f"The frame has no rows of {table} by day.", table=table, hint="pass rows by day.")
     return table, _by_day(rows)
 
 
@@ -667,4 +658,4 @@ def _by_day(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _check(name: str, value: str, known: Iterable[str]) -> None:
     if value not in known:
-        raise ConfigurationError(f"{name}={value!r} is not known here.{did_you_mean(str(value), known)}", setting=name)
+        raise ConfigurationError(f"{name}={value!r} is not valid.{did_you_mean(str(value), known)}", setting=name)

@@ -79,7 +79,7 @@ class View:
         The same from the first known day on, look-back windows included: ``period_start``, ``period_end``,
         ``user``, ``user_type``.
     roster : pl.DataFrame or None
-        The licences of the chosen team.
+        The licences of the chosen team; None without a roster.
     everybody : View or None
         The same without the filters by team, language and editor, where there are any.
     is_sample : bool
@@ -91,17 +91,10 @@ class View:
     choice: Choice
     rows: pl.DataFrame
     known: pl.DataFrame
-    roster: pl.DataFrame | None
+    roster: Any
     is_sample: bool
     sharing: Sharing
     everybody: View | None = None
-
-    @property
-    def licences(self) -> pl.DataFrame:
-        """The roster, for a question that cannot do without it."""
-        if self.roster is None:
-            raise AssertionError("a question about licences is only offered with a roster")
-        return self.roster
 
     @property
     def counting(self) -> dict[str, Any]:
@@ -255,8 +248,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "active_users",
         "How many are active?",
-        "A user counts once in a period. An open point at the end of a dashed line is a period that is not over: "
-        "it will still grow.",
+        "A user counts once in a period. A dashed line ends in a period that is not over: it will still grow.",
         lambda view, by: analysis.active_users(view.rows, by=by, **view.by_period),
         in_groups=FILTERS,
         by_period=True,
@@ -275,15 +267,13 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "stickiness",
         "How often do they come?",
-        "Mean daily users of 28 days divided by the users of the 28 days. An office that works five days of seven "
-        "has its ceiling near 71%.",
+        "Mean daily users of 28 days divided by the users of the 28 days: near 71% at most in a five-day week.",
         lambda view, _by: analysis.stickiness(view.rows, **view.counting),
     ),
     Question(
         "active_day_distribution",
         "On how many of the last 28 days were they active?",
-        "A bar is the users with exactly so many active days. A hill at the left is curiosity, one at the right daily "
-        "work.",
+        "A bar is the users with so many active days. A hill at the left is curiosity, at the right daily work.",
         lambda view, _by: analysis.active_day_distribution(view.rows, **view.counting),
     ),
     Question(
@@ -299,16 +289,14 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "cohort_retention",
         "Who stays, by when they began?",
-        "A row is the users who were first active in that period; along it, the share of them active k periods later. "
-        "Grey: not known yet.",
+        "A row: the users first active in that period, and the share of them active k periods later. Grey: unknown.",
         lambda view, _by: analysis.cohort_retention(view.known, periods=MOST_COLUMNS, **view.since_known),
         looks_back=True,
     ),
     Question(
         "retention_curve",
         "Which share stays?",
-        "Over the cohorts that have reached it: the share active k periods after the first. Later points stand "
-        "on fewer users.",
+        "Over the cohorts that reached it: the share active k periods later. Later points stand on fewer users.",
         lambda view, by: analysis.retention_curve(
             analysis.cohort_retention(view.known, by=by, **view.since_known), by=by
         ),
@@ -333,7 +321,7 @@ QUESTIONS: tuple[Question, ...] = (
         "adoption_rate",
         "Which share of the licences is used?",
         "Licensed users active in the period divided by the licensed. The band is a 95 % confidence interval.",
-        lambda view, by: analysis.adoption_rate(view.rows, licences=view.licences, by=by, **view.by_period),
+        lambda view, by: analysis.adoption_rate(view.rows, licences=view.roster, by=by, **view.by_period),
         in_groups=("team",),
         by_period=True,
         needs_roster=True,
@@ -353,8 +341,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "feature_adoption",
         "Which ways of working do they use?",
-        "The share of the active users who used each way at least once in the range. A way that the API reports for "
-        "nobody is unknown, not unused.",
+        "The share of active users who used each way at least once. Unreported ways are unknown, not unused.",
         lambda view, by: analysis.feature_adoption(view.rows, by=by, **view.counting),
         table=USERS,
         splits=FILTERS,

@@ -45,7 +45,7 @@ ROSTER_ROWS = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "team": ["Payments
 def test_seats_are_the_denominator(make_activity: MakeActivity, assert_keeps: Callable[..., None]) -> None:
     """81 of 263 seats: 0.3080, with Wilson's published interval, in a month that is over."""
     activity = make_activity({f"user{n}@x.io": [n % 26] for n in range(81)})
-    table = analysis.adoption_rate(activity, licences=263, as_of=date(2026, 1, 31))
+    table = analysis.adoption_rate(activity, licences=263, since=date(2026, 1, 1), as_of=date(2026, 1, 31))
     assert_keeps(table, ADOPTION_RATE)
     found = table.row(0, named=True)
     assert (found["period_start"], found["period_end"]) == (date(2026, 1, 1), date(2026, 1, 31))

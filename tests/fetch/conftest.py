@@ -1,7 +1,5 @@
 """An API within the test: it answers from a list, a function or a file, and writes down what it was asked."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -47,7 +45,7 @@ class ScriptedApi:
         self.answer = answer
         self.asked: list[tuple[str, dict[str, str]]] = []
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response) -> list[bytes]:
         """Answer as a WSGI application."""
         path = environ["PATH_INFO"].removeprefix("/analytics/v0/")
         parameters = dict(parse_qsl(environ["QUERY_STRING"]))
@@ -89,7 +87,7 @@ def serving_at() -> Callable[..., Client]:
         app = AnalyticsApp(RecordStore(records), now=clock.now)
         people = {(str(record["date"]), record["user_email"]) for record in records if "user_email" in record}
 
-        def counting_people(environ: dict[str, Any], start_response: Any) -> Any:
+        def counting_people(environ: dict[str, Any], start_response) -> Any:
             if not environ["PATH_INFO"].endswith("/dau-count"):
                 return app(environ, start_response)
             answer = json.loads(b"".join(app(environ, lambda *_: None)))
@@ -105,6 +103,6 @@ def serving_at() -> Callable[..., Client]:
 
 
 @pytest.fixture(scope="session")
-def people_only(serving_at: Any) -> Callable[[list[dict[str, Any]]], Client]:
+def people_only(serving_at) -> Callable[[list[dict[str, Any]]], Client]:
     """Make clients of an API that counts people only, at noon (UTC) of 30 March 2026."""
     return lambda records: serving_at(records, datetime(2026, 3, 30, 12, tzinfo=UTC), people_only=True)
