@@ -36,6 +36,18 @@ MAX_ROWS = 40
 GROUP = {"group": "Group", "panel": "Group"}
 """The tooltip of the group, whether it is a colour or a panel."""
 
+NO_VERDICT = "too few people"
+VERDICTS = {"higher": "#0072B2", "lower": "#D55E00", "no measurable change": "#57606a", NO_VERDICT: "#b1bac4"}
+"""The colour of each verdict, and of a row that has none."""
+
+_AGAINST_THE_REST = {
+    "higher": "higher than the rest",
+    "no measurable change": "no measurable difference",
+    "lower": "lower than the rest",
+    NO_VERDICT: NO_VERDICT,
+}
+"""What a verdict says of a group, in the order in which groups stand."""
+
 _MOST_BANDS = 3
 """More bands than this on one another cannot be told apart; the ends are in the tooltips."""
 
@@ -483,8 +495,8 @@ def whiskers(
     Rows stand as they come. With a colour each row has a dot for each group, one under the other.
     """
     names = drawn[row].unique(maintain_order=True).to_list()
-    dots = drawn["group"].n_unique() if color else 1
-    apart: dict[str, Any] = {"yOffset": alt.YOffset("group:N")} if color else {}
+    dots = drawn["group"].n_unique() if color and row != "group" else 1
+    apart: dict[str, Any] = {"yOffset": alt.YOffset("group:N")} if color and row != "group" else {}
     rows = alt.Y(f"{row}:N", sort=names, title=None, axis=alt.Axis(grid=dots > 1, tickBand="extent"))
     base = alt.Chart(drawn).encode(y=rows, tooltip=list(tooltip), **(color or {}), **apart)
     axis = alt.Axis(format="%", title=title, grid=True, tickCount=8)
@@ -504,13 +516,27 @@ def whiskers(
 def ranked_dots(
     frame: pl.DataFrame, rate: str, *, axis: str, titles: Mapping[str, str], title: alt.TitleParams, width: int
 ) -> alt.LayerChart:
-    """Return a chart of a dot with whiskers for each group, the highest rate first and unknown ones last."""
-    ranked = frame.with_columns(pl.col("group").fill_null("all")).sort(
-        rate, "group", descending=[True, False], nulls_last=True
-    )
-    dots = whiskers(ranked, row="group", rate=rate, title=axis, tooltip=tooltip(ranked, titles))
+    """Return a chart of a dot with whiskers for each group, the highest rate first and unknown ones last.
+
+    With a column ``verdict`` of each group against the rest, groups stand by their verdict first, and have its colour.
+    """
+    named = frame.with_columns(pl.col("group").fill_null("all"))
+    order, color = [pl.col(rate)], {}
+    if "verdict" in frame.columns:
+        words = pl.col("verdict").cast(pl.String).fill_null(NO_VERDICT).replace_strict(_AGAINST_THE_REST)
+        named = named.with_columns(words.cast(pl.Enum(list(_AGAINST_THE_REST.values()))).alias("verdict"))
+        order, color = [-pl.col("verdict").to_physical().cast(pl.Int64), *order], {"color": _verdict_color(named)}
+        titles = {**titles, "verdict": "Against the rest"}
+    ranked = named.sort(*order, "group", descending=[True] * len(order) + [False], nulls_last=True)
+    dots = whiskers(ranked, row="group", rate=rate, title=axis, tooltip=tooltip(ranked, titles), color=color)
     description = alt_text("Dot plot", title, counted(frame.height, "group"))
     return dots.properties(title=title, width=width, description=description)
+
+
+def _verdict_color(drawn: pl.DataFrame) -> alt.Color:
+    """Return the colours of the verdicts that occur, in words of a group against the rest."""
+    colors = {words: VERDICTS[verdict] for verdict, words in _AGAINST_THE_REST.items()}
+    return present_color(drawn, colors, column="verdict")
 
 
 def period_bars(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from augment_insights import charts
 from augment_insights.charts import theme
 from augment_insights.errors import TableError
-from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_RATE, COMPARISON
+from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_RATE, COMPARISON, VERDICT
 
 numbers = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True))
 
@@ -89,6 +89,27 @@ def test_groups_without_periods_are_dots_sorted_by_rate_and_unrated_ones_last(te
     assert [row["acceptance_rate"] for row in rows_of(spec)] == [0.4, 0.2, None]
 
 
+def test_groups_stand_and_are_coloured_by_their_verdict_against_the_rest(look: Any) -> None:
+    """The highest rate is not the first: few people stand behind it, and whiskers that overlap say nothing."""
+    rows = [
+        ("C", 40, 100, 30, 0.3, 0.25, 0.35, 3, "no measurable change"),
+        ("Go", 50, 100, 36, 0.36, 0.32, 0.41, 3, "higher"),
+        ("Lua", 1, 100, 90, 0.9, None, None, 3, None),
+        ("Zig", 30, 100, 20, 0.2, 0.16, 0.25, 3, "lower"),
+    ]
+    schema = {"language": pl.String, **ACCEPTANCE_RATE.schema, "compared_groups": pl.Int64, "verdict": VERDICT}
+    chart = charts.acceptance_rate(pl.DataFrame(rows, schema=schema, orient="row"))
+    spec = theme.to_vegalite(chart)
+    (dots,) = look.layers(spec, "point")
+    assert dots["encoding"]["y"]["sort"] == ["Go", "C", "Zig", "Lua"]
+    assert dots["encoding"]["color"]["scale"]["domain"] == [
+        *("higher than the rest", "no measurable difference", "lower than the rest", "too few people"),
+    ]
+    assert "yOffset" not in dots["encoding"]
+    assert chart.title.text == "Acceptance rate of inline completions by language"
+    assert chart.title.subtitle.endswith("3 groups, each compared with the rest")
+
+
 def test_a_title_says_by_what_it_is_grouped(team_acceptance, weekly_acceptance):
     """Over time the legend does."""
     assert charts.acceptance_rate(team_acceptance).title.text == "Acceptance rate of inline completions by team"
@@ -96,12 +117,6 @@ def test_a_title_says_by_what_it_is_grouped(team_acceptance, weekly_acceptance):
     assert charts.acceptance_rate(both).title.text == "Acceptance rate of inline completions by team and user type"
     over_time = weekly_acceptance.with_columns(team=pl.lit("Payments"))
     assert charts.acceptance_rate(over_time).title.text == "Weekly acceptance rate of inline completions"
-
-
-def test_rates_that_are_all_missing_say_no_data(weekly_acceptance, look):
-    """An organisation that uses agents only has no acceptance rate."""
-    nothing = weekly_acceptance.with_columns(pl.lit(None, pl.Float64).alias("acceptance_rate"))
-    assert "No data" in look.svg(charts.acceptance_rate(nothing))
 
 
 @given(rates=st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=6))
@@ -151,13 +166,7 @@ def test_a_table_without_its_total_is_refused(change):
         charts.acceptance_change(change.head(3))
 
 
-def test_a_change_that_cannot_be_taken_apart_is_no_data(change, look):
-    """One side had no suggestion at all."""
-    nothing = change.with_columns(pl.lit(None, pl.Float64).alias("total_effect"))
-    assert "No data" in look.svg(charts.acceptance_change(nothing))
-
-
-def test_the_verdict_stands_beside_its_whiskers(compared, look, rows_of) -> None:
+def test_the_verdict_stands_beside_its_whiskers(compared, rows_of):
     """In words, since a colour does not reach everybody; who has no verdict is last, in grey, and without a dot."""
     chart = charts.compare(compared)
     spec = theme.to_vegalite(chart)
@@ -170,7 +179,7 @@ def test_the_verdict_stands_beside_its_whiskers(compared, look, rows_of) -> None
     assert "B: no measurable change, C: higher, A: too few people" in chart.description
 
 
-def test_a_comparison_says_whether_people_are_paired_and_how_many_groups_are_judged(compared: pl.DataFrame) -> None:
+def test_a_comparison_says_whether_people_are_paired_and_how_many_groups_are_judged(compared):
     """Holm's correction asks more of each group the more there are; one comparison needs no such note."""
     assert charts.compare(compared).title.subtitle == (
         "people · 95 % confidence intervals · the same people paired · 2 groups judged together"
@@ -179,7 +188,7 @@ def test_a_comparison_says_whether_people_are_paired_and_how_many_groups_are_jud
     assert charts.compare(one).title.subtitle == "people · 95 % confidence intervals"
 
 
-def test_a_difference_of_means_is_in_their_own_unit(compared, look, rows_of) -> None:
+def test_a_difference_of_means_is_in_their_own_unit(compared, look, rows_of):
     """Two messages more a person are no two hundred points."""
     means = compared.tail(1).with_columns(metric=pl.lit("total_messages"), difference=2.0)
     spec = theme.to_vegalite(charts.compare(means))
@@ -205,3 +214,12 @@ def test_several_rates_and_groups_are_named_by_both(compared, rows_of):
         (two, ["adoption rate · C", "feature rate · C"]),
     ]:
         assert [row["row"] for row in rows_of(charts.compare(table))] == names
+
+
+def test_what_is_not_known_at_all_is_no_data(weekly_acceptance, change, look):
+    """An organisation that uses agents only has no acceptance rate, and a side without a suggestion no change."""
+    for chart, table, number in (
+        (charts.acceptance_rate, weekly_acceptance, "acceptance_rate"),
+        (charts.acceptance_change, change, "total_effect"),
+    ):
+        assert "No data" in look.svg(chart(table.with_columns(pl.lit(None, pl.Float64).alias(number))))

@@ -62,7 +62,7 @@ def test_without_licences_there_is_no_line_of_them(curve):
     """And no rate in the tooltips."""
     spec = theme.to_vegalite(charts.adoption_curve(curve))
     assert "licensed" not in str(spec).lower()
-    full = theme.to_vegalite(charts.adoption_curve(curve.with_columns(licensed_users=10, adoption_rate=0.5)))
+    full = theme.to_vegalite(charts.adoption_curve(curve.with_columns(ever_licensed_users=10, seen_rate=0.5)))
     assert marks_of(full).count("line") == marks_of(spec).count("line") + 1
     assert full["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["Seen so far", "Licensed", "New in the period"]
 

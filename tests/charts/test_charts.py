@@ -108,7 +108,7 @@ ABOUT = {
     "stickiness": ("active_users mean_daily_users", "dated"),
     "active_day_distribution": ("of_users users", "keyed"),
     "adoption_rate": ("active_users licensed_users", "grouped dated"),
-    "adoption_curve": ("cumulative_users licensed_users new_users", "keyed dated"),
+    "adoption_curve": ("cumulative_users ever_licensed_users new_users", "keyed dated"),
     "time_to_first_use": ("at_risk_users started_users", "grouped keyed"),
     "feature_adoption": ("active_users feature_users", "grouped keyed"),
     "mode_mix": ("count of_count", "grouped keyed dated"),
@@ -315,18 +315,20 @@ def test_groups_that_are_not_drawn_are_said(name):
 
 @each
 def test_the_paper_may_be_dark(name):
-    """No mark keeps a colour that belongs to the light page."""
+    """No mark keeps a colour that belongs to the light page, in panels neither."""
     dark = theme.Palette(**{part: f"#00000{n}" for n, part in enumerate(vars(theme.LIGHT))})
-    spec = theme.to_vegalite(draw(name), palette=dark)
-    light = {theme.LIGHT.ink, theme.LIGHT.muted, theme.LIGHT.ghost, theme.LIGHT.surface}
-    for layer in inner(spec)["layer"]:
-        assert not light & {value for value in layer["mark"].values() if isinstance(value, str)}
+    light = {theme.LIGHT.ink, theme.LIGHT.muted, theme.LIGHT.ghost, theme.LIGHT.surface, theme.LIGHT.accent}
+    tables = [table_of(name), *([in_groups(table_of(name), ["A", "B"])] if name in those("grouped") else [])]
+    for table in tables:
+        for layer in inner(theme.to_vegalite(draw(name, table), palette=dark))["layer"]:
+            assert not light & {value for value in layer["mark"].values() if isinstance(value, str)}
 
 
 def pictures() -> dict[str, str]:
     return {name: theme.to_svg(theme.to_vegalite(draw(name))) for name in those("dated")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Auckland"])
 def test_days_are_the_same_days_in_every_time_zone(zone):
     """Drawn west and east of Greenwich, the axes name the days of the tables."""
