@@ -258,5 +258,6 @@ def test_another_spelling_of_an_e_mail_is_no_newcomer(tmp_path):
     seen.append(({"user_email": "bob@x.io"}, start))
     chosen = {"source": "api", "start_date": str(start), "end_date": str(LAST_SUNDAY), "output_dir": str(tmp_path)}
     with organisation([record(*one) for one in seen]):
-        names = run_in_process("retention", **chosen)
-    assert names["newcomers"]["user"].unique().to_list() == ["bob@x.io"]
+        names = run_in_process("retention", inactive_days=3, **chosen)
+    # All are followed to Thursday: Bob, who lapses on Tuesday, and nobody else.
+    assert names["survival"].select("days", "at_risk_users", "lapsed_users").rows() == [(0, 1, 0), (1, 1, 1)]
