@@ -221,10 +221,10 @@ SIX = {
 }
 NOBODY = {
     "acceptance": {f"Acceptance by {what}, last complete month": "no data" for what in ("suggestions", "lines")},
-    "adoption": {ACTIVE: "no data"},
+    "adoption": {ACTIVE: "0"},  # what is published without anybody is zero
     "data_quality": {"The API and itself": "agrees"},
-    "overview": {ACCEPTED: "no data", RETAINED: "no data"},
-    "retention": {RETAINED: "no data"},
+    "overview": {ACTIVE: "0", ACCEPTED: "no data", RETAINED: "no data"},
+    "retention": {ACTIVE: "0", RETAINED: "no data"},
 }
 
 
