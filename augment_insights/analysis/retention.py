@@ -377,7 +377,9 @@ def lifecycle(
     >>> table.select("new_users", "returning_users", "resurrected_users", "dormant_users").rows()
     [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)]
     """
-    order = prepare(activity).ordered(LIFECYCLE, user_type=user_type, since=since, as_of=as_of, by=by)
+    order = prepare(activity).ordered(
+        LIFECYCLE, user_type=user_type, since=since, as_of=as_of, by=by, lookback=lookback
+    )
     calendar = order.calendar(every, lookback)
     users, before, label = pl.col("users"), pl.col("before"), pl.col("label")
     states = (

@@ -187,16 +187,16 @@ def test_users_who_are_alike_have_a_point() -> None:
 
 
 @few
-@given(followed=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=15))
+@given(followed=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=40))
 def test_kaplan_meier_is_that_of_lifelines(followed: list[tuple[int, bool]]) -> None:
-    """Rate, Greenwood's log-log interval and users at risk on each day; no interval once all have had the event."""
-    curve = kaplan_meier(pl.DataFrame(followed, schema=["days", "event"], orient="row"))
+    """Rate, Greenwood's log-log interval and users at risk on each day; no interval of none left, or of under ten."""
+    curve = kaplan_meier(pl.DataFrame(followed, schema=["days", "event"], orient="row").with_columns(group=0))
     times, events = zip(*followed, strict=True)
     fitter = KaplanMeierFitter().fit(times, events, timeline=range(max(times) + 1))
     assert curve["days"].to_list() == list(range(max(times) + 1))
     assert curve["at_risk_users"].to_list() == [sum(time >= day for time in times) for day in curve["days"]]
     assert curve["rate"].to_list() == pytest.approx(fitter.survival_function_["KM_estimate"].to_list(), abs=1e-9)
-    is_known = (curve["rate"] > 0).to_list()
+    is_known = ((curve["rate"] > 0) & (curve["at_risk_users"] >= 10)).to_list()
     for column, bounds in zip(("low", "high"), fitter.confidence_interval_.to_numpy().T, strict=True):
         assert [bound is not None for bound in curve[column]] == is_known
         expected = [bound for bound, known in zip(bounds, is_known, strict=True) if known]
