@@ -65,14 +65,12 @@ def test_files_are_their_owners_alone(cache_file, connect, api):
         os.umask(before)
 
 
-def test_a_shared_folder_stays_shared(connect, tmp_path, api):
+def test_a_shared_folder_stays_shared(api, connect, tmp_path):
     """A folder with the sticky bit, such as /tmp, belongs to everybody: its mode is left alone, the file is private."""
-    common = tmp_path / "common"
-    common.mkdir()
-    common.chmod(0o1777)
-    client = connect(api.url, cache=common)
+    tmp_path.chmod(0o1777)
+    client = connect(api.url, cache=tmp_path)
     read(client)
-    assert common.stat().st_mode & 0o7777 == 0o1777
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
     assert client.cache_path.stat().st_mode & 0o777 == 0o600
 
 
