@@ -394,8 +394,8 @@ LICENSED_ADOPTION_CURVE = Table(
     key=("period_start",),
     columns={
         **ADOPTION_CURVE.columns,
-        "licensed_users": Column(pl.Int64(), "users who got a licence in the period or before"),
-        "adoption_rate": Column(pl.Float64(), "cumulative_users / licensed_users", nullable=True),
+        "ever_licensed_users": Column(pl.Int64(), "users who got a licence in the period or before, ended ones too"),
+        "seen_rate": Column(pl.Float64(), "cumulative_users / ever_licensed_users", nullable=True),
     },
     source="analysis.adoption_curve with licences",
 )
@@ -554,6 +554,39 @@ ADOPTION_RATE = Table(
         "is_complete": _COMPLETE,
     },
     source="analysis.adoption_rate",
+)
+
+LICENCE_STATUS = pl.Enum(["new", "never_used", "idle", "active", "ended", "not_begun"])
+"""What can be said of a licence on the last day of the data."""
+
+LICENCES = Table(
+    name="licences",
+    grain="one row a licence of the roster",
+    key=("user",),
+    columns={
+        "user": Column(pl.String(), "e-mail of a person, as on the roster"),
+        "team": Column(pl.String(), "the roster's team; null where it has none", nullable=True),
+        "status": Column(LICENCE_STATUS, "new, never_used, idle, active; ended and not_begun are not valid that day"),
+        "last_active": Column(pl.Date(), "last day with activity; null: never", nullable=True),
+        "idle_days": Column(pl.Int64(), "days from then to the last day of the data", nullable=True),
+    },
+    source="analysis.licences",
+)
+
+LICENSED = pl.Enum(["licensed", "licence ended or not begun", "not on the roster"])
+SEEN = pl.Enum(["active", "seen before", "never seen"])
+"""Whether somebody has a licence on the last day, and whether they were active in the range, or before it."""
+
+POPULATION_BRIDGE = Table(
+    name="population_bridge",
+    grain="one row a kind of licence, and whether its people were seen; everybody is in exactly one",
+    key=("licence", "seen"),
+    columns={
+        "licence": Column(LICENSED, "on the last day of the data"),
+        "seen": Column(SEEN, "active in the range, seen before it only, or never"),
+        "users": Column(pl.Int64(), "people of the roster or the activity who are both"),
+    },
+    source="analysis.population_bridge",
 )
 
 MODE = pl.Enum(

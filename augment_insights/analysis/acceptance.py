@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import polars as pl
 
 from augment_insights.analysis.adoption import tidy_roster
-from augment_insights.analysis.intervals import Z95, difference, paired_difference, rate, ratio_interval
+from augment_insights.analysis.intervals import Z95, difference, paired_difference, rate, ratio_interval, wilson
 from augment_insights.analysis.population import (
     GROUP,
     USAGE,
@@ -865,3 +865,117 @@ def _compared(sides: list[pl.DataFrame], groups: list[str], *, metric: str) -> p
     answered = numbered.join(judged, on=GROUP, how="inner").sort(GROUP)
     schema = {**{name: users.schema[name] for name in groups}, **COMPARISON.schema}
     return answered.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def compare_groups(
+    activity: pl.DataFrame | pl.LazyFrame,
+    *,
+    metric: str,
+    by: str | Sequence[str],
+    user_type: str = "person",
+    min_users: int = 2,
+) -> pl.DataFrame:
+    """Which groups differ from all the others by more than chance?
+
+    Each group (a language, an editor, a team) is compared with the rest over the same rows. Where people stand on
+    both sides, as they write several languages, that is paired: the variance is that of each user's difference of
+    residuals (see :func:`compare_periods`). Shares of different people have Newcombe's interval. The verdicts hold
+    for all groups together (Holm's correction): two groups whose own intervals overlap may well differ, and of
+    many groups one may stand apart by chance alone, so neither is read off the intervals of the rates.
+
+    Parameters
+    ----------
+    activity : DataFrame or LazyFrame
+        As for :func:`acceptance_rate` and :func:`feature_adoption`, with users and the columns of ``by``.
+    metric : str
+        As for :func:`compare_periods`, but for ``"active_rate"`` and ``"adoption_rate"``.
+    by : str or sequence of str
+        The columns that name the groups.
+    user_type : {"person", "service_account", "all"}
+        Who is compared.
+    min_users : int
+        Groups of fewer people are in the rest of the others, and get no verdict of their own.
+
+    Returns
+    -------
+    DataFrame
+        The table COMPARISON, one row a group, sorted: ``before`` is the rest, ``after`` the group. ``is_paired``
+        where people stand on both sides (``both_users``); ``before_users`` are in the rest only, ``after_users`` in
+        the group only. Without an interval there is no verdict.
+
+    Raises
+    ------
+    TableError
+        A column is missing.
+    ValueError
+        An unknown ``metric`` or ``user_type``, or no group.
+
+    See Also
+    --------
+    compare_periods : the same people in two periods.
+    augment_insights.charts.compare : its chart.
+
+    Examples
+    --------
+    48 of 80 people of other teams chat, and 56 of 70 of one:
+
+    >>> rows = [("A", n, n < 48) for n in range(80)] + [("B", 100 + n, n < 56) for n in range(70)]
+    >>> people = pl.DataFrame(rows, schema=["team", "user", "chats"], orient="row").with_columns(
+    ...     pl.col("user").cast(pl.String), user_type=pl.lit("person"), chat_messages=pl.col("chats").cast(pl.Int64)
+    ... )
+    >>> compared = compare_groups(people, metric="chat_rate", by="team")
+    >>> compared.select("team", pl.col("difference_low", "difference_high").round(4), "verdict").row(1)
+    ('B', 0.0524, 0.3339, 'higher')
+    """
+    if metric in {"active_rate", "adoption_rate"}:
+        raise ValueError(f"metric={metric!r} has no rows of those who are not active. Hint: use compare on its table.")
+    columns, part, whole = _part_and_whole(metric)
+    is_share = metric not in _RATES and metric not in METRICS
+    counted, groups = usage_rows(active_rows(activity), columns, by=by, user_type=user_type)
+    require(counted.schema, ("user", "user_type"), table=_TABLE)
+    if not groups:
+        raise ValueError("by= names no column. Hint: name the groups that are compared with one another.")
+    users = counted.with_columns(user_key()).group_by([*groups, _KEY]).agg(part_after=part, whole_after=whole)
+    numbered = users.select(groups).unique().sort(groups, nulls_last=True).with_row_index(GROUP)
+    inside = users.join(numbered, on=groups, nulls_equal=True).select(GROUP, _KEY, "part_after", "whole_after")
+    everybody = inside.group_by(_KEY).agg(part=pl.col("part_after").sum(), whole=pl.col("whole_after").sum())
+    # Who did it in two other groups is still one person who did it.
+    most_part, most_whole = 1 if is_share else None, None if metric in _RATES else 1
+    sides = (
+        numbered.select(GROUP)
+        .join(everybody, how="cross")
+        .join(inside, on=[GROUP, _KEY], how="left")
+        .with_columns(pl.col("part_after", "whole_after").fill_null(0))
+        .with_columns(
+            part_before=(pl.col("part") - pl.col("part_after")).clip(upper_bound=most_part),
+            whole_before=(pl.col("whole") - pl.col("whole_after")).clip(upper_bound=most_whole),
+        )
+    )
+    compared = paired_difference(sides, group=GROUP)
+    if is_share:
+        compared = _independent_shares(compared)
+    has_enough = pl.col("both_users") + pl.col("after_users") >= min_users
+    judged = compared.with_columns(
+        pl.when(has_enough).then(pl.col("difference_low", "difference_high", "p_value")),
+        metric=pl.lit(metric),
+        is_paired=pl.col("both_users") > 0,
+    )
+    answered = numbered.join(_judged_together(judged), on=GROUP).sort(GROUP)
+    schema = {**{name: users.schema[name] for name in groups}, **COMPARISON.schema}
+    return answered.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def _independent_shares(compared: pl.DataFrame) -> pl.DataFrame:
+    """Put Newcombe's interval for different people where nobody stands on both sides."""
+    sides = []
+    for name in ("before", "after"):
+        share, users = pl.col(name), pl.col(f"{name}_users")
+        sides.append((share, *wilson((share * users).round(), users)))
+    low, high = difference(*sides)
+    p_value = _p_value(pl.col("difference"), low, high)
+    apart = pl.col("both_users") == 0
+    return compared.with_columns(
+        difference_low=pl.when(apart).then(low).otherwise("difference_low"),
+        difference_high=pl.when(apart).then(high).otherwise("difference_high"),
+        p_value=pl.when(apart).then(p_value).otherwise("p_value"),
+    )

@@ -403,7 +403,8 @@ def paired_difference(sums: pl.DataFrame, *, group: str) -> pl.DataFrame:
     )
     low, high = _newcombe_paired()
     fixed, reach = pl.col("is_fixed"), pl.col("reach")
-    can_tell = (pl.col("counted_users") > 1) & change.is_finite()
+    # A side of one user has no spread of its own: its residual is 0 / 0.
+    can_tell = (pl.col("counted_users") > 1) & change.is_finite() & (fixed | reach.is_finite())
     return tested.select(
         group,
         *(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in ("before", "after")),

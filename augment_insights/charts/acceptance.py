@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from datetime import date
 
 _HEADING = "acceptance rate of inline completions"
-_NO_VERDICT = "too few people"
-_VERDICTS = {"higher": "#0072B2", "lower": "#D55E00", "no measurable change": "#57606a", _NO_VERDICT: "#b1bac4"}
 _EFFECTS = {
     "rate_effect": "Groups accept more or less",
     "mix_effect": "Weight moved between groups",
@@ -49,13 +47,15 @@ def acceptance_rate(
     sample: bool = False,
     width: int = WIDTH,
     every: str | None = None,
+    since: date | str | None = None,
 ) -> alt.LayerChart:
     """How much of what was suggested is accepted, over time or group by group?
 
-    A table by period gives a line with its 95 % confidence interval as a band; a period that ends
-    after ``as_of`` is an open point on a dashed line. A table by groups without periods gives a dot
+    A table by period gives a line with its 95 % confidence interval as a band; a period that the
+    data holds only in part is an open point on a dashed line. A table by groups without periods gives a dot
     with whiskers a group, highest rate first: at most the 40 with most suggestions, and the subtitle
-    says so. By both: a line a group, at most six, and bands with up to three groups. A rate that is
+    says so. Joined to ``analysis.compare_groups`` (its ``verdict`` and ``compared_groups``), groups stand and are
+    coloured by their verdict against the rest, which is not to be read off the whiskers. By both: a line a group, at most six, and bands with up to three groups. A rate that is
     null (nothing was suggested) leaves a gap, never a zero.
 
     Parameters
@@ -63,7 +63,9 @@ def acceptance_rate(
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.acceptance_rate``: one row a period, a group, or both.
     population, as_of, sample, width, every
-        As for :mod:`every chart <augment_insights.charts>`; ``as_of`` tells which period is not over.
+        As for :mod:`every chart <augment_insights.charts>`.
+    since : date or str, optional
+        The first day of the data: with ``as_of`` it tells which periods the data holds only in part.
 
     Returns
     -------
@@ -87,7 +89,7 @@ def acceptance_rate(
     >>> acceptance_rate(teams, population="engineers").title.subtitle
     'engineers · 95 % confidence intervals'
     """
-    frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start"])
+    frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start", "verdict", "compared_groups"])
     over_time = "period_start" in frame.columns
     most = marks.MAX_LINES if over_time else marks.MAX_ROWS
     frame, fewer = marks.largest_groups(frame, size="suggested_count", most=most)
@@ -95,10 +97,12 @@ def acceptance_rate(
     intervals = marks.interval_note(frame, "acceptance_rate") if has_bands else ""
     period = marks.infer_every(frame["period_start"], every) if over_time else None
     # Over time the legend says what the groups are.
-    by = [] if over_time else marks.group_columns(columns_of(table), list(ACCEPTANCE_RATE.columns))
+    by = [] if over_time else marks.group_columns(columns_of(table), [*ACCEPTANCE_RATE.columns, "verdict"])
     named = f" by {' and '.join(by)}".replace("_", " ").lower() if by else ""
     caption = Caption(population, as_of, sample)
-    title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer)
+    most = frame["compared_groups"].max() if "compared_groups" in frame.columns else None
+    judged = f"{most} groups, each compared with the rest" if most else ""
+    title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer, judged)
     if not frame["acceptance_rate"].count():
         return marks.no_data(title, width=width)
     titles = {
@@ -113,7 +117,7 @@ def acceptance_rate(
     if not over_time:
         titles = {"group": "Group", **titles}
         return marks.ranked_dots(frame, "acceptance_rate", axis=axis, titles=titles, title=title, width=width)
-    timed = marks.with_period_ends(frame, every=period, as_of=caption.last_day).drop("next_start")
+    timed = marks.with_period_ends(frame, every=period, since=since, as_of=caption.last_day).drop("next_start")
     drawn, color = marks.group_color(marks.mark_incomplete(timed, "acceptance_rate"))
     titles |= {"state": marks.noun(period).capitalize(), **marks.GROUP}
     layers = marks.lines(
@@ -272,7 +276,7 @@ def compare(
     )
     if not shown["difference"].count():
         return marks.no_data(title, width=width)
-    told = pl.col("verdict").cast(pl.String).fill_null(_NO_VERDICT)
+    told = pl.col("verdict").cast(pl.String).fill_null(marks.NO_VERDICT)
     named = shown.with_columns(_row_name(shown).alias("row"), told.alias("verdict"))
     drawn = named.with_columns(marks.distinct("row")).drop("group", "is_paired", "compared_groups")
     parts = [f"{row}: {verdict}" for row, verdict in drawn.select("row", "verdict").head(5).iter_rows()]
@@ -372,7 +376,9 @@ def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
     scale, unit = (100, ", points") if are_rates else (1, "")
     bounds = ("difference", "difference_low", "difference_high")
     pointed = drawn.drop("metric").with_columns((pl.col(bounds) * scale).name.suffix("_points"))
-    color = marks.series_color(list(_VERDICTS), column="verdict", colors=list(_VERDICTS.values())).legend(None)
+    color = marks.series_color(list(marks.VERDICTS), column="verdict", colors=list(marks.VERDICTS.values())).legend(
+        None
+    )
     titles = {
         "row": "Rate",
         "before": "Before",

@@ -20,7 +20,9 @@ from augment_insights.tables import (
     ADOPTION_CURVE,
     ADOPTION_RATE,
     DAU,
+    LICENCES,
     LICENSED_ADOPTION_CURVE,
+    POPULATION_BRIDGE,
     ROSTER,
     TIME_TO_FIRST_USE,
 )
@@ -59,7 +61,7 @@ def test_everybody_is_one(make_activity: MakeActivity) -> None:
     several = analysis.adoption_rate(activity, licences=49, every="1d", as_of="2026-01-09")
     assert several["adoption_rate"].to_list() == [1.0, 0.0, 0.0, 0.0, 0.0]
     curve = analysis.adoption_curve(activity, licences=49, every="1d", as_of="2026-01-07")
-    assert curve["adoption_rate"].to_list() == [1.0] * 3
+    assert curve["seen_rate"].to_list() == [1.0] * 3
 
 
 def test_an_idle_week_is_a_zero_and_the_open_one_is_flagged(make_activity: MakeActivity) -> None:
@@ -230,7 +232,7 @@ def test_a_licence_without_a_start_is_always_valid(make_activity: MakeActivity) 
         }
     )
     curve = analysis.adoption_curve(make_activity({"ada@x.io": [0, 16]}), licences=roster)
-    assert curve["licensed_users"].to_list() == [1, 1, 1]
+    assert curve["ever_licensed_users"].to_list() == [1, 1, 1]
 
 
 def test_who_uses_no_licence(make_activity: MakeActivity) -> None:
@@ -316,7 +318,7 @@ def test_a_roster_counts_alike_in_every_question(make_activity: MakeActivity) ->
     rate = analysis.adoption_rate(activity, licences=roster, every="1w")
     assert rate.select("active_users", "licensed_users").rows() == [(1, 1), (2, 2)]
     undated = pl.LazyFrame({"user": ["ada@x.io", "ADA@x.io", "bob@x.io"]})
-    assert analysis.adoption_curve(activity, licences=undated)["licensed_users"].to_list() == [2, 2]
+    assert analysis.adoption_curve(activity, licences=undated)["ever_licensed_users"].to_list() == [2, 2]
 
 
 def test_strangers_to_the_roster_are_warned_of(make_activity: MakeActivity) -> None:
@@ -580,3 +582,87 @@ def test_a_roster_that_breaks_its_contract_is_told_how(
     """A missing column, text that is no day, a licence that runs backwards: each says so."""
     with pytest.raises(TableError, match=message):
         analysis.time_to_first_use(make_activity({"ada@x.io": [1]}), change(roster_of(ada=(0, None))))
+
+
+ROSTER_OF_ALL = pl.DataFrame(
+    {
+        "user": ["Active", "begins", "ended", "idle", "never", "new", "new-active", "open"],
+        "team": ["A"] * 4 + ["B"] * 4,
+        "licensed_from": [
+            "2025-01-01",
+            "2026-02-01",
+            "2025-01-01",
+            None,
+            "2026-01-17",
+            "2026-01-18",
+            "2026-01-30",
+            None,
+        ],
+        "licensed_to": [None, None, "2026-01-30", "2026-01-31", None, None, None, None],
+    }
+)
+"""With the last day 31 January: the licence of "never" is 14 days old, that of "new" 13; "ended" is over."""
+
+SEEN_OF_ALL = {"active": [0, 26], "idle": [-4], "open": [-3], "ended": [24], "new-active": [25], "stranger": [-9, 25]}
+"""Days after 5 January, which is 26 days before the last one: "idle" was last active 30 days before it, "open" 29."""
+
+
+def test_each_licence_has_the_status_of_the_last_day(make_activity: MakeActivity) -> None:
+    """By hand: 29 days without activity are active, 30 idle; a licence of 13 days is new, unless it is used."""
+    table = analysis.licences(ROSTER_OF_ALL, make_activity(SEEN_OF_ALL), as_of="2026-01-31", price=20)
+    assert table.select("user", "team", "status", "idle_days", "cost").rows() == [
+        ("Active", "A", "active", 0, 20.0),
+        ("begins", "A", "not_begun", None, 0.0),
+        ("ended", "A", "ended", 2, 0.0),
+        ("idle", "A", "idle", 30, 20.0),
+        ("never", "B", "never_used", None, 20.0),
+        ("new", "B", "new", None, 20.0),
+        ("new-active", "B", "active", 1, 20.0),
+        ("open", "B", "active", 29, 20.0),
+    ]
+    assert table["last_active"][0] == date(2026, 1, 31)
+
+
+def test_the_thresholds_and_the_last_day_of_licences_can_be_chosen(make_activity: MakeActivity) -> None:
+    """Activity after the last day is not known yet; idle and new are what the analyst says; no days are refused."""
+    activity = make_activity(SEEN_OF_ALL)
+    status = dict(
+        analysis.licences(ROSTER_OF_ALL, activity, inactive_days=29, grace_days=15).select("user", "status").rows()
+    )
+    assert (status["open"], status["never"]) == ("idle", "new")
+    earlier = analysis.licences(ROSTER_OF_ALL, activity, as_of="2026-01-30")
+    assert earlier.filter(user="Active").select("status", "idle_days").row(0) == ("active", 25)
+    assert earlier.filter(user="ended")["status"].item() == "active"
+    for wrong in ({"inactive_days": 0}, {"grace_days": -1}):
+        with pytest.raises(ValueError, match="an integer"):
+            analysis.licences(ROSTER_OF_ALL, activity, **wrong)
+
+
+def test_licences_keep_their_table(make_activity: MakeActivity, assert_keeps: Any) -> None:
+    """Without a team, without activity, and a row of 0 active days is none."""
+    roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})
+    for activity in (make_activity({"ada@x.io": [0]}), make_activity({})):
+        assert_keeps(analysis.licences(roster, activity), LICENCES)
+    nothing = make_activity({"ADA@x.io": [0]}).with_columns(active_days=pl.lit(0))
+    assert analysis.licences(roster, nothing)["status"].to_list() == ["never_used"] * 2
+
+
+def test_the_populations_of_a_page_add_up(make_activity: MakeActivity) -> None:
+    """By hand: five of eight licences are seen, three from 29 January on; who is not on the roster is counted too."""
+    activity = make_activity(SEEN_OF_ALL)
+    table = analysis.population_bridge(ROSTER_OF_ALL, activity, since="2026-01-30", as_of="2026-01-31")
+    assert table.rows() == [
+        ("licensed", "active", 2),
+        ("licensed", "seen before", 2),
+        ("licensed", "never seen", 2),
+        ("licence ended or not begun", "active", 0),
+        ("licence ended or not begun", "seen before", 1),
+        ("licence ended or not begun", "never seen", 1),
+        ("not on the roster", "active", 1),
+        ("not on the roster", "seen before", 0),
+    ]
+    assert table.schema == POPULATION_BRIDGE.schema
+    licences = analysis.licences(ROSTER_OF_ALL, activity, as_of="2026-01-31")
+    valid = licences.filter(~pl.col("status").is_in(["ended", "not_begun"])).height
+    assert table.filter(licence="licensed")["users"].sum() == valid
+    assert table.filter(pl.col("seen") != "never seen")["users"].sum() == activity["user"].n_unique()

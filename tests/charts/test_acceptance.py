@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from augment_insights import charts
 from augment_insights.charts import theme
 from augment_insights.errors import TableError
-from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_RATE, COMPARISON
+from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_RATE, COMPARISON, VERDICT
 
 numbers = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True))
 
@@ -87,6 +87,27 @@ def test_groups_without_periods_are_dots_sorted_by_rate_and_unrated_ones_last(te
     assert dots["encoding"]["y"]["sort"] == ["Payments", "Search", "Idle"]
     assert dots["encoding"]["x"]["field"] == "acceptance_rate"
     assert [row["acceptance_rate"] for row in rows_of(spec)] == [0.4, 0.2, None]
+
+
+def test_groups_stand_and_are_coloured_by_their_verdict_against_the_rest(look: Any) -> None:
+    """The highest rate is not the first: few people stand behind it, and whiskers that overlap say nothing."""
+    rows = [
+        ("C", 40, 100, 30, 0.3, 0.25, 0.35, 3, "no measurable change"),
+        ("Go", 50, 100, 36, 0.36, 0.32, 0.41, 3, "higher"),
+        ("Lua", 1, 100, 90, 0.9, None, None, 3, None),
+        ("Zig", 30, 100, 20, 0.2, 0.16, 0.25, 3, "lower"),
+    ]
+    schema = {"language": pl.String, **ACCEPTANCE_RATE.schema, "compared_groups": pl.Int64, "verdict": VERDICT}
+    chart = charts.acceptance_rate(pl.DataFrame(rows, schema=schema, orient="row"))
+    spec = theme.to_vegalite(chart)
+    (dots,) = look.layers(spec, "point")
+    assert dots["encoding"]["y"]["sort"] == ["Go", "C", "Zig", "Lua"]
+    assert dots["encoding"]["color"]["scale"]["domain"] == [
+        *("higher than the rest", "no measurable difference", "lower than the rest", "too few people"),
+    ]
+    assert "yOffset" not in dots["encoding"]
+    assert chart.title.text == "Acceptance rate of inline completions by language"
+    assert chart.title.subtitle.endswith("3 groups, each compared with the rest")
 
 
 def test_a_title_says_by_what_it_is_grouped(team_acceptance, weekly_acceptance):

@@ -62,7 +62,7 @@ def test_without_licences_there_is_no_line_of_them(curve):
     """And no rate in the tooltips."""
     spec = theme.to_vegalite(charts.adoption_curve(curve))
     assert "licensed" not in str(spec).lower()
-    full = theme.to_vegalite(charts.adoption_curve(curve.with_columns(licensed_users=10, adoption_rate=0.5)))
+    full = theme.to_vegalite(charts.adoption_curve(curve.with_columns(ever_licensed_users=10, seen_rate=0.5)))
     assert marks_of(full).count("line") == marks_of(spec).count("line") + 1
     assert full["layer"][0]["encoding"]["color"]["scale"]["domain"] == ["Seen so far", "Licensed", "New in the period"]
 
@@ -71,7 +71,7 @@ def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve, rows_
     """On its last day it is over."""
     rows = rows_of(charts.adoption_curve(curve, as_of="2026-03-30"))
     assert [row["solid"] for row in rows] == [5, 7, None]
-    assert [row["state"] for row in rows] == ["complete", "complete", "not over yet"]
+    assert [row["state"] for row in rows] == ["complete", "complete", "incomplete"]
     over = rows_of(charts.adoption_curve(curve, as_of="2026-03-31"))
     assert [row["solid"] for row in over] == [5, 7, 8]
 

@@ -108,7 +108,7 @@ ABOUT = {
     "stickiness": ("active_users mean_daily_users", "dated"),
     "active_day_distribution": ("of_users users", "keyed"),
     "adoption_rate": ("active_users licensed_users", "grouped dated"),
-    "adoption_curve": ("cumulative_users licensed_users new_users", "keyed dated"),
+    "adoption_curve": ("cumulative_users ever_licensed_users new_users", "keyed dated"),
     "time_to_first_use": ("at_risk_users started_users", "grouped keyed"),
     "feature_adoption": ("active_users feature_users", "grouped keyed"),
     "mode_mix": ("count of_count", "grouped keyed dated"),
@@ -207,7 +207,7 @@ def test_all_charts_take_the_same_keywords(name):
     defaults = getattr(charts, name).__kwdefaults__
     assert {"as_of": None, "sample": False, "width": theme.WIDTH}.items() <= defaults.items()
     assert defaults["population"].startswith("people")
-    assert set(defaults) <= {"population", "as_of", "sample", "width", "every", "of", "by_group"}
+    assert set(defaults) <= {"population", "as_of", "sample", "width", "every", "since", "of", "by_group"}
 
 
 def axes_of(view: dict[str, Any], kinds: dict[str, str]) -> Iterator[dict[str, Any]]:

@@ -83,7 +83,7 @@ def test_a_mode_has_the_same_colour_in_both_mixes(mix):
 def test_a_month_that_is_not_over_is_faded(mix, rows_of):
     """The data ends on the 27th of February."""
     rows = rows_of(charts.mode_mix(mix, of="lines", as_of="2026-02-27"))
-    assert [row["state"] for row in rows] == ["complete"] * 2 + ["not over yet"] * 2
+    assert [row["state"] for row in rows] == ["complete"] * 2 + ["incomplete"] * 2
     rows = rows_of(charts.mode_mix(mix, of="lines", as_of="2026-02-28"))
     assert {row["state"] for row in rows} == {"complete"}
 

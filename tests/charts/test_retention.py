@@ -61,7 +61,7 @@ def test_cells_not_known_yet_are_light_grey_without_a_number(cohorts, look, rows
     assert known["transform"] == numbers["transform"] == [{"filter": "isValid(datum.retention_rate)"}]
     assert [row["retention_rate"] for row in rows_of(spec)] == [1.0, 0.0, None, None]
     states = [row["state"] for row in rows_of(spec)]
-    assert states == ["complete", "complete", "not over yet", "not over yet"]
+    assert states == ["complete", "complete", "incomplete", "incomplete"]
     svg = look.svg(spec)  # drawn for real: one 100% and one 0%, each once more in the legend, and two grey cells
     assert [svg.count(text) for text in (">100%<", ">0%<", 'fill="#e8eaed"')] == [2, 2, 2]
     assert "No data" in look.svg(charts.cohort_retention(cohorts.filter(cohort_users=0))), "weeks that nobody joined"
@@ -158,7 +158,7 @@ def test_a_week_that_is_not_over_is_faded(rows_of):
     """Its bars are paler than the others."""
     spec = theme.to_vegalite(charts.lifecycle(weeks([(4, 0, 0, 0), (0, 1, 0, 3)], over=False)))
     rows = rows_of(spec)
-    assert {row["over"] for row in rows if row["period_start"].startswith("2026-03-09")} == {"not over yet"}
+    assert {row["over"] for row in rows if row["period_start"].startswith("2026-03-09")} == {"incomplete"}
     opacity = spec["layer"][0]["encoding"]["opacity"]
     assert opacity["value"] < opacity["condition"][0]["value"]
 
