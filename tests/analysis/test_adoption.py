@@ -495,7 +495,7 @@ def test_time_to_first_use_is_kaplan_meiers_of_each_licence(make_activity, days,
         until = 90 if end is None else min(end, 90)
         begun = min(days.get(user, [999]))
         times.append((max(begun, start) - start, True) if begun <= until else (until - start, False))
-    curve = kaplan_meier(pl.DataFrame(times, schema=["days", "event"], orient="row"))
+    curve = kaplan_meier(pl.DataFrame(times, schema=["days", "event"], orient="row").with_columns(group=0))
     turned = {column: 1 - pl.col(bound) for column, bound in (("rate", "rate"), ("low", "high"), ("high", "low"))}
     expected = curve.select("days", "at_risk_users", "event_users", **turned)
     table = analysis.time_to_first_use(make_activity(active), roster_of(**ends, anchor=(90, None)))

@@ -14,7 +14,15 @@ from lifelines import KaplanMeierFitter
 from statsmodels.regression.linear_model import WLS
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from augment_insights.analysis.intervals import difference, kaplan_meier, rate, ratio_interval, student_t, wilson
+from augment_insights.analysis.intervals import (
+    MIN_AT_RISK,
+    difference,
+    kaplan_meier,
+    rate,
+    ratio_interval,
+    student_t,
+    wilson,
+)
 
 
 def wilson_of(successes: int | None, trials: int | None) -> tuple[float | None, float | None]:
@@ -181,14 +189,14 @@ def test_users_who_are_alike_have_a_point():
 
 @given(followed=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=15))
 def test_kaplan_meier_is_that_of_lifelines(followed):
-    """Rate, Greenwood's log-log interval and users at risk on each day; no interval once all have had the event."""
-    curve = kaplan_meier(pl.DataFrame(followed, schema=["days", "event"], orient="row"))
+    """Rate, Greenwood's log-log interval and users at risk on each day; no interval of few, or once all have left."""
+    curve = kaplan_meier(pl.DataFrame(followed, schema=["days", "event"], orient="row").with_columns(group=0))
     times, events = zip(*followed, strict=True)
     fitter = KaplanMeierFitter().fit(times, events, timeline=range(max(times) + 1))
     assert curve["days"].to_list() == list(range(max(times) + 1))
     assert curve["at_risk_users"].to_list() == [sum(time >= day for time in times) for day in curve["days"]]
     assert curve["rate"].to_list() == pytest.approx(fitter.survival_function_["KM_estimate"].to_list(), abs=1e-9)
-    is_known = (curve["rate"] > 0).to_list()
+    is_known = ((curve["rate"] > 0) & (curve["at_risk_users"] >= MIN_AT_RISK)).to_list()
     for column, bounds in zip(("low", "high"), fitter.confidence_interval_.to_numpy().T, strict=True):
         assert [bound is not None for bound in curve[column]] == is_known
         expected = [bound for bound, known in zip(bounds, is_known, strict=True) if known]

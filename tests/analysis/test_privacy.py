@@ -53,6 +53,7 @@ def test_rows_and_other_columns_stay():
     assert analysis.pseudonymise(frame.clear(), "k").schema == frame.schema
 
 
+@pytest.mark.slow
 def test_a_shared_pseudonym_is_refused():
     """Two people under one pseudonym would be one person: an error, until more digits are asked for.
 

@@ -63,6 +63,7 @@ def table(rows: list[tuple[int, str, str | None]]) -> pl.DataFrame:
 # ---- The frame ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(rows=rows_of_activity, seed=st.integers(0, 99))
 def test_neither_order_nor_repetition_nor_laziness_changes_an_answer(rows, seed):
