@@ -77,6 +77,7 @@ def empty_page() -> Page:
     return Page("T", population="people", as_of=None, range_asked="today")
 
 
+@pytest.mark.slow
 def test_whatever_the_api_sent_is_text(hostile_table, teams, rows_of):
     """The page has the same elements as with harmless words, and shows the words themselves."""
     harmless = Parsed(hostile_page("Payments", teams).to_html())

@@ -141,6 +141,7 @@ def test_no_name_stands_in_any_format_when_names_are_not_shown(names, named, six
         assert raw.height == reports.build("overview", **six_weeks, user_type="all").tables["user_activity"].height
 
 
+@pytest.mark.slow
 def test_a_page_of_ten_charts_with_long_tables_is_at_most_two_megabytes(named):
     """Long tables are cut further before a page is refused."""
     page, long = named, pl.concat([named.tables["cohort_retention"]] * 20)
