@@ -357,7 +357,7 @@ STICKINESS = Table(
     columns={
         "date": _DATE,
         "window_days": _WINDOW_DAYS,
-        "mean_daily_users": Column(pl.Float64(), "mean of the daily active users over the window"),
+        "mean_daily_users": Column(pl.Float64(), "mean of the daily active users over the window (day: of the day)"),
         "active_users": Column(pl.Int64(), "users active on at least one day of the window"),
         "stickiness_rate": Column(pl.Float64(), "mean_daily_users / active_users, 0 to 1", nullable=True),
         "is_complete": Column(pl.Boolean(), "whether the data reaches back to the window's first day"),
@@ -439,7 +439,7 @@ COHORT_RETENTION = Table(
     key=("cohort", "period"),
     columns={
         "cohort": Column(pl.Date(), "first UTC day of the calendar period in which the cohort began"),
-        "period": Column(pl.Int64(), "periods since then; 0 is the cohort's own"),
+        "period": Column(pl.Int64(), "periods since then (n_day: days since each user's own start); 0 is the start"),
         "cohort_users": Column(pl.Int64(), "users in the cohort"),
         "retained_users": Column(pl.Int64(), "those active in the period (unbounded: or later)", nullable=True),
         "retention_rate": Column(pl.Float64(), "retained_users / cohort_users, 0 to 1", nullable=True),
@@ -601,7 +601,7 @@ FEATURE_ADOPTION = Table(
     columns={
         "feature": Column(MODE, "way of working together"),
         "active_users": Column(pl.Int64(), "distinct users with activity"),
-        "feature_users": Column(pl.Int64(), "those who used the mode; null when no row knows it", nullable=True),
+        "feature_users": Column(pl.Int64(), "those who acted in the mode; null when no row knows it", nullable=True),
         **_rate("feature_rate", "feature_users / active_users"),
     },
     source="analysis.feature_adoption",

@@ -284,7 +284,10 @@ def complementary_suppression(
         known = [one for one in known if one.cells]
         found = [one for one in known if one.is_too_small(rank, min_group_size)]
         if not found:
-            solved = [*_eliminated(known, rank), *_eliminated(known, {cell: (-size, n) for cell, (size, n) in rank.items()})]
+            solved = [
+                *_eliminated(known, rank),
+                *_eliminated(known, {cell: (-size, n) for cell, (size, n) in rank.items()}),
+            ]
             found = [one for one in solved if one.is_too_small(rank, min_group_size)]
             found = found or _pinned([*known, *solved], rank, min_group_size)
         return [one for one in found if frozenset(one.cells) not in given_up]
@@ -313,7 +316,9 @@ class _Sum:
     @classmethod
     def over(cls, gone: AbstractSet[Hashable], total: Total, number: int) -> _Sum:
         """Return what is known of the hidden cells of a total."""
-        return cls({cell: Fraction(times) for cell, times in total.cells.items() if cell in gone}, total.overlaps, {number})
+        return cls(
+            {cell: Fraction(times) for cell, times in total.cells.items() if cell in gone}, total.overlaps, {number}
+        )
 
     def is_too_small(self, rank: Mapping[Hashable, tuple[int, int]], min_group_size: int) -> bool:
         """Whether it pins its cells to fewer people: it is of one cell, or of too few people and subtracts none."""
@@ -351,9 +356,7 @@ def _pinned(sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]], min_grou
     least: dict[Hashable, float] = dict.fromkeys((cell for one in sums for cell in one.cells), 0.0)
     most = dict.fromkeys(least, inf)
     of: dict[Hashable, set[int]] = {cell: set() for cell in least}
-    rows = [
-        ({cell: float(times) for cell, times in one.cells.items()}, one.of) for one in sums if not one.overlaps
-    ]
+    rows = [({cell: float(times) for cell, times in one.cells.items()}, one.of) for one in sums if not one.overlaps]
     is_moving = True
     while is_moving:
         is_moving = False
@@ -367,6 +370,4 @@ def _pinned(sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]], min_grou
                     is_moving = True
                     least[cell], most[cell] = low, high
                     of[cell] |= numbers.union(*(of[one] for one in cells))
-    return [
-        _Sum({cell: Fraction(1)}, False, of[cell]) for cell, high in most.items() if high < min_group_size - _TINY
-    ]
+    return [_Sum({cell: Fraction(1)}, False, of[cell]) for cell, high in most.items() if high < min_group_size - _TINY]

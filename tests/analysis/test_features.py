@@ -246,6 +246,7 @@ def test_too_little_history_is_said(make_usage):
     usage = make_usage(*weeks_of("ada@x.io", range(8), 20))
     with pytest.warns(DataWarning, match="begin on 2025-12-08, and the data begins on 2026-01-05"):
         table = analysis.habit_ladder(usage)
+    assert analysis.habit_ladder(usage, since="2025-12-08").equals(table)  # nobody was active: no warning
     assert ladder(table)["ada@x.io"][2] == "novice"
 
 

@@ -187,7 +187,7 @@ def test_users_who_are_alike_have_a_point():
     assert bounds_of([(3, 10), (6, 20)]) == (0.3, 0.3)
 
 
-@given(followed=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=15))
+@given(followed=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=40))
 def test_kaplan_meier_is_that_of_lifelines(followed):
     """Rate, Greenwood's log-log interval and users at risk on each day; no interval of few, or once all have left."""
     curve = kaplan_meier(pl.DataFrame(followed, schema=["days", "event"], orient="row").with_columns(group=0))

@@ -222,10 +222,10 @@ SIX = {
 }
 NOBODY = {
     "acceptance": {f"Acceptance by {what}, last complete month": "no data" for what in ("suggestions", "lines")},
-    "adoption": {ACTIVE: "no data"},
+    "adoption": {ACTIVE: "0"},  # what is published without anybody is zero
     "data_quality": {"The API and itself": "agrees"},
-    "overview": {ACCEPTED: "no data", RETAINED: "no data"},
-    "retention": {RETAINED: "no data"},
+    "overview": {ACTIVE: "0", ACCEPTED: "no data", RETAINED: "no data"},
+    "retention": {ACTIVE: "0", RETAINED: "no data"},
 }
 
 
@@ -259,5 +259,6 @@ def test_another_spelling_of_an_e_mail_is_no_newcomer(tmp_path, organisation):
     seen.append(({"user_email": "bob@x.io"}, start))
     chosen = {"source": "api", "start_date": str(start), "end_date": str(LAST_SUNDAY), "output_dir": str(tmp_path)}
     organisation([record(*one) for one in seen])
-    names = run_in_process("retention", **chosen)
-    assert names["newcomers"]["user"].unique().to_list() == ["bob@x.io"]
+    names = run_in_process("retention", inactive_days=3, **chosen)
+    # All are followed to Thursday: Bob, who lapses on Tuesday, and nobody else.
+    assert names["survival"].select("days", "at_risk_users", "lapsed_users").rows() == [(0, 1, 0), (1, 1, 1)]
