@@ -290,12 +290,13 @@ def complementary_suppression(
         return [one for one in found if frozenset(one.cells) not in given_up]
 
     while found := findable(gone):
+        before = set(gone)
         for one in found:
-            involved = {cell for number in one.of for cell in totals[number].cells} - gone - shown
-            if involved:
-                gone.add(min(involved, key=rank.__getitem__))
-            else:
+            involved = {cell for number in one.of for cell in totals[number].cells} - before - shown
+            if not involved:
                 given_up.add(frozenset(one.cells))  # everything behind it is hidden already, or was shown before
+            elif not involved & gone:
+                gone.add(min(involved, key=rank.__getitem__))
     for cell in sorted(gone - hidden, key=rank.__getitem__, reverse=True):
         if not findable(gone - {cell}):
             gone.remove(cell)

@@ -40,6 +40,7 @@ class Attack:
     def __init__(self, shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.DataFrame]) -> None:
         self.values: dict[Variable, int | float | None] = {}
         self.equations: list[dict[Variable, float]] = []
+        self.user_days: tuple[dict[Variable, float], float] | None = None
         self.shown, self.whole = shown, whole
         for table in (self.lifecycle, self.cohorts, self.pooled, self.trailing, self.licences, self.groups):
             table()
@@ -116,7 +117,7 @@ class Attack:
         if parts:
             self.sum(float(self.whole["active_day_distribution"]["users"].sum()), parts)
             user_days = self.whole["active_day_distribution"].select(pl.col("active_days").dot("users")).item()
-            self.sum(float(user_days), {came: came[1] for came in parts})
+            self.user_days = ({came: float(came[1]) for came in parts}, float(user_days))
 
     def licences(self) -> None:
         by_period = defaultdict(dict)
@@ -140,7 +141,20 @@ class Attack:
                 self.sum(float(self.whole[name]["users"].sum()), parts)
 
     def pinned(self) -> dict[Variable, float]:
-        """Return the hidden numbers that can be of fewer than ``LEAST`` people only, and the most that they can be."""
+        """Return the hidden numbers that are found: that can only be of fewer than ``LEAST`` people.
+
+        How many days all came together bounds how many came on 28 of them, whatever is hidden: it finds somebody only
+        where it tells a number exactly.
+        """
+        found = {variable: most for variable, (_, most) in self.ranges().items() if most < LEAST - 1e-6}
+        if self.user_days is not None:
+            self.sum(self.user_days[1], self.user_days[0])
+            exact = {one: most for one, (least, most) in self.ranges(least=True).items() if most - least < 1 - 1e-6}
+            found.update({one: most for one, most in exact.items() if most < LEAST - 1e-6})
+        return found
+
+    def ranges(self, *, least: bool = False) -> dict[Variable, tuple[float, float]]:
+        """Return how few and how many each hidden number can be of."""
         hidden = sorted({one for equation in self.equations for one in equation if self.values.get(one) is None}, key=str)
         if not hidden:
             return {}
@@ -156,12 +170,14 @@ class Attack:
         for variable, number in place.items():
             if not rows[:, number].any():
                 continue
-            goal = np.zeros(len(hidden))
-            goal[number] = -1
-            answer = linprog(goal, A_eq=rows, b_eq=sums, bounds=(0, None), method="highs")
-            assert answer.status in (0, 3), answer.message  # found, or without bound
-            if answer.status == 0 and -answer.fun < LEAST - 1e-6:
-                found[variable] = -answer.fun
+            ends = [0.0, np.inf]
+            for end, sign in ((0, 1), (1, -1)) if least else ((1, -1),):
+                goal = np.zeros(len(hidden))
+                goal[number] = sign
+                answer = linprog(goal, A_eq=rows, b_eq=sums, bounds=(0, None), method="highs")
+                assert answer.status in (0, 3), answer.message  # found, or without bound
+                ends[end] = sign * answer.fun if answer.status == 0 else np.inf
+            found[variable] = (ends[0], ends[1])
         return found
 
 
@@ -178,8 +194,9 @@ def overlapping_leaks(shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.
                 leaks.append(name)
     if "mode_mix" in shown:
         counts = [name for name in ("messages_count", "lines_count") if name in shown["mode_mix"].columns]
-        alone = shown["mode_mix"].group_by("period_start").agg(
-            (pl.col(name).is_null() & whole["mode_mix"][name].is_not_null()).sum() == 1 for name in counts
+        both = shown["mode_mix"].join(whole["mode_mix"], on=["period_start", "mode"], suffix="_true")
+        alone = both.group_by("period_start").agg(
+            ((pl.col(name).is_null() & (pl.col(f"{name}_true") > 0)).sum() == 1).alias(name) for name in counts
         )
         leaks += ["mode_mix"] if alone.select(pl.any_horizontal(*counts).any()).item() else []
     return leaks
