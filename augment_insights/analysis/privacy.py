@@ -277,24 +277,24 @@ def complementary_suppression(
     """
     rank = {cell: (people[cell] or 0, number) for number, cell in enumerate(people)}
     gone = set(hidden)
-    given_up: set[frozenset[Hashable]] = set()
+    given_up: set[tuple[frozenset[Hashable], frozenset[int]]] = set()
 
     def findable(gone: AbstractSet[Hashable]) -> list[_Sum]:
         known = [_Sum.over(gone, total, number) for number, total in enumerate(totals)]
-        known = [one for one in known if one.cells]
+        known = [one for one in known if one.cells and one.name not in given_up]
         found = [one for one in known if one.is_too_small(rank, min_group_size)]
         if not found:
             solved = [*_eliminated(known, rank), *_eliminated(known, {cell: (-size, n) for cell, (size, n) in rank.items()})]
             found = [one for one in solved if one.is_too_small(rank, min_group_size)]
             found = found or _pinned([*known, *solved], rank, min_group_size)
-        return [one for one in found if frozenset(one.cells) not in given_up]
+        return [one for one in found if one.name not in given_up]
 
     while found := findable(gone):
         before = set(gone)
         for one in found:
             involved = {cell for number in one.of for cell in totals[number].cells} - before - shown
             if not involved:
-                given_up.add(frozenset(one.cells))  # everything behind it is hidden already, or was shown before
+                given_up.add(one.name)  # everything behind it is hidden already, or was shown before
             elif not involved & gone:
                 gone.add(min(involved, key=rank.__getitem__))
     for cell in sorted(gone - hidden, key=rank.__getitem__, reverse=True):
@@ -310,6 +310,11 @@ class _Sum:
     cells: dict[Hashable, Fraction]
     overlaps: bool
     of: set[int]
+
+    @property
+    def name(self) -> tuple[frozenset[Hashable], frozenset[int]]:
+        """The hidden cells, and where the sum comes from."""
+        return frozenset(self.cells), frozenset(self.of)
 
     @classmethod
     def over(cls, gone: AbstractSet[Hashable], total: Total, number: int) -> _Sum:

@@ -294,7 +294,8 @@ class Sharing:
             overlaps = name in OVERLAPPING or (name in _TIMES and noun != "new_users")
             if overlaps and not noun.startswith("+"):
                 continue  # the people of two languages, or weeks, do not add up, and nothing else here does
-            yield Total(dict.fromkeys(parts, 1), overlaps)
+            for without in ("completions", "chat") if name == "mode" else ("",):  # they have no messages, and no lines
+                yield Total({cell: 1 for cell in parts if (name, without) not in cell[2]}, overlaps)
             if name == "active_days":  # the user-days of all are known, too
                 yield Total({cell: dict(cell[2])[name] for cell in parts})
             others = self._people.get(whole, 0) - sum(self._people[cell] for cell in parts)
