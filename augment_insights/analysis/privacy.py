@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from fractions import Fraction
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -307,7 +306,7 @@ def complementary_suppression(
 class _Sum:
     """A known sum of hidden cells, and the totals that it was derived from."""
 
-    cells: dict[Hashable, Fraction]
+    cells: dict[Hashable, float]
     overlaps: bool
     of: set[int]
 
@@ -319,7 +318,7 @@ class _Sum:
     @classmethod
     def over(cls, gone: AbstractSet[Hashable], total: Total, number: int) -> _Sum:
         """Return what is known of the hidden cells of a total."""
-        return cls({cell: Fraction(times) for cell, times in total.cells.items() if cell in gone}, total.overlaps, {number})
+        return cls({cell: float(times) for cell, times in total.cells.items() if cell in gone}, total.overlaps, {number})
 
     def is_too_small(self, rank: Mapping[Hashable, tuple[int, int]], min_group_size: int) -> bool:
         """Whether it pins its cells to fewer people: it is of one cell, or of too few people and subtracts none."""
@@ -332,8 +331,10 @@ class _Sum:
     def minus(self, other: _Sum, cell: Hashable) -> _Sum:
         """Return the difference to another sum in which a cell is no more."""
         times = self.cells[cell] / other.cells[cell]
-        both = {one: self.cells.get(one, 0) - times * other.cells.get(one, 0) for one in {**self.cells, **other.cells}}
-        left = {one: Fraction(value) for one, value in both.items() if value}
+        left = dict(self.cells)
+        for one, value in other.cells.items():
+            left[one] = left.get(one, 0.0) - times * value
+        left = {one: value for one, value in left.items() if abs(value) > _TINY}
         return _Sum(left, self.overlaps or other.overlaps, self.of | other.of)
 
 
@@ -357,9 +358,7 @@ def _pinned(sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]], min_grou
     least: dict[Hashable, float] = dict.fromkeys((cell for one in sums for cell in one.cells), 0.0)
     most = dict.fromkeys(least, inf)
     of: dict[Hashable, set[int]] = {cell: set() for cell in least}
-    rows = [
-        ({cell: float(times) for cell, times in one.cells.items()}, one.of) for one in sums if not one.overlaps
-    ]
+    rows = [(one.cells, one.of) for one in sums if not one.overlaps]
     is_moving = True
     while is_moving:
         is_moving = False
@@ -374,5 +373,5 @@ def _pinned(sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]], min_grou
                     least[cell], most[cell] = low, high
                     of[cell] |= numbers.union(*(of[one] for one in cells))
     return [
-        _Sum({cell: Fraction(1)}, False, of[cell]) for cell, high in most.items() if high < min_group_size - _TINY
+        _Sum({cell: 1.0}, False, of[cell]) for cell, high in most.items() if high < min_group_size - _TINY
     ]

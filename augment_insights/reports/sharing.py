@@ -263,17 +263,18 @@ class Sharing:
 
     def _decide(self, table: pl.DataFrame, cells: Mapping[str, list[Cell]]) -> None:
         """Hide what is small among the new cells, and what would give it away beside all that was shown before."""
-        shown = self._people.keys() - self._hidden
-        for column, found in cells.items():
-            self._people.update(zip(found, table[column].fill_null(0), strict=True))
-        if {"cohort", "period", "is_complete"} <= {*table.columns} and len(_groups_of(table)) == len(("cohort", "period")):
+        if {*_groups_of(table)} == {"cohort", "period"} and "is_complete" in table.columns:
             for cohort, period in table.filter("is_complete").select("cohort", "period").iter_rows():
                 self._reached.setdefault(period, set()).add(cohort)
-        if self.min_group_size == 1:
+        shown = self._people.keys() - self._hidden
+        new: set[Hashable] = {cell for found in cells.values() for cell in found} - self._people.keys()
+        for column, found in cells.items():
+            self._people.update(zip(found, table[column].fill_null(0), strict=True))
+        if not new or self.min_group_size == 1:
             return
         small = {cell for cell, people in self._people.items() if people < self.min_group_size}
         rest: dict[Hashable, int] = {}
-        totals = [*self._sums_over_groups(rest), *filter(self._holds, self._identities())]
+        totals = _about(new, [*self._sums_over_groups(rest), *filter(self._holds, self._identities())])
         people: dict[Hashable, int] = {**self._people, **rest}
         hidden = complementary_suppression(
             people, (small - shown) | self._hidden | rest.keys(), totals, min_group_size=self.min_group_size, shown=shown
@@ -350,7 +351,9 @@ class Sharing:
             if {*table["period_start"]} <= {*usage["period_start"]}:
                 used = feature_adoption(usage, by="period_start", user_type="all")
                 users = used.select("period_start", mode="feature", users="feature_users")
-                return table.join(users, on=["period_start", "mode"], how="left", maintain_order="left")
+                known = table.join(users, on=["period_start", "mode"], how="left", maintain_order="left")
+                is_none = pl.all_horizontal(pl.col("messages_count", "lines_count").is_null())  # there is no number to hide
+                return known.with_columns(users=pl.when(~is_none).then("users").otherwise(self.min_group_size))
         return table.with_columns(users=pl.lit(0))  # nobody knows how many: hidden
 
     def _with_pseudonyms(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -405,6 +408,16 @@ def _counts_of(table: pl.DataFrame) -> list[str]:
     if "new_users" in table.columns:
         return [name for name in (*_FLOWS, "active_users", "licensed_users") if name in table.columns]
     return [name for name in ("feature_users", *PEOPLE, "user_count") if name in table.columns][:1]
+
+
+def _about(cells: set[Hashable], totals: list[Total]) -> list[Total]:
+    """Return the totals that are connected to some cells."""
+    found, left = list[Total](), totals
+    while more := [total for total in left if not cells.isdisjoint(total.cells)]:
+        left = [total for total in left if cells.isdisjoint(total.cells)]
+        found += more
+        cells = cells.union(*(total.cells for total in more))
+    return found
 
 
 def _summed(table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
