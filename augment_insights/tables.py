@@ -317,7 +317,7 @@ ENDPOINT_TABLES: Mapping[str, Table] = {
 
 # ---- Activity over time: what analysis answers. Grouped with by=, the groups stand before the first count. ----
 
-_COMPLETE = Column(pl.Boolean(), "whether the data reaches the end of it")
+_COMPLETE = Column(pl.Boolean(), "whether all its days lie within those of the data")
 _ANALYSIS_PERIOD_START = Column(pl.Date(), "first UTC day of the calendar period")
 _ANALYSIS_PERIOD_END = Column(pl.Date(), "last UTC day of the whole calendar period")
 _WINDOW_DAYS = Column(pl.Int64(), "length of the window in days, the date included")
@@ -394,8 +394,8 @@ LICENSED_ADOPTION_CURVE = Table(
     key=("period_start",),
     columns={
         **ADOPTION_CURVE.columns,
-        "licensed_users": Column(pl.Int64(), "users who got a licence in the period or before"),
-        "adoption_rate": Column(pl.Float64(), "cumulative_users / licensed_users", nullable=True),
+        "ever_licensed_users": Column(pl.Int64(), "users who got a licence in the period or before, ended ones too"),
+        "seen_rate": Column(pl.Float64(), "cumulative_users / ever_licensed_users", nullable=True),
     },
     source="analysis.adoption_curve with licences",
 )
@@ -556,6 +556,39 @@ ADOPTION_RATE = Table(
     source="analysis.adoption_rate",
 )
 
+LICENCE_STATUS = pl.Enum(["new", "never_used", "idle", "active", "ended", "not_begun"])
+"""What can be said of a licence on the last day of the data."""
+
+LICENCES = Table(
+    name="licences",
+    grain="one row a licence of the roster",
+    key=("user",),
+    columns={
+        "user": Column(pl.String(), "e-mail of a person, as on the roster"),
+        "team": Column(pl.String(), "the roster's team; null where it has none", nullable=True),
+        "status": Column(LICENCE_STATUS, "new, never_used, idle, active; ended and not_begun are not valid that day"),
+        "last_active": Column(pl.Date(), "last day with activity; null: never", nullable=True),
+        "idle_days": Column(pl.Int64(), "days from then to the last day of the data", nullable=True),
+    },
+    source="analysis.licences",
+)
+
+LICENSED = pl.Enum(["licensed", "licence ended or not begun", "not on the roster"])
+SEEN = pl.Enum(["active", "seen before", "never seen"])
+"""Whether somebody has a licence on the last day, and whether they were active in the range, or before it."""
+
+POPULATION_BRIDGE = Table(
+    name="population_bridge",
+    grain="one row a kind of licence, and whether its people were seen; everybody is in exactly one",
+    key=("licence", "seen"),
+    columns={
+        "licence": Column(LICENSED, "on the last day of the data"),
+        "seen": Column(SEEN, "active in the range, seen before it only, or never"),
+        "users": Column(pl.Int64(), "people of the roster or the activity who are both"),
+    },
+    source="analysis.population_bridge",
+)
+
 MODE = pl.Enum(
     ["completions", "chat", "ide_agent", "remote_agent", "cli_agent_interactive", "cli_agent_non_interactive"]
 )
@@ -663,7 +696,7 @@ DATA_QUALITY = Table(
     source="analysis.data_quality",
 )
 
-VERDICT = pl.Enum(["higher", "lower", "cannot tell"])
+VERDICT = pl.Enum(["higher", "lower", "no measurable change"])
 """What can be said of a difference."""
 
 COMPARISON = Table(
@@ -677,7 +710,14 @@ COMPARISON = Table(
         "difference": Column(pl.Float64(), "after - before, in points of the rate", nullable=True),
         "difference_low": Column(pl.Float64(), "lower bound of its 95 % confidence interval", nullable=True),
         "difference_high": Column(pl.Float64(), "upper bound of its 95 % confidence interval", nullable=True),
-        "verdict": Column(VERDICT, "higher, lower or cannot tell"),
+        "is_paired": Column(pl.Boolean(), "whether the same people were compared with themselves"),
+        "both_users": Column(
+            pl.Int64(), "users who count on both sides; null where the table does not say", nullable=True
+        ),
+        "before_users": Column(pl.Int64(), "users who count before only", nullable=True),
+        "after_users": Column(pl.Int64(), "users who count after only", nullable=True),
+        "compared_groups": Column(pl.Int64(), "groups with an interval: the verdicts hold for so many together"),
+        "verdict": Column(VERDICT, "higher, lower or no measurable change; null without an interval", nullable=True),
     },
-    source="analysis.compare",
+    source="analysis.compare_periods, analysis.compare",
 )

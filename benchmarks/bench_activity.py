@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 DAYS = 730
 FIRST = date(2024, 1, 1)
-SIZES = {"1M": 9_920, "10M": 99_200}
+SIZES = {"1M": 9_920, "2M": 20_000, "10M": 99_200}
 WINDOWS = (1, 7, 28)
 ROUNDS = 7
 SLOW_ROUNDS = 3
@@ -73,6 +73,14 @@ LAG_CELLS = """
           union all select l, date - gap::int + l::int, n from c, (select unnest([1, 7, 28]) l) where gap < l),
     s as (select l, d, sum(change) n from e group by all)
     select d, l, sum(n) over (partition by l order by d) from s order by all
+"""
+LAG_AND_LEAD = """
+    with d as (select distinct {user} u, date from activity),
+    g as (select date, lag(date) over (partition by u order by date) b, lead(date) over (partition by u order by date) a
+          from d)
+    select date, count(*) filter (b is null), count(*) filter (b = date - 1), count(*) filter (b < date - 1),
+        count(*) filter (a is null or a > date + 1)
+    from g group by date order by date
 """
 
 
@@ -253,6 +261,10 @@ def check(engines: Engines) -> None:
         assert engines.duckdb(sql, '"user"') == ours
         assert engines.duckdb(sql, "code") == ours
     rolling = analysis.rolling_active_users(activity).select("date", "window_days", "active_users")
+    states = analysis.lifecycle(activity, every="1d")
+    leaving = states["dormant_users"].shift(-1, fill_value=states["active_users"][-1])  # whoever comes last on a day
+    counts = states.select("period_start", "new_users", "returning_users", "resurrected_users", leaving)
+    assert engines.duckdb(LAG_AND_LEAD, '"user"') == counts.rows()
     last = activity["date"].max()
     for sql in (LEAD, LAG_CELLS):
         found = [(day, length, int(users)) for day, length, users in engines.duckdb(sql, '"user"') if day <= last]
@@ -300,6 +312,11 @@ def compare_engines(engines: Engines, *, slow: bool) -> None:
         "DuckDB, lag and counted gaps": lambda: engines.duckdb(LAG_CELLS, '"user"'),
     }
     show("windows of 1, 7 and 28 days from e-mails", in_turn(ways, SLOW_ROUNDS), "ours")
+    ways = {
+        "ours": lambda: analysis.lifecycle(activity, every="1d"),
+        "DuckDB, lag and lead": lambda: engines.duckdb(LAG_AND_LEAD, '"user"'),
+    }
+    show("daily lifecycle from e-mails", in_turn(ways, SLOW_ROUNDS), "ours")
     if slow:
         ways = {
             "ours": lambda: analysis.rolling_active_users(activity),
@@ -399,7 +416,7 @@ def main() -> None:
         compare_together(plain)
         times = in_turn({"windows": lambda frame=plain: analysis.rolling_active_users(frame)}, SLOW_ROUNDS)
         rolling[size] = (times["windows"].processor, activity.height)
-    (few, few_rows), (many, many_rows) = rolling.values()
+    (few, few_rows), *_, (many, many_rows) = rolling.values()
     print(f"windows: {many / few:.1f} times the processor time for {many_rows / few_rows:.1f} times the rows")
 
 

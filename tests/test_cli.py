@@ -1,51 +1,47 @@
-"""The command line, run as a user runs it: in a process of its own."""
-
-from __future__ import annotations
+"""The command line, run as a user runs it in a process of its own; templates and JupyterLab that it gives."""
 
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from augment_insights import Client, fetch
-from augment_insights.sample import AnalyticsApp, RecordStore, serve
+from augment_insights import Client, fetch, reports
+from augment_insights.errors import ReportError
+from augment_insights.reports import template
 
 COMMAND = str(Path(sys.executable).with_name("augment-insights"))
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run the command and return what it said."""
-    return subprocess.run(
-        [COMMAND, *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        timeout=120,
-        check=False,
-    )
+    return subprocess.run([COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_help_names_every_command() -> None:
+def test_help_names_every_command():
     """``--help`` lists the commands and says where the token comes from."""
     shown = run("--help").stdout
     for word in ("report", "fetch", "cache", "serve", "sample-roster", "AUGMENT_API_TOKEN"):
         assert word in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["parquet", "csv", "ndjson"])
-def test_fetch_writes_the_table(tmp_path: Path, ending: str) -> None:
+def test_fetch_writes_the_table(tmp_path, ending):
     """``fetch`` leaves the rows that the function of the same name returns."""
     out = tmp_path / f"days.{ending}"
     before = fetch.dau_count(client=Client.sample())
-    done = run("fetch", "dau-count", "--sample", "--out", str(out))
+    done = run("fetch", "dau-count", "--sample", "--out", out)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{out}: 7 rows\n"
     read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "ndjson": pl.read_ndjson}[ending](out)
@@ -53,14 +49,14 @@ def test_fetch_writes_the_table(tmp_path: Path, ending: str) -> None:
     assert read["user_count"].to_list() in (before["user_count"].to_list(), after["user_count"].to_list())
 
 
-def test_fetch_takes_periods(tmp_path: Path) -> None:
+def test_fetch_takes_periods(tmp_path):
     """``--every 1w`` gives each user one row a week: three of them in 15 days from a Monday."""
     out = tmp_path / "weeks.parquet"
     today = Client.sample().now().date()
     monday = today - timedelta(days=today.weekday() + 21)
     last = monday + timedelta(days=14)
     dates = ("--start-date", monday.isoformat(), "--end-date", last.isoformat())
-    done = run("fetch", "user_activity", "--sample", "--every", "1w", *dates, "--out", str(out))
+    done = run("fetch", "user_activity", "--sample", "--every", "1w", *dates, "--out", out)
     assert done.returncode == 0, done.stderr
     starts = pl.read_parquet(out)["period_start"].unique().sort().to_list()
     assert starts == [monday, monday + timedelta(days=7), last]
@@ -75,21 +71,22 @@ def test_fetch_takes_periods(tmp_path: Path) -> None:
         (("fetch", "dau", "--sample", "--date", "yesterday", "--out", "x.csv"), "write it as YYYY-MM-DD"),
         (("fetch", "dau", "--out", "x.csv"), "There is no API token"),
         (("report", "overveiw", "--sample"), "did you mean 'overview'"),
+        (("new", "retension"), "did you mean 'retention'"),
         (("fetch", "dau", "--sample", "--out", "a file/x.csv"), "a file: "),
         (("sample-roster", "a file/x.csv"), "a file/x.csv: "),
     ],
 )
-def test_an_error_is_one_line_and_exit_code_1(arguments: tuple[str, ...], said: str, tmp_path: Path) -> None:
+def test_an_error_is_one_line_and_exit_code_1(arguments, said, tmp_path):
     """What went wrong is said in one line, with what to do, and no traceback; nothing is written."""
     (tmp_path / "a file").write_text("")
-    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+    done = run(*arguments, cwd=tmp_path)
     assert done.returncode == 1
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
-    assert not list(tmp_path.glob("x.*"))
+    assert {path.name for path in tmp_path.iterdir()} <= {"a file", "home", "cache"}
 
 
-def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path: Path) -> None:
+def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path):
     """``serve`` puts given records on loopback, asks for a token, and refuses once twenty have gone at once."""
     records = tmp_path / "records.json"
     metrics = {"completions_count": 4, "completions_accepted": 1}
@@ -118,10 +115,9 @@ def status_of(request: urllib.request.Request) -> int:
         return error.code
 
 
-def test_the_cache_is_described_and_cleared(own_machine: Path) -> None:
+def test_the_cache_is_described_and_cleared(connect, own_machine, api):
     """``cache info`` counts what a client kept, and ``cache clear`` leaves none of it."""
-    client_now = Client.sample().now
-    with serve(AnalyticsApp(RecordStore([]), now=client_now)) as url, Client("secret-token", base_url=url) as client:
+    with connect(api.url, clock=None) as client:
         fetch.dau_count(client=client)
     assert "1 answers, 0 expired" in run("cache", "info").stdout
     assert "Deleted 1 cache files with 1 answers" in run("cache", "clear").stdout
@@ -129,8 +125,105 @@ def test_the_cache_is_described_and_cleared(own_machine: Path) -> None:
     assert not list((own_machine / "cache").glob("127*"))
 
 
-def test_a_sample_roster_is_written(tmp_path: Path) -> None:
+def test_a_sample_roster_is_written(tmp_path):
     """``sample-roster`` leaves a CSV of users and teams."""
     out = tmp_path / "roster.csv"
-    assert run("sample-roster", str(out)).returncode == 0
+    assert run("sample-roster", out).returncode == 0
     assert {"user", "team", "licensed_from"} <= set(pl.read_csv(out).columns)
+
+
+@pytest.fixture
+def work(tmp_path) -> Path:
+    """Give an empty folder to work in."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def test_new_puts_a_copy_where_one_works(work):
+    """Byte for byte the template, under its own name, and its path is all that is printed."""
+    done = run("new", "retention", cwd=work)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "retention.ipynb\n", "")
+    assert (work / "retention.ipynb").read_bytes() == template.find("retention").path.read_bytes()
+    assert [path.name for path in work.iterdir()] == ["retention.ipynb"]
+
+
+def test_new_overwrites_only_when_it_is_forced(work):
+    """What somebody wrote stays, with one line that says what to do; --force replaces it."""
+    mine = work / "mine.ipynb"
+    mine.write_text("my own work")
+    done = run("new", "overview", "mine.ipynb", cwd=work)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: 'mine.ipynb' is there already. Hint: ")
+    assert mine.read_text() == "my own work"
+    assert run("new", "overview", "mine.ipynb", "--force", cwd=work).returncode == 0
+    assert mine.read_bytes() == template.find("overview").path.read_bytes()
+
+
+def test_a_path_without_the_ending_is_a_folder(tmp_path):
+    """It is made when it is missing."""
+    assert reports.new("explore", tmp_path / "a" / "b") == tmp_path / "a" / "b" / "explore.ipynb"
+
+
+def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path):
+    """A file stands where the folder should be."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReportError, match="cannot be copied to"):
+        reports.new("explore", tmp_path / "file" / "explore.ipynb")
+
+
+def test_a_copy_runs_as_the_template_does(tmp_path):
+    """Its parameters are found by its path."""
+    copy = reports.new("acceptance", tmp_path / "mine.ipynb")
+    assert template.find(copy).parameters == template.find("acceptance").parameters
+
+
+def test_an_installed_package_copies_its_templates_to_work_on(tmp_path, monkeypatch):
+    """From a wheel there is no checkout: all templates are copied, and a changed one stays changed."""
+    package = tmp_path / "site-packages" / "augment_insights"
+    (package / "templates").mkdir(parents=True)
+    for name in ("overview", "adoption"):
+        (package / "templates" / f"{name}.ipynb").write_bytes(template.find(name).path.read_bytes())
+    monkeypatch.setattr(template, "_PACKAGE", package)
+    mine = tmp_path / "work"
+    mine.mkdir()
+    (mine / "overview.ipynb").write_text("changed")
+    assert reports.workspace(mine) == mine
+    assert (mine / "overview.ipynb").read_text() == "changed"
+    assert (mine / "adoption.ipynb").read_bytes() == (package / "templates" / "adoption.ipynb").read_bytes()
+
+
+@pytest.mark.slow
+def test_lab_opens_on_the_templates_and_ends_with_ctrl_c(tmp_path):
+    """A real JupyterLab lists every template at the top, and nothing is left running."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # Tests may run as root, in a container, which a server refuses unless it is told.
+    (tmp_path / "jupyter_server_config.json").write_text('{"ServerApp": {"allow_root": true}}')
+    environment = {**os.environ, "JUPYTER_TOKEN": "made-up", "JUPYTER_CONFIG_DIR": str(tmp_path)}
+    command = [COMMAND, "lab", "--no-browser", "--port", str(port)]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    ) as process:
+        try:
+            listed = _listing(f"http://127.0.0.1:{port}/api/contents?token=made-up", process)
+        finally:
+            for _ in range(2):  # the second one means it
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGINT)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=5)
+            process.wait(timeout=20)
+    assert {f"{name}.ipynb" for name in reports.templates()} <= listed
+
+
+def _listing(url: str, process: subprocess.Popen[bytes]) -> set[str]:
+    """Return the names that a server lists, as soon as it answers."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(urllib.error.URLError, ConnectionError), urllib.request.urlopen(url, timeout=5) as answer:
+            return {entry["name"] for entry in json.load(answer)["content"]}
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.2)  # until it listens, or ends
+    raise AssertionError("JupyterLab did not answer")

@@ -1,14 +1,12 @@
 """What an error is, what it carries, and that it survives the way between processes."""
 
-from __future__ import annotations
-
 import copy
 import pickle
 import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment_insights import errors
@@ -31,7 +29,7 @@ EXAMPLES: list[errors.InsightsError] = [
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_an_error_survives_a_process_pool(error: errors.InsightsError) -> None:
+def test_an_error_survives_a_process_pool(error):
     """Pickled or copied, it is of the same kind with the same words and data."""
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):  # noqa: S301 (our own)
         assert type(again) is type(error)
@@ -40,7 +38,7 @@ def test_an_error_survives_a_process_pool(error: errors.InsightsError) -> None:
         assert str(again) == str(error)
 
 
-def test_every_error_has_an_example_here() -> None:
+def test_every_error_has_an_example_here():
     """A new kind of error is put through these tests too."""
     ours = {
         each
@@ -50,7 +48,7 @@ def test_every_error_has_an_example_here() -> None:
     assert ours == {type(error) for error in EXAMPLES}
 
 
-def test_the_tree_in_the_docstring_is_the_tree() -> None:
+def test_the_tree_in_the_docstring_is_the_tree():
     """Each class is drawn once, indented under its base."""
     drawn = re.findall(r"^ {4}(.*?)(\w+(?:Error|Warning))\b", errors.__doc__ or "", flags=re.MULTILINE)
     by_name = {
@@ -67,22 +65,21 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
             assert by_name[above[depth - 1]] in by_name[name].__bases__, name
 
 
-def test_what_users_may_catch_otherwise() -> None:
+def test_what_users_may_catch_otherwise():
     """Days and tables that are wrong are ValueErrors too; warnings are UserWarnings."""
     assert issubclass(errors.DateRangeError, ValueError)
     assert issubclass(errors.TableError, ValueError)
     assert issubclass(errors.InsightsWarning, UserWarning)
 
 
-def test_a_hint_ends_the_message_of_a_table_error() -> None:
+def test_a_hint_ends_the_message_of_a_table_error():
     """The hint is an attribute and the end of the message."""
     assert str(errors.TableError("Wrong.", table="t", hint="do this.")) == "Wrong. Hint: do this."
     assert str(errors.TableError("Wrong.", table="t")) == "Wrong."
 
 
-@settings(deadline=None, max_examples=100)
 @given(word=st.text(max_size=20), known=st.lists(st.text(min_size=1, max_size=10), min_size=1, max_size=5))
-def test_a_suggestion_is_always_a_known_word(word: str, known: list[str]) -> None:
+def test_a_suggestion_is_always_a_known_word(word, known):
     """Whatever was mistyped, the end of the message names known words and no other."""
     told = errors.did_you_mean(word, known)
     named = [each for each in known if repr(each) in told or each in told]

@@ -1,7 +1,5 @@
 """The package keeps its own rules: layers, public names, docstrings, clean notebooks, a lock without hosts."""
 
-from __future__ import annotations
-
 import ast
 import importlib
 import inspect
@@ -21,13 +19,7 @@ PACKAGES = ("analysis", "charts", "fetch", "reports", "sample", "transport", "wi
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
-def run_python(code: str) -> str:
-    """Run code in a fresh interpreter and return what it printed."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def test_a_package_imports_only_from_the_layers_below() -> None:
+def test_a_package_imports_only_from_the_layers_below():
     """Every contract on imports in pyproject.toml holds."""
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
@@ -39,7 +31,7 @@ def test_a_package_imports_only_from_the_layers_below() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_the_package_names_what_it_loads() -> None:
+def test_the_package_names_what_it_loads():
     """Each public name of the package can be had, and the list is sorted."""
     assert augment_insights.__all__ == sorted(augment_insights.__all__)
     assert dir(augment_insights) == augment_insights.__all__
@@ -50,7 +42,7 @@ def test_the_package_names_what_it_loads() -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_each_package_lists_what_is_public(package: str) -> None:
+def test_each_package_lists_what_is_public(package):
     """A package's ``__all__`` is sorted and holds only names that exist."""
     module = importlib.import_module(f"augment_insights.{package}")
     assert module.__all__ == sorted(module.__all__)
@@ -58,19 +50,22 @@ def test_each_package_lists_what_is_public(package: str) -> None:
         assert hasattr(module, name)
 
 
-def test_importing_the_package_loads_nothing() -> None:
-    """``import augment_insights`` leaves Polars, altair, requests and the rest alone."""
-    heavy = "polars altair requests requests_cache msgspec papermill ipywidgets IPython jinja2 vl_convert typer"
-    loaded = run_python(f"import sys, augment_insights; print(sorted(set({heavy.split()}) & set(sys.modules)))")
-    assert loaded == "[]"
+HEAVY = "altair requests_cache papermill ipywidgets IPython nbformat jsonschema vl_convert jinja2 typer"
 
 
-def test_what_is_expensive_to_import_is_loaded_late() -> None:
-    """What analysts import first loads neither altair, papermill, requests-cache nor Jupyter."""
-    heavy = "altair requests_cache papermill ipywidgets IPython nbformat jsonschema vl_convert"
-    names = "import sys; from augment_insights import Archive, Client, analysis, fetch, sample; "
-    loaded = run_python(f"{names}print(sorted(set({heavy.split()}) & set(sys.modules)))")
-    assert loaded == "[]"
+@pytest.mark.parametrize(
+    ("statement", "more"),
+    [
+        ("import augment_insights", "polars requests msgspec"),
+        ("import augment_insights.sample", "polars requests http.server"),
+        ("from augment_insights import Archive, Client, analysis, charts, fetch, reports, sample", ""),
+    ],
+)
+def test_what_is_expensive_to_import_is_loaded_late(statement, more):
+    """The package alone loads nothing, the sample neither Polars nor a web server; what analysts import no Jupyter."""
+    code = f"import sys; {statement}; print(sorted(set({[*HEAVY.split(), *more.split()]}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def public_functions(package: str) -> list[tuple[str, object]]:
@@ -82,7 +77,7 @@ def public_functions(package: str) -> list[tuple[str, object]]:
 @pytest.mark.parametrize(
     ("name", "function"), [pair for package in ("analysis", "fetch") for pair in public_functions(package)]
 )
-def test_a_public_function_says_what_it_answers(name: str, function: object) -> None:
+def test_a_public_function_says_what_it_answers(name, function):
     """A docstring has its parameters, what is returned and an example that runs."""
     text = inspect.getdoc(function) or ""
     assert text.splitlines()[0].strip(), name
@@ -90,7 +85,7 @@ def test_a_public_function_says_what_it_answers(name: str, function: object) -> 
         assert part in text, f"{name} lacks {part.strip()!r}"
 
 
-def test_every_test_states_its_promise() -> None:
+def test_every_test_states_its_promise():
     """Each test function has a docstring."""
     silent = [
         f"{path.relative_to(ROOT)}::{node.name}"
@@ -103,7 +98,7 @@ def test_every_test_states_its_promise() -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_template_is_clean_and_takes_parameters(path: Path) -> None:
+def test_a_template_is_clean_and_takes_parameters(path):
     """A notebook is committed without outputs, has one cell of parameters, and runs on any python3."""
     notebook = json.loads(path.read_text())
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
@@ -112,7 +107,7 @@ def test_a_template_is_clean_and_takes_parameters(path: Path) -> None:
     assert notebook["metadata"]["kernelspec"]["name"] == "python3"
 
 
-def test_the_lock_names_versions_only() -> None:
+def test_the_lock_names_versions_only():
     """requirements.lock has one exact version a line: no hash, no address."""
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     assert len(lines) > 100
@@ -121,7 +116,7 @@ def test_the_lock_names_versions_only() -> None:
 
 
 @pytest.mark.slow
-def test_the_wheel_carries_templates_and_types(tmp_path: Path) -> None:
+def test_the_wheel_carries_templates_and_types(tmp_path):
     """What is installed from a wheel has the notebooks and says that it is typed."""
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
@@ -134,14 +129,3 @@ def test_the_wheel_carries_templates_and_types(tmp_path: Path) -> None:
     assert "augment_insights/py.typed" in names
     for path in NOTEBOOKS:
         assert f"augment_insights/templates/{path.name}" in names
-
-
-def test_the_package_prints_only_where_it_should() -> None:
-    """No module but the command line and the progress lines calls print."""
-    printing = [
-        path.relative_to(ROOT).as_posix()
-        for path in sorted((ROOT / "augment_insights").rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
-    ]
-    assert set(printing) <= {"augment_insights/cli.py", "augment_insights/transport/progress.py"}

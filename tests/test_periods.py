@@ -1,14 +1,11 @@
 """UTC days and ranges: the API's rules, by hand and against brute force."""
 
-from __future__ import annotations
-
 import calendar
 from datetime import UTC, date, datetime, timedelta, timezone
 from itertools import pairwise
-from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from augment_insights.errors import DateRangeError
@@ -56,12 +53,12 @@ moments = st.datetimes(
         (None, "2024-03-10", "2024-03-10 to 2024-03-10"),
     ],
 )
-def test_ranges_are_filled_in_by_the_rules_of_the_reference(start: Any, end: Any, expected: str) -> None:
+def test_ranges_are_filled_in_by_the_rules_of_the_reference(start, end, expected):
     """No date, one, or two: the range that the API's reference describes, never older than it answers for."""
     assert str(resolve_range(start, end, now=NOON)) == expected
 
 
-def test_before_the_cut_off_yesterday_is_asked_for_only_by_name() -> None:
+def test_before_the_cut_off_yesterday_is_asked_for_only_by_name():
     """At 02:59 an open end stops at the day before yesterday; from 03:00 on, at yesterday."""
     early, late = NOON.replace(hour=2, minute=59), NOON.replace(hour=3)
     assert str(resolve_range(now=early)) == "2026-03-02 to 2026-03-08"
@@ -94,21 +91,21 @@ def test_before_the_cut_off_yesterday_is_asked_for_only_by_name() -> None:
         (datetime(2026, 3, 1, tzinfo=UTC), None, "moment"),
     ],
 )
-def test_what_cannot_be_answered_is_refused_with_its_days(start: Any, end: Any, word: str) -> None:
+def test_what_cannot_be_answered_is_refused_with_its_days(start, end, word):
     """A range the API is sure to refuse costs no request: DateRangeError, also a ValueError, says why."""
     with pytest.raises(DateRangeError, match=word) as caught:
         resolve_range(start, end, now=NOON)
     assert isinstance(caught.value, ValueError)
 
 
-def test_the_error_carries_the_range_and_names_the_valid_one() -> None:
+def test_the_error_carries_the_range_and_names_the_valid_one():
     """``.start`` and ``.end`` are the days refused; the message has those that can be asked for."""
     with pytest.raises(DateRangeError, match="2024-03-10 to 2026-03-09") as caught:
         resolve_range("2026-03-05", "2026-03-04", now=NOON)
     assert (caught.value.start, caught.value.end) == (date(2026, 3, 5), date(2026, 3, 4))
 
 
-def test_a_day_and_a_range_exclude_each_other() -> None:
+def test_a_day_and_a_range_exclude_each_other():
     """``date`` with ``start_date`` or ``end_date`` is refused, and the error has them as they were given."""
     for given_range in ({"start_date": "2026-03-01"}, {"end_date": "2026-03-01"}):
         with pytest.raises(DateRangeError, match="one day, or a range") as caught:
@@ -117,10 +114,9 @@ def test_a_day_and_a_range_exclude_each_other() -> None:
         assert caught.value.end == given_range.get("end_date")
 
 
-@settings(deadline=None, max_examples=100)
 @given(start=st.none() | days, end=st.none() | days, now=moments)
 @example(start=None, end=None, now=datetime(2024, 2, 29, 1, tzinfo=UTC))
-def test_a_range_is_valid_or_refused(start: date | None, end: date | None, now: datetime) -> None:
+def test_a_range_is_valid_or_refused(start, end, now):
     """Whatever is asked at whatever moment: a range that holds what was named, within what the API has, or an error."""
     try:
         found = resolve_range(start, end, now=now)
@@ -139,11 +135,10 @@ def test_a_range_is_valid_or_refused(start: date | None, end: date | None, now: 
         assert found.end <= last_published_day(now)
 
 
-@settings(deadline=None, max_examples=100)
 @given(moments)
 @example(datetime(2024, 2, 29, 12, tzinfo=UTC))
 @example(datetime(2026, 2, 28, 23, 59, tzinfo=UTC))
-def test_two_years_are_read_generously(now: datetime) -> None:
+def test_two_years_are_read_generously(now):
     """The oldest day is the earlier of 730 days back and the same date two years ago."""
     today = utc_day(now)
     year, month, day = today.year - 2, today.month, today.day
@@ -151,31 +146,28 @@ def test_two_years_are_read_generously(now: datetime) -> None:
     assert oldest_day(now) == min(same_date, today - 730 * DAY)
 
 
-@settings(deadline=None, max_examples=100)
 @given(moments)
-def test_a_day_is_published_at_three_the_next_morning(now: datetime) -> None:
+def test_a_day_is_published_at_three_the_next_morning(now):
     """The last published day is out, and the one after it is not."""
     last = last_published_day(now)
     assert published_at(last) <= now < published_at(last + DAY)
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.datetimes(timezones=st.none(), min_value=datetime(2020, 1, 1), max_value=datetime(2030, 1, 1)))  # noqa: DTZ001
-def test_a_moment_without_a_zone_is_refused(now: datetime) -> None:
+def test_a_moment_without_a_zone_is_refused(now):
     """Guessing a zone could be wrong by a day."""
     with pytest.raises(ValueError, match="time zone"):
         utc_day(now)
 
 
-def test_a_moment_is_taken_to_utc() -> None:
+def test_a_moment_is_taken_to_utc():
     """23:30 in New York is already tomorrow in UTC."""
     assert utc_day(datetime(2026, 3, 9, 23, 30, tzinfo=timezone(timedelta(hours=-5)))) == date(2026, 3, 10)
     assert utc_day(datetime(2026, 3, 10, 1, tzinfo=timezone(timedelta(hours=9)))) == date(2026, 3, 9)
 
 
-@settings(deadline=None, max_examples=100)
 @given(start=days, length=st.integers(1, 800), max_days=st.integers(1, 100))
-def test_windows_cover_the_range_once(start: date, length: int, max_days: int) -> None:
+def test_windows_cover_the_range_once(start, length, max_days):
     """Disjoint, in order, none too long, each day in exactly one; and no more of them than needed; from either end."""
     whole = DayRange(start, start + (length - 1) * DAY)
     found = windows(whole, max_days=max_days)
@@ -188,18 +180,16 @@ def test_windows_cover_the_range_once(start: date, length: int, max_days: int) -
     assert len(back) == len(found)
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.sets(st.integers(0, 60)))
-def test_neighbouring_days_are_joined(numbers: set[int]) -> None:
+def test_neighbouring_days_are_joined(numbers):
     """Each day is in exactly one range, oldest first, and between two ranges a day is missing."""
     found = day_ranges(date(2026, 1, 1) + number * DAY for number in numbers)
     assert [day for span in found for day in span] == [date(2026, 1, 1) + number * DAY for number in sorted(numbers)]
     assert all(later.start - earlier.end > DAY for earlier, later in pairwise(found))
 
 
-@settings(deadline=None, max_examples=100)
 @given(start=days, length=st.integers(1, 500), every=st.sampled_from(EVERY))
-def test_calendar_periods_cover_the_range_once(start: date, length: int, every: Any) -> None:
+def test_calendar_periods_cover_the_range_once(start, length, every):
     """Each day is in exactly one piece, each piece within one calendar period, each period in one piece."""
     whole = DayRange(start, start + (length - 1) * DAY)
     pieces = calendar_periods(whole, every)
@@ -219,9 +209,8 @@ def name_of(day: date, every: str) -> tuple[int, ...]:
     }[every]
 
 
-@settings(deadline=None, max_examples=100)
 @given(day=days, every=st.sampled_from(EVERY))
-def test_a_calendar_period_is_whole(day: date, every: Any) -> None:
+def test_a_calendar_period_is_whole(day, every):
     """It holds the day, has one name, and the days beside it have another."""
     period = calendar_period(day, every)
     assert day in period
@@ -229,13 +218,13 @@ def test_a_calendar_period_is_whole(day: date, every: Any) -> None:
     assert name_of(period.start - DAY, every) != name_of(day, every) != name_of(period.end + DAY, every)
 
 
-def test_another_word_for_a_period_is_refused() -> None:
+def test_another_word_for_a_period_is_refused():
     """``every="1y"`` names what it could have been."""
     with pytest.raises(ValueError, match="'1d', '1w', '1mo', '1q'"):
         check_every("1y")
     assert [check_every(every) for every in EVERY] == list(EVERY)
 
 
-def test_a_day_reads_back() -> None:
+def test_a_day_reads_back():
     """A date stays itself, ISO text becomes it."""
     assert parse_day(date(2026, 1, 31)) == parse_day("2026-01-31") == date(2026, 1, 31)

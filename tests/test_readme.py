@@ -1,7 +1,5 @@
 """The README keeps its word: its examples run, its commands exist."""
 
-from __future__ import annotations
-
 import re
 import subprocess
 import sys
@@ -14,7 +12,8 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def test_the_python_examples_run() -> None:
+@pytest.mark.slow
+def test_the_python_examples_run():
     """Every python block of the README runs from top to bottom, in one interpreter."""
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
     assert blocks
@@ -25,13 +24,13 @@ def test_the_python_examples_run() -> None:
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"make (\w+)", README))))
-def test_make_targets_exist(target: str) -> None:
+def test_make_targets_exist(target):
     """Each ``make`` command that the README names is a target."""
     assert re.search(rf"^{target}:", MAKEFILE, flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"augment-insights ([a-z][a-z-]*)", README))))
-def test_commands_exist(command: str) -> None:
+def test_commands_exist(command):
     """Each command that the README names answers ``--help``."""
     done = subprocess.run(
         [Path(sys.executable).with_name("augment-insights"), command, "--help"], capture_output=True, check=False
@@ -39,7 +38,7 @@ def test_commands_exist(command: str) -> None:
     assert done.returncode == 0
 
 
-def test_what_the_readme_links_to_is_there() -> None:
+def test_what_the_readme_links_to_is_there():
     """Pictures and pages that the README points at are in the repository."""
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target

@@ -1,56 +1,33 @@
 """The tables' contracts, and the check at their door."""
 
-from __future__ import annotations
-
 from datetime import date
-from typing import Any
 
 import polars as pl
 import pytest
 
-from augment_insights import errors, sample, tables
-from augment_insights.tables import DAU_COUNT, EDITOR_LANGUAGE, ENDPOINT_TABLES, METRICS, USER_TYPE, require
+from augment_insights import errors, tables
+from augment_insights.tables import DAU_COUNT, EDITOR_LANGUAGE, ENDPOINT_TABLES, USER_TYPE, require
 
 
 @pytest.fixture(params=list(ENDPOINT_TABLES.values()), ids=list(ENDPOINT_TABLES))
-def table(request: pytest.FixtureRequest) -> tables.Table:
+def table(request) -> tables.Table:
     """Return each table that comes from the API."""
     found: tables.Table = request.param
     return found
 
 
-def test_a_table_describes_itself(table: tables.Table) -> None:
-    """Each has a grain, a source and a meaning for each column; its key is made of its columns, never null."""
-    assert table.grain
-    assert table.source.startswith("GET /analytics/v0/")
-    assert all(column.meaning for column in table.columns.values())
-    assert set(table.key) <= set(table.columns)
-    assert not any(table.columns[name].nullable for name in table.key)
-
-
-def test_the_empty_table_passes_its_own_check(table: tables.Table) -> None:
-    """No rows, all columns in order, the documented dtypes; as a LazyFrame too."""
+def test_the_empty_table_passes_its_own_check(table):
+    """No rows, all columns in order, the documented dtypes, keys never null; as a LazyFrame too."""
     empty = table.empty()
     assert empty.schema == table.schema
     assert empty.height == 0
     assert table.check(empty) is empty
+    assert not any(table.columns[name].nullable for name in table.key)
     lazy = empty.lazy()
     assert table.check(lazy) is lazy
 
 
-def test_columns_and_their_order_are_fixed() -> None:
-    """The columns of the five tables, written down a second time."""
-    metrics = list(METRICS)
-    assert {name: list(table.columns) for name, table in ENDPOINT_TABLES.items()} == {
-        "dau_count": ["date", "user_count"],
-        "dau": ["date", "user", "user_type"],
-        "daily_usage": ["date", *metrics],
-        "user_activity": ["period_start", "period_end", "user", "user_type", "active_days", *metrics],
-        "editor_language": ["date", "user", "user_type", "language", "editor", *metrics],
-    }
-
-
-def test_dtypes_are_fixed(table: tables.Table) -> None:
+def test_dtypes_are_fixed(table):
     """Dates are Date, counts and metrics Int64, names String, the user type an Enum of two."""
     special = {
         "date": pl.Date,
@@ -64,16 +41,7 @@ def test_dtypes_are_fixed(table: tables.Table) -> None:
     assert dict(table.schema) == {name: special.get(name, pl.Int64) for name in table.columns}
 
 
-def test_both_sides_of_the_wire_know_the_same_metrics() -> None:
-    """The client's and the sample server's sixteen metrics agree, in order, though neither reads the other's."""
-    from augment_insights.sample.records import METRICS as SERVED  # noqa: PLC0415 (the other side, for this alone)
-
-    assert sample.RecordStore([]).days is None
-    assert tuple(METRICS) == SERVED
-    assert len(METRICS) == 16
-
-
-def test_more_columns_are_welcome_and_fewer_are_not() -> None:
+def test_more_columns_are_welcome_and_fewer_are_not():
     """A joined column passes; a missing one is named, with the nearest that is there."""
     good = pl.DataFrame({"date": [date(2026, 1, 1)], "user_count": [3]})
     DAU_COUNT.check(good.with_columns(team=pl.lit("core")))
@@ -95,7 +63,7 @@ def test_more_columns_are_welcome_and_fewer_are_not() -> None:
         ("date", pl.String, 0),
     ],
 )
-def test_an_integer_of_any_width_will_do_and_another_kind_will_not(column: str, dtype: Any, passes: int) -> None:
+def test_an_integer_of_any_width_will_do_and_another_kind_will_not(column, dtype, passes):
     """A wrong dtype raises with the column, what it is and how to cast it."""
     frame = DAU_COUNT.empty().with_columns(pl.col(column).cast(dtype))
     if passes:
@@ -107,19 +75,19 @@ def test_an_integer_of_any_width_will_do_and_another_kind_will_not(column: str, 
 
 
 @pytest.mark.parametrize("dtype", [pl.String, pl.Categorical, USER_TYPE, pl.Enum(["person", "service_account", "x"])])
-def test_text_of_any_kind_will_do(dtype: Any) -> None:
+def test_text_of_any_kind_will_do(dtype):
     """A user type may be text, a category or an Enum."""
     EDITOR_LANGUAGE.check(EDITOR_LANGUAGE.empty().with_columns(pl.col("user_type").cast(dtype)))
 
 
 @pytest.mark.parametrize("thing", [None, [], {"date": []}, "dau_count", DAU_COUNT])
-def test_what_is_no_frame_is_told_so(thing: Any) -> None:
+def test_what_is_no_frame_is_told_so(thing):
     """Anything but a Polars frame is a TableError that names its type."""
     with pytest.raises(errors.TableError, match="Polars"):
         DAU_COUNT.check(thing)
 
 
-def test_every_missing_column_is_named_at_once() -> None:
+def test_every_missing_column_is_named_at_once():
     """One error for all of them, not one after the other."""
     with pytest.raises(errors.TableError) as caught:
         require(pl.Schema({"b": pl.Int64}), ("a", "b", "c"), table="mine")

@@ -6,24 +6,34 @@ Every function takes Polars frames and returns a Polars frame that keeps its tab
 
 from __future__ import annotations
 
-from augment_insights.analysis.acceptance import acceptance_change, acceptance_distribution, acceptance_rate, compare
+from augment_insights.analysis.acceptance import (
+    acceptance_change,
+    acceptance_distribution,
+    acceptance_rate,
+    compare,
+    compare_groups,
+    compare_periods,
+)
 from augment_insights.analysis.activity import (
     active_day_distribution,
     active_users,
     rolling_active_users,
     stickiness,
 )
-from augment_insights.analysis.adoption import adoption_curve, adoption_rate, join_roster, read_roster, unused_licences
+from augment_insights.analysis.adoption import (
+    adoption_curve,
+    adoption_rate,
+    join_roster,
+    licences,
+    population_bridge,
+    read_roster,
+    time_to_first_use,
+    unused_licences,
+)
 from augment_insights.analysis.features import concentration, feature_adoption, habit_ladder, mode_mix, mode_transitions
 from augment_insights.analysis.privacy import pseudonymise, suppress_small_groups
 from augment_insights.analysis.quality import data_quality, reconcile
-from augment_insights.analysis.retention import (
-    cohort_retention,
-    lifecycle,
-    retention_curve,
-    survival,
-    time_to_first_use,
-)
+from augment_insights.analysis.retention import cohort_retention, lifecycle, retention_curve, survival
 from augment_insights.analysis.user_days import UserDays, prepare
 
 __all__ = [
@@ -37,14 +47,18 @@ __all__ = [
     "adoption_rate",
     "cohort_retention",
     "compare",
+    "compare_groups",
+    "compare_periods",
     "concentration",
     "data_quality",
     "feature_adoption",
     "habit_ladder",
     "join_roster",
+    "licences",
     "lifecycle",
     "mode_mix",
     "mode_transitions",
+    "population_bridge",
     "prepare",
     "pseudonymise",
     "read_roster",

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis.intervals import difference, rate, ratio_interval
-from augment_insights.analysis.population import GROUP, USAGE, as_columns, one_spelling, usage_rows, user_sums
-from augment_insights.errors import DataWarning, TableError, did_you_mean, plural
-from augment_insights.periods import check_count
+from augment_insights.analysis.adoption import tidy_roster
+from augment_insights.analysis.intervals import Z95, difference, paired_difference, rate, ratio_interval, wilson
+from augment_insights.analysis.population import (
+    GROUP,
+    USAGE,
+    active_rows,
+    as_columns,
+    engine_for,
+    licences_of,
+    one_spelling,
+    row_days,
+    select_users,
+    usage_rows,
+    user_sums,
+    with_user_key,
+)
+from augment_insights.errors import DataWarning, DateRangeError, TableError, did_you_mean, plural
+from augment_insights.periods import DayRange, check_count, parse_day
 from augment_insights.tables import (
     ACCEPTANCE_CHANGE,
     ACCEPTANCE_DISTRIBUTION,
     ACCEPTANCE_RATE,
     COMPARISON,
+    METRICS,
+    MODE,
     VERDICT,
     columns_of,
     require,
+    user_key,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +59,10 @@ _SUMS = (
     pl.col("suggested_count").count().cast(pl.Int64).alias("known_rows"),
 )
 _SIDE, _ONE = "__side", "__one"
+_KEY = "user_key"
+_SIGNIFICANT = 0.05
+_DENOMINATORS = ("licensed_users", "eligible_users", "cohort_users", "active_users", "users")
+"""The columns in which tables of rates say how many people stand behind a rate, the nearest first."""
 _TABLE = "comparison"
 _DEFINING = ("window_days", "period", "days", "feature", "mode")
 _LENGTHS = {"day": (1, 1), "week": (7, 7), "month": (28, 31), "quarter": (90, 92)}
@@ -364,7 +386,7 @@ def compare(
     The rates stay as their tables give them: ratios of sums with a 95 % confidence interval. The interval of the
     difference is built from both: for shares of people that is Newcombe's hybrid score interval,
     for acceptance the same construction on its intervals over users. When it holds zero, or a side has no
-    interval, the verdict is "cannot tell". The sides are taken as independent; where the same people
+    interval, there is no verdict. The sides are taken as independent; where the same people
     stand on both, the interval errs on the wide side as long as they behave alike on both.
 
     Parameters
@@ -391,7 +413,7 @@ def compare(
         difference      Float64 after - before, in points of the rate
         difference_low  Float64 lower bound of its 95 % confidence interval
         difference_high Float64 upper bound
-        verdict         Enum    higher, lower or cannot tell
+        verdict         Enum    higher, lower or no measurable change
         =============== ======= =========================================================
 
     Raises
@@ -436,10 +458,12 @@ def compare(
                 table=_TABLE,
                 hint="compare like with like, or name the column in by=.",
             )
+    none = pl.lit(None, pl.Int64)
     left, right = (
         frame.select(
             *groups,
-            *(pl.col(f"{metric}{end}").alias(f"{side}{end}") for end in ("", "_low", "_high")),
+            *(pl.col(f"{metric}{end}").cast(pl.Float64).alias(f"{side}{end}") for end in ("", "_low", "_high")),
+            next((pl.col(name) for name in _DENOMINATORS if name in frame.columns), none).alias(f"{side}_users"),
             pl.lit(0).alias(_ONE),  # joins the two rows where no group does
         )
         for side, frame in (("before", old), ("after", new))
@@ -448,14 +472,17 @@ def compare(
         (pl.col("before"), pl.col("before_low"), pl.col("before_high")),
         (pl.col("after"), pl.col("after_low"), pl.col("after_high")),
     )
-    verdict = pl.when(low > 0).then(pl.lit("higher")).when(high < 0).then(pl.lit("lower"))
-    compared = left.join(right, on=[*groups, _ONE], how="full", coalesce=True, nulls_equal=True).with_columns(
+    change = pl.col("after") - pl.col("before")
+    joined = left.join(right, on=[*groups, _ONE], how="full", coalesce=True, nulls_equal=True).with_columns(
         metric=pl.lit(metric),
-        difference=pl.col("after") - pl.col("before"),
+        difference=change,
         difference_low=low,
         difference_high=high,
-        verdict=verdict.otherwise(pl.lit("cannot tell")).cast(VERDICT),
+        is_paired=pl.lit(value=False),
+        both_users=pl.when(pl.col("before_users").is_not_null() | pl.col("after_users").is_not_null()).then(0),
+        p_value=_p_value(change, low, high),
     )
+    compared = _judged_together(joined)
     schema = {**{name: old.schema[name] for name in groups}, **COMPARISON.schema}
     return compared.sort([*groups, _ONE], nulls_last=True).select(
         pl.col(name).cast(dtype) for name, dtype in schema.items()
@@ -512,6 +539,38 @@ def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
 
 
+def _p_value(change: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
+    """Return the p-value of a difference whose 95 % interval is known: .05 where a bound is zero."""
+    reach = pl.when(change > 0).then(change - low).otherwise(high - change)
+    steps = Z95 * change.abs() / reach
+    return steps.map_elements(lambda z: math.erfc(z / math.sqrt(2)), return_dtype=pl.Float64)
+
+
+def _judged_together(compared: pl.DataFrame) -> pl.DataFrame:
+    """Add ``compared_groups`` and a ``verdict`` a row that holds for all rows together (Holm's correction).
+
+    The smallest p-value must hold against all rows, the next against all but one, and so on.
+    """
+    ordered = compared.sort("p_value", nulls_last=True, maintain_order=True)
+    count = pl.col("p_value").count()
+    holds = (pl.col("p_value") * (count - pl.int_range(pl.len()))).cum_max() <= _SIGNIFICANT
+    verdict = (
+        pl.when(pl.col("difference_low").is_null())
+        .then(None)
+        .when(holds & (pl.col("difference_low") > 0))
+        .then(pl.lit("higher"))
+        .when(holds & (pl.col("difference_high") < 0))
+        .then(pl.lit("lower"))
+        .otherwise(pl.lit("no measurable change"))
+    )
+    return ordered.with_columns(compared_groups=count, verdict=verdict.cast(VERDICT))
+
+
+def _length_name(days: int) -> str:
+    """Name the length of a period: months are alike whether they have 28 days or 31."""
+    return next((name for name, (least, most) in _LENGTHS.items() if least <= days <= most), f"{days} days")
+
+
 def _check_same_table(old: pl.Schema, new: pl.Schema, metric: str) -> None:
     """Refuse two different tables, and a metric that has no interval."""
     differing = sorted(set(old) ^ set(new))
@@ -551,8 +610,372 @@ def _check_side(frame: pl.DataFrame, side: str, groups: list[str]) -> dict[str, 
         )
     facts: dict[str, set[object]] = {name: set(frame[name]) for name in _DEFINING if name in frame.columns}
     if {"period_start", "period_end"}.issubset(frame.columns):
-        days = ((frame["period_end"] - frame["period_start"]).dt.total_days() + 1).unique()
-        # Months are alike whether they have 28 days or 31.
-        names = ([name for name, (low, high) in _LENGTHS.items() if low <= count <= high] for count in days)
-        facts["period"] = {name[0] if name else plural(count, "day") for name, count in zip(names, days, strict=True)}
+        days = (frame["period_end"] - frame["period_start"]).dt.total_days() + 1
+        facts["period"] = {_length_name(count) for count in days.unique()}
     return {name: values for name, values in facts.items() if name not in groups and values}
+
+
+def compare_periods(
+    activity: pl.DataFrame | pl.LazyFrame,
+    before: tuple[date | str, date | str],
+    after: tuple[date | str, date | str],
+    *,
+    metric: str,
+    by: str | Sequence[str] | None = None,
+    user_type: str = "person",
+    licences: pl.DataFrame | pl.LazyFrame | None = None,
+) -> pl.DataFrame:
+    """Did a number change from one period to another by more than chance, for mostly the same people?
+
+    Two periods of one organisation are mostly the same people, so the comparison is paired: how much users
+    differ from one another drops out, and what is left is how much each of them changed. Sums come before
+    ratios on both sides; the variance is that of each user's difference of residuals, each with the jackknife's
+    correction (HC3), and a user who is absent on one side has the residual 0 there. Where everybody counts on
+    both sides (a share of a fixed number of people) the pairs decide: Newcombe's paired interval and McNemar's
+    test.
+
+    Parameters
+    ----------
+    activity : DataFrame or LazyFrame
+        One row a user and day or period, as ``fetch.user_activity``, ``fetch.editor_language`` or ``fetch.dau``
+        give them, over both periods. Each row lies inside one period, or outside both.
+    before, after : tuple of two dates
+        The first and the last day of each period, both included. They do not overlap. Shares of people, and
+        means a person, need periods of the same length: in a longer one more happens.
+    metric : str
+        ``"acceptance_rate"`` (of suggestions) or ``"lines_acceptance_rate"``;
+        ``"active_rate"``, the share of the people in the frame who are active (a row of 0 active days
+        makes somebody known who is not);
+        ``"adoption_rate"``, the share of the licensed people who are active (needs ``licences``);
+        ``"chat_rate"`` and the like, the share of the active people who used a mode: sent a message, or
+        accepted a completion;
+        or a metric of the API, such as ``"total_messages"``: its mean over the active people.
+    by : str or sequence of str, optional
+        Compare group by group. The verdicts then hold for all groups together (Holm's correction).
+    user_type : {"person", "service_account", "all"}
+        Who is compared.
+    licences : DataFrame or LazyFrame, optional
+        The roster, for ``"adoption_rate"`` alone; ``by`` then names its columns.
+
+    Returns
+    -------
+    DataFrame
+        The table COMPARISON, one row a group, sorted by group:
+
+        =============== ======= ===========================================================================
+        ``by`` columns          as in the frame
+        metric          String  what is compared
+        before          Float64 its value before, null where it has no denominator
+        after           Float64 its value after, null where it has no denominator
+        difference      Float64 after - before
+        difference_low  Float64 lower bound of its 95 % confidence interval, null for fewer than two users
+        difference_high Float64 upper bound
+        is_paired       Boolean true
+        both_users      Int64   users who count on both sides
+        before_users    Int64   users who count before only
+        after_users     Int64   users who count after only
+        compared_groups Int64   groups with an interval: the verdicts hold for so many together
+        verdict         Enum    higher, lower or no measurable change; null without an interval
+        =============== ======= ===========================================================================
+
+    Raises
+    ------
+    TableError
+        A column is missing, or a row reaches over the border of a period.
+    DateRangeError
+        A period that ends before it begins, periods that overlap, or of different length where that matters.
+    ValueError
+        An unknown ``metric`` or ``user_type``; ``"adoption_rate"`` without licences.
+
+    Notes
+    -----
+    The interval is of each group by itself. With several groups a verdict asks for more than an interval that
+    leaves zero out, since of twenty such intervals one does so by chance.
+
+    References
+    ----------
+    S. Holm (1979), A simple sequentially rejective multiple test procedure, Scandinavian Journal of
+    Statistics 6.
+
+    See Also
+    --------
+    compare : two groups of different people.
+    acceptance_change : what moved the acceptance rate.
+    augment_insights.charts.compare : its chart.
+
+    Examples
+    --------
+    Four people accept 10, 31, 50 and 71 of 100 suggestions, and each accepts about 5 more in the next week:
+
+    >>> from datetime import date
+    >>> accepted = [(10, 31, 50, 71), (15, 37, 55, 76)]
+    >>> rows = [(date(2026, 3, 2 + 7 * week), f"user{n}@x.io", "person", 100, of_100)
+    ...         for week, four in enumerate(accepted) for n, of_100 in enumerate(four)]
+    >>> names = ["date", "user", "user_type", "completions_count", "completions_accepted"]
+    >>> activity = pl.DataFrame(rows, schema=names, orient="row")
+    >>> weeks = [("2026-03-02", "2026-03-08"), ("2026-03-09", "2026-03-15")]
+    >>> changed = compare_periods(activity, *weeks, metric="acceptance_rate")
+    >>> changed.select(pl.col("difference").round(4), "both_users", "verdict").row(0)
+    (0.0525, 4, 'higher')
+    """
+    is_ratio = metric in _RATES
+    periods = _two_periods(before, after, of_same_length=not is_ratio)
+    groups = as_columns(by, activity if licences is None else licences, reserved=COMPARISON.columns, table=_TABLE)
+    sides = [
+        _per_user(activity, period, metric=metric, by=[] if licences is not None else groups, user_type=user_type)
+        for period in periods
+    ]
+    if metric == "active_rate":
+        people = _known_people(activity, periods, by=groups, user_type=user_type)
+        sides = [_of_people(side, people, groups) for side in sides]
+    elif metric == "adoption_rate":
+        sides = _of_licensed(sides, periods, licences, by=groups, user_type=user_type)
+    return _compared(sides, groups, metric=metric)
+
+
+_RATES = {
+    "acceptance_rate": ("completions_accepted", "completions_count"),
+    "lines_acceptance_rate": ("completions_lines_of_code", "completions_suggested_lines_of_code"),
+}
+"""Ratios of events by name: what is accepted, and of what."""
+
+
+def _two_periods(
+    before: tuple[date | str, date | str], after: tuple[date | str, date | str], *, of_same_length: bool
+) -> tuple[DayRange, DayRange]:
+    """Read both periods, and refuse those that cannot be compared."""
+    periods = []
+    for name, (start, end) in (("before", before), ("after", after)):
+        period = DayRange(parse_day(start, name=name), parse_day(end, name=name))
+        if period.days < 1:
+            raise DateRangeError(f"{name} ends before it begins: {period}.", start=period.start, end=period.end)
+        periods.append(period)
+    first, second = periods
+    if first.start <= second.end and second.start <= first.end:
+        raise DateRangeError(f"The periods overlap: {first}, and {second}.", start=first.start, end=second.end)
+    if of_same_length and _length_name(first.days) != _length_name(second.days):
+        raise DateRangeError(
+            f"before has {first.days} days and after {second.days}: in a longer period more people are active. "
+            "Hint: compare periods of the same length.",
+            start=first.start,
+            end=second.end,
+        )
+    return first, second
+
+
+def _per_user(
+    activity: pl.DataFrame | pl.LazyFrame, period: DayRange, *, metric: str, by: list[str], user_type: str
+) -> pl.DataFrame:
+    """Return ``part`` and ``whole`` of each group and user who was active in a period."""
+    start, end = row_days(activity, table=_TABLE)
+    overlaps = (start <= period.end) & (end >= period.start)
+    rows = activity.lazy().filter(overlaps).collect(engine=engine_for(activity))
+    astray = rows.filter((start < period.start) | (end > period.end))
+    if astray.height:
+        raise TableError(
+            f"{plural(astray.height, 'row')} reach over the border of the period {period}.",
+            table=_TABLE,
+            hint="compare whole periods of the frame, or fetch days.",
+        )
+    columns, part, whole = _part_and_whole(metric)
+    counted, groups = usage_rows(active_rows(rows), columns, by=by, user_type=user_type)
+    require(counted.schema, ("user", "user_type"), table=_TABLE)
+    return counted.with_columns(user_key()).group_by([*groups, _KEY]).agg(part.alias("part"), whole.alias("whole"))
+
+
+def _part_and_whole(metric: str) -> tuple[list[str], pl.Expr, pl.Expr]:
+    """Return the columns of a metric, and what a user adds to its numerator and its denominator."""
+    once = pl.lit(1.0)
+    modes = {f"{mode}_rate": f"{mode}_messages" for mode in MODE.categories}
+    modes["completions_rate"] = "completions_accepted"
+    if metric in _RATES:
+        part, whole = _RATES[metric]
+        return [part, whole], pl.col(part).filter(pl.col(whole).is_not_null()).sum(), pl.col(whole).sum()
+    if metric in {"active_rate", "adoption_rate"}:
+        return [], once, once
+    if metric in modes:
+        return [modes[metric]], (pl.col(modes[metric]) > 0).any().cast(pl.Float64), once
+    if metric in METRICS:
+        return [metric], pl.col(metric).sum(), once
+    known = [*_RATES, "active_rate", "adoption_rate", *modes, *METRICS]
+    raise ValueError(f"metric={metric!r} is not valid.{did_you_mean(metric, known)}")
+
+
+def _known_people(
+    activity: pl.DataFrame | pl.LazyFrame, periods: tuple[DayRange, DayRange], *, by: list[str], user_type: str
+) -> pl.DataFrame:
+    """Return each group and user of the frame who is known by the end of the later period."""
+    start, _ = row_days(activity, table=_TABLE)
+    until = max(period.end for period in periods)
+    known = select_users(activity.lazy().filter(start <= until), user_type, table=_TABLE)
+    people = known.select(*by, user_key()).unique().collect(engine=engine_for(activity))
+    return people.with_columns(whole=pl.lit(1.0))
+
+
+def _of_people(side: pl.DataFrame, people: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+    """Count people with a denominator, and of them those who were active."""
+    active = side.select(*groups, _KEY, part=pl.lit(1.0))
+    return people.join(active, on=[*groups, _KEY], how="left", nulls_equal=True).with_columns(
+        pl.col("part").fill_null(0.0)
+    )
+
+
+def _of_licensed(
+    sides: list[pl.DataFrame],
+    periods: tuple[DayRange, DayRange],
+    licences: pl.DataFrame | pl.LazyFrame | None,
+    *,
+    by: list[str],
+    user_type: str,
+) -> list[pl.DataFrame]:
+    """Count the people who are licensed on at least one day of each period, and of them those who were active."""
+    if licences is None:
+        raise ValueError("metric='adoption_rate' needs a denominator. Hint: pass licences=read_roster(path).")
+    roster = tidy_roster(licences)
+    groups = with_user_key(roster).select(_KEY, *by).unique(subset=_KEY, keep="first", maintain_order=True)
+    spans = licences_of(roster, user_type).join(groups, on=_KEY, how="left", maintain_order="left")
+    licensed = []
+    for side, period in zip(sides, periods, strict=True):
+        begun = pl.col("licensed_from").is_null() | (pl.col("licensed_from") <= period.end)
+        valid = pl.col("licensed_to").is_null() | (pl.col("licensed_to") >= period.start)
+        people = spans.filter(begun & valid).select(*by, _KEY, whole=pl.lit(1.0))
+        active = side.select(_KEY, part=pl.lit(1.0))
+        licensed.append(people.join(active, on=_KEY, how="left").with_columns(pl.col("part").fill_null(0.0)))
+    return licensed
+
+
+def _compared(sides: list[pl.DataFrame], groups: list[str], *, metric: str) -> pl.DataFrame:
+    """Pair the users of both sides, group by group, and judge the differences together."""
+    users, *others = [
+        side.select(*groups, _KEY, pl.col("part").alias(f"part_{name}"), pl.col("whole").alias(f"whole_{name}"))
+        for name, side in zip(("before", "after"), sides, strict=True)
+    ]
+    users = users.join(others[0], on=[*groups, _KEY], how="full", coalesce=True, nulls_equal=True)
+    users = users.with_columns(pl.col("part_before", "whole_before", "part_after", "whole_after").fill_null(0))
+    numbered = users.select(pl.lit(0).alias(_ONE), *groups).unique().sort(groups or [_ONE], nulls_last=True)
+    numbered = numbered.drop(_ONE).with_row_index(GROUP) if groups else numbered.rename({_ONE: GROUP})
+    users = (
+        users.join(numbered, on=groups, how="left", nulls_equal=True)
+        if groups
+        else users.with_columns(pl.lit(0).alias(GROUP))
+    )
+    judged = _judged_together(paired_difference(users, group=GROUP)).with_columns(
+        metric=pl.lit(metric), is_paired=pl.lit(value=True)
+    )
+    answered = numbered.join(judged, on=GROUP, how="inner").sort(GROUP)
+    schema = {**{name: users.schema[name] for name in groups}, **COMPARISON.schema}
+    return answered.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def compare_groups(
+    activity: pl.DataFrame | pl.LazyFrame,
+    *,
+    metric: str,
+    by: str | Sequence[str],
+    user_type: str = "person",
+    min_users: int = 2,
+) -> pl.DataFrame:
+    """Which groups differ from all the others by more than chance?
+
+    Each group (a language, an editor, a team) is compared with the rest over the same rows. Where people stand on
+    both sides, as they write several languages, that is paired: the variance is that of each user's difference of
+    residuals (see :func:`compare_periods`). Shares of different people have Newcombe's interval. The verdicts hold
+    for all groups together (Holm's correction): two groups whose own intervals overlap may well differ, and of
+    many groups one may stand apart by chance alone, so neither is read off the intervals of the rates.
+
+    Parameters
+    ----------
+    activity : DataFrame or LazyFrame
+        As for :func:`acceptance_rate` and :func:`feature_adoption`, with users and the columns of ``by``.
+    metric : str
+        As for :func:`compare_periods`, but for ``"active_rate"`` and ``"adoption_rate"``.
+    by : str or sequence of str
+        The columns that name the groups.
+    user_type : {"person", "service_account", "all"}
+        Who is compared.
+    min_users : int
+        Groups of fewer people are in the rest of the others, and get no verdict of their own.
+
+    Returns
+    -------
+    DataFrame
+        The table COMPARISON, one row a group, sorted: ``before`` is the rest, ``after`` the group. ``is_paired``
+        where people stand on both sides (``both_users``); ``before_users`` are in the rest only, ``after_users`` in
+        the group only. Without an interval there is no verdict.
+
+    Raises
+    ------
+    TableError
+        A column is missing.
+    ValueError
+        An unknown ``metric`` or ``user_type``, or no group.
+
+    See Also
+    --------
+    compare_periods : the same people in two periods.
+    augment_insights.charts.compare : its chart.
+
+    Examples
+    --------
+    48 of 80 people of other teams chat, and 56 of 70 of one:
+
+    >>> rows = [("A", n, n < 48) for n in range(80)] + [("B", 100 + n, n < 56) for n in range(70)]
+    >>> people = pl.DataFrame(rows, schema=["team", "user", "chats"], orient="row").with_columns(
+    ...     pl.col("user").cast(pl.String), user_type=pl.lit("person"), chat_messages=pl.col("chats").cast(pl.Int64)
+    ... )
+    >>> compared = compare_groups(people, metric="chat_rate", by="team")
+    >>> compared.select("team", pl.col("difference_low", "difference_high").round(4), "verdict").row(1)
+    ('B', 0.0524, 0.3339, 'higher')
+    """
+    if metric in {"active_rate", "adoption_rate"}:
+        raise ValueError(f"metric={metric!r} has no rows of those who are not active. Hint: use compare on its table.")
+    columns, part, whole = _part_and_whole(metric)
+    is_share = metric not in _RATES and metric not in METRICS
+    counted, groups = usage_rows(active_rows(activity), columns, by=by, user_type=user_type)
+    require(counted.schema, ("user", "user_type"), table=_TABLE)
+    if not groups:
+        raise ValueError("by= names no column. Hint: name the groups that are compared with one another.")
+    users = counted.with_columns(user_key()).group_by([*groups, _KEY]).agg(part_after=part, whole_after=whole)
+    numbered = users.select(groups).unique().sort(groups, nulls_last=True).with_row_index(GROUP)
+    inside = users.join(numbered, on=groups, nulls_equal=True).select(GROUP, _KEY, "part_after", "whole_after")
+    everybody = inside.group_by(_KEY).agg(part=pl.col("part_after").sum(), whole=pl.col("whole_after").sum())
+    # Who did it in two other groups is still one person who did it.
+    most_part, most_whole = 1 if is_share else None, None if metric in _RATES else 1
+    sides = (
+        numbered.select(GROUP)
+        .join(everybody, how="cross")
+        .join(inside, on=[GROUP, _KEY], how="left")
+        .with_columns(pl.col("part_after", "whole_after").fill_null(0))
+        .with_columns(
+            part_before=(pl.col("part") - pl.col("part_after")).clip(upper_bound=most_part),
+            whole_before=(pl.col("whole") - pl.col("whole_after")).clip(upper_bound=most_whole),
+        )
+    )
+    compared = paired_difference(sides, group=GROUP)
+    if is_share:
+        compared = _independent_shares(compared)
+    has_enough = pl.col("both_users") + pl.col("after_users") >= min_users
+    judged = compared.with_columns(
+        pl.when(has_enough).then(pl.col("difference_low", "difference_high", "p_value")),
+        metric=pl.lit(metric),
+        is_paired=pl.col("both_users") > 0,
+    )
+    answered = numbered.join(_judged_together(judged), on=GROUP).sort(GROUP)
+    schema = {**{name: users.schema[name] for name in groups}, **COMPARISON.schema}
+    return answered.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def _independent_shares(compared: pl.DataFrame) -> pl.DataFrame:
+    """Put Newcombe's interval for different people where nobody stands on both sides."""
+    sides = []
+    for name in ("before", "after"):
+        share, users = pl.col(name), pl.col(f"{name}_users")
+        sides.append((share, *wilson((share * users).round(), users)))
+    low, high = difference(*sides)
+    p_value = _p_value(pl.col("difference"), low, high)
+    apart = pl.col("both_users") == 0
+    return compared.with_columns(
+        difference_low=pl.when(apart).then(low).otherwise("difference_low"),
+        difference_high=pl.when(apart).then(high).otherwise("difference_high"),
+        p_value=pl.when(apart).then(p_value).otherwise("p_value"),
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
+from augment_insights.errors import did_you_mean
 from augment_insights.periods import check_count
 from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
@@ -26,6 +27,7 @@ def active_users(
     every: Every = "1d",
     by: str | Sequence[str] | None = None,
     user_type: UserType = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
     """How many users were active in each day, week, month or quarter?
@@ -33,7 +35,7 @@ def active_users(
     Distinct users with activity on at least one day of the period: DAU, WAU and MAU for a day, a
     calendar week (from Monday) and a calendar month. Nothing is weighted and nothing is null: a
     period in which nobody was active is a 0, from the first period of the frame to that of
-    ``as_of``, for every group that occurs. The last period may not be over: see ``is_complete``.
+    ``as_of``, for every group that occurs. The first and the last may be known in part: see ``is_complete``.
 
     Parameters
     ----------
@@ -48,15 +50,16 @@ def active_users(
         add up to more than the whole.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data, by which rows must have ended to count; left out, the last day
-        of any row of the frame.
+    since, as_of : date or str, optional
+        The first and the last day of the data, between which rows must lie to count; left out, the
+        first and the last day of any row of the frame.
 
     Returns
     -------
     DataFrame
         The table ACTIVE_USERS: ``period_start`` (Date), ``period_end`` (Date, the whole period's
-        last day), the ``by`` columns, ``active_users`` (Int64, users), ``is_complete`` (Boolean).
+        last day), the ``by`` columns, ``active_users`` (Int64, users), ``is_complete`` (Boolean: all
+        days of the period lie within those of the data).
 
     Raises
     ------
@@ -84,7 +87,7 @@ def active_users(
     [(datetime.date(2026, 1, 5), datetime.date(2026, 1, 11), 2, True),
      (datetime.date(2026, 1, 12), datetime.date(2026, 1, 18), 1, False)]
     """
-    order = prepare(activity).ordered(ACTIVE_USERS, user_type=user_type, as_of=as_of, by=by)
+    order = prepare(activity).ordered(ACTIVE_USERS, user_type=user_type, since=since, as_of=as_of, by=by)
     calendar = order.calendar(every)
     visits = first_of_periods(order.gaps.lazy(), calendar)
     counts = visits.group_by("group", "label").agg(active_users=pl.col("users").sum()).collect()
@@ -100,6 +103,7 @@ def rolling_active_users(
     windows: int | Sequence[int] = (1, 7, 28),
     by: str | Sequence[str] | None = None,
     user_type: UserType = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
     """On each day, how many users were active in the last 1, 7, 28 days?
@@ -120,8 +124,9 @@ def rolling_active_users(
         Columns of ``activity`` to group by. A user of two groups counts in both.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data; left out, the last day of any row of the frame.
+    since, as_of : date or str, optional
+        The first and the last day of the data, between which rows must lie to count; left out, the
+        first and the last day of any row of the frame.
 
     Returns
     -------
@@ -135,7 +140,7 @@ def rolling_active_users(
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        A window that is not a positive whole number of days; an unknown ``user_type``.
+        A window that is not an integer >= 1; an unknown ``user_type``.
 
     See Also
     --------
@@ -161,7 +166,9 @@ def rolling_active_users(
     lengths = [windows] if isinstance(windows, (int, float, str)) else list(windows)
     for length in lengths:
         check_count("windows", length)
-    order = prepare(activity).ordered(ROLLING_ACTIVE_USERS, user_type=user_type, as_of=as_of, by=by, needs_days=True)
+    order = prepare(activity).ordered(
+        ROLLING_ACTIVE_USERS, user_type=user_type, since=since, as_of=as_of, by=by, needs_days=True
+    )
     return order.as_table(_trailing(order, lengths), ROLLING_ACTIVE_USERS, before="active_users")
 
 
@@ -169,14 +176,18 @@ def stickiness(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     *,
     window: int = 28,
+    kind: Literal["mean", "day"] = "mean",
     user_type: UserType = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
     """Of the users of the last 28 days, what share comes on an average day?
 
     ``stickiness_rate = mean_daily_users / active_users``, both over the window that ends on the
     day and includes it. A window that reaches back before the data is not complete, and its mean
-    is over the days that are known. A window without anyone has no rate (null).
+    is over the days that are known. A window without anyone has no rate (null). Many vendors divide
+    the users of the day alone by those of 30 days: that is ``kind="day", window=30``, which falls on
+    every weekend.
 
     Parameters
     ----------
@@ -186,24 +197,28 @@ def stickiness(
         A LazyFrame is collected, because its last day must be known first.
     window : int
         The length in days.
+    kind : {"mean", "day"}
+        Above the line stands the mean of the window's days, or the day itself.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data; left out, the last day of any row of the frame.
+    since, as_of : date or str, optional
+        The first and the last day of the data, between which rows must lie to count; left out, the
+        first and the last day of any row of the frame.
 
     Returns
     -------
     DataFrame
         The table STICKINESS: ``date`` (Date), ``window_days`` (Int64, days), ``mean_daily_users``
-        (Float64, users), ``active_users`` (Int64, users), ``stickiness_rate`` (Float64, 0 to 1),
-        ``is_complete`` (Boolean: the data reaches back to the window's first day).
+        (Float64, users; with ``kind="day"`` those of the day), ``active_users`` (Int64, users),
+        ``stickiness_rate`` (Float64, 0 to 1), ``is_complete`` (Boolean: the data reaches back to the
+        window's first day).
 
     Raises
     ------
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        A window that is not a positive whole number of days; an unknown ``user_type``.
+        A window that is not an integer >= 1; an unknown ``kind`` or ``user_type``.
 
     See Also
     --------
@@ -226,7 +241,9 @@ def stickiness(
     (datetime.date(2026, 1, 6), 2, 1.5, 2, 0.75, True)
     """
     check_count("window", window)
-    order = prepare(activity).ordered(STICKINESS, user_type=user_type, as_of=as_of, needs_days=True)
+    if kind not in ("mean", "day"):
+        raise ValueError(f"kind={kind!r} is not known.{did_you_mean(str(kind), ('mean', 'day'))}")
+    order = prepare(activity).ordered(STICKINESS, user_type=user_type, since=since, as_of=as_of, needs_days=True)
     daily = _trailing(order, [1]).select("date", daily_users="active_users")
     known_days = pl.min_horizontal(pl.int_range(1, pl.len() + 1), pl.lit(window))
     user_days = pl.col("daily_users").rolling_sum(window, min_samples=1)
@@ -234,7 +251,7 @@ def stickiness(
         _trailing(order, [window])
         .join(daily, on="date")
         .sort("date")
-        .with_columns(mean_daily_users=user_days / known_days)
+        .with_columns(mean_daily_users=user_days / known_days if kind == "mean" else pl.col("daily_users"))
         .with_columns(stickiness_rate=rate(pl.col("mean_daily_users"), pl.col("active_users")))
     )
     return order.as_table(table, STICKINESS, before="mean_daily_users")
@@ -245,6 +262,7 @@ def active_day_distribution(
     *,
     window: int = 28,
     user_type: UserType = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
     """In the last 28 days, how many users came on exactly 1, 2, 3, ... days (L-ness)?
@@ -263,8 +281,9 @@ def active_day_distribution(
         The length in days; the window ends on the last day of the data.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data; left out, the last day of any row of the frame.
+    since, as_of : date or str, optional
+        The first and the last day of the data, between which rows must lie to count; left out, the
+        first and the last day of any row of the frame.
 
     Returns
     -------
@@ -277,7 +296,7 @@ def active_day_distribution(
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        A window that is not a positive whole number of days; an unknown ``user_type``.
+        A window that is not an integer >= 1; an unknown ``user_type``.
 
     See Also
     --------
@@ -298,7 +317,9 @@ def active_day_distribution(
     [(1, 1), (2, 1), (3, 0)]
     """
     check_count("window", window)
-    order = prepare(activity).ordered(ACTIVE_DAY_DISTRIBUTION, user_type=user_type, as_of=as_of, needs_days=True)
+    order = prepare(activity).ordered(
+        ACTIVE_DAY_DISTRIBUTION, user_type=user_type, since=since, as_of=as_of, needs_days=True
+    )
     known_days = order.calendar().height
     if known_days == 0:
         return ACTIVE_DAY_DISTRIBUTION.empty()

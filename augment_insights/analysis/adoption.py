@@ -11,25 +11,33 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from augment_insights.analysis.activity import active_users
-from augment_insights.analysis.intervals import rate, wilson
+from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
 from augment_insights.analysis.population import (
     ACTIVITY,
+    active_rows,
     as_columns,
     data_span,
     is_licensed,
     last_day,
     licences_of,
     on_roster,
+    row_days,
+    select_users,
     usage_rows,
     with_user_key,
 )
-from augment_insights.analysis.user_days import UserDays, periods_of, prepare
+from augment_insights.analysis.user_days import OrderedDays, UserDays, periods_of, prepare
 from augment_insights.errors import DataWarning, TableError, plural
+from augment_insights.periods import check_count, parse_day
 from augment_insights.tables import (
     ADOPTION_CURVE,
     ADOPTION_RATE,
+    LICENCE_STATUS,
+    LICENSED,
     LICENSED_ADOPTION_CURVE,
     ROSTER,
+    SEEN,
+    TIME_TO_FIRST_USE,
     columns_of,
     require,
     user_key,
@@ -54,6 +62,7 @@ def adoption_rate(
     every: Every = "1mo",
     by: str | Sequence[str] | None = None,
     user_type: str = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
     """How many of the licensed users were active, period by period?
@@ -62,7 +71,7 @@ def adoption_rate(
     user is licensed in a period if the licence covers any day of it, and only licensed users count as
     active; a DataWarning says how many active users have no licence. With a number of seats, all
     active users count. No licence (or 0 seats), no rate: null. Periods without activity are there, with 0; one
-    that is not over is flagged.
+    that the data holds only in part is flagged.
 
     Parameters
     ----------
@@ -93,7 +102,7 @@ def adoption_rate(
         adoption_rate      Float64 active_users / licensed_users, 0 to 1
         adoption_rate_low  Float64 lower bound of Wilson's 95 % confidence interval
         adoption_rate_high Float64 upper bound
-        is_complete        Boolean whether the data reaches the end of the period
+        is_complete        Boolean whether the data holds all days of the period
         ================== ======= ========================================================
 
         More active users than seats give a rate above 1 without an interval, and a DataWarning.
@@ -122,7 +131,8 @@ def adoption_rate(
     ...         "user_type": ["person", "person"],
     ...     }
     ... )
-    >>> adoption_rate(activity, licences=4, as_of="2026-01-31").select("active_users", "adoption_rate", "is_complete")
+    >>> months = adoption_rate(activity, licences=4, since="2026-01-01", as_of="2026-01-31")
+    >>> months.select("active_users", "adoption_rate", "is_complete")
     shape: (1, 3)
     ┌──────────────┬───────────────┬─────────────┐
     │ active_users ┆ adoption_rate ┆ is_complete │
@@ -133,13 +143,13 @@ def adoption_rate(
     └──────────────┴───────────────┴─────────────┘
     """
     days = prepare(activity)
-    periods = active_users(days, every=every, user_type=user_type, as_of=as_of)  # type: ignore[arg-type]  # checked there
+    periods = active_users(days, every=every, user_type=user_type, since=since, as_of=as_of)  # type: ignore[arg-type]  # checked there
     group_types: dict[str, pl.DataType] = {}
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
         roster = read_roster(licences)
         groups = as_columns(by, roster, reserved=ADOPTION_RATE.columns, table=ROSTER.name)
         group_types = {name: roster.schema[name] for name in groups}
-        rows, _ = usage_rows(days.activity, (), every=every, user_type=user_type, as_of=as_of)
+        rows, _ = usage_rows(days.activity, (), every=every, user_type=user_type, since=since, as_of=as_of)
         counts = _licensed_counts(rows, roster, periods.select(_PERIOD), groups=groups, user_type=user_type)
     elif by is None:
         counts = periods.with_columns(licensed_users=pl.lit(_seats(licences), pl.Int64))
@@ -172,11 +182,12 @@ def adoption_curve(
     licences: int | pl.DataFrame | pl.LazyFrame | None = None,
     lookback: int | None = None,
     user_type: UserType = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
     """By each period, how many users have ever been active, and what share of the licences is that?
 
-    Cumulative distinct users. The rate is ``cumulative_users / licensed_users``, and null while
+    Cumulative distinct users. The rate is ``cumulative_users / ever_licensed_users``, and null while
     there is no licence; without ``licences`` no rate is given. Both counts are cumulative: a user
     whose licence ended stays in both. With a roster only its users are counted, and a DataWarning
     says how many active users it lacks.
@@ -197,17 +208,18 @@ def adoption_curve(
         Warm-up days, used only to recognise existing users; these are in ``cumulative_users`` from the start.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data, by which rows must have ended to count; left out, the last day
-        of any row of the frame.
+    since, as_of : date or str, optional
+        The first and the last day of the data, between which rows must lie to count; left out, the
+        first and the last day of any row of the frame.
 
     Returns
     -------
     DataFrame
         The table ADOPTION_CURVE: ``period_start`` (Date), ``new_users`` (Int64),
         ``cumulative_users`` (Int64); with ``licences`` LICENSED_ADOPTION_CURVE, which adds
-        ``licensed_users`` (Int64) and ``adoption_rate`` (Float64, 0 to 1; above 1 where more
-        people were seen than there are seats).
+        ``ever_licensed_users`` (Int64) and ``seen_rate`` (Float64, 0 to 1; above 1 where more
+        people were seen than there are seats). Both are other numbers than the ``licensed_users`` of one period,
+        and the share of them who are active in it, of :func:`adoption_rate`.
 
     Raises
     ------
@@ -235,7 +247,7 @@ def adoption_curve(
     >>> adoption_curve(activity, licences=4).rows()
     [(datetime.date(2026, 1, 5), 1, 1, 4, 0.25), (datetime.date(2026, 1, 12), 1, 2, 4, 0.5)]
     """
-    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, as_of=as_of)
+    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, since=since, as_of=as_of)
     calendar = order.calendar(every, lookback)
     users, roster = order.first_days(), None
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
@@ -254,15 +266,90 @@ def adoption_curve(
     if licences is None:
         return order.as_table(curve, ADOPTION_CURVE, before="new_users")
     if roster is None:
-        licensed = curve.with_columns(licensed_users=pl.lit(_seats(licences)))
+        licensed = curve.with_columns(ever_licensed_users=pl.lit(_seats(licences)))
     else:  # how many users had got a licence by the end of each period
         begun = roster.select(pl.col("licensed_from").fill_null(date.min)).sort("licensed_from")
-        begun = begun.with_columns(licensed_users=pl.int_range(1, pl.len() + 1))
+        begun = begun.with_columns(ever_licensed_users=pl.int_range(1, pl.len() + 1))
         licensed = curve.join_asof(
             begun, left_on="period_end", right_on="licensed_from", strategy="backward", check_sortedness=False
-        ).with_columns(pl.col("licensed_users").fill_null(0))
-    adopted = rate(pl.col("cumulative_users"), pl.col("licensed_users"))
-    return order.as_table(licensed.with_columns(adoption_rate=adopted), LICENSED_ADOPTION_CURVE, before="new_users")
+        ).with_columns(pl.col("ever_licensed_users").fill_null(0))
+    seen = rate(pl.col("cumulative_users"), pl.col("ever_licensed_users"))
+    return order.as_table(licensed.with_columns(seen_rate=seen), LICENSED_ADOPTION_CURVE, before="new_users")
+
+
+def time_to_first_use(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    roster: pl.DataFrame | pl.LazyFrame,
+    *,
+    user_type: UserType = "person",
+    as_of: date | str | None = None,
+) -> pl.DataFrame:
+    """How many days after the licence began have users started?
+
+    A Kaplan-Meier estimate over the users on the roster, each counted once: who has not started
+    is followed until the licence ends or the data does (censored there), not dropped. Activity
+    before the licence began counts as a start on its first day. The data should reach back to
+    the first licence: a start before the data cannot be seen.
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
+        active day.
+        A LazyFrame is collected, because its last day must be known first.
+    roster : DataFrame or LazyFrame
+        One row a licensed user: ``user``, ``licensed_from`` (a day, as for :func:`read_roster`), and
+        ``licensed_to`` (the last licensed day; null: open) if there is one. Users without a start, and active
+        users who are not on the roster, are left out with a DataWarning that counts them; who
+        is licensed only after the last day of the data is left out.
+    user_type : {"person", "service_account", "all"}
+        Whose activity counts.
+    as_of : date or str, optional
+        The last day of the data; left out, the last day of any row of the frame.
+
+    Returns
+    -------
+    DataFrame
+        The table TIME_TO_FIRST_USE, one row for each day from 0 to the longest time anyone was
+        followed: ``days`` (Int64, since the licence began), ``at_risk_users`` (Int64),
+        ``started_users`` (Int64), ``started_rate`` (Float64, 0 to 1, one minus the Kaplan-Meier
+        estimate), and its 95 % confidence interval ``started_rate_low`` and ``started_rate_high``
+        (Greenwood's variance on the log-log scale; 0 while nobody has started; null where fewer
+        than ten users are at risk, or everybody has started).
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype; rows that span several days.
+    ValueError
+        An unknown ``user_type``.
+
+    See Also
+    --------
+    unused_licences : the users who never started, by name.
+    augment_insights.charts.time_to_first_use : its chart.
+
+    Examples
+    --------
+    Ada starts on the second day of her licence; Bob has not started after two.
+
+    >>> from datetime import date
+    >>> activity = pl.DataFrame({"date": [date(2026, 1, 6)], "user": ["ada@x.io"], "user_type": ["person"]})
+    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "licensed_from": [date(2026, 1, 5)] * 2})
+    >>> table = time_to_first_use(activity, roster)
+    >>> table.select("days", "at_risk_users", "started_users", "started_rate").rows()
+    [(0, 2, 0, 0.0), (1, 2, 1, 0.5)]
+    """
+    require(columns_of(roster), ("user", "licensed_from"), table="roster")
+    order = prepare(activity).ordered(TIME_TO_FIRST_USE, user_type=user_type, as_of=as_of, needs_days=True)
+    return kaplan_meier(_starts(order, licences_of(tidy_roster(roster), user_type))).select(
+        "days",
+        "at_risk_users",
+        started_users="event_users",
+        started_rate=1 - pl.col("rate"),
+        started_rate_low=1 - pl.col("high"),
+        started_rate_high=1 - pl.col("low"),
+    )
 
 
 def unused_licences(
@@ -323,6 +410,190 @@ def unused_licences(
     seen = rows.select("user", "user_type").unique().select(user_key())
     asked = with_user_key(listed).join(licences, on=_KEY, how="semi")
     return asked.join(seen, on=_KEY, how="anti").sort(_KEY).select(listed.columns)
+
+
+def licences(
+    roster: pl.DataFrame | pl.LazyFrame,
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    *,
+    as_of: date | str | None = None,
+    inactive_days: int = 30,
+    grace_days: int = 14,
+    price: float | None = None,
+    user_type: str = "person",
+) -> pl.DataFrame:
+    """Which licences are used, and which have never been used or lie idle?
+
+    On the last day of the data each licence has one status, the first that fits: *not begun* or *ended*; *active*
+    in the last ``inactive_days`` days; *new*, younger than ``grace_days``; *never used*, without any activity in
+    the frame; *idle*, active before. What is said of "the licences" is said of those that are valid that day.
+
+    Parameters
+    ----------
+    roster : DataFrame or LazyFrame
+        As for :func:`read_roster`. Without ``user_type`` it lists people.
+    activity : DataFrame, LazyFrame or UserDays
+        ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``. Of a row of several days
+        the last one counts as the day of activity.
+    as_of : date or str, optional
+        The last day of the data; rows that reach past it are left out.
+    inactive_days : int
+        Days without activity after which a licence is idle.
+    grace_days : int
+        Days in which a licence need not be used yet.
+    price : float, optional
+        What a licence costs.
+    user_type : {"person", "service_account", "all"}
+        Which users of the roster.
+
+    Returns
+    -------
+    DataFrame
+        The table LICENCES, one row a licence, sorted by name: ``user``, ``team`` (String; null where the roster has
+        none), ``status`` (Enum: new, never_used, idle, active, ended, not_begun), ``last_active`` (Date; null:
+        never), ``idle_days`` (Int64, days from then to the last day). With ``price`` also ``cost`` (Float64): the
+        price of each licence that is valid that day, 0 of the others.
+
+    Raises
+    ------
+    TableError
+        A column is missing, or the roster cannot be read.
+    ValueError
+        ``inactive_days`` below 1, or ``grace_days`` below 0.
+
+    See Also
+    --------
+    adoption_rate : the share who are active, period by period.
+    population_bridge : how the licensed, the active and the seen people stand to one another.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io", "cyd@x.io"], "team": ["A", "A", "B"]})
+    >>> activity = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "user_type": ["person"] * 2,
+    ...     "date": [date(2026, 3, 31), date(2026, 2, 1)]})
+    >>> licences(roster, activity).select("user", "status", "idle_days").rows()
+    [('ada@x.io', 'active', 0), ('bob@x.io', 'idle', 58), ('cyd@x.io', 'never_used', None)]
+    """
+    check_count("inactive_days", inactive_days)
+    check_count("grace_days", grace_days, at_least=0)
+    last, seen = _last_seen(activity, as_of)
+    listed = read_roster(roster)
+    spans = licences_of(listed, user_type)
+    held = with_user_key(listed).join(spans.rename(lambda name: name.replace("licensed_", "__")), on=_KEY, how="inner")
+    begun, ended, today = pl.col("__from"), pl.col("__to"), pl.lit(last, pl.Date)
+    idle = (today - pl.col("last_active")).dt.total_days()
+    status = (
+        pl.when(begun > today)
+        .then(pl.lit("not_begun"))
+        .when(ended < today)
+        .then(pl.lit("ended"))
+        .when(idle < inactive_days)
+        .then(pl.lit("active"))
+        .when((today - begun).dt.total_days() < grace_days)
+        .then(pl.lit("new"))
+        .when(pl.col("last_active").is_null())
+        .then(pl.lit("never_used"))
+        .otherwise(pl.lit("idle"))
+    )
+    team = pl.col("team").cast(pl.String) if "team" in listed.columns else pl.lit(None, pl.String)
+    named = held.join(seen, on=_KEY, how="left").sort(_KEY)
+    answered = named.select("user", team.alias("team"), status.cast(LICENCE_STATUS).alias("status"), "last_active")
+    answered = answered.with_columns(idle_days=idle)
+    if price is None:
+        return answered
+    is_valid = ~pl.col("status").is_in(["ended", "not_begun"])
+    return answered.with_columns(cost=pl.when(is_valid).then(pl.lit(float(price))).otherwise(0.0))
+
+
+def population_bridge(
+    roster: pl.DataFrame | pl.LazyFrame,
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    *,
+    since: date | str | None = None,
+    as_of: date | str | None = None,
+    user_type: str = "person",
+) -> pl.DataFrame:
+    """How do the licensed, the active and all who were ever seen stand to one another?
+
+    Everybody who is on the roster or in the activity is counted in exactly one row, so that the parts of any two
+    numbers of a page add up: who has a licence on the last day of the data, whose licence has ended by then or not
+    begun, and who is not on the roster; and of each who was active from ``since`` on, before it only, or never.
+
+    Parameters
+    ----------
+    roster : DataFrame or LazyFrame
+        As for :func:`read_roster`.
+    activity : DataFrame, LazyFrame or UserDays
+        All that is known, the days before the range included.
+    since : date or str, optional
+        The first day of the range; left out, all activity is in it.
+    as_of : date or str, optional
+        The last day of the data.
+    user_type : {"person", "service_account", "all"}
+        Who counts.
+
+    Returns
+    -------
+    DataFrame
+        The table POPULATION_BRIDGE: ``licence`` (Enum), ``seen`` (Enum) and ``users`` (Int64), a row for each pair
+        but people who are neither on the roster nor seen.
+
+    Raises
+    ------
+    TableError
+        A column is missing, or the roster cannot be read.
+
+    See Also
+    --------
+    licences : who they are.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> activity = pl.DataFrame({"user": ["ada@x.io", "eve@x.io"], "user_type": ["person"] * 2,
+    ...     "date": [date(2026, 3, 31), date(2026, 2, 1)]})
+    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})
+    >>> population_bridge(roster, activity, since="2026-03-01").filter(pl.col("users") > 0).rows()
+    [('licensed', 'active', 1), ('licensed', 'never seen', 1), ('not on the roster', 'seen before', 1)]
+    """
+    last, seen = _last_seen(activity, as_of, user_type=user_type)
+    first = date.min if since is None else parse_day(since, name="since")
+    spans = licences_of(read_roster(roster), user_type)
+    valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date))
+    kind = pl.when(valid).then(pl.lit("licensed")).otherwise(pl.lit("licence ended or not begun"))
+    everybody = spans.select(_KEY, licence=kind).join(seen, on=_KEY, how="full", coalesce=True)
+    told = everybody.select(
+        pl.col("licence").fill_null("not on the roster").cast(LICENSED),
+        seen=pl.when(pl.col("last_active") >= first)
+        .then(pl.lit("active"))
+        .when(pl.col("last_active").is_not_null())
+        .then(pl.lit("seen before"))
+        .otherwise(pl.lit("never seen"))
+        .cast(SEEN),
+    )
+    pairs = pl.DataFrame(
+        [(a, b) for a in LICENSED.categories for b in SEEN.categories][:-1],
+        schema={"licence": LICENSED, "seen": SEEN},
+        orient="row",
+    )
+    counts = told.group_by("licence", "seen").agg(users=pl.len().cast(pl.Int64))
+    return pairs.join(counts, on=["licence", "seen"], how="left", maintain_order="left").with_columns(
+        pl.col("users").fill_null(0)
+    )
+
+
+def _last_seen(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays, as_of: date | str | None, *, user_type: str = "all"
+) -> tuple[date | None, pl.DataFrame]:
+    """Return the last day of the data, and the last day on which each user was active by then."""
+    frame = activity.activity if isinstance(activity, UserDays) else activity
+    require(columns_of(frame), ("user", "user_type"), table=ACTIVITY)
+    last = last_day(data_span(frame), as_of)
+    rows = active_rows(select_users(frame, user_type))
+    _, end = row_days(frame)
+    known = rows.lazy().select(user_key(), last_active=end).filter(pl.col("last_active") <= pl.lit(last, pl.Date))
+    return last, known.group_by(_KEY).agg(pl.col("last_active").max()).collect()
 
 
 def read_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
@@ -490,6 +761,28 @@ def tidy_roster(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
                 hint="licensed_from and licensed_to may be swapped.",
             )
     return dated
+
+
+def _starts(order: OrderedDays, licensed: pl.DataFrame) -> pl.DataFrame:
+    """Return for each licensed user the ``days`` followed and whether they ended in a start (``event``)."""
+    undated = licensed["licensed_from"].null_count()
+    if undated:
+        warnings.warn(
+            f"{undated} users of the roster without licensed_from are left out: their time has no beginning.",
+            DataWarning,
+            stacklevel=3,
+        )
+    seen = on_roster(order.first_days(), licensed)
+    last = pl.lit(order.last, dtype=pl.Date)
+    until = pl.min_horizontal("licensed_to", last)
+    began = pl.col("licensed_from")
+    event = (pl.col("first_day") <= until).fill_null(value=False)
+    ended = pl.when(event).then(pl.max_horizontal("first_day", began)).otherwise(until)
+    return (
+        licensed.filter(began <= last)
+        .join(seen.select("user_key", "first_day"), on="user_key", how="left")
+        .select(group=pl.lit(0), days=(ended - began).dt.total_days(), event=event)
+    )
 
 
 def _licensed_counts(

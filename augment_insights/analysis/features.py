@@ -52,12 +52,9 @@ MODES: tuple[str, ...] = tuple(MODE.categories)
 
 _MESSAGES = {mode: f"{mode}_messages" for mode in MODES if mode != "completions"}
 _LINES = {mode: f"{mode}_lines_of_code" for mode in MODES if mode != "chat"}
-_USE = {
-    mode: [name for name in (_MESSAGES.get(mode), _LINES.get(mode)) if name]
-    + (["completions_count"] if mode == "completions" else [])
-    for mode in MODES
-}
 _ACTIONS = {**_MESSAGES, "completions": "completions_accepted"}
+"""What a user does in a mode: write a message, accept a completion."""
+
 _HABIT_ACTIONS = ["total_messages", "completions_accepted"]
 _START, _END = "__start", "__end"
 _DAY = timedelta(days=1)
@@ -72,9 +69,9 @@ def feature_adoption(
 ) -> pl.DataFrame:
     """Which share of the active users used each mode at least once?
 
-    Distinct users: of all who have a row, those with any message or line of the mode (for
-    completions: any requested completion or accepted line). A mode that the API reports for nobody
-    is unknown, not unused: null.
+    Distinct users: of all who have a row, those with an action in the mode: a message, or (for
+    completions) an accepted completion. A suggestion that nobody accepted is no use. A mode that the
+    API reports for nobody is unknown, not unused: null.
 
     Parameters
     ----------
@@ -125,11 +122,10 @@ def feature_adoption(
     (2, 1)
     """
     require(columns_of(user_activity), ("user", "user_type"), table="user_activity")
-    metrics = list(dict.fromkeys(name for names in _USE.values() for name in names))
     by = as_columns(by, user_activity, reserved=FEATURE_ADOPTION.columns, table=USAGE)
-    rows, groups = usage_rows(user_activity, metrics, by=by, user_type=user_type, as_of=as_of)
-    uses = [pl.any_horizontal(pl.col(names) > 0).sum().alias(f"{mode}_uses") for mode, names in _USE.items()]
-    known = [pl.any_horizontal(pl.col(names).is_not_null()).sum().alias(f"{mode}_rows") for mode, names in _USE.items()]
+    rows, groups = usage_rows(user_activity, list(_ACTIONS.values()), by=by, user_type=user_type, as_of=as_of)
+    uses = [(pl.col(name) > 0).sum().alias(f"{mode}_uses") for mode, name in _ACTIONS.items()]
+    known = [pl.col(name).count().alias(f"{mode}_rows") for mode, name in _ACTIONS.items()]
     summed = user_sums(rows, groups, [*uses, *known])
     counted = summed.sums.group_by(GROUP).agg(
         pl.len().alias("active_users"),

@@ -16,6 +16,12 @@ import polars as pl
 Z95 = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution: every interval here is 95 %."""
 
+_MOST_EXACT = 1_000
+"""Above so many changed pairs the normal distribution is as good as the binomial."""
+
+MIN_AT_RISK = 10
+"""Of fewer users at risk a survival curve has no interval: it would not hold what it says."""
+
 
 def rate(part: pl.Expr, whole: pl.Expr) -> pl.Expr:
     """Which share of the whole is the part (or the mean, of a sum)? Null where there is no whole (0, or null).
@@ -120,30 +126,85 @@ def difference(
 
 
 def kaplan_meier(followed: pl.DataFrame) -> pl.DataFrame:
-    """After how many days has what share had no event yet (Kaplan-Meier, Greenwood's log-log interval)?
+    """After how many days has what share of each group had no event yet (Kaplan-Meier, Greenwood's log-log interval)?
 
     A user who is followed for n days is at risk up to and on day n, and leaves after it. So an
-    event on a day comes before the users whose time ends on that day leave.
+    event on a day comes before the users whose time ends on that day leave. Where fewer than
+    ``MIN_AT_RISK`` users are at risk there is no interval.
     """
-    by_day = followed.group_by(pl.col("days").cast(pl.Int64)).agg(leaving=pl.len(), event_users=pl.col("event").sum())
-    grid = followed.select(days=pl.int_range(0, pl.col("days").max().fill_null(-1) + 1, dtype=pl.Int64))
+    keys = ["group", pl.col("days").cast(pl.Int64)]
+    by_day = followed.group_by(keys).agg(leaving=pl.len(), event_users=pl.col("event").sum())
+    grid = by_day.group_by("group").agg(days=pl.int_range(0, pl.col("days").max() + 1)).explode("days")
     left = pl.col("leaving")
     events, at_risk, rate = pl.col("event_users"), pl.col("at_risk_users"), pl.col("rate")
     # Greenwood: the variance of log S is the sum of d / (n (n - d)); it is infinite once S is 0.
     spread = (events / (at_risk * (at_risk - events))).cum_sum().sqrt() / rate.log()
-    reach = Z95 * spread
-    open_ended = pl.when(rate == 1).then(1.0)
+    reach = pl.col("reach")
+    bounded = pl.when(at_risk < MIN_AT_RISK).then(None).when(rate == 1).then(1.0).when(rate > 0)
     return (
-        grid.join(by_day, on="days", how="left")
-        .sort("days")
+        grid.join(by_day, on=["group", "days"], how="left")
+        .sort("group", "days")
         .with_columns(pl.col("leaving", "event_users").fill_null(0).cast(pl.Int64))
-        .with_columns(at_risk_users=left.cum_sum(reverse=True))
-        .with_columns(rate=(1 - events / at_risk).cum_prod())
-        .with_columns(
-            low=open_ended.when(rate > 0).then(rate.pow((-reach).exp())),
-            high=open_ended.when(rate > 0).then(rate.pow(reach.exp())),
-        )
+        .with_columns(at_risk_users=left.cum_sum(reverse=True).over("group"))
+        .with_columns(rate=(1 - events / at_risk).cum_prod().over("group"))
+        .with_columns(reach=Z95 * spread.over("group"))
+        .with_columns(low=bounded.then(rate.pow((-reach).exp())), high=bounded.then(rate.pow(reach.exp())))
     )
+
+
+def _newcombe_paired() -> tuple[pl.Expr, pl.Expr]:
+    """Return Newcombe's paired interval (method 10) from the counts ``kept``, ``lost``, ``gained``, ``both_users``."""
+    kept, lost, gained = (pl.col(name).cast(pl.Float64) for name in ("kept", "lost", "gained"))
+    users = pl.col("both_users").cast(pl.Float64)
+    neither = users - kept - lost - gained
+    was, now = (kept + lost) / users, (kept + gained) / users
+    was_low, was_high = wilson(kept + lost, users)
+    now_low, now_high = wilson(kept + gained, users)
+    agreement = kept * neither - lost * gained
+    corrected = pl.when(agreement > 0).then((agreement - users / 2).clip(lower_bound=0)).otherwise(agreement)
+    scale = ((kept + lost) * (gained + neither) * (kept + gained) * (lost + neither)).sqrt()
+    correlation = pl.when(scale > 0).then(corrected / scale).otherwise(0.0)
+
+    def reach(first: pl.Expr, second: pl.Expr) -> pl.Expr:
+        return (first**2 - 2 * correlation * first * second + second**2).sqrt()
+
+    change = now - was
+    return change - reach(now - now_low, was_high - was), change + reach(now_high - now, was - was_low)
+
+
+def mcnemar_p(gained: int, lost: int) -> float:
+    """How often would chance alone move so many people one way rather than the other (McNemar's test, mid-p)?
+
+    Parameters
+    ----------
+    gained, lost : int
+        People who changed from no to yes, and from yes to no.
+
+    Returns
+    -------
+    float
+        The two-sided mid-p value; 1 when nobody changed.
+
+    References
+    ----------
+    M. W. Fagerland, S. Lydersen and P. Laake (2013), The McNemar test for binary matched-pairs data: mid-p and
+    asymptotic are better than exact conditional, BMC Medical Research Methodology 13.
+
+    Examples
+    --------
+    >>> round(mcnemar_p(9, 2), 4)
+    0.0386
+    """
+    changed, fewer = gained + lost, min(gained, lost)
+    if gained == lost:
+        return 1.0
+    if changed > _MOST_EXACT:
+        return math.erfc((changed - 2 * fewer) / math.sqrt(2 * changed))
+    ways, below = 1, 0
+    for k in range(fewer):
+        below += ways
+        ways = ways * (changed - k) // (k + 1)
+    return (2 * below + ways) / (1 << changed)
 
 
 def ratio_interval(sums: pl.DataFrame, *, group: str, numerator: str, denominator: str) -> pl.DataFrame:
@@ -236,16 +297,18 @@ def student_t(freedom: float, level: float = 0.95) -> float:
     t, step = NormalDist().inv_cdf((1 + level) / 2), math.inf
     while step > 1e-12 * t:
         density = math.exp(log_scale - (freedom + 1) / 2 * math.log1p(t * t / freedom))
-        step = (_beyond(t, freedom) - (1 - level)) / (2 * density)
+        step = (beyond(t, freedom) - (1 - level)) / (2 * density)
         t += step
     return t
 
 
-def _beyond(t: float, freedom: float) -> float:
+def beyond(t: float, freedom: float) -> float:
     """Return the share of Student's t below -t or above t: an incomplete beta function, by its power series.
 
     Of its two sides the one is summed whose argument is below one half: there the terms fall at least so fast.
     """
+    if t == 0 or math.isinf(t):
+        return 0.0 if t else 1.0
     tail = freedom / (freedom + t * t)
     is_tail = tail < 0.5  # noqa: PLR2004 (the nearer end of 0 to 1)
     a, b, x = (freedom / 2, 0.5, tail) if is_tail else (0.5, freedom / 2, t * t / (freedom + t * t))
@@ -257,3 +320,99 @@ def _beyond(t: float, freedom: float) -> float:
     log_beta = math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
     share = total * math.exp(a * math.log(x) + b * math.log1p(-x) - log_beta) / a
     return share if is_tail else 1 - share
+
+
+def paired_difference(sums: pl.DataFrame, *, group: str) -> pl.DataFrame:
+    """By how much did each group's ratio of sums change between two periods of mostly the same users?
+
+    The linearised variance of a difference of two ratios: that of each user's difference of residuals, each
+    residual divided by its side's denominator without the user (the jackknife's correction, HC3). A user who is
+    absent on one side has the residual 0 there. Bounds and p-value are Student's t at Kish's effective number
+    of users minus one. Where every user has the same denominator on both sides and each part is 0 or that
+    denominator (a share of a fixed number of people), the bounds are Newcombe's paired interval and the p-value
+    is McNemar's, exact with the mid-p correction.
+
+    Parameters
+    ----------
+    sums : DataFrame
+        One row a group and user: ``part_before``, ``whole_before``, ``part_after``, ``whole_after``
+        (numbers; 0 where the user is absent on a side).
+    group : str
+        The column that names a group; not null.
+
+    Returns
+    -------
+    DataFrame
+        One row a group, sorted: ``before``, ``after``, ``difference``, ``difference_low``, ``difference_high``
+        and ``p_value`` (null where a side has no denominator or fewer than two users count), ``both_users``,
+        ``before_users``, ``after_users`` (who count on both sides, or on one only).
+
+    References
+    ----------
+    R. G. Newcombe (1998), Improved confidence intervals for the difference between binomial proportions based
+    on paired data, Statistics in Medicine 17.
+
+    Examples
+    --------
+    Twenty people; of the twelve who were active before three are not after, and seven others are:
+
+    >>> pairs = [(1, 1)] * 9 + [(1, 0)] * 3 + [(0, 1)] * 7 + [(0, 0)]
+    >>> users = pl.DataFrame(
+    ...     [("A", was, 1, now, 1) for was, now in pairs],
+    ...     schema=["team", "part_before", "whole_before", "part_after", "whole_after"], orient="row",
+    ... )
+    >>> changed = paired_difference(users, group="team")
+    >>> changed.select(pl.col("difference", "difference_low").round(4), "both_users").row(0)
+    (0.2, -0.1025, 20)
+    """
+    numbers = ("part_before", "whole_before", "part_after", "whole_after")
+    users = sums.select(group, *(pl.col(name).cast(pl.Float64) for name in numbers)).sort(pl.all())
+    a0, v0, a1, v1 = (pl.col(name) for name in numbers)
+    p0, p1 = a0.sum() / v0.sum(), a1.sum() / v1.sum()
+    residuals = pl.when(v1 > 0).then((a1 - p1 * v1) / (v1.sum() - v1)).otherwise(0.0) - pl.when(v0 > 0).then(
+        (a0 - p0 * v0) / (v0.sum() - v0)
+    ).otherwise(0.0)
+    weight = v0 / v0.sum() + v1 / v1.sum()
+    counts = (v0 > 0) | (v1 > 0)
+    is_pair = (v0 == v1) & ((a0 == 0) | (a0 == v0)) & ((a1 == 0) | (a1 == v1)) & (v0 == v0.max())
+    summed = users.group_by(group, maintain_order=True).agg(
+        before=p0,
+        after=p1,
+        variance=residuals.pow(2).sum(),
+        effective_users=weight.sum().pow(2) / weight.pow(2).sum(),
+        counted_users=counts.sum(),
+        is_fixed=is_pair.filter(counts).all() & (v0.max() > 0),
+        kept=((a0 > 0) & (a1 > 0)).sum(),
+        lost=((a0 > 0) & (a1 == 0) & (v1 > 0)).sum(),
+        gained=((a0 == 0) & (a1 > 0) & (v0 > 0)).sum(),
+        both_users=((v0 > 0) & (v1 > 0)).sum().cast(pl.Int64),
+        before_users=((v0 > 0) & ~(v1 > 0)).sum().cast(pl.Int64),
+        after_users=(~(v0 > 0) & (v1 > 0)).sum().cast(pl.Int64),
+    )
+    change, error = pl.col("after") - pl.col("before"), pl.col("variance").sqrt()
+    freedom = (pl.col("effective_users") - 1).fill_nan(1.0).clip(lower_bound=1)
+    steps = pl.when(change != 0).then((change / error).abs()).otherwise(0.0).fill_nan(0.0)
+    tested = summed.with_columns(
+        reach=error * freedom.map_elements(student_t, return_dtype=pl.Float64),
+        t_test=pl.struct(t=steps, freedom=freedom).map_elements(
+            lambda row: beyond(row["t"], row["freedom"]), return_dtype=pl.Float64
+        ),
+        mcnemar=pl.struct("gained", "lost").map_elements(
+            lambda row: mcnemar_p(row["gained"], row["lost"]), return_dtype=pl.Float64
+        ),
+    )
+    low, high = _newcombe_paired()
+    fixed, reach = pl.col("is_fixed"), pl.col("reach")
+    # A side of one user has no spread of its own: its residual is 0 / 0.
+    can_tell = (pl.col("counted_users") > 1) & change.is_finite() & (fixed | reach.is_finite())
+    return tested.select(
+        group,
+        *(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in ("before", "after")),
+        difference=pl.when(change.is_finite()).then(change),
+        difference_low=pl.when(can_tell).then(pl.when(fixed).then(low).otherwise(change - reach)),
+        difference_high=pl.when(can_tell).then(pl.when(fixed).then(high).otherwise(change + reach)),
+        p_value=pl.when(can_tell).then(pl.when(fixed).then("mcnemar").otherwise("t_test")),
+        both_users="both_users",
+        before_users="before_users",
+        after_users="after_users",
+    )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 import polars as pl
 
 from augment_insights.errors import DataWarning, TableError, did_you_mean, plural
-from augment_insights.periods import check_every, parse_day
+from augment_insights.periods import EVERY, check_every, parse_day
 from augment_insights.tables import (
     DAILY_USAGE,
     EDITOR_LANGUAGE,
@@ -232,21 +232,28 @@ def last_day(span: Span | None, as_of: date | str | None) -> date | None:
     return None if span is None else span.last
 
 
+def first_day(span: Span | None, since: date | str | None) -> date | None:
+    """Return the first day of the data: ``since``, or else the first day of the frame; None when it has no rows."""
+    if since is not None:
+        return parse_day(since, name="since")
+    return None if span is None else span.first
+
+
 def period_start(day: pl.Expr, every: Every) -> pl.Expr:
     """Return the first day of the calendar period that holds each day (weeks from Monday)."""
-    check_every(every)
+    if every not in EVERY:
+        check_every(every)  # says which periods there are
     return day if every == "1d" else day.dt.truncate(every)
 
 
 def period_end(start: pl.Expr, every: Every) -> pl.Expr:
-    """Return the last day of the whole calendar period that begins on each day."""
-    check_every(every)
+    """Return the last day of the whole calendar period that begins on each day, as :func:`period_start` gives it."""
     return start.dt.offset_by(every).dt.offset_by("-1d")
 
 
-def is_complete(start: pl.Expr, every: Every, end: date | None) -> pl.Expr:
-    """Tell of each period whether it is over: its last day is at or before the last day of the data."""
-    return period_end(start, every) <= pl.lit(end, dtype=pl.Date)
+def is_complete(start: pl.Expr, every: Every, *, first: pl.Expr, last: date | None) -> pl.Expr:
+    """Tell of each period whether all its days lie within the days of the data, from the first to the last."""
+    return (start >= first) & (period_end(start, every) <= pl.lit(last, dtype=pl.Date))
 
 
 def check_fits(rows: pl.LazyFrame, every: Every, *, table: str) -> None:
@@ -313,12 +320,13 @@ def usage_rows(
     by: str | Sequence[str] | None = None,
     every: Every | None = None,
     user_type: str = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> tuple[pl.DataFrame, list[str]]:
     """Return the rows that count, with the columns that are needed, and the columns that make groups.
 
-    Rows of other users, rows without a user, rows of 0 active days and rows that reach past ``as_of``
-    are left out. Duplicate rows count once, with a DataWarning. Each user has one spelling
+    Rows of other users, rows without a user, rows of 0 active days and rows that begin before ``since`` or
+    reach past ``as_of`` are left out. Duplicate rows count once, with a DataWarning. Each user has one spelling
     (:func:`one_spelling`); grouped by ``user``, people and automation together have ``user_type`` as a
     group too. With ``every``, the last group column is ``period_start``, the first day of
     each row's calendar period.
@@ -352,9 +360,10 @@ def usage_rows(
     if every is not None:
         check_fits(rows.lazy(), check_every(every), table=USAGE)
         rows = rows.with_columns(period_start(row_days(rows)[0], every).alias(_PERIOD))
+    if since is not None:
+        rows = rows.filter(row_days(rows, table=USAGE)[0] >= pl.lit(parse_day(since, name="since")))
     if as_of is not None:
-        _, end = row_days(rows, table=USAGE)
-        rows = rows.filter(end <= pl.lit(parse_day(as_of, name="as_of")))
+        rows = rows.filter(row_days(rows, table=USAGE)[1] <= pl.lit(parse_day(as_of, name="as_of")))
     if "user" in schema:
         rows = one_spelling(select_users(rows, user_type, table=USAGE).collect(engine=IN_MEMORY))
     elif users and user_type != "all":  # summed over users, and still told apart

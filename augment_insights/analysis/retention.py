@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis.adoption import tidy_roster
 from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
-from augment_insights.analysis.population import as_columns, licences_of, on_roster, row_days
+from augment_insights.analysis.population import as_columns, row_days
 from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
-from augment_insights.errors import DataWarning, did_you_mean
+from augment_insights.errors import did_you_mean
 from augment_insights.periods import check_count
 from augment_insights.tables import (
     COHORT_RETENTION,
     LIFECYCLE,
     RETENTION_CURVE,
     SURVIVAL,
-    TIME_TO_FIRST_USE,
     Frame,
-    columns_of,
-    require,
 )
 
 if TYPE_CHECKING:
@@ -32,8 +27,8 @@ if TYPE_CHECKING:
     from augment_insights.analysis.user_days import OrderedDays, UserDays
     from augment_insights.periods import Every
 
-Kind = Literal["bounded", "unbounded"]
-"""Active in the period itself (classic retention), or in it or later (rolling retention)."""
+Kind = Literal["bounded", "unbounded", "n_day"]
+"""Active in the period itself (classic retention), in it or later (rolling), on the n-th day after one's own first."""
 
 CohortRule = Literal["first", "recurring", "existing"]
 """A user is in the cohort of the first active period, or in one of every active period; or those of the look-back."""
@@ -49,13 +44,15 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     periods: int | None = None,
     by: str | Sequence[str] | None = None,
     user_type: UserType = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
-    """Of the users who began in a period, how many are active so many periods later?
+    """Of the users who began in a period, how many are active k periods later?
 
     The rate is ``retained_users / cohort_users``, people over people. A cell whose period is not
-    over is null and not complete, never 0: nobody knows yet. A cohort that nobody joined has 0
-    users and null rates. Period 0 is the cohort's own and its rate is 1.
+    over is null and not complete, never 0: nobody knows yet. So are all cells of a cohort whose own
+    period the data holds only in part. A cohort that nobody joined has 0 users and null rates.
+    Period 0 is the cohort's own and its rate is 1.
 
     Parameters
     ----------
@@ -65,16 +62,19 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
         A LazyFrame is collected, because its last day must be known first.
     every : {"1d", "1w", "1mo", "1q"}
         The calendar period.
-    kind : {"bounded", "unbounded"}
+    kind : {"bounded", "unbounded", "n_day"}
         Retained means active in that period ("bounded", classic), or in it or in any later one
-        that is known ("unbounded", rolling).
+        that is known ("unbounded", rolling). Both go by the calendar: week 1 begins the next Monday,
+        also for somebody who began on a Sunday. "n_day" counts from each user's own start, as many
+        vendors do: ``period`` is then a number of days, and retained means active on exactly that day
+        after the first one. It needs rows of days; ``every`` only makes the cohorts.
     cohort : {"first", "recurring", "existing"}
         "first": users by the period of their first activity in all of ``activity``. "recurring":
         everyone who is active in a period makes its cohort, so a user is in many. "existing": whoever
         is seen in the look-back, as one cohort: its period 0 is all of the look-back, its date
         the look-back's last period, and period 1 the first after it.
     lookback : int, optional
-        Days at the head of the data that only tell who is not new: whoever is seen in them is in
+        Warm-up days, used only to recognise existing users: whoever is seen in them is in
         no "first" cohort, and no cohort of theirs is shown but by "existing". Without it the first cohorts also
         hold everyone who began before the data did (left-censoring).
     periods : int, optional
@@ -84,16 +84,16 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
         there with the first activity in that group.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data, by which rows must have ended to count; left out, the last day
-        of any row of the frame.
+    since, as_of : date or str, optional
+        The first and the last day of the data, between which rows must lie to count; left out, the
+        first and the last day of any row of the frame.
 
     Returns
     -------
     DataFrame
         The table COHORT_RETENTION: ``cohort`` (Date, first day of its period), ``period`` (Int64,
         0 is the cohort's own), the ``by`` columns, ``cohort_users`` (Int64), ``retained_users``
-        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % interval
+        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % confidence interval
         ``retention_rate_low`` and ``retention_rate_high``, ``is_complete`` (Boolean). Every cohort
         runs to the period that holds the last day of the data.
 
@@ -102,7 +102,8 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     TableError
         A column is missing or of another dtype; rows too coarse for ``every``.
     ValueError
-        An unknown ``every``, ``kind``, ``cohort`` or ``user_type``; ``cohort="existing"`` without a look-back.
+        An unknown ``every``, ``kind``, ``cohort`` or ``user_type``; ``cohort="existing"`` without a look-back;
+        ``kind="n_day"`` of cohorts other than "first".
 
     See Also
     --------
@@ -134,22 +135,35 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
         raise ValueError(
             'cohort="existing" needs lookback=, the days that tell who is not new. Hint: lookback=28, for example.'
         )
-    order = prepare(activity).ordered(COHORT_RETENTION, user_type=user_type, as_of=as_of, by=by)
+    if kind == "n_day" and cohort != "first":
+        raise ValueError(f'kind="n_day" counts from each user\'s first day: cohort={cohort!r} has none.')
+    needs_days = kind == "n_day"
+    order = prepare(activity).ordered(
+        COHORT_RETENTION, user_type=user_type, since=since, as_of=as_of, by=by, needs_days=needs_days, lookback=lookback
+    )
     calendar = order.calendar(every, lookback)
     first_label = 0
     if cohort == "existing":  # all of the look-back is one period, and the only cohort
         first_label = -1
-        since = pl.when(pl.col("label") < 0).then("day").otherwise("since").alias("since")
-        calendar = calendar.with_columns(since, pl.col("label").clip(lower_bound=first_label))
+        passed = pl.when(pl.col("label") < 0).then("day").otherwise("since").alias("since")
+        calendar = calendar.with_columns(passed, pl.col("label").clip(lower_bound=first_label))
     shown = periods_of(calendar, first_label)
-    cohorts = shown.head(1) if cohort == "existing" else shown
-    last_period = shown.height if periods is None else periods
-    cells = (
-        cohorts.select("period_start", cohort="label")
-        .join(shown.select("label", "is_complete"), how="cross")
-        .with_columns(period=pl.col("label") - pl.col("cohort"))
-        .filter(pl.col("period").is_between(0, last_period))
-    )
+    cohorts = (shown.head(1) if cohort == "existing" else shown).rename({"label": "cohort", "is_complete": "is_whole"})
+    if needs_days:  # a cohort has reached a day when those who began last have
+        reached = pl.col("period_end") + pl.duration(days="period") <= pl.lit(order.last)
+        cells = (
+            cohorts.join(calendar.select(period="day"), how="cross")
+            .filter(pl.col("period_start") + pl.duration(days="period") <= pl.lit(order.last))
+            .with_columns(is_complete=reached & pl.col("is_whole"))
+        )
+    else:
+        cells = (
+            cohorts.join(shown.select("label", "is_complete"), how="cross")
+            .with_columns(period=pl.col("label") - pl.col("cohort"))
+            .with_columns(pl.col("is_complete") & pl.col("is_whole"))
+        )
+    last_period = calendar.height if periods is None else periods
+    cells = cells.filter(pl.col("period").is_between(0, last_period))
     counts = _count_cells(order, calendar, kind=kind, cohort=cohort, last_period=last_period)
     one_cohort = ["group", "cohort"]
     counted = order.grid(cells).join(counts, on=[*one_cohort, "period"], how="left").sort(*one_cohort, "period")
@@ -169,7 +183,7 @@ def retention_curve(
     *,
     by: str | Sequence[str] | None = None,
 ) -> Frame:
-    """Over all cohorts, what share of users is active so many periods after it began?
+    """Over all cohorts, what share of users is active k periods after it began?
 
     The ratio of sums: the retained users of all cohorts that have reached the period, over the
     users of these cohorts. Fewer and other cohorts stand behind later periods, so the curve may
@@ -189,7 +203,7 @@ def retention_curve(
     DataFrame or LazyFrame
         As it was given: the table RETENTION_CURVE: ``period`` (Int64), the ``by`` columns,
         ``cohorts`` (Int64, those with users), ``eligible_users`` (Int64), ``retained_users``
-        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % interval
+        (Int64), ``retention_rate`` (Float64, 0 to 1) with its Wilson 95 % confidence interval
         ``retention_rate_low`` and ``retention_rate_high``. The interval takes users as
         independent, and is too narrow for recurring cohorts, in which a user counts many times.
 
@@ -231,7 +245,7 @@ def retention_curve(
         .filter("is_complete")
         .group_by("period", *groups)
         .agg(
-            cohorts=(pl.col("cohort_users") > 0).sum(),
+            cohorts=pl.col("cohort").filter(pl.col("cohort_users") > 0).n_unique(),
             eligible_users=pl.col("cohort_users").sum(),
             retained_users=pl.col("retained_users").sum(),
         )
@@ -254,10 +268,14 @@ def _check_word(name: str, word: str, known: tuple[str, ...]) -> None:
 def _count_cells(
     order: OrderedDays, calendar: pl.DataFrame, *, kind: Kind, cohort: CohortRule, last_period: int
 ) -> pl.DataFrame:
-    """Count users by ``cohort`` and each active ``period`` after it ("bounded"), or by their last one ("unbounded")."""
+    """Count users by ``cohort`` and each active ``period`` (or day) after it, or by their last one ("unbounded")."""
     users = order.users.with_row_index("number")
     first, last = (calendar["label"].gather(users[fact]) for fact in ("first", "last"))
     of_first, of_last = (pl.lit(labels).gather("user") for labels in (first, last))
+    if kind == "n_day":
+        own_day = pl.col("day") - pl.lit(users["first"]).gather("user")
+        days = order.days.lazy().select("user", cohort=of_first, period=own_day)
+        return order.count(days.filter(pl.col("cohort") >= 0, pl.col("period") <= last_period), "cohort", "period")
     visits = first_of_periods(order.days.lazy(), calendar).select("user", "label")
     if cohort == "recurring":
         members = visits.filter(pl.col("label") >= 0).select("user", cohort="label")
@@ -291,9 +309,10 @@ def lifecycle(
     lookback: int | None = None,
     by: str | Sequence[str] | None = None,
     user_type: UserType = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
-    """How many active users of each period are new, returning or back, and how many fell silent?
+    """How many active users of each period are new, returning or back, and how many became dormant?
 
     New users have their first activity ever in the period; returning ones were active in the
     period before too; resurrected ones were seen before that, and not in the period before;
@@ -311,7 +330,7 @@ def lifecycle(
     every : {"1d", "1w", "1mo", "1q"}
         The calendar period.
     lookback : int, optional
-        Days at the head of the data that only tell who is not new; their periods are not shown.
+        Warm-up days, used only to recognise existing users; their periods are not shown.
         Without it everybody in the first period is new: nothing is known of before
         (left-censoring).
     by : str or sequence of str, optional
@@ -319,9 +338,9 @@ def lifecycle(
         there with the first activity in that group.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data, by which rows must have ended to count; left out, the last day
-        of any row of the frame.
+    since, as_of : date or str, optional
+        The first and the last day of the data, between which rows must lie to count; left out, the
+        first and the last day of any row of the frame.
 
     Returns
     -------
@@ -331,7 +350,8 @@ def lifecycle(
         users), ``is_complete`` (Boolean). In a period that is not over, users still may return:
         its dormant users are an upper bound. In the first period, ``returning_users``,
         ``resurrected_users`` and ``dormant_users`` are null where a row of the look-back is too
-        coarse to tell who was active in the period before.
+        coarse to tell who was active in the period before. The user of a row that begins in the
+        look-back and ends after it is not new.
 
     Raises
     ------
@@ -356,7 +376,7 @@ def lifecycle(
     >>> table.select("new_users", "returning_users", "resurrected_users", "dormant_users").rows()
     [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)]
     """
-    order = prepare(activity).ordered(LIFECYCLE, user_type=user_type, as_of=as_of, by=by)
+    order = prepare(activity).ordered(LIFECYCLE, user_type=user_type, since=since, as_of=as_of, by=by)
     calendar = order.calendar(every, lookback)
     users, before, label = pl.col("users"), pl.col("before"), pl.col("label")
     states = (
@@ -386,12 +406,13 @@ def lifecycle(
 
 
 def _is_period_before_unknown(order: OrderedDays, calendar: pl.DataFrame) -> bool:
-    """Tell whether a row of the look-back reaches into the period before the first from outside of it."""
+    """Tell whether a row lies partly in the period before the first, and partly outside of it."""
     before = calendar.filter(pl.col("label") == -1)["date"]
     if order.is_daily or before.is_empty():
         return False
     start, end = row_days(order.activity)
-    coarse = (start < pl.lit(before.min())) & end.is_between(pl.lit(before.min()), pl.lit(before.max()))
+    first, last = pl.lit(before.min()), pl.lit(before.max())
+    coarse = (start <= last) & (end >= first) & ((start < first) | (end > last))
     return bool(order.activity.lazy().select(coarse.any()).collect().item())
 
 
@@ -399,17 +420,20 @@ def survival(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     *,
     inactive_days: int = 28,
+    lookback: int | None = None,
+    by: str | Sequence[str] | None = None,
     user_type: UserType = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
     """How many days after their first activity are users still with us?
 
-    A Kaplan-Meier estimate. A user lapses on the first day of the first silence of at least
-    ``inactive_days`` whole days, also if the user comes back later; a user who has not lapsed is
-    followed until the last day of the data (censored there), not dropped. Users count alike.
-    Who began before the data did is followed from the first day that is known. A silence that began
-    in the last ``inactive_days`` days is not one yet, and its user still counts as with us: the end
-    of the curve is an upper bound.
+    A Kaplan-Meier estimate. A user lapses on the first day of the first inactivity gap of at least
+    ``inactive_days`` whole days, also if the user comes back later. A gap can only be seen when all
+    its days are over, so everybody is followed to the last day minus ``inactive_days`` and no further:
+    who has not lapsed by then is censored there, not dropped, and who began later is not in it yet.
+    Newcomers are asked about when ``lookback`` tells who is none; without it, who began before the
+    data did is followed from the first day that is known.
 
     Parameters
     ----------
@@ -418,27 +442,34 @@ def survival(
         active day.
         A LazyFrame is collected, because its last day must be known first.
     inactive_days : int
-        How many whole days without activity make a silence.
+        How many whole days without activity make an inactivity gap.
+    lookback : int, optional
+        Days at the head of the data that only tell who is not new (warm-up days): whoever is seen in them is left
+        out. Their rows may span any length.
+    by : str or sequence of str, optional
+        Columns of ``activity`` to group by, for a curve of each group; a user is followed in each
+        group apart.
     user_type : {"person", "service_account", "all"}
         Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data; left out, the last day of any row of the frame.
+    since, as_of : date or str, optional
+        The first and the last day of the data, between which rows must lie to count; left out, the
+        first and the last day of any row of the frame.
 
     Returns
     -------
     DataFrame
         The table SURVIVAL, one row for each day from 0 to the longest time anyone was followed:
-        ``days`` (Int64, since the first activity), ``at_risk_users`` (Int64), ``lapsed_users``
-        (Int64), ``survival_rate`` (Float64, 0 to 1), and its 95 % interval ``survival_rate_low``
-        and ``survival_rate_high`` (Greenwood's variance on the log-log scale; 1 while nobody has
-        lapsed, null once everybody has: it is not defined there).
+        ``days`` (Int64, since the first activity), the ``by`` columns, ``at_risk_users`` (Int64),
+        ``lapsed_users`` (Int64), ``survival_rate`` (Float64, 0 to 1), and its 95 % confidence interval
+        ``survival_rate_low`` and ``survival_rate_high`` (Greenwood's variance on the log-log scale; 1
+        while nobody has lapsed; null where fewer than ten users are at risk, or everybody has lapsed).
 
     Raises
     ------
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        ``inactive_days`` is not a positive whole number; an unknown ``user_type``.
+        ``inactive_days`` is not an integer >= 1; an unknown ``user_type``.
 
     See Also
     --------
@@ -447,12 +478,13 @@ def survival(
 
     Examples
     --------
-    Ada comes on days 0 and 1 and lapses on day 2, Bob comes on day 0 and on the last one.
+    Ada comes on days 0 and 1, Bob on day 0 and on the last one. A gap of two days that begins after
+    day 2 cannot be seen, so both are followed to day 2: Bob lapses on day 1, and Ada on day 2.
 
     >>> from datetime import date
     >>> activity = pl.DataFrame(
     ...     {
-    ...         "date": [date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 5), date(2026, 1, 8)],
+    ...         "date": [date(2026, 1, 5), date(2026, 1, 6), date(2026, 1, 5), date(2026, 1, 9)],
     ...         "user": ["ada@x.io", "ada@x.io", "bob@x.io", "bob@x.io"],
     ...         "user_type": ["person"] * 4,
     ...     }
@@ -461,118 +493,26 @@ def survival(
     [(0, 2, 0, 1.0), (1, 2, 1, 0.5), (2, 1, 1, 0.0)]
     """
     check_count("inactive_days", inactive_days)
-    order = prepare(activity).ordered(SURVIVAL, user_type=user_type, as_of=as_of, needs_days=True)
-    return kaplan_meier(_lapses(order, inactive_days)).select(
-        "days",
-        "at_risk_users",
-        lapsed_users="event_users",
-        survival_rate="rate",
-        survival_rate_low="low",
-        survival_rate_high="high",
+    order = prepare(activity).ordered(
+        SURVIVAL, user_type=user_type, since=since, as_of=as_of, by=by, needs_days=True, lookback=lookback
     )
+    last = order.calendar("1d", lookback).height - 1
+    curve = kaplan_meier(_lapses(order, inactive_days, first=lookback or 0, last=last)).with_columns(
+        lapsed_users="event_users", survival_rate="rate", survival_rate_low="low", survival_rate_high="high"
+    )
+    return order.as_table(curve, SURVIVAL, before="at_risk_users")
 
 
-def time_to_first_use(
-    activity: pl.DataFrame | pl.LazyFrame | UserDays,
-    roster: pl.DataFrame | pl.LazyFrame,
-    *,
-    user_type: UserType = "person",
-    as_of: date | str | None = None,
-) -> pl.DataFrame:
-    """How many days after the licence began have users started?
+def _lapses(order: OrderedDays, inactive_days: int, *, first: int, last: int) -> pl.DataFrame:
+    """Return for each user the ``days`` followed and whether they ended in a lapse (``event``).
 
-    A Kaplan-Meier estimate over the users on the roster, each counted once: who has not started
-    is followed until the licence ends or the data does (censored there), not dropped. Activity
-    before the licence began counts as a start on its first day. The data should reach back to
-    the first licence: a start before the data cannot be seen.
-
-    Parameters
-    ----------
-    activity : DataFrame, LazyFrame or UserDays
-        ``user``, ``user_type`` and ``date`` (or periods of one day); one row or more a user and
-        active day.
-        A LazyFrame is collected, because its last day must be known first.
-    roster : DataFrame or LazyFrame
-        One row a licensed user: ``user``, ``licensed_from`` (a day, as for :func:`read_roster`), and
-        ``licensed_to`` (the last licensed day; null: open) if there is one. Users without a start, and active
-        users who are not on the roster, are left out with a DataWarning that counts them; who
-        is licensed only after the last day of the data is left out.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data; left out, the last day of any row of the frame.
-
-    Returns
-    -------
-    DataFrame
-        The table TIME_TO_FIRST_USE, one row for each day from 0 to the longest time anyone was
-        followed: ``days`` (Int64, since the licence began), ``at_risk_users`` (Int64),
-        ``started_users`` (Int64), ``started_rate`` (Float64, 0 to 1, one minus the Kaplan-Meier
-        estimate), and its 95 % interval ``started_rate_low`` and ``started_rate_high``
-        (Greenwood's variance on the log-log scale; 0 while nobody has started, null once
-        everybody has: it is not defined there).
-
-    Raises
-    ------
-    TableError
-        A column is missing or of another dtype; rows that span several days.
-    ValueError
-        An unknown ``user_type``.
-
-    See Also
-    --------
-    unused_licences : the users who never started, by name.
-    augment_insights.charts.time_to_first_use : its chart.
-
-    Examples
-    --------
-    Ada starts on the second day of her licence; Bob has not started after two.
-
-    >>> from datetime import date
-    >>> activity = pl.DataFrame({"date": [date(2026, 1, 6)], "user": ["ada@x.io"], "user_type": ["person"]})
-    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "licensed_from": [date(2026, 1, 5)] * 2})
-    >>> table = time_to_first_use(activity, roster)
-    >>> table.select("days", "at_risk_users", "started_users", "started_rate").rows()
-    [(0, 2, 0, 0.0), (1, 2, 1, 0.5)]
+    Users who began before ``first`` or cannot be followed are left out; ``last`` is the last day of the data.
     """
-    require(columns_of(roster), ("user", "licensed_from"), table="roster")
-    order = prepare(activity).ordered(TIME_TO_FIRST_USE, user_type=user_type, as_of=as_of, needs_days=True)
-    return kaplan_meier(_starts(order, licences_of(tidy_roster(roster), user_type))).select(
-        "days",
-        "at_risk_users",
-        started_users="event_users",
-        started_rate=1 - pl.col("rate"),
-        started_rate_low=1 - pl.col("high"),
-        started_rate_high=1 - pl.col("low"),
-    )
-
-
-def _lapses(order: OrderedDays, inactive_days: int) -> pl.DataFrame:
-    """Return for each user the ``days`` followed and whether they ended in a lapse (``event``)."""
-    last = pl.lit(order.calendar().height - 1, dtype=pl.Int32)
-    inactive = pl.coalesce(pl.col("gap").shift(-1) - 1, last - pl.col("day"))  # a user's last day has no gap after it
-    lapses = order.days.filter(inactive >= inactive_days).group_by("user").agg(lapse=pl.col("day").min() + 1)
+    end = last - inactive_days
+    day = pl.col("day")
+    inactive = pl.coalesce(pl.col("gap").shift(-1) - 1, last - day)  # a user's last day has no gap after it
+    lapses = order.days.filter(inactive >= inactive_days, day < end).group_by("user").agg(lapse=day.min() + 1)
     users = order.users.with_row_index("user_number").join(lapses, left_on="user_number", right_on="user", how="left")
-    return users.select(days=pl.col("lapse").fill_null(last) - pl.col("first"), event=pl.col("lapse").is_not_null())
-
-
-def _starts(order: OrderedDays, licensed: pl.DataFrame) -> pl.DataFrame:
-    """Return for each licensed user the ``days`` followed and whether they ended in a start (``event``)."""
-    undated = licensed["licensed_from"].null_count()
-    if undated:
-        warnings.warn(
-            f"{undated} users of the roster without licensed_from are left out: their time has no beginning.",
-            DataWarning,
-            stacklevel=3,
-        )
-    seen = on_roster(order.first_days(), licensed)
-    last = pl.lit(order.last, dtype=pl.Date)
-    until = pl.min_horizontal("licensed_to", last)
-    began = pl.col("licensed_from")
-    event = (pl.col("first_day") <= until).fill_null(value=False)
-    ended = pl.when(event).then(pl.max_horizontal("first_day", began)).otherwise(until)
-    return (
-        licensed.filter(began <= last)
-        .join(seen.select("user_key", "first_day"), on="user_key", how="left")
-        .select(days=(ended - began).dt.total_days(), event=event)
+    return users.filter(pl.col("first").is_between(first, end)).select(
+        "group", days=pl.col("lapse").fill_null(end) - pl.col("first"), event=pl.col("lapse").is_not_null()
     )

@@ -21,6 +21,7 @@ from augment_insights.analysis.population import (
     as_columns,
     check_fits,
     data_span,
+    first_day,
     hashed,
     is_complete,
     last_day,
@@ -85,25 +86,32 @@ class UserDays:
         table: Table,
         *,
         user_type: str,
+        since: date | str | None = None,
         as_of: date | str | None,
         by: str | Sequence[str] | None = None,
         needs_days: bool = False,
+        lookback: int | None = None,
     ) -> OrderedDays:
         """Return the days of the users asked for in order, from the last time if that is known.
 
-        ``table`` is the one that the question is answered with; ``needs_days`` refuses rows of weeks or months.
+        ``table`` is the one that the question is answered with; ``needs_days`` refuses rows of weeks or months
+        after the look-back.
         """
-        if needs_days and not self.is_daily:
-            raise TableError(
-                f"{table.name} needs one row a user and day, and this frame has rows that span several days.",
-                table=ACTIVITY,
-                hint="fetch days: fetch.dau(start_date=..., end_date=...), or fetch.user_activity(..., every='1d').",
-            )
         columns = as_columns(by, self.activity, reserved=table.columns)
-        last = last_day(self.span, as_of)
-        key = (user_type, last, *columns)
+        first, last = first_day(self.span, since), last_day(self.span, as_of)
+        if needs_days and not self.is_daily:
+            start, end = row_days(self.activity)
+            is_asked = (start >= pl.lit(first)) & (end >= pl.lit(first).dt.offset_by(f"{lookback or 0}d"))
+            if self.activity.lazy().select((is_asked & (start < end)).any()).collect().item():
+                raise TableError(
+                    f"{table.name} needs one row a user and day, and this frame has rows that span several days.",
+                    table=ACTIVITY,
+                    hint="fetch days: fetch.dau(start_date=..., end_date=...), "
+                    "or fetch.user_activity(..., every='1d').",
+                )
+        key = (user_type, first, last, *columns)
         if key not in self._orders:
-            self._orders[key] = _order(self, user_type=user_type, last=last, by=columns)
+            self._orders[key] = _order(self, user_type=user_type, first=first, last=last, by=columns)
         return self._orders[key]
 
 
@@ -173,7 +181,7 @@ class OrderedDays:
         frame's first) and ``gap`` (days since the user's last active day; null on the first).
         Users stand together and their days in order.
     first, last : date or None
-        The frame's first day, and the last day of the data.
+        The first and the last day of the data.
     """
 
     activity: pl.DataFrame | pl.LazyFrame
@@ -216,7 +224,7 @@ class OrderedDays:
         Notes
         -----
         A look-back may end within a period. Its days then count to the period before, and the
-        period is shown from there on, as it would be if the data began there.
+        period is shown from there on, as it would be if the data began there: it is not complete.
         """
         border = 0 if lookback is None else check_count("lookback", lookback, at_least=0)
         self._check_fits(every, border)
@@ -226,6 +234,7 @@ class OrderedDays:
         start, is_shown = pl.col("period_start"), pl.col("day") >= border
         number = start.rle_id().cast(pl.Int32)
         before = start.filter(is_shown).min().dt.offset_by(f"-{every}")
+        first_shown = pl.when(is_shown).then(pl.col("date").filter(is_shown).min()).otherwise(start)
         return (
             pl.LazyFrame({"date": dates})
             .with_columns(day=pl.int_range(pl.len(), dtype=pl.Int32), period_start=period_start(pl.col("date"), every))
@@ -233,7 +242,7 @@ class OrderedDays:
             .with_columns(
                 label=number - number.filter(~is_shown).n_unique().cast(pl.Int32),
                 period_end=period_end(start, every),
-                is_complete=is_complete(start, every, self.last),
+                is_complete=is_complete(start, every, first=first_shown, last=self.last),
                 since=(pl.col("day") - pl.col("day").min().over("period_start")).cast(pl.Int16),
             )
             .collect(engine=IN_MEMORY)
@@ -243,9 +252,9 @@ class OrderedDays:
         """Refuse rows that span a border of the periods asked for, unless they end before the day of that number."""
         if self.is_daily or self.first is None:
             return
-        _, end = row_days(self.activity)
+        start, end = row_days(self.activity)
         is_shown = end.is_between(pl.lit(self.first).dt.offset_by(f"{border}d"), pl.lit(self.last, dtype=pl.Date))
-        check_fits(self.activity.lazy().filter(is_shown), every, table=ACTIVITY)
+        check_fits(self.activity.lazy().filter(is_shown, start >= pl.lit(self.first)), every, table=ACTIVITY)
 
     def grid(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Repeat rows for each group, so that a group without activity is a zero and not a gap."""
@@ -289,35 +298,49 @@ def first_of_periods(days: pl.LazyFrame, calendar: pl.DataFrame) -> pl.LazyFrame
     return days.filter(is_first).with_columns(label=label.gather(day), before=label.gather(day - gap))
 
 
-def _check_span(source: UserDays, last: date | None) -> None:
+def _check_span(source: UserDays, first: date | None, last: date | None) -> None:
     """Refuse days that lie too far apart: a slip in a year would lay out millions of empty ones."""
-    if source.span is None:
+    if source.span is None or first is None or last is None:
         return
-    first, end = source.span
-    if (end - first).days >= MAX_SPAN_DAYS:
-        raise TableError(f"The frame spans {first} to {end}.", table=ACTIVITY, hint="one of these days is a mistake.")
-    if last is not None and (last - first).days >= MAX_SPAN_DAYS:
+    if (source.span.last - source.span.first).days >= MAX_SPAN_DAYS:
+        raise TableError(
+            f"The frame spans {source.span.first} to {source.span.last}.",
+            table=ACTIVITY,
+            hint="one of these days is a mistake.",
+        )
+    if (last - first).days >= MAX_SPAN_DAYS:
         raise ValueError(
             f"as_of={str(last)!r} is {(last - first).days // 365} years after {first}, the first day of the "
             "data. Hint: as_of is the last day of the data; is its year right?"
         )
 
 
-def _order(source: UserDays, *, user_type: str, last: date | None, by: list[str]) -> OrderedDays:
+def _order(source: UserDays, *, user_type: str, first: date | None, last: date | None, by: list[str]) -> OrderedDays:
     """Put each user's days in order and find the gap before each."""
-    _check_span(source, last)
-    activity, first = source.activity, source.span.first if source.span else None
-    _, end = row_days(activity)
+    _check_span(source, first, last)
+    activity = source.activity
+    start, end = row_days(activity)
     rows = select_users(active_rows(activity), user_type)
+    if source.span is not None and source.span.first != first:
+        rows = rows.filter(start >= pl.lit(first, dtype=pl.Date))
     if source.span is not None and source.span.last != last:
         rows = rows.filter(end <= pl.lit(last, dtype=pl.Date))
-    day = (end.to_physical() - pl.lit(first, dtype=pl.Date).to_physical()).cast(pl.Int16)
     groups = {f"{_BY}{column}": pl.col(column) for column in by}
+
+    def at(day: pl.Expr) -> pl.Expr:
+        return (day.to_physical() - pl.lit(first, dtype=pl.Date).to_physical()).cast(pl.Int16)
+
+    seen = rows.select("user", "user_type", **groups, days=at(end))
+    if not source.is_daily:  # a longer row also says that its user was there when it began: see OrderedDays.calendar
+        longer = rows.filter(start < end).select("user", "user_type", **groups, days=at(start))
+        seen = pl.concat([seen, longer])
     lists = _days_of_users(
-        rows.select("user", "user_type", **groups, days=day),
+        seen,
         [*groups, *(["user_type"] if user_type == "all" else [])],
         is_in_memory=isinstance(activity, pl.DataFrame),
-        is_in_order=isinstance(activity, pl.DataFrame) and activity[end.meta.output_name()].is_sorted(),
+        is_in_order=source.is_daily
+        and isinstance(activity, pl.DataFrame)
+        and activity[end.meta.output_name()].is_sorted(),
     )
     numbered = pl.DataFrame({"group": [0]}, schema={"group": pl.UInt32})
     group = pl.lit(0, dtype=pl.UInt32)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from datetime import date
 
 _HEADING = "acceptance rate of inline completions"
-_VERDICTS = {"higher": "#0072B2", "lower": "#D55E00", "cannot tell": "#8b949e"}
 _EFFECTS = {
     "rate_effect": "Groups accept more or less",
     "mix_effect": "Weight moved between groups",
@@ -48,13 +47,15 @@ def acceptance_rate(
     sample: bool = False,
     width: int = WIDTH,
     every: str | None = None,
+    since: date | str | None = None,
 ) -> alt.LayerChart:
     """How much of what was suggested is accepted, over time or group by group?
 
-    A table by period gives a line with its 95 % confidence interval as a band; a period that ends
-    after ``as_of`` is an open point on a dashed line. A table by groups without periods gives a dot
+    A table by period gives a line with its 95 % confidence interval as a band; a period that the
+    data holds only in part is an open point on a dashed line. A table by groups without periods gives a dot
     with whiskers a group, highest rate first: at most the 40 with most suggestions, and the subtitle
-    says so. By both: a line a group, at most six, and bands with up to three groups. A rate that is
+    says so. Joined to ``analysis.compare_groups`` (its ``verdict`` and ``compared_groups``), groups stand and are
+    coloured by their verdict against the rest, which is not to be read off the whiskers. By both: a line a group, at most six, and bands with up to three groups. A rate that is
     null (nothing was suggested) leaves a gap, never a zero.
 
     Parameters
@@ -62,7 +63,9 @@ def acceptance_rate(
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.acceptance_rate``: one row a period, a group, or both.
     population, as_of, sample, width, every
-        As for :mod:`every chart <augment_insights.charts>`; ``as_of`` tells which period is not over.
+        As for :mod:`every chart <augment_insights.charts>`.
+    since : date or str, optional
+        The first day of the data: with ``as_of`` it tells which periods the data holds only in part.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def acceptance_rate(
     >>> acceptance_rate(teams, population="engineers").title.subtitle
     'engineers · 95 % confidence intervals'
     """
-    frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start"])
+    frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start", "verdict", "compared_groups"])
     over_time = "period_start" in frame.columns
     most = marks.MAX_LINES if over_time else marks.MAX_ROWS
     frame, fewer = marks.largest_groups(frame, size="suggested_count", most=most)
@@ -94,10 +97,12 @@ def acceptance_rate(
     intervals = marks.interval_note(frame, "acceptance_rate") if has_bands else ""
     period = marks.infer_every(frame["period_start"], every) if over_time else None
     # Over time the legend says what the groups are.
-    by = [] if over_time else marks.group_columns(columns_of(table), list(ACCEPTANCE_RATE.columns))
+    by = [] if over_time else marks.group_columns(columns_of(table), [*ACCEPTANCE_RATE.columns, "verdict"])
     named = f" by {' and '.join(by)}".replace("_", " ").lower() if by else ""
     caption = Caption(population, as_of, sample)
-    title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer)
+    most = frame["compared_groups"].max() if "compared_groups" in frame.columns else None
+    judged = f"{most} groups, each compared with the rest" if most else ""
+    title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer, judged)
     if not frame["acceptance_rate"].count():
         return marks.no_data(title, width=width)
     titles = {
@@ -112,7 +117,7 @@ def acceptance_rate(
     if not over_time:
         titles = {"group": "Group", **titles}
         return marks.ranked_dots(frame, "acceptance_rate", axis=axis, titles=titles, title=title, width=width)
-    timed = marks.with_period_ends(frame, every=period, as_of=caption.last_day).drop("next_start")
+    timed = marks.with_period_ends(frame, every=period, since=since, as_of=caption.last_day).drop("next_start")
     drawn, color = marks.group_color(marks.mark_incomplete(timed, "acceptance_rate"))
     titles |= {"state": marks.noun(period).capitalize(), **marks.GROUP}
     layers = marks.lines(
@@ -209,18 +214,20 @@ def compare(
     sample: bool = False,
     width: int = WIDTH,
 ) -> alt.LayerChart:
-    """Which way did rates go between two periods or groups, if that can be told?
+    """Which rates changed measurably between two periods, or differ between two groups?
 
     A row a rate (and group): a dot for the difference, whiskers for its 95 % confidence interval,
-    and the verdict in words. Where the whiskers cross the line of no change, the words are "cannot
-    tell". A row whose difference is not known keeps its place without a dot. Differences are
-    in percentage points. At most forty rows: the first ones, and the subtitle says so.
+    and the verdict in words. Several groups are judged together, so "no measurable change" may stand beside
+    whiskers that leave zero out; the subtitle says how many were compared. A row without an interval has no
+    verdict: it stands in grey at the end, without a dot where the difference is not known either.
+    Differences of rates are in percentage points, those of means in their own unit. At most forty rows: the
+    first ones, and the subtitle says so.
 
     Parameters
     ----------
     table : pl.DataFrame or pl.LazyFrame
-        ``analysis.compare``: one row, or one a group; several may stand under one another
-        (``pl.concat``).
+        ``analysis.compare_periods`` or ``analysis.compare``: one row, or one a group; several may stand under one
+        another (``pl.concat``), either of rates or of means.
     population, as_of, sample, width
         As for :mod:`every chart <augment_insights.charts>`.
 
@@ -235,7 +242,8 @@ def compare(
 
     See Also
     --------
-    augment_insights.analysis.compare : the table.
+    augment_insights.analysis.compare_periods : the table, of the same people in two periods.
+    augment_insights.analysis.compare : the table, of different people.
     acceptance_change : what moved the acceptance rate.
 
     Examples
@@ -247,25 +255,34 @@ def compare(
     ...     "difference": [0.2],
     ...     "difference_low": [0.05],
     ...     "difference_high": [0.33],
+    ...     "is_paired": [False],
+    ...     "both_users": [0],
+    ...     "before_users": [80],
+    ...     "after_users": [70],
+    ...     "compared_groups": [1],
     ...     "verdict": ["higher"],
     ... })
-    >>> compare(change).title.text
-    'Comparison: after minus before'
+    >>> compare(change).title.subtitle
+    'people · 95 % confidence intervals'
     """
     frame = marks.read(table, COMPARISON, keys=["metric", "group"])
-    shown = frame.head(marks.MAX_ROWS)
+    shown = frame.sort(pl.col("verdict").is_null(), maintain_order=True).head(marks.MAX_ROWS)
     cut = f"the first {shown.height} of {frame.height} rows" if shown.height < frame.height else ""
+    paired = "the same people paired" if frame["is_paired"].any() else ""
+    most = frame["compared_groups"].max()
+    together = f"{most} groups judged together" if isinstance(most, int) and most > 1 else ""
     title = Caption(population, as_of, sample).title(
-        "Comparison: after minus before", marks.interval_note(frame, "difference"), cut
+        "Comparison: after minus before", marks.interval_note(frame, "difference"), paired, together, cut
     )
     if not shown["difference"].count():
         return marks.no_data(title, width=width)
-    named = shown.with_columns(_row_name(shown).alias("row"), pl.col("verdict").cast(pl.String))
-    drawn = named.with_columns(marks.distinct("row")).drop("metric", "group")
+    told = pl.col("verdict").cast(pl.String).fill_null(marks.NO_VERDICT)
+    named = shown.with_columns(_row_name(shown).alias("row"), told.alias("verdict"))
+    drawn = named.with_columns(marks.distinct("row")).drop("group", "is_paired", "compared_groups")
     parts = [f"{row}: {verdict}" for row, verdict in drawn.select("row", "verdict").head(5).iter_rows()]
     more = f", and {drawn.height - len(parts)} more" if drawn.height > len(parts) else ""
-    told, height = f"{', '.join(parts)}{more}", _ROW_HEIGHT * drawn.height
-    return marks.single(_differences(drawn), title, "Dot plot", told, width=width, height=height)
+    height = _ROW_HEIGHT * drawn.height
+    return marks.single(_differences(drawn), title, "Dot plot", f"{', '.join(parts)}{more}", width=width, height=height)
 
 
 def acceptance_change(
@@ -354,23 +371,32 @@ def _in_points(*columns: str) -> pl.Expr:
 
 
 def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
-    pointed = drawn.with_columns(_in_points("difference", "difference_low", "difference_high"))
-    color = marks.series_color(list(_VERDICTS), column="verdict", colors=list(_VERDICTS.values())).legend(None)
+    """Draw the differences: of rates in percentage points, of means in their own unit."""
+    are_rates = drawn["metric"].str.ends_with("_rate").all()
+    scale, unit = (100, ", points") if are_rates else (1, "")
+    bounds = ("difference", "difference_low", "difference_high")
+    pointed = drawn.drop("metric").with_columns((pl.col(bounds) * scale).name.suffix("_points"))
+    color = marks.series_color(list(marks.VERDICTS), column="verdict", colors=list(marks.VERDICTS.values())).legend(
+        None
+    )
     titles = {
         "row": "Rate",
         "before": "Before",
         "after": "After",
-        "difference_points": "Difference, points",
-        "difference_low_points": "Interval from, points",
-        "difference_high_points": "Interval to, points",
+        "difference_points": f"Difference{unit}",
+        "difference_low_points": f"Interval from{unit}",
+        "difference_high_points": f"Interval to{unit}",
         "verdict": "Verdict",
+        "both_users": "People on both sides",
+        "before_users": "Before only",
+        "after_users": "After only",
     }
     plain = alt.Chart(pointed).encode(
         y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list())),
         tooltip=marks.tooltip(pointed, titles),
     )
     base = plain.encode(color=color)
-    axis = _points_axis("Difference in percentage points")
+    axis = _points_axis("Difference in percentage points") if are_rates else alt.Axis(title="Difference", tickCount=8)
     low, difference, end = (
         alt.X(f"{column}:Q", axis=axis, scale=_FROM_ZERO) for column in ("difference_low", "difference", "end")
     )

@@ -47,7 +47,7 @@ def adoption_rate(
 ) -> alt.LayerChart | alt.FacetChart:
     """Which share of the licensed users is active, period by period or group by group?
 
-    A line over periods with its 95 % confidence interval as a band; a period that is not over is an
+    A line over periods with its 95 % confidence interval as a band; a period that the data holds only in part is an
     open point on a dashed line. A table by groups has a panel a group, at most eight; of one period
     only, a dot with whiskers a group, highest rate first, at most forty: those with most licences,
     and the subtitle says so. Where there is no licence there is no rate: a gap, never a zero.
@@ -138,12 +138,13 @@ def adoption_curve(
     sample: bool = False,
     width: int = WIDTH,
     every: str | None = None,
+    since: date | str | None = None,
 ) -> alt.LayerChart:
     """How many users have ever been active, and how far is that from the licences?
 
     A line of everybody seen so far, with bars for those who came in each period; a table with
     licences has a line for them too: the gap between the two never started. A curve that goes
-    flat below the licences has stopped spreading. A last period that ends after ``as_of`` is an
+    flat below the licences has stopped spreading. A period that the data holds only in part is an
     open point on a dashed line, and its bar is drawn faded.
 
     Parameters
@@ -151,7 +152,9 @@ def adoption_curve(
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.adoption_curve``, with licences or without: one row a period.
     population, as_of, sample, width, every
-        As for :mod:`every chart <augment_insights.charts>`; ``as_of`` tells which period is not over.
+        As for :mod:`every chart <augment_insights.charts>`.
+    since : date or str, optional
+        The first day of the data: with ``as_of`` it tells which periods the data holds only in part.
 
     Returns
     -------
@@ -175,23 +178,23 @@ def adoption_curve(
     ...     "period_start": [date(2026, 3, 2), date(2026, 3, 9)],
     ...     "new_users": [5, 3],
     ...     "cumulative_users": [5, 8],
-    ...     "licensed_users": [10, 10],
-    ...     "adoption_rate": [0.5, 0.8],
+    ...     "ever_licensed_users": [10, 10],
+    ...     "seen_rate": [0.5, 0.8],
     ... })
     >>> adoption_curve(weeks, as_of="2026-03-15").title.text
-    'Adoption curve: users ever active, and licensed users'
+    'Adoption curve: users ever active, and ever licensed'
     """
-    licensed = not {"licensed_users", "adoption_rate"}.isdisjoint(columns_of(table))
+    licensed = not {"ever_licensed_users", "seen_rate"}.isdisjoint(columns_of(table))
     frame = marks.read(table, LICENSED_ADOPTION_CURVE if licensed else ADOPTION_CURVE, keys=["period_start"])
     period = marks.infer_every(frame["period_start"], every)
     caption = Caption(population, as_of, sample)
-    title = caption.title(f"Adoption curve: users ever active{', and licensed users' if licensed else ''}")
+    title = caption.title(f"Adoption curve: users ever active{', and ever licensed' if licensed else ''}")
     if frame.is_empty():
         return marks.no_data(title, width=width)
-    timed = marks.with_period_ends(frame, every=period, as_of=caption.last_day)
+    timed = marks.with_period_ends(frame, every=period, since=since, as_of=caption.last_day)
     drawn = marks.mark_incomplete(timed, "cumulative_users").drop("group")
     last = drawn.row(-1, named=True)
-    of = f" of {last['licensed_users']:,} licensed" if licensed and last["licensed_users"] else ""
+    of = f" of {last['ever_licensed_users']:,} ever licensed" if licensed and last["ever_licensed_users"] else ""
     told = (
         f"{marks.counted(drawn.height, 'period')}; in the one of {day_text(last['period_start'])}, "
         f"{last['cumulative_users']:,}{of} have been active"
@@ -258,8 +261,8 @@ def _curve_layers(drawn: pl.DataFrame, *, every: Every | None, licensed: bool) -
         "period_start": "From",
         "new_users": "New users",
         "cumulative_users": "Seen so far",
-        "licensed_users": "Licensed users",
-        "adoption_rate": "Seen of licensed",
+        "ever_licensed_users": "Licensed so far",
+        "seen_rate": "Seen of licensed so far",
         "state": marks.noun(every).capitalize(),
     }
     tooltip = marks.tooltip(drawn, titles)
@@ -279,6 +282,6 @@ def _curve_layers(drawn: pl.DataFrame, *, every: Every | None, licensed: bool) -
     ]
     if licensed:
         steps = series(_LICENCES).mark_line(strokeWidth=2.5, interpolate="step-after")
-        layers.append(steps.encode(y=y("licensed_users")))
+        layers.append(steps.encode(y=y("ever_licensed_users")))
     seen = marks.lines(series(_SEEN), y, value="cumulative_users", tooltip=tooltip, points=drawn.height)
     return [*layers, *seen]

@@ -36,12 +36,24 @@ MAX_ROWS = 40
 GROUP = {"group": "Group", "panel": "Group"}
 """The tooltip of the group, whether it is a colour or a panel."""
 
+NO_VERDICT = "too few people"
+VERDICTS = {"higher": "#0072B2", "lower": "#D55E00", "no measurable change": "#57606a", NO_VERDICT: "#b1bac4"}
+"""The colour of each verdict, and of a row that has none."""
+
+_AGAINST_THE_REST = {
+    "higher": "higher than the rest",
+    "no measurable change": "no measurable difference",
+    "lower": "lower than the rest",
+    NO_VERDICT: NO_VERDICT,
+}
+"""What a verdict says of a group, in the order in which groups stand."""
+
 _MOST_BANDS = 3
 """More bands than this on one another cannot be told apart; the ends are in the tooltips."""
 
 _BAND = 0.18
 _FADED = 0.4
-"""How opaque a band is, and a bar whose period is not over."""
+"""How opaque a band is, and a bar whose period is not complete."""
 
 MAX_OUTLINED = 500
 """More pieces of bars than this are thinner than an outline, and too many to be read out one by one."""
@@ -171,7 +183,7 @@ def periods_text(frame: pl.DataFrame) -> tuple[str, pl.DataFrame]:
     if frame["group"].n_unique() > 1:
         return f"{told}, {counted(frame['group'].n_unique(), 'group')}", frame.clear()
     complete = frame.filter("is_complete").sort("period_start")
-    return (f"{told}, none of them over yet" if complete.is_empty() else told), complete
+    return (f"{told}, none of them complete" if complete.is_empty() else told), complete
 
 
 # ---- Rows ----
@@ -290,20 +302,26 @@ def infer_every(starts: pl.Series, every: str | None = None) -> Every | None:
     return "1d"
 
 
-def with_period_ends(frame: pl.DataFrame, *, every: Every | None, as_of: date | None = None) -> pl.DataFrame:
-    """Add ``next_start``, where a bar that fills its period ends, and with ``as_of`` which period ``is_complete``.
+def with_period_ends(
+    frame: pl.DataFrame, *, every: Every | None, since: date | str | None = None, as_of: date | None = None
+) -> pl.DataFrame:
+    """Add ``next_start``, where a bar that fills its period ends, and which period ``is_complete``, as far as is told.
 
-    A period of unknown length is one day.
+    A period of unknown length is one day. One that begins before ``since`` or ends after ``as_of`` is not complete.
     """
     starts = frame["period_start"].drop_nulls().unique().sort()
     ends = [calendar_period(start, every or "1d").end for start in starts]  # a few hundred days
     known = pl.DataFrame({"period_start": starts, "next_start": pl.Series(ends, dtype=pl.Date).dt.offset_by("1d")})
-    over = pl.lit(value=True) if as_of is None else pl.col("next_start") <= pl.lit(as_of).dt.offset_by("1d")
+    whole = pl.lit(value=True)
+    if since is not None:
+        whole &= pl.col("period_start") >= pl.lit(parse_day(since, name="since"))
+    if as_of is not None:
+        whole &= pl.col("next_start") <= pl.lit(as_of).dt.offset_by("1d")
     joined = frame.join(known, on="period_start", how="left", maintain_order="left")
-    return joined if "is_complete" in frame.columns else joined.with_columns(over.alias("is_complete"))
+    return joined if "is_complete" in frame.columns else joined.with_columns(whole.alias("is_complete"))
 
 
-def state(words: str = "not over yet") -> pl.Expr:
+def state(words: str = "incomplete") -> pl.Expr:
     """Return whether a row's period is complete, in words."""
     return pl.when("is_complete").then(pl.lit("complete")).otherwise(pl.lit(words)).alias("state")
 
@@ -314,7 +332,7 @@ def mark_incomplete(
     *,
     time: str = "period_start",
     line: Sequence[str] = ("group",),
-    words: str = "not over yet",
+    words: str = "incomplete",
 ) -> pl.DataFrame:
     """Put in place of ``is_complete`` what draws a line whose incomplete periods are dashed and open.
 
@@ -369,7 +387,7 @@ def time_axis(starts: pl.Series, every: Every | None, *, time: str = "period_sta
     # Days of a month or more are read by their weeks: a tick stands on a Monday, as a week's point does.
     by_week = every == "1d" and days.len() > _MOST_DAYS
     named = days.filter(days.dt.weekday() == 1) if by_week else days
-    ticks = named.gather_every(-(-named.len() // _TICKS)).to_list()
+    ticks = named.gather_every(max(1, -(-named.len() // _TICKS))).to_list()
     year = days.dt.year().n_unique() > 1 or every in ("1mo", "1q")
     form = "%b %Y" if every in ("1mo", "1q") else ("%-d %b %Y" if year else "%-d %b")
     # Dates travel without a zone and are read back in the reader's: they stay the same day everywhere.
@@ -477,8 +495,8 @@ def whiskers(
     Rows stand as they come. With a colour each row has a dot for each group, one under the other.
     """
     names = drawn[row].unique(maintain_order=True).to_list()
-    dots = drawn["group"].n_unique() if color else 1
-    apart: dict[str, Any] = {"yOffset": alt.YOffset("group:N")} if color else {}
+    dots = drawn["group"].n_unique() if color and row != "group" else 1
+    apart: dict[str, Any] = {"yOffset": alt.YOffset("group:N")} if color and row != "group" else {}
     rows = alt.Y(f"{row}:N", sort=names, title=None, axis=alt.Axis(grid=dots > 1, tickBand="extent"))
     base = alt.Chart(drawn).encode(y=rows, tooltip=list(tooltip), **(color or {}), **apart)
     axis = alt.Axis(format="%", title=title, grid=True, tickCount=8)
@@ -498,13 +516,27 @@ def whiskers(
 def ranked_dots(
     frame: pl.DataFrame, rate: str, *, axis: str, titles: Mapping[str, str], title: alt.TitleParams, width: int
 ) -> alt.LayerChart:
-    """Return a chart of a dot with whiskers for each group, the highest rate first and unknown ones last."""
-    ranked = frame.with_columns(pl.col("group").fill_null("all")).sort(
-        rate, "group", descending=[True, False], nulls_last=True
-    )
-    dots = whiskers(ranked, row="group", rate=rate, title=axis, tooltip=tooltip(ranked, titles))
+    """Return a chart of a dot with whiskers for each group, the highest rate first and unknown ones last.
+
+    With a column ``verdict`` of each group against the rest, groups stand by their verdict first, and have its colour.
+    """
+    named = frame.with_columns(pl.col("group").fill_null("all"))
+    order, color = [pl.col(rate)], {}
+    if "verdict" in frame.columns:
+        words = pl.col("verdict").cast(pl.String).fill_null(NO_VERDICT).replace_strict(_AGAINST_THE_REST)
+        named = named.with_columns(words.cast(pl.Enum(list(_AGAINST_THE_REST.values()))).alias("verdict"))
+        order, color = [-pl.col("verdict").to_physical().cast(pl.Int64), *order], {"color": _verdict_color(named)}
+        titles = {**titles, "verdict": "Against the rest"}
+    ranked = named.sort(*order, "group", descending=[True] * len(order) + [False], nulls_last=True)
+    dots = whiskers(ranked, row="group", rate=rate, title=axis, tooltip=tooltip(ranked, titles), color=color)
     description = alt_text("Dot plot", title, counted(frame.height, "group"))
     return dots.properties(title=title, width=width, description=description)
+
+
+def _verdict_color(drawn: pl.DataFrame) -> alt.Color:
+    """Return the colours of the verdicts that occur, in words of a group against the rest."""
+    colors = {words: VERDICTS[verdict] for verdict, words in _AGAINST_THE_REST.items()}
+    return present_color(drawn, colors, column="verdict")
 
 
 def period_bars(

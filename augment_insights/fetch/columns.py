@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 
 from augment_insights.archive.month import span_columns
-from augment_insights.errors import DataWarning, TableError
+from augment_insights.errors import DataWarning, TableError, plural
 from augment_insights.periods import DayRange, last_published_day
 from augment_insights.tables import METRICS, USER_ACTIVITY, USER_TYPE, Table, user_key
 from augment_insights.transport import messages
@@ -158,7 +158,7 @@ def _without_duplicates(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     dropped = frame.height - unique.height
     if dropped:
         _warn(
-            f"{table.name}: {many(dropped, 'duplicate row')} dropped, the first of each is kept. "
+            f"{table.name}: {plural(dropped, 'duplicate row')} dropped, the first of each is kept. "
             "The data may have changed between two pages. Hint: fetch again to be sure."
         )
     return unique
@@ -183,7 +183,7 @@ def fill_days(
     strays = frame.filter(~(is_asked & is_answered))["date"].dt.to_string("iso").sort()
     if len(strays):  # what they counted is in no other row
         _warn(
-            f"{table.name}: {many(len(strays), 'row')} of days that were not asked for left out, the first of "
+            f"{table.name}: {plural(len(strays), 'row')} of days that were not asked for left out, the first of "
             f"{strays[0]}; asked for were {days}. Hint: compare with a fetch of another range."
         )
     joined = every_day.join(frame.with_columns(sent=True), on="date", how="left", maintain_order="left")
@@ -214,11 +214,6 @@ def warn_of_days(table: Table, days: DayRange, fetched: Sequence[Fetched], *, no
 
 def _warn(message: str) -> None:
     warnings.warn(message, DataWarning, stacklevel=4)
-
-
-def many(number: int, noun: str) -> str:
-    """Return a number and its noun, in the plural where it is not one."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 # ---- What may be kept for good ----

@@ -20,8 +20,8 @@ import polars as pl
 from augment_insights import periods, tables
 from augment_insights.archive import Archive
 from augment_insights.archive.month import rows_of, span_frame
-from augment_insights.errors import CacheWarning, ConfigurationError, did_you_mean
-from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, many, settled_rows
+from augment_insights.errors import CacheWarning, ConfigurationError, did_you_mean, plural
+from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, settled_rows
 from augment_insights.periods import DayRange, Every
 from augment_insights.transport import Client
 from augment_insights.transport.messages import ENDPOINTS, DayCount
@@ -468,7 +468,7 @@ def records_per_user(local: LocalData, days: DayRange, counts: Counts) -> tuple[
     if not known:
         return RECORDS_PER_USER, f"records: {RECORDS_PER_USER:.2f} a user and day, typical, as no day is available"
     per_user = sum(known.values()) / sum(counts[day] for day in known)
-    return per_user, f"records: {per_user:.2f} a user and day, as on the {many(len(known), 'day')} available locally"
+    return per_user, f"records: {per_user:.2f} a user and day, as on the {plural(len(known), 'day')} available locally"
 
 
 # ---- By lists, or by a window ----
@@ -609,21 +609,21 @@ class Plan:
 
     def _title(self) -> str:
         every = f" every {self.every}" if self.every else ""
-        return f"{self.table}{every}, {self.days} ({many(self.days.days, 'day')})"
+        return f"{self.table}{every}, {self.days} ({plural(self.days.days, 'day')})"
 
     def _lines(self) -> list[tuple[str, str]]:
         about = "about " if self.is_estimate else ""
         saved = f"{self.requests_cached:,} in the cache, {self.requests_archived:,} in the archive"
         lines = [
-            ("to send", f"{about}{many(self.requests_to_send, 'request')}{self._bounds()}"),
-            ("needed", f"{about}{many(self.requests_needed, 'request')}, of which {saved}"),
+            ("to send", f"{about}{plural(self.requests_to_send, 'request')}{self._bounds()}"),
+            ("needed", f"{about}{plural(self.requests_needed, 'request')}, of which {saved}"),
             ("time", f"{about}{format_duration(self.seconds)} at the rate limit, from now"),
             ("rows", f"{'about ' if self.estimates else ''}{self.rows_expected:,}"),
         ]
         if self.days_without_activity:
-            lines.append(("no activity", f"{many(len(self.days_without_activity), 'day')} without a list to ask for"))
+            lines.append(("no activity", f"{plural(len(self.days_without_activity), 'day')} without a list to ask for"))
         if self.requests_sent:
-            lines.append(("spent", f"{many(self.requests_sent, 'request')} for the daily counts of this plan"))
+            lines.append(("spent", f"{plural(self.requests_sent, 'request')} for the daily counts of this plan"))
         return [*lines, *(("estimated", reason) for reason in self.estimates)]
 
     def _bounds(self) -> str:

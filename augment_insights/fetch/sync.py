@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from augment_insights import periods, tables
-from augment_insights.errors import ArchiveError, ConfigurationError, did_you_mean
-from augment_insights.fetch.columns import many, table_frame
+from augment_insights.errors import ArchiveError, ConfigurationError, did_you_mean, plural
+from augment_insights.fetch.columns import table_frame
 from augment_insights.fetch.plan import (
     LocalData,
     answer_pages,
@@ -103,7 +103,7 @@ class SyncResult:
 
 
 def _days(name: str, number: int) -> str:
-    return many(number, "window" if name == tables.USER_ACTIVITY.name else "day")
+    return plural(number, "window" if name == tables.USER_ACTIVITY.name else "day")
 
 
 def _by_table(found: pl.DataFrame) -> Iterator[str]:

@@ -18,7 +18,8 @@ from augment_insights.errors import ReportError, TableError, did_you_mean
 from augment_insights.export import MANIFEST, whole_file, whole_folder, write_table
 from augment_insights.reports.content import NO_DATA, SAMPLE, Content, Figure, Headline, plain, value_text, versions
 from augment_insights.reports.sharing import SUPPRESSED, Sharing
-from augment_insights.tables import RECONCILIATION, columns_of, require
+from augment_insights.reports.summary import of_one, verdict_in_words
+from augment_insights.tables import COMPARISON, RECONCILIATION, columns_of, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -150,8 +151,8 @@ class Page:
         unit : str
             What they count.
         change : pl.DataFrame, optional
-            ``analysis.compare`` with an earlier time: one row, or none. It is called higher or lower
-            only where the interval of the difference says so.
+            ``analysis.compare_periods`` with an earlier time: one row, or none. It is called higher or lower only
+            where its verdict says so, and its interval stands beside it.
         than : str
             What that earlier time is called.
 
@@ -167,17 +168,16 @@ class Page:
             return self.headline(label, f"fewer than {self.sharing.min_group_size:,} people")
         if row[rate] is None:
             return self.headline(label, None)
-        told = [f"{row[numerator]:,} of {row[denominator]:,} {unit}"]
+        told = [f"{row[numerator]:,} of {row[denominator]:,} {of_one(unit) if row[denominator] == 1 else unit}"]
         if row[low] is not None:
             told.insert(0, f"95 % confidence interval {row[low]:.1%} to {row[high]:.1%}")
-        moved = {} if change is None else _only_row(change, ("before", "verdict"), label=label)
+        moved = {} if change is None else _only_row(change, tuple(COMPARISON.columns), label=label)
         if moved.get("before") is not None:
-            is_told = moved["verdict"] != "cannot tell"
-            told.append(f"{moved['verdict']} than {than}" if is_told else f"cannot be told apart from {than}")
+            told.append(f"against {than}: {verdict_in_words(moved)}")
         return self.headline(label, f"{row[rate]:.1%}", " · ".join(told))
 
     def summary(self, sentences: Iterable[str]) -> Page:
-        """Add sentences to the summary at the top: what moved, by how much, what cannot be told.
+        """Add sentences to the summary at the top: what changed, by how much, what did not change measurably.
 
         See Also
         --------

@@ -1,4 +1,4 @@
-"""What a report says in plain words: what moved, by how much, and what cannot be told."""
+"""What a report says in plain words: what changed, by how much, and what did not change measurably."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ import polars.selectors as cs
 
 from augment_insights.errors import TableError
 from augment_insights.periods import NOUN, Every, check_every, day_text
-from augment_insights.tables import COMPARISON, columns_of, require
+from augment_insights.tables import COMPARISON, columns_of, is_rate, require
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _POINTS = 100
+_SINGULAR = (
+    ("people and service accounts", "person or service account"),
+    ("service accounts", "service account"),
+    ("people", "person"),
+    (" were ", " was "),
+)
 
 
 def change_in_words(
     comparison: pl.DataFrame, *, what: str, than: str, by: str | Sequence[str] | None = None
 ) -> list[str]:
-    """Say which rates moved, by how much, and of which it cannot be told.
+    """Say which rates changed, by how much, and of which no change is measurable.
 
-    Each sentence follows its verdict: a rate is called higher or lower only where the 95 % confidence interval of
-    the difference leaves out zero. Where it does not, the sentence says so and gives no direction.
+    Each sentence follows its verdict and gives the 95 % confidence interval of the difference, whether the same
+    people were paired, and how many of them are on both sides. No direction is given without a verdict.
 
     Parameters
     ----------
     comparison : DataFrame
-        From :func:`augment_insights.analysis.compare`, which takes complete periods only.
+        From :func:`augment_insights.analysis.compare_periods` (or ``compare``, for groups of different people).
     what : str
         The rate's name, such as ``"Acceptance"``.
     than : str
@@ -53,12 +59,13 @@ def change_in_words(
 
     Examples
     --------
-    >>> row = {"metric": "acceptance_rate", "before": 0.281, "after": 0.312, "difference": 0.031,
-    ...     "difference_low": 0.012, "difference_high": 0.05, "verdict": "higher"}
+    >>> row = {"metric": "acceptance_rate", "before": 0.281, "after": 0.284, "difference": 0.003,
+    ...     "difference_low": -0.015, "difference_high": 0.021, "is_paired": True, "both_users": 84,
+    ...     "before_users": 3, "after_users": 1, "compared_groups": 1, "verdict": "no measurable change"}
     >>> sentences = change_in_words(pl.DataFrame([row]), what="Acceptance", than="the 4 weeks before")
     >>> print(sentences[0])
-    Acceptance was 31.2%, higher than the 4 weeks before (28.1%): by 3.1 points, and between 1.2 and 5.0 for all we
-    know.
+    Acceptance was 28.4% after 28.1% in the 4 weeks before: no measurable change (95 % CI -1.5 to +2.1 points); the
+    same people paired, 84 on both sides.
     """
     groups = [by] if isinstance(by, str) else list(by or [])
     require(columns_of(comparison), (*COMPARISON.columns, *groups), table=COMPARISON.name)
@@ -74,24 +81,49 @@ def _change_sentence(row: dict[str, Any], *, what: str, than: str, groups: list[
     subject = f"{what} of {named}" if named else what
     before, after = row["before"], row["after"]
     if before is None or after is None:
-        side = "now" if after is None else f"of {than}"
-        return f"{subject}: it cannot be told whether it moved, as there is no data {side}."
-    if row["difference_low"] is None or row["difference_high"] is None:
-        return (
-            f"{subject} was {after:.1%} after {before:.1%} in {than}: too few people to tell whether that is a change."
-        )
-    low, high = sorted((abs(row["difference_low"]), abs(row["difference_high"])))
-    if row["verdict"] == "cannot tell":
-        reach = f"{row['difference_low'] * _POINTS:+.1f} to {row['difference_high'] * _POINTS:+.1f} points"
-        return (
-            f"{subject} was {after:.1%} after {before:.1%} in {than}; whether it moved cannot be told "
-            f"(anything from {reach} fits)."
-        )
-    return (
-        f"{subject} was {after:.1%}, {row['verdict']} than {than} ({before:.1%}): by "
-        f"{abs(row['difference']) * _POINTS:.1f} points, and between {low * _POINTS:.1f} and {high * _POINTS:.1f} "
-        "for all we know."
-    )
+        return f"{subject}: no comparison, as there is no data {'now' if after is None else f'of {than}'}."
+    was, now = (_value_text(value, row["metric"]) for value in (before, after))
+    return f"{subject} was {now} after {was} in {than}: {verdict_in_words(row)}{_people_in_words(row)}."
+
+
+def _value_text(value: float, metric: str) -> str:
+    """Write a rate in per cent, and a mean as a number."""
+    return f"{value:.1%}" if is_rate(metric) else f"{value:,.1f}"
+
+
+def verdict_in_words(row: Mapping[str, Any]) -> str:
+    """Return the verdict of a comparison with the interval of its difference.
+
+    Parameters
+    ----------
+    row : Mapping
+        ``metric``, ``difference``, ``difference_low``, ``difference_high``, ``compared_groups`` and ``verdict``.
+
+    Examples
+    --------
+    >>> row = {"metric": "chat_rate", "difference": 0.031, "difference_low": 0.012, "difference_high": 0.05,
+    ...     "compared_groups": 1, "verdict": "higher"}
+    >>> verdict_in_words(row)
+    'higher by 3.1 points (95 % CI +1.2 to +5.0 points)'
+    """
+    if row["verdict"] is None:
+        return "too few people to tell whether that is a change"
+    scale, unit = (_POINTS, " points") if is_rate(row["metric"]) else (1, "")
+    low, high = row["difference_low"] * scale, row["difference_high"] * scale
+    reach = f"(95 % CI {low:+,.1f} to {high:+,.1f}{unit})"
+    if row["verdict"] != "no measurable change":
+        return f"{row['verdict']} by {abs(row['difference']) * scale:,.1f}{unit} {reach}"
+    if low > 0 or high < 0:  # not zero in its own interval, but not clear enough among so many
+        return f"no measurable change {reach} with {row['compared_groups']:,} groups compared at once"
+    return f"no measurable change {reach}"
+
+
+def _people_in_words(row: Mapping[str, Any]) -> str:
+    """Say who stands on the two sides of a comparison, as far as it is known."""
+    if row["is_paired"]:
+        return f"; the same people paired, {row['both_users']:,} on both sides"
+    known = row["before_users"] is not None and row["after_users"] is not None
+    return f"; different people, {row['before_users']:,} and {row['after_users']:,}" if known else "; different people"
 
 
 def count_in_words(table: pl.DataFrame, count: str, *, what: str, every: str) -> list[str]:
@@ -106,7 +138,8 @@ def count_in_words(table: pl.DataFrame, count: str, *, what: str, every: str) ->
     count : str
         The column.
     what : str
-        Who is counted, as the middle of a sentence, such as ``"people were active"``.
+        Who is counted, as the middle of a sentence, such as ``"people were active"``; of 1 it becomes "1 person was
+        active".
     every : {"1d", "1w", "1mo", "1q"}
         The calendar period.
 
@@ -122,7 +155,7 @@ def count_in_words(table: pl.DataFrame, count: str, *, what: str, every: str) ->
 
     See Also
     --------
-    change_in_words : for rates, with what cannot be told.
+    change_in_words : for rates, with their intervals.
 
     Examples
     --------
@@ -149,6 +182,7 @@ def count_in_words(table: pl.DataFrame, count: str, *, what: str, every: str) ->
     when = f"on {day_text(start)}" if period == "1d" else f"in the {noun} of {day_text(start)}"
     if value is None:
         return [f"It is not known how many {what} {when}."]
+    what = of_one(what) if value == 1 else what
     before = _value_before(rows, start, count, period)
     if before is None:
         return [f"{value:,} {what} {when}; there is no complete {noun} before it to compare with."]
@@ -156,6 +190,13 @@ def count_in_words(table: pl.DataFrame, count: str, *, what: str, every: str) ->
     moved = "as many as" if step == 0 else f"{abs(step):,} {'more' if step > 0 else 'fewer'} than"
     link = "on" if period == "1d" else "in"
     return [f"{value:,} {what} {when}, {moved} {link} the {noun} before ({before:,})."]
+
+
+def of_one(what: str) -> str:
+    """Put who is counted into the singular."""
+    for many, one in _SINGULAR:
+        what = what.replace(many, one, 1)
+    return what
 
 
 def _value_before(rows: pl.DataFrame, start: Any, count: str, every: Every) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from functools import partial
 from random import Random
@@ -16,7 +16,7 @@ from augment_insights.sample import AnalyticsApp, RecordStore, SampleOrganisatio
 from augment_insights.transport import responses, settings
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
 from augment_insights.transport.pages import Answer, CachedPages, look, walk
-from augment_insights.transport.progress import Progress, choose_style
+from augment_insights.transport.progress import Progress
 from augment_insights.transport.rate_limit import Clock, RateLimit
 from augment_insights.transport.responses import Failure, Question, RetryPolicy
 
@@ -120,7 +120,7 @@ class Client:
             if not 0 < value <= limit:
                 hint = f"a number above 0 and up to {limit:g}, such as {name}=30"
                 raise ConfigurationError(f"{name}={value!r} is not valid. Hint: {hint}.", setting=name)
-        self._token = settings.read_token(token)
+        self._token = responses.Token(settings.read_token(token))
         self.base_url = settings.read_base_url(base_url)
         self._cache_folder = None if cache is False else settings.cache_root(cache)
         self.archive_path = settings.archive_folder(archive)
@@ -140,7 +140,8 @@ class Client:
         )
         self._sessions: dict[int, CachedSession] = {}
         self._opening = Lock()
-        self._progress = Progress(choose_style(progress), seconds_for=self.seconds_for)
+        style = settings.choose_style(progress)
+        self._progress = None if style == "off" else Progress(style, seconds_for=self.seconds_for)
         self._fields_seen: set[str] = set()
         self.requests_sent = 0
         self.answers_from_cache = 0
@@ -236,6 +237,8 @@ class Client:
 
         A forecast has the further pages of each answer counted in already.
         """
+        if self._progress is None:
+            return nullcontext()
         return self._progress.task(label, requests, is_forecast=is_forecast)
 
     @contextmanager
@@ -252,7 +255,7 @@ class Client:
             Called with ``done=``, ``total=`` (requests of the task) and ``left=`` (seconds at the rate limit)
             after each answer, and every half second of a wait.
         """
-        progress = self._progress
+        progress = self._progress = self._progress or Progress("off", seconds_for=self.seconds_for)
         progress.stop, progress.tell = stop, tell
         try:
             yield
@@ -262,11 +265,12 @@ class Client:
     @property
     def is_watched(self) -> bool:
         """Whether somebody sits before a terminal or a notebook and wants to see how it goes."""
-        return self._progress.is_watched
+        return self._progress is not None and self._progress.is_watched
 
     def announce(self, message: object) -> None:
         """Show something to whoever watches: in a notebook as it shows itself there, in a terminal as text."""
-        self._progress.announce(message)
+        if self._progress is not None:
+            self._progress.announce(message)
 
     def cached_pages(self, endpoint: Endpoint, **params: str) -> CachedPages:
         """Return what the cache has of an answer; nothing is sent, and nothing counted or shown."""
@@ -335,6 +339,10 @@ class Client:
 
     def _wait(self, seconds: float) -> None:
         """Wait: at one go or, while somebody watches, in slices between which they are told and may stop it."""
+        if self._progress is None:
+            if seconds > 0:
+                self._clock.sleep(seconds)
+            return
         while seconds > 0:
             self._progress.show()
             self._progress.check()
@@ -346,15 +354,18 @@ class Client:
     def _ask(self, endpoint: Endpoint, params: Mapping[str, str]) -> Answer:
         """Get one page: from the cache, or from the API with patience."""
         question = Question(endpoint, params, self.base_url)
-        if "cursor" in params:
-            self._progress.expect_more()
+        progress = self._progress
+        if progress is not None and "cursor" in params:
+            progress.expect_more()
         started = self._clock.monotonic()
         refusals = 0
         for attempt in range(1, self._retry.attempts + 1):
-            self._progress.check()
+            if progress is not None:
+                progress.check()
             outcome = self._attempt(question, attempt)
             if isinstance(outcome, Answer):
-                self._progress.advance()
+                if progress is not None:
+                    progress.advance()
                 return outcome
             # Errors are raised here alone, where no frame holds an answer: a server may echo the token in one.
             if not outcome.may_pass:

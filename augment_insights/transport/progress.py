@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from augment_insights.errors import ConfigurationError, did_you_mean
-from augment_insights.transport.settings import PROGRESS_VARIABLE
+from augment_insights.transport.settings import in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-STYLES = ("bar", "lines", "off")
 
 _FIRST_SHOWN_AFTER = 1.0
 _SECONDS_BETWEEN_LINES = 30.0
@@ -25,45 +21,6 @@ _SECONDS_BETWEEN_LOOKS = 0.5
 
 class Cancelled(BaseException):
     """The fetch was stopped by whoever watches it."""
-
-
-def choose_style(progress: bool | str | None) -> str:  # noqa: FBT001 (the setting itself, not a switch)
-    """Return the style asked for, or the one that fits where we run.
-
-    ``False`` and ``"off"`` show nothing, ``"bar"`` and ``"lines"`` what they say. ``True`` and None
-    choose: a bar in a terminal and in a notebook that somebody works in, lines elsewhere.
-
-    Raises
-    ------
-    ConfigurationError
-        For another word, here or in AUGMENT_INSIGHTS_PROGRESS.
-    """
-    wanted = os.environ.get(PROGRESS_VARIABLE) if progress is None else progress
-    if wanted is False:
-        return "off"
-    if wanted in STYLES:
-        return str(wanted)
-    if wanted is True or not wanted:
-        if in_notebook():
-            return "bar"
-        if sys.stderr is None:  # a program without a console
-            return "off"
-        return "bar" if sys.stderr.isatty() else "lines"
-    raise ConfigurationError(
-        f"progress={wanted!r} is not valid. Choose 'bar', 'lines' or 'off'.{did_you_mean(str(wanted), STYLES)}",
-        setting=PROGRESS_VARIABLE,
-    )
-
-
-def in_notebook() -> bool:
-    """Tell whether this is a notebook that somebody works in, not one that runs unattended.
-
-    A kernel that may ask its user for input has one; papermill and nbclient say that theirs may not.
-    """
-    if "ipykernel" not in sys.modules:
-        return False
-    kernel = getattr(import_module("IPython").get_ipython(), "kernel", None)
-    return bool(getattr(kernel, "_allow_stdin", False))
 
 
 def format_duration(seconds: float) -> str:

@@ -1,5 +1,7 @@
 """What an answer means: a page, a failure that may pass, or one that will not; and how long to wait before a retry.
 
+The token is here too, as whatever an answer echoes is struck out before anybody reads it.
+
 Errors are made here and raised by the client, where no frame holds an answer: a server may echo the token in one.
 """
 
@@ -10,9 +12,10 @@ import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from hashlib import blake2b
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import unquote_plus, urlencode
 
 from augment_insights import errors
 from augment_insights.transport import messages
@@ -25,10 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
-    from augment_insights.transport.settings import Token
 
 E = TypeVar("E", bound=errors.ApiError)
 
+_REDACTED = "[token]"
+_TELLING_LENGTH = 8
 _CACHED = "Data already received is cached; run again to resume"
 _RETRIED = {int(HTTPStatus.REQUEST_TIMEOUT), *range(500, 600)}
 _FINAL_ERRORS: Mapping[int, tuple[type[errors.ApiError], str, str]] = {
@@ -48,6 +52,47 @@ _FINAL_ERRORS: Mapping[int, tuple[type[errors.ApiError], str, str]] = {
         "ask an administrator for a token with the analytics permission",
     ),
 }
+
+
+class Token:
+    """The API token, shown nowhere: only :meth:`reveal` returns its text, to be sent."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        text = text.strip()
+        printable = text.isascii() and text.isprintable() and " " not in text
+        if not text or not printable:
+            what = "is empty" if not text else "holds blanks, line breaks or characters outside ASCII"
+            raise errors.ConfigurationError(
+                f"The API token {what}. Hint: copy it again from Augment's settings into {TOKEN_VARIABLE}.",
+                setting=TOKEN_VARIABLE,
+            )
+        self._text = text
+
+    def __repr__(self) -> str:
+        return "Token(hidden)"
+
+    def __reduce__(self) -> tuple[type, tuple[str, ...]]:
+        raise TypeError("A token is not pickled. Hint: make a Client in each process, from the environment.")
+
+    def reveal(self) -> str:
+        """Return the text, for the one header that needs it."""
+        return self._text
+
+    def redact(self, text: str) -> str:
+        """Return the text with the token struck out, should a server echo it."""
+        return text.replace(self._text, _REDACTED)
+
+    def appears_in(self, text: str) -> bool:
+        """Tell whether a text, as it is or decoded from a URL, holds the token; one of a few letters does by chance."""
+        return len(self._text) >= _TELLING_LENGTH and (self._text in text or self._text in unquote_plus(text))
+
+    def fingerprint(self, base_url: str) -> str:
+        """Return 16 hexadecimal digits that differ for each token and base URL, and tell neither."""
+        digest = blake2b(digest_size=8, key=b"augment-insights cache")
+        digest.update(f"{base_url}\n{self._text}".encode())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from requests import PreparedRequest, Response
     from requests_cache.models.response import CachedResponse
 
-    from augment_insights.transport.settings import Token
+    from augment_insights.transport.responses import Token
 
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 Permit = Callable[[], AbstractContextManager[None]]

@@ -1,18 +1,19 @@
-"""The settings: where the API is, the token, and where the cache is; read, checked, and kept secret."""
+"""The settings: where the API is, the token, and where the cache is; read and checked."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
-from hashlib import blake2b
+import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import urlsplit
 
 from platformdirs import user_cache_path
 
-from augment_insights.errors import ConfigurationError
+from augment_insights.errors import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -24,6 +25,9 @@ ARCHIVE_VARIABLE = "AUGMENT_INSIGHTS_ARCHIVE"
 PROGRESS_VARIABLE = "AUGMENT_INSIGHTS_PROGRESS"
 PLAN_VARIABLE = "AUGMENT_INSIGHTS_PLAN_ABOVE"
 
+STYLES = ("bar", "lines", "off")
+"""The ways to show progress."""
+
 DEFAULT_BASE_URL = "https://api.augmentcode.com"
 
 # What no library on the way writes differently: the token goes to the URL that was checked, or nowhere.
@@ -31,53 +35,10 @@ _PLAIN_HOST = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:]+")
 _PLAIN_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*/*")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _DEFAULT_PORTS = {"https": 443, "http": 80}
-_REDACTED = "[token]"
-_TELLING_LENGTH = 8
 _PLAN_ABOVE = 60
 
 
-class Token:
-    """The API token, shown nowhere: only :meth:`reveal` returns its text, to be sent."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        text = text.strip()
-        printable = text.isascii() and text.isprintable() and " " not in text
-        if not text or not printable:
-            what = "is empty" if not text else "holds blanks, line breaks or characters outside ASCII"
-            raise ConfigurationError(
-                f"The API token {what}. Hint: copy it again from Augment's settings into {TOKEN_VARIABLE}.",
-                setting=TOKEN_VARIABLE,
-            )
-        self._text = text
-
-    def __repr__(self) -> str:
-        return "Token(hidden)"
-
-    def __reduce__(self) -> tuple[type, tuple[str, ...]]:
-        raise TypeError("A token is not pickled. Hint: make a Client in each process, from the environment.")
-
-    def reveal(self) -> str:
-        """Return the text, for the one header that needs it."""
-        return self._text
-
-    def redact(self, text: str) -> str:
-        """Return the text with the token struck out, should a server echo it."""
-        return text.replace(self._text, _REDACTED)
-
-    def appears_in(self, text: str) -> bool:
-        """Tell whether a text, as it is or decoded from a URL, holds the token; one of a few letters does by chance."""
-        return len(self._text) >= _TELLING_LENGTH and (self._text in text or self._text in unquote_plus(text))
-
-    def fingerprint(self, base_url: str) -> str:
-        """Return 16 hexadecimal digits that differ for each token and base URL, and tell neither."""
-        digest = blake2b(digest_size=8, key=b"augment-insights cache")
-        digest.update(f"{base_url}\n{self._text}".encode())
-        return digest.hexdigest()
-
-
-def read_token(token: str | None) -> Token:
+def read_token(token: str | None) -> str:
     """Return the token given, or the environment's."""
     text = os.environ.get(TOKEN_VARIABLE) if token is None else token
     if text is None:
@@ -86,7 +47,46 @@ def read_token(token: str | None) -> Token:
             "or use the built-in sample organisation: Client.sample(), or --sample on the command line.",
             setting=TOKEN_VARIABLE,
         )
-    return Token(text)
+    return text
+
+
+def choose_style(progress: bool | str | None) -> str:  # noqa: FBT001 (the setting itself, not a switch)
+    """Return the style asked for, or the one that fits where we run.
+
+    ``False`` and ``"off"`` show nothing, ``"bar"`` and ``"lines"`` what they say. ``True`` and None
+    choose: a bar in a terminal and in a notebook that somebody works in, lines elsewhere.
+
+    Raises
+    ------
+    ConfigurationError
+        For another word, here or in AUGMENT_INSIGHTS_PROGRESS.
+    """
+    wanted = os.environ.get(PROGRESS_VARIABLE) if progress is None else progress
+    if wanted is False:
+        return "off"
+    if wanted in STYLES:
+        return str(wanted)
+    if wanted is True or not wanted:
+        if in_notebook():
+            return "bar"
+        if sys.stderr is None:  # a program without a console
+            return "off"
+        return "bar" if sys.stderr.isatty() else "lines"
+    raise ConfigurationError(
+        f"progress={wanted!r} is not valid. Choose 'bar', 'lines' or 'off'.{did_you_mean(str(wanted), STYLES)}",
+        setting=PROGRESS_VARIABLE,
+    )
+
+
+def in_notebook() -> bool:
+    """Tell whether this is a notebook that somebody works in, not one that runs unattended.
+
+    A kernel that may ask its user for input has one; papermill and nbclient say that theirs may not.
+    """
+    if "ipykernel" not in sys.modules:
+        return False
+    kernel = getattr(import_module("IPython").get_ipython(), "kernel", None)
+    return bool(getattr(kernel, "_allow_stdin", False))
 
 
 def read_base_url(base_url: str | None) -> str:

@@ -19,12 +19,11 @@ import polars as pl
 from ipywidgets import HTML, Box, Button, Dropdown, HBox, IntProgress, Label, Layout, VBox
 
 from augment_insights import analysis, fetch, periods, reports, tables
-from augment_insights.errors import ConfigurationError, TableError, did_you_mean
-from augment_insights.fetch.columns import many
+from augment_insights.errors import ConfigurationError, TableError, did_you_mean, plural
 from augment_insights.periods import DayRange
 from augment_insights.transport import Cancelled, Client
 from augment_insights.transport.progress import format_duration
-from augment_insights.widgets.questions import BY_NAME, FILTERS, GRAINS, LISTS, RECORDS, USERS, Choice, Question, View
+from augment_insights.widgets.questions import BY_NAME, GRAINS, LISTS, RECORDS, USERS, Choice, Question, View
 from augment_insights.widgets.screen import Answer, DayPicker, Screen, has_controls, message, show_if, showing_errors
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 
     from augment_insights.fetch import Plan
     from augment_insights.periods import Every
+
+    Frame = pl.DataFrame | pl.LazyFrame
 
 OFF_ROSTER = "Not on the roster"
 """The team of whoever has no licence on the roster."""
@@ -56,11 +57,6 @@ _FETCHED_BY: dict[str, Callable[..., pl.DataFrame]] = {
     RECORDS: fetch.editor_language,
     _LOOKBACK: fetch.user_activity,
 }
-_COLUMNS = {
-    LISTS: (*tables.DAU.columns,),
-    USERS: (*tables.DAU.columns, *tables.METRICS),
-    RECORDS: (*tables.EDITOR_LANGUAGE.columns,),
-}
 _DAY = timedelta(days=1)
 _TYPING_SECONDS = 0.8
 """A day is typed digit by digit: what was meant is fetched, and not each step towards it."""
@@ -72,9 +68,6 @@ _ALL = ""
 
 _LOAD = "\0load"
 """The value that asks for names to choose from; no language or editor is called so."""
-
-_NO_METRIC = ("-", _ALL)
-_NOT_HERE = "Does not apply to this question"
 
 
 def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen here, all by keyword with a default)
@@ -157,19 +150,22 @@ def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen he
         every = study.every if every == "1w" else every
         user_type = study.user_type if user_type == "person" else user_type
         team = team or study.team
-    loaded = Loaded(Client() if client is None else client, roster, sharing=sharing)
+    loaded = Loaded(Client() if client is None else client, roster, sharing)
     _check("question", question, BY_NAME)
     _check("user_type", user_type, WHO.values())
     if team is not None:
-        _check("team", team, loaded.teams())
-    asked = BY_NAME[question]
+        _check("team", team, loaded.teams)
+    if BY_NAME[question] not in loaded.questions:
+        raise ConfigurationError(
+            f"question={question!r} needs a roster. Hint: pass roster='roster.csv'.", setting="roster"
+        )
     days = loaded.resolve(start_date, end_date)
     choice = Choice(question, days, every=periods.check_every(every), user_type=user_type, team=team)
-    choice = asked.fit(choice, has_teams=loaded.has_teams)
+    choice = BY_NAME[question].fit(choice, has_teams=bool(loaded.teams))
     if has_controls(wanted=interactive):
         return Explorer(loaded, choice)
-    loaded.fetch(part for part, _ in loaded.price(loaded.missing(asked, choice)))
-    return asked.answer(loaded.view(asked, choice))
+    loaded.fetch(part for part, _ in loaded.price(loaded.missing(choice)))
+    return loaded.answer(choice)
 
 
 class Loaded:
@@ -183,18 +179,19 @@ class Loaded:
         As for ``analysis.read_roster``.
     sharing : Sharing
         What may be shown of small groups.
+
+    Attributes
+    ----------
+    teams : list of str
+        The teams of the roster, and the one of who has none; empty where it does not tell teams.
     """
 
-    def __init__(
-        self,
-        client: Client | pl.DataFrame | pl.LazyFrame,
-        roster: str | Path | pl.DataFrame | pl.LazyFrame | None,
-        *,
-        sharing: reports.Sharing,
-    ) -> None:
+    def __init__(self, client: Client | Frame, roster: str | Path | Frame | None, sharing: reports.Sharing) -> None:
         self.roster = None if roster is None else analysis.read_roster(roster)
         self.sharing = sharing
-        self.has_teams = self.roster is not None and "team" in self.roster.columns
+        self.teams: list[str] = []
+        if self.roster is not None and "team" in self.roster.columns:
+            self.teams = [*self.roster["team"].drop_nulls().unique().sort().to_list(), OFF_ROSTER]
         self._rows = self._with_team(tables.EDITOR_LANGUAGE.empty())
         self._tables: dict[date, str] = {}
         self._before: dict[DayRange, pl.DataFrame] = {}
@@ -203,10 +200,9 @@ class Loaded:
             self.client = client
         else:
             table, rows = _read_frame(client)
-            first: Any = rows["date"].min()
-            last: Any = rows["date"].max()
-            self._frame_days = DayRange(first, last)
-            self.client = Client.serving([], today=last + _DAY)  # tells the time; nothing is fetched with it
+            days: list[date] = rows["date"].unique().sort().to_list()
+            self._frame_days = DayRange(days[0], days[-1])
+            self.client = Client.serving([], today=days[-1] + _DAY)  # tells the time; nothing is fetched with it
             self._hold(table, self._frame_days, rows)
 
     @property
@@ -234,19 +230,13 @@ class Loaded:
         start = max(bounds.start, start) if start_date is None else periods.parse_day(start_date, name="start_date")
         return periods.resolve_range(start, end, now=self.client.now())
 
-    def teams(self) -> list[str]:
-        """Return the names of the teams, and the one of who has none."""
-        if self.roster is None or not self.has_teams:
-            return []
-        return [*self.roster["team"].drop_nulls().unique().sort().to_list(), OFF_ROSTER]
-
     def names(self, column: str) -> list[str] | None:
         """Return the languages or editors that are loaded; None while no such rows are."""
         if RECORDS not in self._tables.values():
             return None
         return self._rows[column].drop_nulls().unique().sort().to_list()
 
-    def missing(self, question: Question, choice: Choice) -> tuple[Part, ...]:
+    def missing(self, choice: Choice) -> tuple[Part, ...]:
         """Return what must be fetched before a choice can be answered; nothing if it can.
 
         Raises
@@ -254,6 +244,7 @@ class Loaded:
         TableError
             Rows that were passed as a frame, and do not have it.
         """
+        question = BY_NAME[choice.question]
         needed = question.needed_table(choice)
         enough = GRAINS[GRAINS.index(needed) :]
         gaps = periods.day_ranges(day for day in choice.days if self._tables.get(day) not in enough)
@@ -261,11 +252,8 @@ class Loaded:
         if question.looks_back:
             parts += self._lookback_missing(choice.days.start)
         if parts and self._frame_days is not None:
-            raise TableError(
-                f"The rows that were passed cannot tell this for {choice.days}.",
-                table=needed,
-                hint=f"pass rows of {needed} for {self._frame_days} and choose days within, or pass a client.",
-            )
+            hint = f"choose days within {self._frame_days}, pass the table {needed}, or pass a client."
+            raise TableError(f"The frame cannot answer this for {choice.days}.", table=needed, hint=hint)
         return tuple(parts)
 
     def price(self, parts: Sequence[Part]) -> list[tuple[Part, Plan]]:
@@ -293,28 +281,25 @@ class Loaded:
             if table == _LOOKBACK:
                 self._before[days] = self._with_team(rows.select("period_start", "period_end", "user", "user_type"))
             else:
-                self._hold(table, days, rows.rename({"period_start": "date"}, strict=False))
+                self._hold(table, days, _by_day(rows))
 
-    def view(self, question: Question, choice: Choice) -> View:
+    def answer(self, choice: Choice) -> Answer:
+        """Put the question to the rows that a choice leaves; nothing may be missing for it."""
+        return BY_NAME[choice.question].answer(self.view(choice))
+
+    def view(self, choice: Choice) -> View:
         """Return the rows that a choice leaves; nothing may be missing for it."""
-        columns = _COLUMNS[question.needed_table(choice)]
-        rows = self._rows.filter(pl.col("date").is_between(choice.days.start, choice.days.end))
-        everybody = View(
-            choice=choice,
-            rows=rows.select(*columns, "^team$"),
-            known=self._known(choice.days),
-            roster=self.roster,
-            is_sample=self.client.is_sample,
-            sharing=self.sharing,
-        )
-        filters = [pl.col(name) == value for name in FILTERS if (value := getattr(choice, name)) is not None]
-        if not filters:
+        in_range = pl.col("date").is_between(choice.days.start, choice.days.end)
+        rows = self._rows.filter(in_range)
+        known = self._known(choice.days)
+        everybody = View(choice, rows, known, self.roster, self.client.is_sample, self.sharing)
+        if not choice.filters:
             return everybody
-        of_team = pl.lit(True) if choice.team is None else pl.col("team") == choice.team
+        of_team = True if choice.team is None else pl.col("team") == choice.team
         return replace(
             everybody,
-            rows=everybody.rows.filter(filters),
-            known=everybody.known.filter(of_team),
+            rows=rows.filter(**choice.filters),
+            known=known.filter(of_team),
             roster=None if self.roster is None else self.roster.filter(of_team),
             everybody=everybody,
         )
@@ -322,11 +307,11 @@ class Loaded:
     def _hold(self, table: str, days: DayRange, rows: pl.DataFrame) -> None:
         """Hold days, each user with their team, in place of the coarser rows of these days."""
         others = self._rows.filter(~pl.col("date").is_between(days.start, days.end))
-        self._rows = pl.concat([others, self._with_team(rows.select(_COLUMNS[table]))], how="diagonal")
+        self._rows = pl.concat([others, self._with_team(rows)], how="diagonal")
         self._tables |= dict.fromkeys(days, table)
 
     def _with_team(self, rows: pl.DataFrame) -> pl.DataFrame:
-        if self.roster is None or not self.has_teams:
+        if self.roster is None or not self.teams:
             return rows
         # Who is not on the roster is a team of its own here, and unused licences are no rows of activity.
         placed = analysis.join_roster(rows, self.roster.select("user", "team"), warn=False)
@@ -352,30 +337,25 @@ class Loaded:
         """Return the window that tells who had been active before a day, unless that is loaded or out of reach."""
         first = max(self.bounds.start, start - timedelta(days=periods.MAX_RANGE_DAYS))
         window = DayRange(first, start - _DAY)
-        is_known = all(day in self._tables for day in window) or self._window_before(start) is not None
-        return [] if is_known else [(_LOOKBACK, window)]
+        is_loaded = self._before_day(start)[1] or all(day in self._tables for day in window)
+        return [] if is_loaded else [(_LOOKBACK, window)]
 
-    def _first_before(self, start: date) -> date:
-        """Return the first of the loaded days that reach up to a day without a gap."""
+    def _before_day(self, start: date) -> tuple[date, list[pl.DataFrame]]:
+        """Return from which day on all days up to ``start`` are known, and who was active before, if a window tells."""
         first = start
         while first - _DAY in self._tables:
             first -= _DAY
-        return first
-
-    def _window_before(self, start: date) -> DayRange | None:
-        """Return the look-back window that is loaded and reaches, with the days after it, up to a day."""
-        first = self._first_before(start)
-        return min((window for window in self._before if first - _DAY <= window.end < start), default=None)
+        reaching = [window for window in self._before if first - _DAY <= window.end < start]
+        return (min(reaching).end + _DAY, [self._before[min(reaching)]]) if reaching else (first, [])
 
     def _known(self, days: DayRange) -> pl.DataFrame:
         """Return who was active up to the end of a range, from the first known day on: a window, then days."""
-        window = self._window_before(days.start)
-        first = self._first_before(days.start) if window is None else window.end + _DAY
+        first, before = self._before_day(days.start)
         day = pl.col("date")
         daily = self._rows.filter(day.is_between(first, days.end)).select(
             day.alias("period_start"), day.alias("period_end"), "user", "user_type", "^team$"
         )
-        return daily if window is None else pl.concat([self._before[window], daily])
+        return pl.concat([*before, daily])
 
 
 class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -406,17 +386,19 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._thread: Thread | None = None
         self._stop = Event()
         self.controls = make_controls(loaded, choice)
+        self._tooltips = {name: control.tooltip for name, control in self.controls.items()}
         self.cost, self.state = HTML(), Label()
         self.fetch_button = Button(description="Fetch", tooltip="Sends these requests to the API", icon="download")
         self.bar = IntProgress(min=0, max=1, description="Fetching", tooltip="Requests answered")
         self.cancel_button = Button(
-            description="Cancel", tooltip="Ends the fetch; data already received is cached", icon="stop"
+            description="Cancel", tooltip="Ends the fetch; data received is cached", icon="stop"
         )
         self.offer = VBox([self.cost, self.fetch_button])
         self.progress = HBox([self.bar, self.state, self.cancel_button])
         self.screen = Screen(self._file_name, report=self.save_report)
         for name, control in self.controls.items():
-            control.observe(self._on_day if name.endswith("_date") else self._on_change, "value")
+            wait = _TYPING_SECONDS if name.endswith("_date") else 0.0
+            control.observe(partial(self._on_change, wait=wait), "value")
         self.fetch_button.on_click(lambda _button: self.refresh(at_any_cost=True))
         self.cancel_button.on_click(self._on_cancel)
         question, *others = self.controls.values()
@@ -443,8 +425,7 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         with self._lock, showing_errors(self.screen.fail):
             self._fill()
             choice = self._choice()
-            question = BY_NAME[choice.question]
-            missing = self._loaded.missing(question, choice)
+            missing = self._loaded.missing(choice)
             if missing:
                 self.screen.clear()
                 self._want(missing, wait=wait, at_any_cost=at_any_cost)
@@ -452,7 +433,7 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
             if not self._is_fetching:
                 self._wanted = ()
                 self._show(None)
-            self.screen.show(question.answer(self._loaded.view(question, choice)))
+            self.screen.show(self._loaded.answer(choice))
 
     def wait(self, timeout: float = 60.0) -> None:
         """Wait until no fetch is under way, as a script or a test does."""
@@ -484,11 +465,9 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
             sharing=loaded.sharing,
         )
         for question in loaded.questions:
-            choice = question.fit(chosen, has_teams=loaded.has_teams)
-            if loaded.missing(question, choice):
-                continue
-            answer = question.answer(loaded.view(question, choice))
-            if answer.chart is not None and answer.table is not None:
+            choice = question.fit(chosen, has_teams=bool(loaded.teams))
+            if not loaded.missing(choice):
+                answer: Any = loaded.answer(choice)
                 words = " ".join([answer.how_to_read, *answer.notes])
                 page = page.figure(answer.title, answer.chart, answer.table, words)
         made = {"Template": "widgets.explore", "Period": chosen.every, "Requests sent": loaded.client.requests_sent}
@@ -498,29 +477,20 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _choice(self) -> Choice:
         """Return what the controls say, as far as the question listens."""
-        value = {name: control.value for name, control in self.controls.items()}
-        days = periods.resolve_range(value["start_date"], value["end_date"], now=self._loaded.client.now())
-        bounds = self._loaded.bounds
-        named = {
-            name: value[name] if value[name] not in (_ALL, _LOAD) else None
-            for name in ("team", "language", "editor", "metric", "split")
-        }
-        choice = Choice(
-            question=value["question"],
-            days=DayRange(days.start, min(days.end, bounds.end)),
-            every=value["every"],
-            user_type=value["user_type"],
-            with_names=_LOAD in (value["language"], value["editor"]),
-            **named,
-        )
-        return BY_NAME[choice.question].fit(choice, has_teams=self._loaded.has_teams)
+        told: dict[str, Any] = {name: control.value for name, control in self.controls.items()}
+        with_names = _LOAD in (told["language"], told["editor"])
+        days = periods.resolve_range(told.pop("start_date"), told.pop("end_date"), now=self._loaded.client.now())
+        days = DayRange(days.start, min(days.end, self._loaded.bounds.end))
+        named: dict[str, Any] = {name: None if value in (_ALL, _LOAD) else value for name, value in told.items()}
+        choice = Choice(**named, days=days, with_names=with_names)
+        return BY_NAME[choice.question].fit(choice, has_teams=bool(self._loaded.teams))
 
     def _fill(self) -> None:
         """Offer what the question listens to, and the names that are loaded by now."""
         loaded, question = self._loaded, BY_NAME[self.controls["question"].value]
-        splits = [name for name in question.splits if name != "team" or loaded.has_teams]
+        splits = [name for name in question.splits if name != "team" or loaded.teams]
         options: dict[str, Sequence[tuple[str, str]]] = {
-            "metric": list(question.metrics.items()) or [_NO_METRIC],
+            "metric": list(question.metrics.items()) or [("-", _ALL)],
             "split": [("Nothing", _ALL), *((name.capitalize(), name) for name in splits)],
             "language": _or_all(loaded.names("language")),
             "editor": _or_all(loaded.names("editor")),
@@ -535,25 +505,23 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
                     control.value = before if before in known else known[0]
         finally:
             self._is_filling = False
-        self._enable("every", "Length of a period: UTC days, weeks from Monday", listens=question.has_period)
-        self._enable("metric", "What is measured", listens=bool(question.metrics))
-        self._enable("split", "One figure for each", listens=bool(splits))
-        self._enable("team", "Teams of the roster", listens=loaded.has_teams, otherwise="There is no roster")
-        self._enable("language", "Activity in one language only", listens=not question.looks_back)
-        self._enable("editor", "Activity in one editor only", listens=not question.looks_back)
+        listens = {
+            "every": question.has_period,
+            "metric": bool(question.metrics),
+            "split": bool(splits),
+            "team": bool(loaded.teams),
+            "language": not question.looks_back,
+            "editor": not question.looks_back,
+        }
+        for name, is_heard in listens.items():
+            self.controls[name].disabled = not is_heard
+            otherwise = "There is no roster" if name == "team" else "Does not apply to this question"
+            self.controls[name].tooltip = self._tooltips[name] if is_heard else otherwise
 
-    def _enable(self, name: str, tooltip: str, *, listens: bool, otherwise: str = _NOT_HERE) -> None:
-        control = self.controls[name]
-        control.disabled = not listens
-        control.tooltip = tooltip if listens else otherwise
-
-    def _on_change(self, _change: object) -> None:
+    def _on_change(self, _change: object, *, wait: float) -> None:
         with self._lock:  # a thread that fills the options is waited for
             if not self._is_filling:
-                self.refresh()
-
-    def _on_day(self, _change: object) -> None:
-        self.refresh(wait=_TYPING_SECONDS)
+                self.refresh(wait=wait)
 
     def _file_name(self) -> str:
         """Return a name that tells the question, its days and its filters apart, on any disk."""
@@ -634,31 +602,37 @@ def _offer_html(plans: Sequence[Plan], *, seconds_for: Callable[[int], float]) -
     """Return what a fetch costs in requests and time, and on demand its plans."""
     requests = sum(plan.requests_to_send for plan in plans)
     about = "about " if any(plan.is_estimate for plan in plans) else ""
-    cost = f"{about}{many(requests, 'request')}, {format_duration(seconds_for(requests))} at the API's rate limit"
-    details = "".join(plan._repr_html_() for plan in plans)
-    return (
-        message(f"These days are not loaded yet: {cost}.")
-        + f"<details><summary>What is asked for</summary>{details}</details>"
-    )
+    cost = f"{about}{plural(requests, 'request')}, {format_duration(seconds_for(requests))} at the API's rate limit"
+    details = f"<details><summary>What is asked for</summary>{''.join(plan._repr_html_() for plan in plans)}</details>"
+    return message(f"These days are not loaded yet: {cost}.") + details
 
 
 def make_controls(loaded: Loaded, choice: Choice) -> dict[str, Any]:
-    """Return a control for each part of a choice, by name."""
+    """Return a control for each part of a choice, by name; the explorer fills in what depends on the question."""
     bounds = loaded.bounds
-    within = f"The API answers for {bounds} (UTC)"
+    within, limits = f"The API answers for {bounds} (UTC)", {"min": bounds.start, "max": bounds.end}
     questions = [(question.title, question.name) for question in loaded.questions]
-    return {
-        "question": _dropdown("Question", questions, choice.question, width="44.3em"),
-        "start_date": _day("From", choice.days.start, bounds, f"First day. {within}"),
-        "end_date": _day("To", choice.days.end, bounds, f"Last day, included. {within}"),
-        "every": _dropdown("Period", list(PERIODS.items()), choice.every),
-        "user_type": _dropdown("Who", list(WHO.items()), choice.user_type),
-        "team": _dropdown("Team", _or_all(loaded.teams()), choice.team or _ALL),
-        "language": _dropdown("Language", _or_all(loaded.names("language")), _ALL),
-        "editor": _dropdown("Editor", _or_all(loaded.names("editor")), _ALL),
-        "metric": _dropdown("Measure", [_NO_METRIC], _ALL),
-        "split": _dropdown("Split by", [("Nothing", _ALL)], _ALL),
+    period = "Length of a period: UTC days, weeks from Monday"
+    controls = {
+        "question": _control(Dropdown, "Question", "Question", options=questions, value=choice.question),
+        "start_date": _control(DayPicker, "From", f"First day. {within}", value=choice.days.start, **limits),
+        "end_date": _control(DayPicker, "To", f"Last day, included. {within}", value=choice.days.end, **limits),
+        "every": _control(Dropdown, "Period", period, options=list(PERIODS.items()), value=choice.every),
+        "user_type": _control(Dropdown, "Who", "Who", options=list(WHO.items()), value=choice.user_type),
+        "team": _control(Dropdown, "Team", "Teams of the roster", options=_or_all(loaded.teams)),
+        "language": _control(Dropdown, "Language", "Activity in one language only"),
+        "editor": _control(Dropdown, "Editor", "Activity in one editor only"),
+        "metric": _control(Dropdown, "Measure", "What is measured"),
+        "split": _control(Dropdown, "Split by", "One figure for each"),
     }
+    controls["question"].layout.width = "44.3em"
+    controls["team"].value = choice.team or _ALL
+    return controls
+
+
+def _control(make: type, label: str, tooltip: str, **values: Any) -> Any:
+    layout = Layout(width="22em", max_width="98%")
+    return make(description=label, tooltip=tooltip, style={"description_width": "5.5em"}, layout=layout, **values)
 
 
 def _or_all(names: Sequence[str] | None) -> list[tuple[str, str]]:
@@ -667,30 +641,21 @@ def _or_all(names: Sequence[str] | None) -> list[tuple[str, str]]:
     return [("All", _ALL), *((name, name) for name in names)]
 
 
-def _dropdown(label: str, options: Sequence[tuple[str, str]], value: str, *, width: str = "22em") -> Dropdown:
-    return Dropdown(options=options, value=value, description=label, tooltip=label, **_look(width))
-
-
-def _day(label: str, value: date, bounds: DayRange, tooltip: str) -> DayPicker:
-    return DayPicker(value=value, min=bounds.start, max=bounds.end, description=label, tooltip=tooltip, **_look("22em"))
-
-
-def _look(width: str) -> dict[str, Any]:
-    return {"style": {"description_width": "5.5em"}, "layout": Layout(width=width, max_width="98%")}
-
-
 def _read_frame(frame: pl.DataFrame | pl.LazyFrame) -> tuple[str, pl.DataFrame]:
     """Return which of the tables a frame is, and its rows by day."""
     rows = frame.lazy().collect()
     table = USERS if "period_start" in rows.columns else RECORDS if "language" in rows.columns else LISTS
     tables.ENDPOINT_TABLES[table].check(rows)
     if rows.is_empty() or (table == USERS and (rows["period_start"] != rows["period_end"]).any()):
-        raise TableError(
-            f"These rows of {table} are none, or not of single days.", table=table, hint="pass rows by day."
-        )
-    return table, rows.rename({"period_start": "date"}, strict=False)
+        raise TableError(f"The frame has no rows of {table} by day.", table=table, hint="pass rows by day.")
+    return table, _by_day(rows)
+
+
+def _by_day(rows: pl.DataFrame) -> pl.DataFrame:
+    """Name the day of rows of user_activity as the other tables do."""
+    return rows.rename({"period_start": "date"}, strict=False).drop("period_end", "active_days", strict=False)
 
 
 def _check(name: str, value: str, known: Iterable[str]) -> None:
     if value not in known:
-        raise ConfigurationError(f"{name}={value!r} is not known here.{did_you_mean(str(value), known)}", setting=name)
+        raise ConfigurationError(f"{name}={value!r} is not valid.{did_you_mean(str(value), known)}", setting=name)

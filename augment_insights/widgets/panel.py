@@ -14,13 +14,7 @@ from augment_insights.widgets.screen import Answer, DayPicker, Screen, has_contr
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_MAKERS: Mapping[type, Callable[..., Any]] = {
-    bool: Checkbox,
-    int: IntText,
-    float: FloatText,
-    str: Text,
-    date: DayPicker,
-}
+_MAKERS: Mapping[type, Any] = {bool: Checkbox, int: IntText, float: FloatText, str: Text, date: DayPicker}
 """A widget for each kind of value; a bool comes before the integer that it is too."""
 
 
@@ -104,15 +98,12 @@ class Panel(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
 def _first_value(name: str, control: Any) -> Any:
     """Return the value that a control begins with."""
-    if isinstance(control, (bool, int, float, str, date)):
+    choices = list(control.values()) if isinstance(control, dict) else control
+    if isinstance(choices, (list, tuple, range)) and choices:
+        return choices[0]
+    if isinstance(control, tuple(_MAKERS)):
         return control
-    if isinstance(control, dict) and control:
-        return next(iter(control.values()))
-    if isinstance(control, (list, tuple)) and control:
-        return control[0]
-    if isinstance(control, range) and control and control.step == 1:
-        return control[0]
-    if isinstance(control, Widget) and hasattr(control, "value"):
+    if isinstance(control, Widget) and control.has_trait("value"):
         return control.value
     raise ConfigurationError(
         f"The control {name!r} cannot be made of {control!r}. Hint: a list of choices, a bool, a day, a number, text, "
@@ -132,9 +123,9 @@ def _as_control(name: str, value: Any) -> Any:
         "style": {"description_width": "7em"},
         "layout": Layout(width="24em", max_width="98%"),
     }
-    if isinstance(value, range):
+    if isinstance(value, range) and value.step == 1:
         return BoundedIntText(value=value[0], min=value[0], max=value[-1], **words)
-    if isinstance(value, (list, tuple, dict)):
+    if isinstance(value, (list, tuple, range, dict)):
         return Dropdown(options=list(value.items()) if isinstance(value, dict) else list(value), **words)
     kind = next(kind for kind in _MAKERS if isinstance(value, kind))
     # Typed text and numbers count once they are finished; a tick stands beside its words.

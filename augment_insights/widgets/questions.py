@@ -50,15 +50,19 @@ class Choice:
     team: str | None = None
     language: str | None = None
     editor: str | None = None
-    metric: str | None = None
+    metric: Any = None
     split: str | None = None
     with_names: bool = False
 
     @property
     def population(self) -> str:
         """Who is counted, in words."""
-        within = [part for part in (self.team, self.language, self.editor) if part is not None]
-        return ", ".join([POPULATIONS[self.user_type], *within])
+        return ", ".join([POPULATIONS[self.user_type], *self.filters.values()])
+
+    @property
+    def filters(self) -> dict[str, str]:
+        """The columns that are held to one value, and the value."""
+        return {name: value for name in FILTERS if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class View:
         The same from the first known day on, look-back windows included: ``period_start``, ``period_end``,
         ``user``, ``user_type``.
     roster : pl.DataFrame or None
-        The licences of the chosen team.
+        The licences of the chosen team; None without a roster.
     everybody : View or None
         The same without the filters by team, language and editor, where there are any.
     is_sample : bool
@@ -87,29 +91,10 @@ class View:
     choice: Choice
     rows: pl.DataFrame
     known: pl.DataFrame
-    roster: pl.DataFrame | None
+    roster: Any
     is_sample: bool
     sharing: Sharing
     everybody: View | None = None
-
-    @property
-    def licences(self) -> pl.DataFrame:
-        """The roster, for a question that cannot do without it."""
-        if self.roster is None:
-            raise AssertionError("a question about licences is only offered with a roster")
-        return self.roster
-
-    @property
-    def metric(self) -> Any:
-        """The chosen measure, one of those that the question offers."""
-        return self.choice.metric
-
-    @property
-    def lookback(self) -> int | None:
-        """Warm-up days at the head of ``known``, used only to recognise existing users."""
-        first: Any = self.known["period_start"].min()
-        days = (self.choice.days.start - first).days if first is not None else 0
-        return days if days > 0 else None
 
     @property
     def counting(self) -> dict[str, Any]:
@@ -123,8 +108,10 @@ class View:
 
     @property
     def since_known(self) -> dict[str, Any]:
-        """What an analysis that looks back is told."""
-        return {**self.by_period, "lookback": self.lookback}
+        """What an analysis that looks back is told: ``known`` begins with warm-up days, if anybody was active then."""
+        first: Any = self.known["period_start"].min()
+        days = 0 if first is None else (self.choice.days.start - first).days
+        return {**self.by_period, "lookback": days if days > 0 else None}
 
     @property
     def caption(self) -> dict[str, Any]:
@@ -155,7 +142,7 @@ class Question:
         From that table to the numbers that stand beside the chart; left out, the table itself.
     table : str
         The coarsest of the tables ``GRAINS`` that answers it.
-    has_period, looks_back, needs_roster : bool
+    by_period, looks_back, needs_roster : bool
         Whether it goes by calendar periods, does so and must know who is not new, cannot do without licences.
     metrics : dict of str to str
         The measures to choose from, words and names.
@@ -171,11 +158,16 @@ class Question:
     drawn_with: tuple[str, ...] = ()
     numbers: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     table: str = LISTS
-    has_period: bool = False
+    by_period: bool = False
     looks_back: bool = False
     needs_roster: bool = False
     metrics: Mapping[str, str] = field(default_factory=dict)
     splits: tuple[str, ...] = ()
+
+    @property
+    def has_period(self) -> bool:
+        """Whether it listens to the calendar period."""
+        return self.by_period or self.looks_back
 
     def fit(self, choice: Choice, *, has_teams: bool) -> Choice:
         """Return a choice without what this question does not listen to."""
@@ -204,14 +196,14 @@ class Question:
         told = {"every": choice.every, "of": choice.metric}
         with _taking_notes(notes):
             table = view.sharing.groups(self._table(view))
-            how = {name: told[name] for name in self.drawn_with or ("every",) * self.looks_back}
+            how = {name: told[name] for name in (("every",) if self.looks_back else self.drawn_with)}
             chart = getattr(charts, self.name)(table, **how, **view.caption)
         shown = table if self.numbers is None else self.numbers(table)
         return Answer(self.title, shown, chart, self.how_to_read, tuple(notes))
 
     def _table(self, view: View) -> pl.DataFrame:
         """Measure the chosen group: as one group of everybody where it can be one."""
-        chosen = {name: value for name in FILTERS if (value := getattr(view.choice, name)) is not None}
+        chosen = view.choice.filters
         split = [view.choice.split] if view.choice.split else []
         if view.everybody is None or not set(chosen) <= set(self.in_groups):
             return self.measure(view, split or None)
@@ -244,27 +236,23 @@ def _tiers(users: pl.DataFrame) -> pl.DataFrame:
 
 
 def _concentration(view: View) -> pl.DataFrame:
-    metric = view.choice.metric or ""
+    metric = view.choice.metric
     words = next(label for label, name in _SUMMED.items() if name == metric)
     table = analysis.concentration(view.rows, metric=metric, **view.counting)
     return table.select(pl.lit(words).alias("metric"), pl.all())
 
 
 _SUMMED = {name.replace("_", " ").capitalize(): name for name in METRICS}
-_ACCEPTANCE_OF = {"Suggestions": "suggestions", "Lines": "lines"}
-_MIX_OF = {"Messages": "messages", "Lines": "lines"}
-_ANY_GROUP = ("team", "language", "editor")
 
 QUESTIONS: tuple[Question, ...] = (
     Question(
         "active_users",
         "How many are active?",
-        "A user counts once in a period. An open point at the end of a dashed line is a period that is not over: "
-        "it will still grow.",
+        "A user counts once in a period. A dashed line ends in a period that is not over: it will still grow.",
         lambda view, by: analysis.active_users(view.rows, by=by, **view.by_period),
         in_groups=FILTERS,
-        has_period=True,
-        splits=_ANY_GROUP,
+        by_period=True,
+        splits=FILTERS,
     ),
     Question(
         "rolling_active_users",
@@ -274,20 +262,18 @@ QUESTIONS: tuple[Question, ...] = (
             view.rows, windows=28 if view.choice.split else (1, 7, 28), by=by, **view.counting
         ),
         in_groups=FILTERS,
-        splits=_ANY_GROUP,
+        splits=FILTERS,
     ),
     Question(
         "stickiness",
         "How often do they come?",
-        "Mean daily users of 28 days divided by the users of the 28 days. An office that works five days of seven "
-        "has its ceiling near 71%.",
+        "Mean daily users of 28 days divided by the users of the 28 days: near 71% at most in a five-day week.",
         lambda view, _by: analysis.stickiness(view.rows, **view.counting),
     ),
     Question(
         "active_day_distribution",
         "On how many of the last 28 days were they active?",
-        "A bar is the users with exactly so many active days. A hill at the left is curiosity, one at the right daily "
-        "work.",
+        "A bar is the users with so many active days. A hill at the left is curiosity, at the right daily work.",
         lambda view, _by: analysis.active_day_distribution(view.rows, **view.counting),
     ),
     Question(
@@ -303,16 +289,14 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "cohort_retention",
         "Who stays, by when they began?",
-        "A row is the users who were first active in that period; along it, the share of them active k periods later. "
-        "Grey: not known yet.",
+        "A row: users first active in that period; along it, the share active k periods later. Grey: not known yet.",
         lambda view, _by: analysis.cohort_retention(view.known, periods=MOST_COLUMNS, **view.since_known),
         looks_back=True,
     ),
     Question(
         "retention_curve",
         "Which share stays?",
-        "Over the cohorts that have reached it: the share active k periods after the first. Later points stand "
-        "on fewer users.",
+        "Over the cohorts that reached it: the share active k periods later. Later points stand on fewer users.",
         lambda view, by: analysis.retention_curve(
             analysis.cohort_retention(view.known, by=by, **view.since_known), by=by
         ),
@@ -337,9 +321,9 @@ QUESTIONS: tuple[Question, ...] = (
         "adoption_rate",
         "Which share of the licences is used?",
         "Licensed users active in the period divided by the licensed. The band is a 95 % confidence interval.",
-        lambda view, by: analysis.adoption_rate(view.rows, licences=view.licences, by=by, **view.by_period),
+        lambda view, by: analysis.adoption_rate(view.rows, licences=view.roster, by=by, **view.by_period),
         in_groups=("team",),
-        has_period=True,
+        by_period=True,
         needs_roster=True,
     ),
     Question(
@@ -347,21 +331,20 @@ QUESTIONS: tuple[Question, ...] = (
         "How much of what is suggested is accepted?",
         "All accepted inline completions of a period divided by all suggested. The band is a 95 % confidence interval "
         "over users. What agents write has no suggestion to accept, and is not counted here.",
-        lambda view, by: analysis.acceptance_rate(view.rows, by=by, of=view.metric, **view.by_period),
+        lambda view, by: analysis.acceptance_rate(view.rows, by=by, of=view.choice.metric, **view.by_period),
         drawn_with=("every",),
         table=USERS,
-        has_period=True,
-        metrics=_ACCEPTANCE_OF,
-        splits=_ANY_GROUP,
+        by_period=True,
+        metrics={"Suggestions": "suggestions", "Lines": "lines"},
+        splits=FILTERS,
     ),
     Question(
         "feature_adoption",
         "Which ways of working do they use?",
-        "The share of the active users who used each way at least once in the range. A way that the API reports for "
-        "nobody is unknown, not unused.",
+        "The share of active users who used each way at least once. Unreported ways are unknown, not unused.",
         lambda view, by: analysis.feature_adoption(view.rows, by=by, **view.counting),
         table=USERS,
-        splits=_ANY_GROUP,
+        splits=FILTERS,
     ),
     Question(
         "mode_mix",
@@ -370,9 +353,9 @@ QUESTIONS: tuple[Question, ...] = (
         lambda view, by: analysis.mode_mix(view.rows, by=by, **view.by_period),
         drawn_with=("of", "every"),
         table=USERS,
-        has_period=True,
-        metrics=_MIX_OF,
-        splits=_ANY_GROUP,
+        by_period=True,
+        metrics={"Messages": "messages", "Lines": "lines"},
+        splits=FILTERS,
     ),
     Question(
         "mode_transitions",
@@ -380,7 +363,7 @@ QUESTIONS: tuple[Question, ...] = (
         "A row is a user's main way in one period, a column that of the next. The diagonal is staying.",
         lambda view, _by: analysis.mode_transitions(view.rows, **view.by_period),
         table=USERS,
-        has_period=True,
+        by_period=True,
     ),
     Question(
         "habit_ladder",

@@ -17,9 +17,9 @@ from traitlets import validate
 
 from augment_insights import export
 from augment_insights.charts import theme
-from augment_insights.errors import InsightsError
+from augment_insights.errors import InsightsError, plural
 from augment_insights.reports.content import table_rows
-from augment_insights.transport.progress import in_notebook
+from augment_insights.transport.settings import in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,10 +34,7 @@ _MOST_ROWS = 40
 _CHART_HEIGHT = "390px"
 _TEXT = "line-height: 1.5; max-width: 56em"
 
-_BUG = (
-    "This should not have happened, and is a bug of augment-insights. Hint: change a control to go on, and report "
-    "the lines below."
-)
+_BUG = "This is a bug of augment-insights. Hint: change a control to go on, and report the lines below."
 
 _KINDS = {
     "png": ("Chart as PNG", "Saves the chart as an image for slides"),
@@ -108,12 +105,13 @@ class Answer:
             drawn = theme.to_png(spec) if kind == "png" else theme.to_svg(spec).encode()
             with export.whole_file(path) as unfinished:
                 unfinished.write_bytes(drawn)
-            return path
-        if self.table is None:
+        elif self.table is None:
             raise ValueError("There is no table to save. Hint: save the chart.")
-        if kind == "xlsx":
-            return export.write_workbook({self.title: self.table}, path)
-        return export.write_table(self.table, path)
+        elif kind == "xlsx":
+            export.write_workbook({self.title: self.table}, path)
+        else:
+            export.write_table(self.table, path)
+        return path
 
 
 class DayPicker(DatePicker):  # type: ignore[misc]  # ipywidgets has no types
@@ -144,17 +142,13 @@ class Screen(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.words, self.reading, self.saved = HTML(), HTML(), HTML()
         self.chart = Output(layout=Layout(overflow="auto hidden"))
         self.with_numbers = Checkbox(
-            value=False,
             description="Show the numbers behind the figure",
-            tooltip="Shows the table that the chart draws, as text",
+            tooltip="Shows the table that the chart draws",
             indent=False,
         )
         self.numbers = HTML()
         self.folder = Text(
-            value="reports",
-            description="Folder",
-            tooltip="The folder for saved files; made when it is missing",
-            continuous_update=False,
+            value="reports", description="Folder", tooltip="The folder for saved files", continuous_update=False
         )
         self.buttons: dict[str, Any] = {}
         for kind, (label, tooltip) in _KINDS.items():
@@ -207,9 +201,7 @@ class Screen(VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     def _save(self, kind: str) -> Path:
         if self.answer is None:
-            raise ValueError(
-                "There is nothing to save yet. Hint: wait for the data, or choose a question that has some."
-            )
+            raise ValueError("There is nothing to save yet. Hint: wait for the data, or choose another question.")
         folder = Path(self.folder.value.strip() or ".").expanduser()
         if kind == "report" and self._report is not None:
             return self._report(folder / f"{self._name()}-report.html")
@@ -230,28 +222,26 @@ def showing_errors(show: Callable[[Exception], None]) -> Iterator[None]:
         show(error)
 
 
-def message(words: str, *, role: str = "status", label: str = "") -> str:
-    """Return words as HTML that a screen reader announces."""
+def message(words: str, *, is_error: bool = False) -> str:
+    """Return words as HTML that a screen reader announces; an error also says that it is one."""
+    role, label = ("alert", "<strong>Error:</strong> ") if is_error else ("status", "")
     return f'<div role="{role}" style="{_TEXT}">{label}{escape(words)}</div>' if words else ""
 
 
 def error_html(error: Exception) -> str:
     """Return an error as HTML: its own sentence where it is ours or names a wrong value, else what to report."""
-    words, details = _BUG, ""
     if isinstance(error, (InsightsError, ValueError)):
-        words = str(error)
-    elif isinstance(error, OSError):
-        words = f"{error}. Hint: choose another folder, or make room."
-    else:
-        lines = escape("".join(traceback.format_exception(error)))
-        details = f"<details><summary>{escape(type(error).__name__)}</summary><pre>{lines}</pre></details>"
-    return message(words, role="alert", label="<strong>Error:</strong> ") + details
+        return message(str(error), is_error=True)
+    if isinstance(error, OSError):
+        return message(f"{error}. Hint: choose another folder, or make room.", is_error=True)
+    lines = escape("".join(traceback.format_exception(error)))
+    details = f"<details><summary>{escape(type(error).__name__)}</summary><pre>{lines}</pre></details>"
+    return message(_BUG, is_error=True) + details
 
 
 def table_html(table: pl.DataFrame, *, title: str) -> str:
     """Return the head of a table, with its title and how many rows there are."""
-    rows = "row" if table.height == 1 else "rows"
-    count = f"{table.height:,} {rows}" + (f", the first {_MOST_ROWS} shown" if table.height > _MOST_ROWS else "")
+    count = plural(table.height, "row") + (f", the first {_MOST_ROWS} shown" if table.height > _MOST_ROWS else "")
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in table_rows(table.head(_MOST_ROWS))

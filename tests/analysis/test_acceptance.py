@@ -419,11 +419,11 @@ def test_the_interval_is_newcombes(data: st.DataObject) -> None:
     assert found["difference"] == pytest.approx(s1 / n1 - s0 / n0)
     assert (found["difference_low"], found["difference_high"]) == pytest.approx((low, high), abs=1e-9)
     if abs(low) > 1e-9 and abs(high) > 1e-9:
-        assert found["verdict"] == ("higher" if low > 0 else "lower" if high < 0 else "cannot tell")
+        assert found["verdict"] == ("higher" if low > 0 else "lower" if high < 0 else "no measurable change")
 
 
 def test_three_teams_three_verdicts() -> None:
-    """A doubled, B fell, C moved within its interval; a group on one side only, or without people, cannot be told.
+    """A doubled, B fell, C moved within its interval; a group on one side only, or without people, has no verdict.
 
     Users without a team are compared with users without a team.
     """
@@ -436,17 +436,17 @@ def test_three_teams_three_verdicts() -> None:
     assert table.select("team", "before", "after", "verdict").rows() == [
         ("A", 0.3, 0.6, "higher"),
         ("B", 0.8, 0.5, "lower"),
-        ("C", 0.45, 0.55, "cannot tell"),
-        ("gone", pytest.approx(5 / 9), None, "cannot tell"),
-        ("new", None, pytest.approx(5 / 9), "cannot tell"),
-        ("none", None, None, "cannot tell"),
+        ("C", 0.45, 0.55, "no measurable change"),
+        ("gone", pytest.approx(5 / 9), None, None),
+        ("new", None, pytest.approx(5 / 9), None),
+        ("none", None, None, None),
         (None, 0.3, 0.6, "higher"),
     ]
     assert table.filter(pl.col("team") == "gone")["difference_low"].to_list() == [None]
 
 
 def test_acceptance_of_two_groups_is_compared_by_its_users(make_usage: MakeUsage) -> None:
-    """Ten users at 40 % against ten at 60 %, alike within each: a difference. Without users: cannot tell."""
+    """Ten users at 40 % against ten at 60 %, alike within each: a difference. Without users there is no verdict."""
     rows = [
         {"user": f"{team}{n}", "team": team, "completions_count": 100, "completions_accepted": base + n % 3}
         for team, base in (("A", 40), ("B", 60))
@@ -461,7 +461,7 @@ def test_acceptance_of_two_groups_is_compared_by_its_users(make_usage: MakeUsage
     sides = [anonymous.filter(pl.col("team") == team) for team in "AB"]
     found = analysis.compare(*sides, metric="acceptance_rate").row(0, named=True)
     assert found["difference"] == pytest.approx(0.2)
-    assert (found["difference_low"], found["verdict"]) == (None, "cannot tell")
+    assert (found["difference_low"], found["verdict"]) == (None, None)
 
 
 MONTH = rates([("A", 1, 9)])

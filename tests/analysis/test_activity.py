@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from augment_insights import analysis
+from augment_insights import Client, analysis, fetch
 from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     Keeps = Callable[..., None]
     Days = dict[str, list[int]]
 
+MONDAY = date(2026, 1, 5)
 EVERY = ("1d", "1w", "1mo", "1q")
 # Ranges that cross a leap day, a year whose first days belong to the last ISO week, and a short February.
 STARTS = (date(2023, 12, 27), date(2024, 2, 19), date(2026, 1, 30), date(2020, 12, 28))
@@ -76,7 +77,7 @@ def test_a_year_may_end_within_a_week(make_activity: Make) -> None:
         date(2026, 1, 1),
     ]
     assert analysis.active_users(activity, every="1q").rows() == [
-        (date(2025, 10, 1), date(2025, 12, 31), 1, True),
+        (date(2025, 10, 1), date(2025, 12, 31), 1, False),
         (date(2026, 1, 1), date(2026, 3, 31), 1, False),
     ]
 
@@ -86,6 +87,53 @@ def test_a_week_is_complete_with_its_sunday(make_activity: Make) -> None:
     activity = make_activity({"ada@x.io": [0]})
     assert analysis.active_users(activity, every="1w", as_of="2026-01-10")["is_complete"].to_list() == [False]
     assert analysis.active_users(activity, every="1w", as_of="2026-01-11")["is_complete"].to_list() == [True]
+
+
+def test_a_first_week_is_complete_when_its_monday_is_covered(make_activity: Make) -> None:
+    """Data from a Wednesday on holds part of the week, unless since= says that the days before were asked for."""
+    activity = make_activity({"ada@x.io": [2, 7]})
+    asked = {"every": "1w", "as_of": "2026-01-18"}
+    assert analysis.active_users(activity, **asked)["is_complete"].to_list() == [False, True]
+    assert analysis.active_users(activity, since=MONDAY, **asked)["is_complete"].to_list() == [True, True]
+    # The weeks before the first row are zeros, and rows before since do not count.
+    early = analysis.active_users(activity, since="2025-12-23", **asked)
+    assert early.select("active_users", "is_complete").rows() == [(0, False), (0, True), (1, True), (1, True)]
+    assert numbers(analysis.active_users(activity, since="2026-01-08", **asked)) == [0, 1]
+    seats = analysis.adoption_rate(activity, licences=2, since="2026-01-08", **asked)
+    assert seats.select("active_users", "is_complete").rows() == [(0, False), (1, True)]
+    nobody = analysis.active_users(activity.clear(), since=MONDAY, **asked)
+    assert nobody.select("active_users", "is_complete").rows() == [(0, True), (0, True)]
+
+
+def test_the_week_that_the_default_range_cuts_is_not_complete() -> None:
+    """Seven days of weekly rows begin within a week: its row says so, and so does its count."""
+    client = Client.sample(today="2026-03-12")  # a Thursday: 5 to 11 March
+    weekly = fetch.user_activity(every="1w", client=client)
+    table = analysis.active_users(weekly, every="1w")
+    assert table.select("period_start", "is_complete").rows() == [(date(2026, 3, 2), False), (date(2026, 3, 9), False)]
+    whole = fetch.user_activity("2026-03-02", "2026-03-11", every="1w", client=client)
+    assert analysis.active_users(whole, every="1w")["is_complete"].to_list() == [True, False]
+
+
+def test_windows_before_since_are_zeros(make_activity: Make) -> None:
+    """Days before the first row are known to be empty when since= covers them: windows over them are complete."""
+    activity = make_activity({"ada@x.io": [2]})
+    table = analysis.rolling_active_users(activity, windows=2, since=MONDAY)
+    assert table.select("active_users", "is_complete").rows() == [(0, False), (0, True), (1, True)]
+    assert analysis.stickiness(activity, window=2, since=MONDAY)["is_complete"].to_list() == [False, True, True]
+    assert analysis.active_day_distribution(activity, since=MONDAY, window=3)["users"].to_list() == [1, 0, 0]
+
+
+def test_stickiness_of_the_day_alone(make_activity: Make) -> None:
+    """kind="day": the users of the day over those of the window, as many vendors do (window=30)."""
+    activity = make_activity({"ada@x.io": [0, 1, 2], "bob@x.io": [0]})
+    table = analysis.stickiness(activity, window=3, kind="day")
+    assert table.select("mean_daily_users", "active_users", "stickiness_rate").rows() == [
+        (2.0, 2, 1.0), (1.0, 2, 0.5), (1.0, 2, 0.5),
+    ]  # fmt: skip
+    assert analysis.stickiness(activity, window=3)["stickiness_rate"].to_list() == pytest.approx([1, 3 / 4, 4 / 6])
+    with pytest.raises(ValueError, match=r"kind='days' is not known.*did you mean 'day'"):
+        analysis.stickiness(activity, kind="days")
 
 
 @few
@@ -104,7 +152,9 @@ def test_active_users_are_what_sql_counts(
     assert found == counted
     ends = table["period_end"].to_list()
     assert [day + timedelta(days=1) for day in ends[:-1]] == table["period_start"].to_list()[1:]
-    assert table["is_complete"].to_list() == [end <= as_of for end in ends]
+    starts = table["period_start"].to_list()
+    first = activity["date"].min()
+    assert table["is_complete"].to_list() == [a >= first and b <= as_of for a, b in zip(starts, ends, strict=True)]
 
 
 def test_groups_stand_before_the_count_and_have_every_period(make_activity: Make, assert_keeps: Keeps) -> None:

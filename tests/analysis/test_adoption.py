@@ -14,8 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment_insights import analysis
+from augment_insights.analysis.intervals import kaplan_meier
 from augment_insights.errors import DataWarning, TableError
-from augment_insights.tables import ADOPTION_CURVE, ADOPTION_RATE, DAU, LICENSED_ADOPTION_CURVE, ROSTER
+from augment_insights.tables import (
+    ADOPTION_CURVE,
+    ADOPTION_RATE,
+    DAU,
+    LICENCES,
+    LICENSED_ADOPTION_CURVE,
+    POPULATION_BRIDGE,
+    ROSTER,
+    TIME_TO_FIRST_USE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +45,7 @@ ROSTER_ROWS = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "team": ["Payments
 def test_seats_are_the_denominator(make_activity: MakeActivity, assert_keeps: Callable[..., None]) -> None:
     """81 of 263 seats: 0.3080, with Wilson's published interval, in a month that is over."""
     activity = make_activity({f"user{n}@x.io": [n % 26] for n in range(81)})
-    table = analysis.adoption_rate(activity, licences=263, as_of=date(2026, 1, 31))
+    table = analysis.adoption_rate(activity, licences=263, since=date(2026, 1, 1), as_of=date(2026, 1, 31))
     assert_keeps(table, ADOPTION_RATE)
     found = table.row(0, named=True)
     assert (found["period_start"], found["period_end"]) == (date(2026, 1, 1), date(2026, 1, 31))
@@ -51,7 +61,7 @@ def test_everybody_is_one(make_activity: MakeActivity) -> None:
     several = analysis.adoption_rate(activity, licences=49, every="1d", as_of="2026-01-09")
     assert several["adoption_rate"].to_list() == [1.0, 0.0, 0.0, 0.0, 0.0]
     curve = analysis.adoption_curve(activity, licences=49, every="1d", as_of="2026-01-07")
-    assert curve["adoption_rate"].to_list() == [1.0] * 3
+    assert curve["seen_rate"].to_list() == [1.0] * 3
 
 
 def test_an_idle_week_is_a_zero_and_the_open_one_is_flagged(make_activity: MakeActivity) -> None:
@@ -222,7 +232,7 @@ def test_a_licence_without_a_start_is_always_valid(make_activity: MakeActivity) 
         }
     )
     curve = analysis.adoption_curve(make_activity({"ada@x.io": [0, 16]}), licences=roster)
-    assert curve["licensed_users"].to_list() == [1, 1, 1]
+    assert curve["ever_licensed_users"].to_list() == [1, 1, 1]
 
 
 def test_who_uses_no_licence(make_activity: MakeActivity) -> None:
@@ -308,7 +318,7 @@ def test_a_roster_counts_alike_in_every_question(make_activity: MakeActivity) ->
     rate = analysis.adoption_rate(activity, licences=roster, every="1w")
     assert rate.select("active_users", "licensed_users").rows() == [(1, 1), (2, 2)]
     undated = pl.LazyFrame({"user": ["ada@x.io", "ADA@x.io", "bob@x.io"]})
-    assert analysis.adoption_curve(activity, licences=undated)["licensed_users"].to_list() == [2, 2]
+    assert analysis.adoption_curve(activity, licences=undated)["ever_licensed_users"].to_list() == [2, 2]
 
 
 def test_strangers_to_the_roster_are_warned_of(make_activity: MakeActivity) -> None:
@@ -443,3 +453,216 @@ def test_a_full_match_says_nothing(make_usage: MakeActivity) -> None:
         assert analysis.join_roster(frame, ROSTER_ROWS.lazy())["team"].to_list() == ["Payments", "Search"]
     with pytest.raises(TableError, match=r"both have 'team'.*frame.drop"):
         analysis.join_roster(usage.with_columns(team=pl.lit("A")), ROSTER_ROWS)
+
+
+def roster_of(**licences: tuple[int, int | None]) -> pl.DataFrame:
+    """Make a roster from ``name=(first licensed day, last or None)``, in days after the Monday."""
+    rows = [
+        (
+            f"{name}@x.io",
+            date(2026, 1, 5) + timedelta(days=start),
+            None if end is None else date(2026, 1, 5) + timedelta(days=end),
+        )
+        for name, (start, end) in licences.items()
+    ]
+    schema = {"user": pl.String, "licensed_from": pl.Date, "licensed_to": pl.Date}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def test_time_to_first_use_by_hand(make_activity: MakeActivity, assert_keeps: Callable[..., None]) -> None:
+    """Who has not started is censored at the last day, or when the licence ends; not dropped."""
+    activity = make_activity({"ada@x.io": [0, 4], "BOB@x.io": [5], "zed@x.io": [10], "eve@x.io": [9]})
+    roster = roster_of(ada=(0, None), bob=(2, None), cyd=(1, 4), dan=(4, None), zed=(7, None), eve=(0, 6))
+    # Ada 0 days, Bob and Zed 3: started. Cyd 3 days until her licence ended, Dan 6 until the last
+    # day (10). Eve's licence ended after 6 days, and her later activity is not a start in it.
+    table = analysis.time_to_first_use(activity, roster)
+    assert table.select("at_risk_users", "started_users").rows() == [
+        (6, 1), (5, 0), (5, 0), (5, 2), (2, 0), (2, 0), (2, 0),
+    ]  # fmt: skip
+    # S = 5/6, and after day 3 5/6 x 3/5 = 1/2.
+    assert table["started_rate"].to_list() == pytest.approx([1 / 6] * 3 + [1 / 2] * 4)
+    assert (table["started_rate_low"] < table["started_rate"]).all()
+    assert (table["started_rate_high"] > table["started_rate"]).all()
+    assert_keeps(table, TIME_TO_FIRST_USE)
+    assert_keeps(analysis.time_to_first_use(activity.clear(), roster.clear()), TIME_TO_FIRST_USE)
+    with pytest.raises(TableError, match="time_to_first_use needs one row a user and day"):
+        analysis.time_to_first_use(
+            activity.select("user", "user_type", period_start="date", period_end=pl.lit(date(2026, 2, 1))), roster
+        )
+
+
+@few
+@given(
+    days=st.dictionaries(st.integers(1, 12).map("user{}".format), st.lists(st.integers(0, 90), min_size=1)),
+    licences=st.dictionaries(
+        st.integers(1, 12).map("user{}".format),
+        st.tuples(st.integers(0, 80), st.none() | st.integers(0, 40)),
+        min_size=1,
+    ),
+)
+def test_time_to_first_use_is_kaplan_meiers_of_each_licence(
+    make_activity: MakeActivity, days: dict[str, list[int]], licences: dict[str, tuple[int, int | None]]
+) -> None:
+    """One minus the Kaplan-Meier estimate of each licence's time, with the bounds turned round."""
+    ends = {user: (start, None if length is None else start + length) for user, (start, length) in licences.items()}
+    active = {f"{user}@x.io": numbers for user, numbers in days.items() if user in ends} | {"anchor@x.io": [90]}
+    times = [(0, True)]
+    for user, (start, end) in ends.items():
+        until = 90 if end is None else min(end, 90)
+        begun = min(days.get(user, [999]))
+        times.append((max(begun, start) - start, True) if begun <= until else (until - start, False))
+    curve = kaplan_meier(pl.DataFrame(times, schema=["days", "event"], orient="row"))
+    turned = {column: 1 - pl.col(bound) for column, bound in (("rate", "rate"), ("low", "high"), ("high", "low"))}
+    expected = curve.select("days", "at_risk_users", "event_users", **turned)
+    table = analysis.time_to_first_use(make_activity(active), roster_of(**ends, anchor=(90, None)))
+    assert table.rows() == expected.rows()
+
+
+def test_two_rows_of_one_user_are_one_licence(make_activity: MakeActivity) -> None:
+    """The licence runs from the earlier start, and on where one of the rows has no end."""
+    roster = pl.concat([roster_of(ada=(2, 4)), roster_of(Ada=(1, None))])
+    table = analysis.time_to_first_use(make_activity({"ada@x.io": [9]}), roster)
+    assert table.filter(pl.col("started_users") > 0).select("days", "at_risk_users").rows() == [(8, 1)]
+
+
+def test_the_roster_may_be_as_the_analyst_keeps_it(make_activity: MakeActivity) -> None:
+    """Names with spaces around them and days as text are read as by read_roster: the answer is that of the tidy one."""
+    roster = roster_of(ada=(0, None), bob=(1, 4), cyd=(2, None))
+    untidy = roster.select(
+        user=" " + pl.col("user").str.to_uppercase() + " ",
+        licensed_from=pl.col("licensed_from").cast(pl.String),
+        licensed_to=pl.col("licensed_to").cast(pl.String).fill_null(""),
+    )
+    activity = make_activity({"ada@x.io": [2], "bob@x.io": [1], "cyd@x.io": [9]})
+    table = analysis.time_to_first_use(activity, untidy)
+    assert table.equals(analysis.time_to_first_use(activity, roster))
+    assert table.filter(pl.col("started_users") > 0).select("days", "at_risk_users").rows() == [(0, 3), (2, 2), (7, 1)]
+
+
+def test_a_start_before_the_licence_counts_on_its_first_day(make_activity: MakeActivity) -> None:
+    """A trial user who is licensed later has started after 0 days."""
+    table = analysis.time_to_first_use(make_activity({"ada@x.io": [0, 9]}), roster_of(ada=(5, None)))
+    assert table.select("days", "started_users").rows() == [(0, 1)]
+
+
+def test_a_licence_of_tomorrow_is_not_at_risk(make_activity: MakeActivity) -> None:
+    """Who is licensed only after the last day of the data is in no count."""
+    table = analysis.time_to_first_use(make_activity({"ada@x.io": [0]}), roster_of(ada=(0, None), bob=(1, None)))
+    assert table["at_risk_users"].to_list() == [1]
+
+
+def test_users_without_a_licence_are_warned_of(make_activity: MakeActivity) -> None:
+    """Active users who are not on the roster are not counted, and not dropped in silence."""
+    activity = make_activity({"ada@x.io": [1], "bob@x.io": [1]})
+    with pytest.warns(DataWarning, match="1 active user not on the roster"):
+        table = analysis.time_to_first_use(activity, roster_of(ada=(0, None)))
+    assert table["at_risk_users"].to_list() == [1, 1]
+
+
+def test_a_licence_without_a_beginning_is_warned_of(make_activity: MakeActivity) -> None:
+    """A null licensed_from has no time to first use."""
+    roster = pl.concat([roster_of(ada=(0, None)), roster_of(bob=(0, None)).with_columns(licensed_from=None)])
+    with pytest.warns(DataWarning, match="1 users of the roster without licensed_from"):
+        table = analysis.time_to_first_use(make_activity({"ada@x.io": [1], "bob@x.io": [1]}), roster)
+    assert table["at_risk_users"].to_list() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda roster: roster.drop("licensed_from"), "roster needs the column 'licensed_from'"),
+        (lambda roster: roster.rename({"user": "e-mail"}), "roster needs the column 'user'"),
+        (lambda roster: roster.with_columns(licensed_from=pl.lit("5.1.2026")), "5.1.2026 as licensed_from"),
+        (lambda roster: roster.with_columns(licensed_to=date(2025, 1, 1)), "1 licence with an end before the start"),
+    ],
+)
+def test_a_roster_that_breaks_its_contract_is_told_how(
+    make_activity: MakeActivity, change: Callable[[pl.DataFrame], pl.DataFrame], message: str
+) -> None:
+    """A missing column, text that is no day, a licence that runs backwards: each says so."""
+    with pytest.raises(TableError, match=message):
+        analysis.time_to_first_use(make_activity({"ada@x.io": [1]}), change(roster_of(ada=(0, None))))
+
+
+ROSTER_OF_ALL = pl.DataFrame(
+    {
+        "user": ["Active", "begins", "ended", "idle", "never", "new", "new-active", "open"],
+        "team": ["A"] * 4 + ["B"] * 4,
+        "licensed_from": [
+            "2025-01-01",
+            "2026-02-01",
+            "2025-01-01",
+            None,
+            "2026-01-17",
+            "2026-01-18",
+            "2026-01-30",
+            None,
+        ],
+        "licensed_to": [None, None, "2026-01-30", "2026-01-31", None, None, None, None],
+    }
+)
+"""With the last day 31 January: the licence of "never" is 14 days old, that of "new" 13; "ended" is over."""
+
+SEEN_OF_ALL = {"active": [0, 26], "idle": [-4], "open": [-3], "ended": [24], "new-active": [25], "stranger": [-9, 25]}
+"""Days after 5 January, which is 26 days before the last one: "idle" was last active 30 days before it, "open" 29."""
+
+
+def test_each_licence_has_the_status_of_the_last_day(make_activity: MakeActivity) -> None:
+    """By hand: 29 days without activity are active, 30 idle; a licence of 13 days is new, unless it is used."""
+    table = analysis.licences(ROSTER_OF_ALL, make_activity(SEEN_OF_ALL), as_of="2026-01-31", price=20)
+    assert table.select("user", "team", "status", "idle_days", "cost").rows() == [
+        ("Active", "A", "active", 0, 20.0),
+        ("begins", "A", "not_begun", None, 0.0),
+        ("ended", "A", "ended", 2, 0.0),
+        ("idle", "A", "idle", 30, 20.0),
+        ("never", "B", "never_used", None, 20.0),
+        ("new", "B", "new", None, 20.0),
+        ("new-active", "B", "active", 1, 20.0),
+        ("open", "B", "active", 29, 20.0),
+    ]
+    assert table["last_active"][0] == date(2026, 1, 31)
+
+
+def test_the_thresholds_and_the_last_day_of_licences_can_be_chosen(make_activity: MakeActivity) -> None:
+    """Activity after the last day is not known yet; idle and new are what the analyst says; no days are refused."""
+    activity = make_activity(SEEN_OF_ALL)
+    status = dict(
+        analysis.licences(ROSTER_OF_ALL, activity, inactive_days=29, grace_days=15).select("user", "status").rows()
+    )
+    assert (status["open"], status["never"]) == ("idle", "new")
+    earlier = analysis.licences(ROSTER_OF_ALL, activity, as_of="2026-01-30")
+    assert earlier.filter(user="Active").select("status", "idle_days").row(0) == ("active", 25)
+    assert earlier.filter(user="ended")["status"].item() == "active"
+    for wrong in ({"inactive_days": 0}, {"grace_days": -1}):
+        with pytest.raises(ValueError, match="an integer"):
+            analysis.licences(ROSTER_OF_ALL, activity, **wrong)
+
+
+def test_licences_keep_their_table(make_activity: MakeActivity, assert_keeps: Any) -> None:
+    """Without a team, without activity, and a row of 0 active days is none."""
+    roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})
+    for activity in (make_activity({"ada@x.io": [0]}), make_activity({})):
+        assert_keeps(analysis.licences(roster, activity), LICENCES)
+    nothing = make_activity({"ADA@x.io": [0]}).with_columns(active_days=pl.lit(0))
+    assert analysis.licences(roster, nothing)["status"].to_list() == ["never_used"] * 2
+
+
+def test_the_populations_of_a_page_add_up(make_activity: MakeActivity) -> None:
+    """By hand: five of eight licences are seen, three from 29 January on; who is not on the roster is counted too."""
+    activity = make_activity(SEEN_OF_ALL)
+    table = analysis.population_bridge(ROSTER_OF_ALL, activity, since="2026-01-30", as_of="2026-01-31")
+    assert table.rows() == [
+        ("licensed", "active", 2),
+        ("licensed", "seen before", 2),
+        ("licensed", "never seen", 2),
+        ("licence ended or not begun", "active", 0),
+        ("licence ended or not begun", "seen before", 1),
+        ("licence ended or not begun", "never seen", 1),
+        ("not on the roster", "active", 1),
+        ("not on the roster", "seen before", 0),
+    ]
+    assert table.schema == POPULATION_BRIDGE.schema
+    licences = analysis.licences(ROSTER_OF_ALL, activity, as_of="2026-01-31")
+    valid = licences.filter(~pl.col("status").is_in(["ended", "not_begun"])).height
+    assert table.filter(licence="licensed")["users"].sum() == valid
+    assert table.filter(pl.col("seen") != "never seen")["users"].sum() == activity["user"].n_unique()

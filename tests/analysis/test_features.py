@@ -34,18 +34,18 @@ few = settings(max_examples=40, deadline=None)
 
 
 def test_feature_adoption_by_hand(make_usage: MakeUsage, assert_keeps: Callable[..., None]) -> None:
-    """Three people: one chats in two weeks, two have completions, one has agent lines without a message."""
+    """Use is an action: Ada chats twice and accepts once; Bob's three suggestions and Cyd's agent lines are none."""
     usage = make_usage(
-        {"user": "ada@x.io", "chat_messages": 3, "completions_count": 8},
+        {"user": "ada@x.io", "chat_messages": 3, "completions_count": 8, "completions_accepted": 1},
         {"user": "Ada@x.io", "chat_messages": 1, "week": 1},
-        {"user": "bob@x.io", "completions_count": 1},
+        {"user": "bob@x.io", "completions_count": 3, "remote_agent_messages": 1},
         {"user": "cyd@x.io", "remote_agent_lines_of_code": 40},
         {"user": "ci", "user_type": "service_account", "cli_agent_non_interactive_messages": 90},
     )
     table = analysis.feature_adoption(usage)
     assert_keeps(table, FEATURE_ADOPTION)
     assert table.select("feature", "active_users", "feature_users").rows() == [
-        ("completions", 3, 2),
+        ("completions", 3, 1),
         ("chat", 3, 1),
         ("ide_agent", 3, 0),
         ("remote_agent", 3, 1),
@@ -54,7 +54,7 @@ def test_feature_adoption_by_hand(make_usage: MakeUsage, assert_keeps: Callable[
     ]
     assert table["feature_rate"][1] == pytest.approx(1 / 3)
     everybody = analysis.feature_adoption(usage, user_type="all")
-    assert everybody["feature_users"].to_list() == [2, 1, 0, 1, 0, 1]
+    assert everybody["feature_users"].to_list() == [1, 1, 0, 1, 0, 1]
 
 
 def test_features_by_team_keep_order_and_groups(make_usage: MakeUsage, assert_keeps: Callable[..., None]) -> None:
@@ -72,7 +72,7 @@ def test_features_by_team_keep_order_and_groups(make_usage: MakeUsage, assert_ke
 
 def test_an_unknown_mode_is_not_an_unused_one(make_usage: MakeUsage) -> None:
     """A mode that the API reports for nobody has no rate; one that it reports for one user has."""
-    unknown = {"chat_messages": None, "ide_agent_messages": None, "ide_agent_lines_of_code": None}
+    unknown = {"chat_messages": None, "ide_agent_messages": None}
     usage = make_usage({"user": "ada@x.io", **unknown}, {"user": "bob@x.io", **unknown, "ide_agent_messages": 0})
     table = analysis.feature_adoption(usage)
     assert table.filter(pl.col("feature") == "chat")["feature_users"].to_list() == [None]

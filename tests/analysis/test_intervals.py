@@ -12,10 +12,11 @@ import scipy.special
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lifelines import KaplanMeierFitter
 from statsmodels.regression.linear_model import WLS
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
-from augment_insights.analysis.intervals import difference, rate, ratio_interval, student_t, wilson
+from augment_insights.analysis.intervals import difference, kaplan_meier, rate, ratio_interval, student_t, wilson
 
 few = settings(max_examples=60, deadline=None)
 
@@ -183,3 +184,20 @@ def test_where_a_ratio_has_no_interval(users: list[tuple[int, int]]) -> None:
 def test_users_who_are_alike_have_a_point() -> None:
     """No spread is seen between two users at 30 %: the bounds are the rate itself."""
     assert bounds_of([(3, 10), (6, 20)]) == (0.3, 0.3)
+
+
+@few
+@given(followed=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=15))
+def test_kaplan_meier_is_that_of_lifelines(followed: list[tuple[int, bool]]) -> None:
+    """Rate, Greenwood's log-log interval and users at risk on each day; no interval once all have had the event."""
+    curve = kaplan_meier(pl.DataFrame(followed, schema=["days", "event"], orient="row"))
+    times, events = zip(*followed, strict=True)
+    fitter = KaplanMeierFitter().fit(times, events, timeline=range(max(times) + 1))
+    assert curve["days"].to_list() == list(range(max(times) + 1))
+    assert curve["at_risk_users"].to_list() == [sum(time >= day for time in times) for day in curve["days"]]
+    assert curve["rate"].to_list() == pytest.approx(fitter.survival_function_["KM_estimate"].to_list(), abs=1e-9)
+    is_known = (curve["rate"] > 0).to_list()
+    for column, bounds in zip(("low", "high"), fitter.confidence_interval_.to_numpy().T, strict=True):
+        assert [bound is not None for bound in curve[column]] == is_known
+        expected = [bound for bound, known in zip(bounds, is_known, strict=True) if known]
+        assert curve[column].drop_nulls().to_list() == pytest.approx(expected, abs=1e-9)

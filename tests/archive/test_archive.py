@@ -1,17 +1,17 @@
 """The archive: settled days in, the same days out, and a clear word where something is wrong."""
 
-from __future__ import annotations
-
 import json
 import stat
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
 from filelock import FileLock
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -19,11 +19,7 @@ from augment_insights import Archive
 from augment_insights.archive import month
 from augment_insights.errors import ArchiveError, TableError
 from augment_insights.periods import DayRange
-from augment_insights.tables import DAU, DAU_COUNT, EDITOR_LANGUAGE, ENDPOINT_TABLES, METRICS, USER_ACTIVITY, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+from augment_insights.tables import DAU, DAU_COUNT, EDITOR_LANGUAGE, ENDPOINT_TABLES, METRICS, USER_ACTIVITY
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -68,11 +64,11 @@ def file_of(archive: Archive, table: str) -> Path:
 
 
 @pytest.fixture
-def archive(tmp_path: Path) -> Archive:
+def archive(tmp_path) -> Archive:
     return Archive(tmp_path / "archive")
 
 
-def test_an_empty_day_and_a_day_not_fetched_differ(archive: Archive) -> None:
+def test_an_empty_day_and_a_day_not_fetched_differ(archive):
     """A day without rows is there once it was fetched; the one after it is missing."""
     add(archive, "dau", users(day(0), ADA), [day(0), day(1)])
     assert archive.has("dau", day(1))
@@ -82,7 +78,7 @@ def test_an_empty_day_and_a_day_not_fetched_differ(archive: Archive) -> None:
     assert archive.manifest("dau").select("start", "rows", "users").rows() == [(day(0), 1, 1), (day(1), 0, 0)]
 
 
-def test_a_window_is_there_exactly_or_not_at_all(archive: Archive) -> None:
+def test_a_window_is_there_exactly_or_not_at_all(archive):
     """Two windows of user_activity that overlap are kept apart; a part of one is missing."""
     whole, half = DayRange(day(0), day(9)), DayRange(day(0), day(4))
     row = {"user": ADA, "user_type": "person", "total_messages": 5}
@@ -111,10 +107,7 @@ def editor_rows() -> st.SearchStrategy[list[dict[str, Any]]]:
 
 
 @given(rows=editor_rows(), data=st.data())
-@settings(max_examples=25, deadline=None)
-def test_what_goes_in_comes_out(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], data: st.DataObject
-) -> None:
+def test_what_goes_in_comes_out(tmp_path_factory, rows, data):
     """Whatever days are added in whatever order, scan and read give every row back, with its dtypes and nulls."""
     archive = Archive(tmp_path_factory.mktemp("any") / "archive")
     frame = EDITOR_LANGUAGE.sort(pl.DataFrame(rows, schema=EDITOR_LANGUAGE.schema))
@@ -130,7 +123,7 @@ def test_what_goes_in_comes_out(
 
 
 @pytest.mark.parametrize("table", ENDPOINT_TABLES.values(), ids=lambda table: table.name)
-def test_a_scan_has_the_columns_of_its_table(archive: Archive, table: Table) -> None:
+def test_a_scan_has_the_columns_of_its_table(archive, table):
     """Empty or not, the lazy frame has exactly the columns and dtypes of the table."""
     assert archive.scan(table.name).collect_schema() == table.schema
     add(archive, "dau", users(day(0), ADA))
@@ -139,7 +132,7 @@ def test_a_scan_has_the_columns_of_its_table(archive: Archive, table: Table) -> 
     assert archive.scan(table.name).collect().schema == table.schema
 
 
-def test_a_scan_follows_what_is_added_to_its_months(archive: Archive) -> None:
+def test_a_scan_follows_what_is_added_to_its_months(archive):
     """A frame made before a commit names users who came with the commit."""
     add(archive, "dau", users(day(0), ADA))
     lazy = archive.scan("dau")
@@ -147,7 +140,7 @@ def test_a_scan_follows_what_is_added_to_its_months(archive: Archive) -> None:
     assert lazy.collect()["user"].to_list() == [ADA, "new@example.com"]
 
 
-def test_another_engine_reads_the_same_files(archive: Archive) -> None:
+def test_another_engine_reads_the_same_files(archive):
     """DuckDB joins names to records and adds up months of 32 and of 64 bits, by the documented SQL."""
     add(archive, "editor_language", records(day(0), ADA, BOB, total_messages=2))
     add(archive, "editor_language", records(date(2026, 2, 20), ADA, total_messages=2**40))
@@ -162,7 +155,7 @@ def test_another_engine_reads_the_same_files(archive: Archive) -> None:
     assert found == [(ADA, "2026-02", 2**40), (ADA, "2026-03", 2), (BOB, "2026-03", 2)]
 
 
-def test_files_hold_codes_and_are_their_owners_alone(archive: Archive) -> None:
+def test_files_hold_codes_and_are_their_owners_alone(archive):
     """Names stand in users.parquet only; folders are 0700 and files 0600."""
     add(archive, "dau", users(day(0), ADA))
     add(archive, "dau", users(day(0), BOB), fetched_at=LATER)
@@ -173,7 +166,7 @@ def test_files_hold_codes_and_are_their_owners_alone(archive: Archive) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
 
 
-def test_a_day_that_is_not_settled_is_refused(archive: Archive) -> None:
+def test_a_day_that_is_not_settled_is_refused(archive):
     """Three days old is settled, two is not, however it was asked for; another number may be told."""
     assert archive.last_settled_day(NOW) == date(2026, 3, 17)
     add(archive, "dau_count", counts(5, start=date(2026, 3, 17)))
@@ -184,7 +177,7 @@ def test_a_day_that_is_not_settled_is_refused(archive: Archive) -> None:
     assert Archive(archive.path, settled_after_days=1).last_settled_day(before_publication) == date(2026, 3, 18)
 
 
-def test_rows_of_other_days_and_of_another_origin_are_refused(archive: Archive) -> None:
+def test_rows_of_other_days_and_of_another_origin_are_refused(archive):
     """A row that belongs to no day that is added would be lost; the archive of one API takes no day of the sample."""
     with pytest.raises(TableError, match="of other days"):
         add(archive, "dau_count", counts(5, 6), [day(0)])
@@ -195,7 +188,7 @@ def test_rows_of_other_days_and_of_another_origin_are_refused(archive: Archive) 
     assert archive.origin == ORIGIN
 
 
-def test_users_of_whom_none_is_known_are_refused(archive: Archive) -> None:
+def test_users_of_whom_none_is_known_are_refused(archive):
     """Ten users on either side with none in common are two organisations; with one in common they are one."""
     ours = [f"user{n}@ours.com" for n in range(10)]
     theirs = [f"user{n}@theirs.com" for n in range(10)]
@@ -216,7 +209,7 @@ def test_users_of_whom_none_is_known_are_refused(archive: Archive) -> None:
         ("archive/archive.json", "{", "cannot be read"),
     ],
 )
-def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path, path: str, content: str, words: str) -> None:
+def test_a_folder_with_something_else_in_it_is_refused(tmp_path, path, content, words):
     """No archive is begun among other files, in a file, or over a newer layout."""
     (tmp_path / path).parent.mkdir(exist_ok=True)
     (tmp_path / path).write_text(content)
@@ -225,7 +218,7 @@ def test_a_folder_with_something_else_in_it_is_refused(tmp_path: Path, path: str
     assert caught.value.path is not None
 
 
-def test_a_restated_day_is_replaced_and_logged(archive: Archive) -> None:
+def test_a_restated_day_is_replaced_and_logged(archive):
     """The new rows are read; the log has each total that changed, and ``rows`` where none did."""
     new = users(day(0), ADA, BOB)
     add(archive, "dau", pl.concat([users(day(0), ADA), users(day(1), BOB)]))
@@ -245,7 +238,7 @@ def test_a_restated_day_is_replaced_and_logged(archive: Archive) -> None:
     assert Archive(archive.path).restatements().equals(log)
 
 
-def test_a_restatement_that_a_kill_prevented_is_not_told(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restatement_that_a_kill_prevented_is_not_told(archive, monkeypatch):
     """Killed between log and day, nothing was restated; when the day follows, it is told once."""
     add(archive, "dau_count", counts(5))
     with monkeypatch.context() as patched:
@@ -258,7 +251,7 @@ def test_a_restatement_that_a_kill_prevented_is_not_told(archive: Archive, monke
     assert archive.restatements().filter(metric="user_count").select("old_total", "new_total").rows() == [(5, 6)]
 
 
-def test_asking_again_is_noted_and_an_older_answer_changes_nothing(archive: Archive) -> None:
+def test_asking_again_is_noted_and_an_older_answer_changes_nothing(archive):
     """The same rows later move ``checked_at`` alone, and an answer older than what is kept is ignored."""
     add(archive, "dau_count", counts(5))
     add(archive, "dau_count", counts(5), fetched_at=LATER)
@@ -269,7 +262,7 @@ def test_asking_again_is_noted_and_an_older_answer_changes_nothing(archive: Arch
     assert archive.restatements().is_empty()
 
 
-def test_an_archive_of_an_earlier_release_is_read(tmp_path: Path) -> None:
+def test_an_archive_of_an_earlier_release_is_read(tmp_path):
     """Same months and manifest, with versions and confirmations in it: its days are read, old versions ignored."""
     archive = tmp_path / "old"
     current = archive / "dau" / "month=2026-03" / "data.parquet"
@@ -293,7 +286,7 @@ def test_an_archive_of_an_earlier_release_is_read(tmp_path: Path) -> None:
     assert_frame_equal(opened.scan("dau").collect(), pl.concat([users(day(0), ADA, BOB), users(day(1), ADA)]))
 
 
-def test_a_check_finds_what_is_wrong_and_quarantine_moves_it_aside(archive: Archive) -> None:
+def test_a_check_finds_what_is_wrong_and_quarantine_moves_it_aside(archive):
     """A gap, a cut file, a stray file and a disagreement are found and named; quarantined days are missing."""
     add(archive, "dau_count", pl.concat([counts(1, 2), counts(4, start=day(3))]))
     add(archive, "dau", pl.concat([users(day(0), ADA), users(day(1), ADA)]))
@@ -329,9 +322,7 @@ def test_a_check_finds_what_is_wrong_and_quarantine_moves_it_aside(archive: Arch
     ],
     ids=["duplicate", "changed", "moved", "nameless"],
 )
-def test_a_check_compares_rows_with_the_manifest(
-    archive: Archive, change: Callable[[pl.DataFrame], pl.DataFrame], damaged: tuple[int, int], detail: str
-) -> None:
+def test_a_check_compares_rows_with_the_manifest(archive, change, damaged, detail):
     """A month whose rows were changed by other hands is found, and keeps its good days when it is quarantined."""
     good = records(day(1), ADA, total_messages=1)
     add(archive, "editor_language", pl.concat([records(day(0), ADA, BOB, total_messages=3), good]))
@@ -348,7 +339,7 @@ def test_a_check_compares_rows_with_the_manifest(
     assert_frame_equal(archive.scan("editor_language").collect(), good)
 
 
-def test_totals_that_the_api_left_out_disagree_with_nothing(archive: Archive) -> None:
+def test_totals_that_the_api_left_out_disagree_with_nothing(archive):
     """A metric that is null in the records is not compared with the usage of the day."""
     add(archive, "editor_language", records(day(0), ADA, total_messages=3, chat_messages=None))
     usage = {"date": day(0), "total_messages": 3, "chat_messages": 3}
@@ -356,7 +347,7 @@ def test_totals_that_the_api_left_out_disagree_with_nothing(archive: Archive) ->
     assert archive.check().is_empty()
 
 
-def test_leftovers_are_swept_but_not_under_a_writer(archive: Archive) -> None:
+def test_leftovers_are_swept_but_not_under_a_writer(archive):
     """What a killed writer left goes when the archive is opened, unless somebody is writing just then."""
     add(archive, "dau_count", counts(5))
     leftover = archive.path / "dau_count" / ".tmp-abc.part"
@@ -369,7 +360,7 @@ def test_leftovers_are_swept_but_not_under_a_writer(archive: Archive) -> None:
     assert not leftover.exists()
 
 
-def test_one_sync_and_one_writer_at_a_time(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_sync_and_one_writer_at_a_time(archive, monkeypatch):
     """Each lock is held by one, and free again after it; a writer that waited in vain is told; reading needs none."""
     add(archive, "dau_count", counts(5))
     with archive.syncing() as first, Archive(archive.path).syncing() as second:
@@ -382,7 +373,7 @@ def test_one_sync_and_one_writer_at_a_time(archive: Archive, monkeypatch: pytest
         add(archive, "dau_count", counts(6), fetched_at=LATER)
 
 
-def test_a_lock_that_cannot_be_had_is_not_one_that_is_held(archive: Archive) -> None:
+def test_a_lock_that_cannot_be_had_is_not_one_that_is_held(archive):
     """Where the lock file cannot be opened the reason is raised, not "another sync is at work"."""
     for name in (".lock-sync", ".lock-write"):
         (archive.path / name).mkdir(parents=True)
@@ -392,7 +383,7 @@ def test_a_lock_that_cannot_be_had_is_not_one_that_is_held(archive: Archive) -> 
         add(archive, "dau_count", counts(5))
 
 
-def test_a_dropped_day_is_missing(archive: Archive) -> None:
+def test_a_dropped_day_is_missing(archive):
     """What is forgotten is no longer there, and its neighbours are; a mistyped table is named with the nearest."""
     add(archive, "dau_count", counts(5, 6, 7))
     archive.drop("dau_count", [only(day(1))])
@@ -402,7 +393,7 @@ def test_a_dropped_day_is_missing(archive: Archive) -> None:
         archive.drop("duo", [])
 
 
-def test_it_says_what_it_holds(archive: Archive) -> None:
+def test_it_says_what_it_holds(archive):
     """Days, gaps and rows by table, in a terminal and in a notebook."""
     assert repr(archive).endswith("empty)")
     add(archive, "dau_count", pl.concat([counts(5, 6), counts(8, start=day(4))]))

@@ -6,17 +6,17 @@ kills itself with SIGKILL at its N-th operation on files of the archive) or ``af
 it began to sync). A process that has used Polars cannot be forked: this one never does, its children do.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
@@ -25,10 +25,6 @@ from polars.testing import assert_frame_equal
 from augment_insights import Archive, Client, fetch, sample  # loaded before the fork, used after it
 from augment_insights.periods import DayRange
 from augment_insights.tables import ENDPOINT_TABLES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 SINCE = date(2026, 2, 27)
 SETTLED = date(2026, 3, 2)
@@ -39,10 +35,7 @@ KILLS = 205
 LAST_EVENT = 120
 LONGEST_SYNC = 0.15
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")]
 
 
 def client(state: str, path: Path | str | None = None) -> Client:
@@ -159,9 +152,7 @@ def look(path: Path, true: dict[str, dict[str, pl.DataFrame]]) -> set[tuple[str,
     return kept
 
 
-def test_a_sync_that_is_killed_200_times_loses_and_duplicates_nothing(
-    tmp_path: Path, process: subprocess.Popen[str]
-) -> None:
+def test_a_sync_that_is_killed_200_times_loses_and_duplicates_nothing(tmp_path, process):
     """After every kill each archived day is whole and there once, none is gone, and a sync goes on to the end.
 
     Half of the kills hit between two operations on the archive's files, half at any moment. An

@@ -1,7 +1,5 @@
 """The notebooks and the widgets in a real JupyterLab and a real browser, with the network cut off."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -11,11 +9,12 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
 import nbformat
 import pytest
@@ -24,16 +23,10 @@ from nbformat.v4 import new_code_cell, new_notebook
 from augment_insights import reports
 from augment_insights.sample import roster_csv
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import BinaryIO
-
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
-SETTINGS = {
-    "notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
-}
+SETTINGS = {"notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}}
 """JupyterLab asks its reader about news, which covers the corner of the notebook, and looks for updates."""
 
 NOT_OURS = re.compile(
@@ -50,7 +43,7 @@ client = Client.sample(today="2026-11-22")
 widgets.explore(client, start_date="2026-10-05", end_date="2026-11-01", roster="roster.csv")
 """
 
-DEAR = """
+LONG = """
 from datetime import UTC, datetime
 from augment_insights import Client, widgets
 from augment_insights.sample import AnalyticsApp, SampleOrganisation, serve
@@ -87,7 +80,7 @@ class Lab:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(tmp_path_factory) -> Iterator[Lab]:
     """Start JupyterLab on a copy of the templates, with settings, caches and a home of its own."""
     base = tmp_path_factory.mktemp("lab")
     folder = base / "work"
@@ -207,12 +200,12 @@ class Opened:
 
 
 @pytest.fixture
-def open_notebook(lab: Lab, browser: Any) -> Iterator[Any]:
+def open_notebook(lab, browser) -> Iterator[Any]:
     """Open notebooks; at the end of the test, nothing may have gone out and nothing of ours failed."""
     context = browser.new_context(viewport={"width": 1500, "height": 2600})
     opened: list[Opened] = []
 
-    def refuse_outside(route: Any) -> None:
+    def refuse_outside(route) -> None:
         if route.request.url.startswith((lab.url, "data:", "blob:")):
             route.continue_()
         else:
@@ -238,7 +231,7 @@ def open_notebook(lab: Lab, browser: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
-def test_a_template_runs_from_top_to_bottom(open_notebook: Any, template: str) -> None:
+def test_a_template_runs_from_top_to_bottom(open_notebook, template):
     """No cell fails, JupyterLab draws the charts itself, nothing asks the network, and the console stays silent."""
     notebook = open_notebook(template)
     notebook.run()
@@ -246,7 +239,7 @@ def test_a_template_runs_from_top_to_bottom(open_notebook: Any, template: str) -
     notebook.page.locator("svg.marks").first.wait_for(timeout=SECONDS)
 
 
-def test_a_finished_notebook_that_nobody_trusts_draws_its_charts(open_notebook: Any, lab: Lab, tmp_path: Path) -> None:
+def test_a_finished_notebook_that_nobody_trusts_draws_its_charts(open_notebook, lab, tmp_path):
     """As it comes by mail: run elsewhere, opened here, no cell run again; each chart live, none a picture."""
     report = reports.write("overview", output_dir=tmp_path)
     (finished,) = (path for path in report.paths if path.suffix == ".ipynb")
@@ -258,7 +251,7 @@ def test_a_finished_notebook_that_nobody_trusts_draws_its_charts(open_notebook: 
     assert notebook.errors() == []
 
 
-def test_the_explorer_is_driven(open_notebook: Any, lab: Lab) -> None:
+def test_the_explorer_is_driven(open_notebook, lab):
     """Period, team, range and question are changed by their labels, and each redraw is seen; files are saved."""
     notebook = open_notebook(lab.add("driven", EXPLORE))
     notebook.run()
@@ -284,7 +277,7 @@ def test_the_explorer_is_driven(open_notebook: Any, lab: Lab) -> None:
     assert notebook.errors() == []
 
 
-def test_a_title_can_be_read_in_the_dark(open_notebook: Any, lab: Lab) -> None:
+def test_a_title_can_be_read_in_the_dark(open_notebook, lab):
     """JupyterLab's dark theme wants titles white; on our white paper they stay dark."""
     notebook = open_notebook(lab.add("dark", EXPLORE))
     notebook.page.evaluate("document.body.dataset.jpThemeLight = 'false'")  # what JupyterLab asks before it draws
@@ -296,7 +289,7 @@ def test_a_title_can_be_read_in_the_dark(open_notebook: Any, lab: Lab) -> None:
     assert title.evaluate("text => getComputedStyle(text).fill") == "rgb(27, 31, 36)"
 
 
-def test_a_day_can_be_typed(open_notebook: Any, lab: Lab) -> None:
+def test_a_day_can_be_typed(open_notebook, lab):
     """Digit by digit, the year last: what is half typed is not put right under one's fingers."""
     notebook = open_notebook(lab.add("typed", EXPLORE))
     notebook.run()
@@ -308,9 +301,9 @@ def test_a_day_can_be_typed(open_notebook: Any, lab: Lab) -> None:
     assert field.input_value() == "2026-10-25"
 
 
-def test_a_dear_fetch_is_priced_begun_and_cancelled(open_notebook: Any, lab: Lab) -> None:
-    """The price is shown before anything is fetched; the bar moves; Cancel ends it, and says that nothing is lost."""
-    notebook = open_notebook(lab.add("dear", DEAR))
+def test_a_long_fetch_is_offered_begun_and_cancelled(open_notebook, lab):
+    """The cost is shown before anything is fetched; the bar moves; Cancel ends it, and says that nothing is lost."""
+    notebook = open_notebook(lab.add("long", LONG))
     notebook.run()
     notebook.see(re.compile(r"not loaded yet: .*requests.* at the API's rate limit"))
     notebook.page.get_by_role("button", name="Fetch").click()

@@ -1,10 +1,8 @@
 """A report's page as it is read: on a telephone, on paper, in the dark, with the keyboard."""
 
-from __future__ import annotations
-
-import re
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,15 +10,12 @@ import pytest
 from augment_insights import charts
 from augment_insights.reports import Page
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 WEEKS = 12
 LONG = "a group with a name of many words that goes on and on for as long as a name may be "
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> str:
+def address(tmp_path_factory) -> str:
     """Write a page of a chart along time, whose legend and title are long, and of one with columns."""
     starts = [date(2026, 3, 2) + timedelta(weeks=week) for week in range(WEEKS)]
     weekly = pl.DataFrame(
@@ -43,7 +38,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def opened(browser: Any, address: str, request: pytest.FixtureRequest) -> Any:
+def opened(browser, address, request) -> Any:
     """Open the page in a window of a width, light or dark; its console must stay silent."""
     width, scheme = request.param
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
@@ -57,14 +52,14 @@ def opened(browser: Any, address: str, request: pytest.FixtureRequest) -> Any:
     assert said == []
 
 
-def width_of(page: Any, figure: int) -> tuple[float, float]:
+def width_of(page, figure: int) -> tuple[float, float]:
     """Return how wide a chart is, and how wide the room for it."""
     chart = page.locator(".chart").nth(figure)
     return chart.locator("svg").bounding_box()["width"], chart.bounding_box()["width"]
 
 
 @pytest.mark.parametrize("opened", [(400, "light")], indirect=True)
-def test_a_narrow_screen_holds_a_chart_along_time(opened: Any) -> None:
+def test_a_narrow_screen_holds_a_chart_along_time(opened):
     """Nothing of it is cut off, long words included; one of columns is scrolled within its own box."""
     assert opened.evaluate("document.documentElement.scrollWidth") == 400
     drawn, room = width_of(opened, 0)
@@ -79,7 +74,7 @@ def test_a_narrow_screen_holds_a_chart_along_time(opened: Any) -> None:
 
 
 @pytest.mark.parametrize("opened", [(1200, "light")], indirect=True)
-def test_a_wide_screen_shows_it_as_it_was_drawn(opened: Any) -> None:
+def test_a_wide_screen_shows_it_as_it_was_drawn(opened):
     """At its own width, with the legend over it."""
     for figure in range(2):
         drawn, room = width_of(opened, figure)
@@ -87,7 +82,7 @@ def test_a_wide_screen_shows_it_as_it_was_drawn(opened: Any) -> None:
 
 
 @pytest.mark.parametrize("opened", [(1200, "light")], indirect=True)
-def test_the_numbers_are_reached_and_scrolled_with_the_keyboard(opened: Any) -> None:
+def test_the_numbers_are_reached_and_scrolled_with_the_keyboard(opened):
     """Tab leads to the fold, Enter opens it, and Tab again to the box of the table, which says what it is."""
     fold = opened.locator("summary").first
     fold.focus()
@@ -97,15 +92,8 @@ def test_the_numbers_are_reached_and_scrolled_with_the_keyboard(opened: Any) -> 
     assert focused == ["region", "The numbers: Lines"]
 
 
-def luminance(color: str) -> float:
-    """Return WCAG's relative luminance of what a browser computed."""
-    parts = [int(part) / 255 for part in re.findall(r"\d+", color)[:3]]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
 @pytest.mark.parametrize("opened", [(1200, "light"), (1200, "dark")], indirect=True)
-def test_words_stand_out_from_the_page_by_day_and_by_night(opened: Any) -> None:
+def test_words_stand_out_from_the_page_by_day_and_by_night(opened, contrast):
     """4.5 to 1 for words, as WCAG asks; 3 to 1 for the first line of a chart."""
     seen = opened.evaluate(
         """() => {
@@ -119,10 +107,5 @@ def test_words_stand_out_from_the_page_by_day_and_by_night(opened: Any) -> None:
             };
         }"""
     )
-
-    def contrast(color: str) -> float:
-        darker, lighter = sorted((luminance(color), luminance(seen["paper"])))
-        return (lighter + 0.05) / (darker + 0.05)
-
-    assert min(map(contrast, seen["words"])) >= 4.5
-    assert contrast(seen["line"]) >= 3
+    assert min(contrast(color, seen["paper"]) for color in seen["words"]) >= 4.5
+    assert contrast(seen["line"], seen["paper"]) >= 3

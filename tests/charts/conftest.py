@@ -1,7 +1,6 @@
 """Hand-made analysis tables, as small as the charts' promises allow."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
@@ -17,36 +16,30 @@ MONDAYS = [date(2026, 8, 24) + timedelta(weeks=n) for n in range(4)]
 class Look:
     """What tests look at in a chart, or in its Vega-Lite spec."""
 
-    @staticmethod
-    def spec(chart: Any) -> dict[str, Any]:
+    def __init__(self, rows_of: Callable[[Any], list[dict[str, Any]]]) -> None:
+        self.rows_of = rows_of
+
+    def spec(self, chart) -> dict[str, Any]:
         """Return the spec in our theme."""
         return chart if isinstance(chart, dict) else theme.to_vegalite(chart)
 
-    @classmethod
-    def rows(cls, chart: Any) -> list[dict[str, Any]]:
-        """Return the rows inside."""
-        return [row for rows in cls.spec(chart)["datasets"].values() for row in rows]
-
-    @classmethod
-    def layers(cls, chart: Any, mark: str) -> list[dict[str, Any]]:
+    def layers(self, chart, mark: str) -> list[dict[str, Any]]:
         """Return the layers of one kind of mark."""
-        return [layer for layer in cls.spec(chart)["layer"] if layer["mark"]["type"] == mark]
+        return [layer for layer in self.spec(chart)["layer"] if layer["mark"]["type"] == mark]
 
-    @classmethod
-    def values(cls, chart: Any, layer: dict[str, Any]) -> list[Any]:
+    def values(self, chart, layer: dict[str, Any]) -> list[Any]:
         """Return what a layer draws upwards."""
-        return [row[layer["encoding"]["y"]["field"]] for row in cls.rows(chart)]
+        return [row[layer["encoding"]["y"]["field"]] for row in self.rows_of(chart)]
 
-    @classmethod
-    def svg(cls, chart: Any) -> str:
+    def svg(self, chart) -> str:
         """Return the picture."""
-        return theme.to_svg(cls.spec(chart))
+        return theme.to_svg(self.spec(chart))
 
 
 @pytest.fixture
-def look() -> type[Look]:
+def look(rows_of) -> Look:
     """Return the ways to look at a chart."""
-    return Look
+    return Look(rows_of)
 
 
 @pytest.fixture

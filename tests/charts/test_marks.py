@@ -1,9 +1,6 @@
 """What charts share: ticks, legends, groups and clear errors."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
-from typing import Any
 
 import polars as pl
 import pytest
@@ -16,7 +13,7 @@ from augment_insights.tables import ACCEPTANCE_DISTRIBUTION, SURVIVAL
 OKABE_ITO = {"#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
 
 
-def test_days_are_named_by_their_mondays() -> None:
+def test_days_are_named_by_their_mondays():
     """Of five weeks of days, and of a few days each."""
     days = [date(2026, 3, 4) + timedelta(days=n) for n in range(35)]  # from a Wednesday on
 
@@ -29,7 +26,7 @@ def test_days_are_named_by_their_mondays() -> None:
     assert ticks(days[:3]) == [(3, 4), (3, 5), (3, 6)]
 
 
-def test_a_few_are_counted_in_integers(look: Any) -> None:
+def test_a_few_are_counted_in_integers(look):
     """Between 0 and 2 stands 1, once: an axis in halves would say 1 twice."""
     steps = pl.DataFrame([(0.0, 0.5, 1), (0.5, 1.0, 2)], ACCEPTANCE_DISTRIBUTION.schema, orient="row")
     days = pl.DataFrame([(0, 2, 0, 1.0, 1.0, 1.0), (2, 2, 1, 0.5, 0.1, 0.9)], SURVIVAL.schema, orient="row")
@@ -43,7 +40,7 @@ def test_a_few_are_counted_in_integers(look: Any) -> None:
         assert [svg.count(f">{number}</text>") for number in (0, 1, 2)] == times
 
 
-def test_long_names_stand_under_one_another_in_the_legend(weekly_users: pl.DataFrame) -> None:
+def test_long_names_stand_under_one_another_in_the_legend(weekly_users):
     """Side by side, six names of 200 letters would make a picture that no page can hold."""
 
     def columns(names: list[str]) -> int:
@@ -55,9 +52,7 @@ def test_long_names_stand_under_one_another_in_the_legend(weekly_users: pl.DataF
 
 
 @pytest.mark.parametrize("groups", [3, 4])
-def test_bands_that_would_cover_one_another_are_left_out(
-    groups: int, weekly_acceptance: pl.DataFrame, look: Any
-) -> None:
+def test_bands_that_would_cover_one_another_are_left_out(groups, weekly_acceptance, look):
     """Three are told apart; of four the ends are in the tooltips, and the subtitle of acceptance promises no bands."""
     days = pl.DataFrame([(0, 9, 0, 1.0, 1.0, 1.0), (1, 9, 3, 0.6, 0.3, 0.8)], SURVIVAL.schema, orient="row")
     for draw, table, rate in [
@@ -71,33 +66,31 @@ def test_bands_that_would_cover_one_another_are_left_out(
         assert draw is charts.survival or ("95 %" in chart.title.subtitle) == (groups == 3)
 
 
-def test_groups_over_several_columns_are_named_by_all_of_them(team_acceptance: pl.DataFrame, look: Any) -> None:
+def test_groups_over_several_columns_are_named_by_all_of_them(team_acceptance, rows_of):
     """A group is the combination."""
     table = team_acceptance.with_columns(language=pl.Series(["Go", "Go", None]))
-    groups = [row["group"] for row in look.rows(charts.acceptance_rate(table))]
+    groups = [row["group"] for row in rows_of(charts.acceptance_rate(table))]
     assert groups == ["Payments · Go", "Search · Go", "Idle · (none)"]
 
 
-def test_more_groups_than_can_be_told_apart_are_cut_to_the_largest_and_said_so(
-    team_acceptance: pl.DataFrame, weekly_users: pl.DataFrame, look: Any
-) -> None:
+def test_more_groups_than_can_be_told_apart_are_cut_to_the_largest_and_said_so(team_acceptance, weekly_users, rows_of):
     """At most six lines or forty dots: those with most behind them."""
     many = pl.concat([team_acceptance.head(1)] * 50).with_columns(
         team=pl.Series([f"team {n:02}" for n in range(50)]), suggested_count=pl.Series(range(1, 51))
     )
     chart = charts.acceptance_rate(many)
-    kept = {row["group"] for row in look.rows(chart)}
+    kept = {row["group"] for row in rows_of(chart)}
     assert kept == {f"team {n:02}" for n in range(10, 50)}
     assert "the 40 largest of 50 groups" in chart.title.subtitle
     lines = pl.concat(
         [weekly_users.with_columns(team=pl.lit(f"team {n}"), active_users=pl.col("active_users") * n) for n in range(8)]
     )
     chart = charts.active_users(lines)
-    assert {row["group"] for row in look.rows(chart)} == {f"team {n}" for n in range(2, 8)}
+    assert {row["group"] for row in rows_of(chart)} == {f"team {n}" for n in range(2, 8)}
     assert "the 6 largest of 8 groups" in chart.title.subtitle
 
 
-def test_groups_are_coloured_by_okabe_and_ito(weekly_users: pl.DataFrame) -> None:
+def test_groups_are_coloured_by_okabe_and_ito(weekly_users):
     """Colours that colour-blind readers tell apart, the same however the rows are ordered."""
     teams = pl.concat([weekly_users.with_columns(team=pl.lit(name)) for name in ("B", "A")])
     spec = theme.to_vegalite(charts.active_users(teams))
@@ -107,7 +100,7 @@ def test_groups_are_coloured_by_okabe_and_ito(weekly_users: pl.DataFrame) -> Non
     assert theme.to_vegalite(charts.active_users(teams.sort("team")))["layer"] == spec["layer"]
 
 
-def test_bad_input_is_named(weekly_users: pl.DataFrame, weekly_acceptance: pl.DataFrame) -> None:
+def test_bad_input_is_named(weekly_users, weekly_acceptance):
     """A missing column, no frame at all, a date that is none, a period that is none."""
     with pytest.raises(TableError, match="did you mean 'active_user'"):
         charts.active_users(weekly_users.rename({"active_users": "active_user"}))

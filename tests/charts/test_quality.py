@@ -1,7 +1,5 @@
 """The reconciliation, as it is drawn."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 from typing import Any
 
@@ -31,11 +29,11 @@ def check(name: str, residuals: list[int | None], *, step: int = 1) -> pl.DataFr
 
 
 @pytest.fixture
-def runs(look: Any) -> Any:
+def runs(rows_of) -> Any:
     """Return each bar with its days and its largest residual."""
 
     def read(table: pl.DataFrame) -> list[tuple[Any, ...]]:
-        rows = look.rows(charts.reconcile(table))
+        rows = rows_of(charts.reconcile(table))
         return [
             (
                 row["status"],
@@ -49,24 +47,20 @@ def runs(look: Any) -> Any:
     return read
 
 
-def test_neighbouring_days_of_one_status_are_one_bar_with_the_largest_residual(runs: Any) -> None:
-    """Two days agree, two differ (by 1 and by -5), one is not known."""
+def test_neighbouring_days_of_one_status_are_one_bar_with_the_largest_residual(runs):
+    """Two days agree, two differ (by 1 and by -5), one is not known; a row of a week stands for seven days."""
     assert runs(check("a", [0, 0, 1, -5, None])) == [
         ("agrees", "2026-03-02", "2026-03-04", "2026-03-03", 2, 0),
         ("differs", "2026-03-04", "2026-03-06", "2026-03-05", 2, -5),
         ("unknown", "2026-03-06", "2026-03-07", "2026-03-06", 1, None),
     ]
-
-
-def test_weeks_fill_their_weeks(runs: Any) -> None:
-    """A row of a week stands for seven days, the last one too."""
     assert runs(check("a", [0, 3], step=7)) == [
         ("agrees", "2026-03-02", "2026-03-09", "2026-03-08", 1, 0),
         ("differs", "2026-03-09", "2026-03-16", "2026-03-15", 1, 3),
     ]
 
 
-def test_two_checks_are_two_rows_even_where_one_ends_as_the_next_begins(runs: Any) -> None:
+def test_two_checks_are_two_rows_even_where_one_ends_as_the_next_begins(runs):
     """In the order of the table."""
     table = pl.concat([check("b", [0, 0]), check("a", [0, 0])])
     assert len(runs(table)) == 2
@@ -74,7 +68,7 @@ def test_two_checks_are_two_rows_even_where_one_ends_as_the_next_begins(runs: An
     assert spec["layer"][0]["encoding"]["y"]["scale"]["domain"] == ["b", "a"]
 
 
-def test_the_whole_range_stands_beside_the_days(look: Any, runs: Any) -> None:
+def test_the_whole_range_stands_beside_the_days(look, runs):
     """A square of its own, with a word above; alone it needs no axis of days."""
     whole = check("a", [7]).with_columns(pl.lit(None, pl.Date).alias("date"))
     assert runs(whole) == [("differs", None, None, None, 1, 7)]
@@ -85,7 +79,7 @@ def test_the_whole_range_stands_beside_the_days(look: Any, runs: Any) -> None:
     assert ">Range<" not in look.svg(charts.reconcile(check("a", [0])))
 
 
-def test_what_differs_is_thick_and_not_only_red() -> None:
+def test_what_differs_is_thick_and_not_only_red():
     """Thicker than agreement, and with an outline that a single day of a year is seen by."""
     quiet, loud = theme.to_vegalite(charts.reconcile(check("a", [0, 1])))["layer"]
     assert loud["mark"]["height"]["band"] > 2 * quiet["mark"]["height"]["band"]
@@ -93,14 +87,14 @@ def test_what_differs_is_thick_and_not_only_red() -> None:
     assert "!= 'differs'" in quiet["transform"][-1]["filter"]
 
 
-def test_the_words_say_how_many_checks_differ_and_which() -> None:
+def test_the_words_say_how_many_checks_differ_and_which():
     """For those who read the subtitle only, or hear the chart."""
     chart = charts.reconcile(pl.concat([check("a", [0, 1]), check("b", [0, 0])]))
     assert chart.title.subtitle == "people and automation · data to 3 Mar 2026 · 1 of 2 checks differs somewhere"
     assert chart.description.endswith(": a.")
 
 
-def test_of_very_many_checks_those_that_differ_are_kept() -> None:
+def test_of_very_many_checks_those_that_differ_are_kept():
     """The 100th is the one to see."""
     table = pl.concat([check(f"check {n:03}", [int(n == 99)]) for n in range(100)])
     chart = charts.reconcile(table)

@@ -1,23 +1,16 @@
 """The way to the screen: what a notebook is given, and that the ground under it has not moved."""
 
-from __future__ import annotations
-
 import base64
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import altair as alt
 import pytest
 
 from augment_insights import charts
 from augment_insights.charts import theme
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import polars as pl
 
 
 @pytest.fixture(autouse=True)
@@ -31,8 +24,11 @@ def lab_folder() -> Path:
     return Path(sys.prefix) / "share" / "jupyter" / "lab" / "static"
 
 
-def test_a_notebook_gets_vega_an_image_and_words(weekly_users: pl.DataFrame) -> None:
-    """The three forms, of which each front end takes the best it can show."""
+def test_a_notebook_gets_vega_an_image_and_words(weekly_users):
+    """The three forms, of which each front end takes the best it can show; the image may be left out.
+
+    The menu sends no data away: neither the public Vega editor nor the source is offered.
+    """
     charts.setup()
     data, metadata = charts.active_users(weekly_users)._repr_mimebundle_()
     assert set(data) == {"application/vnd.vega.v5+json", "image/png", "text/plain"}
@@ -43,25 +39,13 @@ def test_a_notebook_gets_vega_an_image_and_words(weekly_users: pl.DataFrame) -> 
     shown = metadata["image/png"]
     assert shown["alt"] == data["text/plain"]
     assert int.from_bytes(png[16:20], "big") // 2 == shown["width"]
-
-
-def test_the_menu_of_a_chart_sends_no_data_away(weekly_users: pl.DataFrame) -> None:
-    """The public Vega editor is not offered, nor the source."""
-    charts.setup()
-    _, metadata = charts.active_users(weekly_users)._repr_mimebundle_()
     actions = metadata["application/vnd.vega.v5+json"]["embed_options"]["actions"]
     assert actions == {"export": True, "source": False, "compiled": False, "editor": False}
+    charts.setup(png=False)  # live widgets redraw faster without it
+    assert "image/png" not in charts.active_users(weekly_users)._repr_mimebundle_()[0]
 
 
-def test_the_image_can_be_left_out(weekly_users: pl.DataFrame) -> None:
-    """Live widgets redraw faster without it; setup() may be called again."""
-    charts.setup()
-    charts.setup(png=False)
-    data, _ = charts.active_users(weekly_users)._repr_mimebundle_()
-    assert "image/png" not in data
-
-
-def test_the_theme_is_applied_with_and_without_setup(weekly_users: pl.DataFrame) -> None:
+def test_the_theme_is_applied_with_and_without_setup(weekly_users):
     """A page looks the same whatever theme a notebook has enabled."""
     chart = charts.active_users(weekly_users)
     with alt.theme.enable("dark"):
@@ -72,13 +56,13 @@ def test_the_theme_is_applied_with_and_without_setup(weekly_users: pl.DataFrame)
     assert before["config"]["range"]["heatmap"] == {"scheme": "cividis"}
 
 
-def test_a_charts_own_config_wins(weekly_users: pl.DataFrame) -> None:
+def test_a_charts_own_config_wins(weekly_users):
     """What an analyst has set on purpose stays."""
     chart = charts.active_users(weekly_users).configure_axis(labelFontSize=30)
     assert theme.to_vegalite(chart)["config"]["axis"]["labelFontSize"] == 30
 
 
-def test_another_paper_repaints_marks_and_words(weekly_users: pl.DataFrame) -> None:
+def test_another_paper_repaints_marks_and_words(weekly_users):
     """Lines, hollow points and text follow the page."""
     night = theme.Palette(
         paper=None, ink="ink", muted="muted", grid="grid", ghost="ghost", surface="surface", accent="accent"
@@ -90,19 +74,7 @@ def test_another_paper_repaints_marks_and_words(weekly_users: pl.DataFrame) -> N
     assert not [color for color in vars(theme.LIGHT).values() if color in text]
 
 
-def luminance(color: str) -> float:
-    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    """Return WCAG's contrast ratio, from 1 to 21."""
-    darker, lighter = sorted((luminance(one), luminance(other)))
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def test_words_and_marks_stand_out_from_the_paper() -> None:
+def test_words_and_marks_stand_out_from_the_paper(contrast):
     """WCAG 2.2: 4.5 for words, 3 for what is drawn.
 
     Okabe and Ito's orange and sky blue have 2.3 on white. They stay as published: at 3, orange comes three times
@@ -118,12 +90,12 @@ def test_words_and_marks_stand_out_from_the_paper() -> None:
     assert all(contrast(color, white) > 2.2 for color in faint)
 
 
-def test_altair_still_writes_the_vega_lite_that_we_compile() -> None:
+def test_altair_still_writes_the_vega_lite_that_we_compile():
     """If this fails, Altair has moved: set VEGALITE_VERSION to the one vl-convert should compile with, and look."""
     assert alt.SCHEMA_VERSION.removeprefix("v").startswith(theme.VEGALITE_VERSION)
 
 
-def test_jupyterlab_still_draws_the_form_that_we_send() -> None:
+def test_jupyterlab_still_draws_the_form_that_we_send():
     """If this fails, JupyterLab's Vega has moved: open the overview in it, and set VEGA_MIME to what it draws."""
     licences = json.loads((lab_folder() / "third-party-licenses.json").read_text("utf-8"))
     versions = {package["name"]: package["versionInfo"] for package in licences["packages"]}
@@ -132,7 +104,7 @@ def test_jupyterlab_still_draws_the_form_that_we_send() -> None:
     assert any(theme.VEGA_MIME in script for script in scripts)
 
 
-def test_the_quick_import_leaves_no_trace() -> None:
+def test_the_quick_import_leaves_no_trace():
     """Whether the grammar was there before or not, it is as it was afterwards."""
     name = "rfc3987_syntax"
     was = sys.modules.pop(name, None)

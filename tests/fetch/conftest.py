@@ -1,10 +1,9 @@
 """An API within the test: it answers from a list, a function or a file, and writes down what it was asked."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,30 +11,6 @@ import pytest
 
 from augment_insights import Client
 from augment_insights.sample import AnalyticsApp, RecordStore
-from augment_insights.transport.rate_limit import Clock
-
-
-class VirtualClock(Clock):
-    """A moment, and on by what is waited; waits take no time."""
-
-    def __init__(self, moment: datetime) -> None:
-        super().__init__()
-        self.moment = moment
-
-    def now(self) -> datetime:
-        """Return the moment."""
-        return self.moment
-
-    def time(self) -> float:
-        """Return the moment in seconds."""
-        return self.moment.timestamp()
-
-    monotonic = time
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass at once."""
-        self.moment += timedelta(seconds=seconds)
-
 
 Answer = Callable[[str, dict[str, str]], Any]
 
@@ -47,7 +22,7 @@ class ScriptedApi:
         self.answer = answer
         self.asked: list[tuple[str, dict[str, str]]] = []
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response) -> list[bytes]:
         """Answer as a WSGI application."""
         path = environ["PATH_INFO"].removeprefix("/analytics/v0/")
         parameters = dict(parse_qsl(environ["QUERY_STRING"]))
@@ -58,38 +33,28 @@ class ScriptedApi:
 
 
 @pytest.fixture(scope="session")
-def virtual_clock() -> type[VirtualClock]:
-    """Return the clock's class."""
-    return VirtualClock
-
-
-@pytest.fixture(scope="session")
-def scripted() -> Iterator[Callable[..., tuple[Client, ScriptedApi]]]:
+def scripted(make_clock) -> Iterator[Callable[..., tuple[Client, ScriptedApi]]]:
     """Make clients of an API that answers as told, at noon (UTC) of 10 March 2026 unless told."""
-    made: list[Client] = []
+    with ExitStack() as made:
 
-    def make(answer: Answer, now: datetime = datetime(2026, 3, 10, 12, tzinfo=UTC)) -> tuple[Client, ScriptedApi]:
-        api = ScriptedApi(answer)
-        made.append(
-            Client("a-token-of-tests", base_url="https://t.invalid", cache=False, clock=VirtualClock(now), app=api)
-        )
-        return made[-1], api
+        def make(answer: Answer, now: datetime | None = None) -> tuple[Client, ScriptedApi]:
+            api, clock = ScriptedApi(answer), make_clock(now)
+            client = Client("a-token-of-tests", base_url="https://t.invalid", cache=False, clock=clock, app=api)
+            return made.enter_context(client), api
 
-    yield make
-    for client in made:
-        client.close()
+        yield make
 
 
 @pytest.fixture(scope="session")
-def serving_at() -> Callable[..., Client]:
+def serving_at(make_clock) -> Callable[..., Client]:
     """Make clients of records at a moment; dau-count may leave service accounts out: the reference does not say."""
 
     def make(records: list[dict[str, Any]], moment: datetime, *, people_only: bool = False) -> Client:
-        clock = VirtualClock(moment)
+        clock = make_clock(moment)
         app = AnalyticsApp(RecordStore(records), now=clock.now)
         people = {(str(record["date"]), record["user_email"]) for record in records if "user_email" in record}
 
-        def counting_people(environ: dict[str, Any], start_response: Any) -> Any:
+        def counting_people(environ: dict[str, Any], start_response) -> Any:
             if not environ["PATH_INFO"].endswith("/dau-count"):
                 return app(environ, start_response)
             answer = json.loads(b"".join(app(environ, lambda *_: None)))
@@ -105,6 +70,6 @@ def serving_at() -> Callable[..., Client]:
 
 
 @pytest.fixture(scope="session")
-def people_only(serving_at: Any) -> Callable[[list[dict[str, Any]]], Client]:
+def people_only(serving_at) -> Callable[[list[dict[str, Any]]], Client]:
     """Make clients of an API that counts people only, at noon (UTC) of 30 March 2026."""
     return lambda records: serving_at(records, datetime(2026, 3, 30, 12, tzinfo=UTC), people_only=True)

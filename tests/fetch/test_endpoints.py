@@ -1,11 +1,10 @@
 """From what the API says to what an analyst gets: ranges, periods, zeros, warnings, refusals, and who was active."""
 
-from __future__ import annotations
-
 import math
 import warnings
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
@@ -16,9 +15,6 @@ from polars.testing import assert_frame_equal
 from augment_insights import Archive, Client, analysis, fetch, tables
 from augment_insights.errors import DataWarning, DateRangeError
 from augment_insights.periods import DayRange, calendar_periods
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 METRICS = list(tables.METRICS)
 YESTERDAY = date(2026, 3, 9)
@@ -40,7 +36,7 @@ def counts(*rows: tuple[str, Any], **metadata: Any) -> Any:
     return answer
 
 
-def test_dates_always_travel(scripted: Any) -> None:
+def test_dates_always_travel(scripted):
     """Left out, the range is resolved here and sent in words: the server's own default is never relied upon."""
     client, api = scripted(counts())
     fetch.dau_count(client=client)
@@ -53,7 +49,7 @@ def test_dates_always_travel(scripted: Any) -> None:
     ]
 
 
-def test_a_long_range_is_asked_for_in_windows_of_90_days(scripted: Any) -> None:
+def test_a_long_range_is_asked_for_in_windows_of_90_days(scripted):
     """200 days are three requests that cover each day once, and one table."""
     client, api = scripted(counts())
     found = fetch.dau_count("2025-08-22", "2026-03-09", client=client)
@@ -66,7 +62,7 @@ def test_a_long_range_is_asked_for_in_windows_of_90_days(scripted: Any) -> None:
 
 
 @pytest.mark.parametrize(("path", "size"), [("dau", "250"), ("editor_language", "100"), ("user_activity", "100")])
-def test_pages_are_as_large_as_they_can_be(path: str, size: str, scripted: Any) -> None:
+def test_pages_are_as_large_as_they_can_be(path, size, scripted):
     """The largest page that the reference allows, for the fewest requests."""
     list_name = "records" if path == "editor_language" else "users"
 
@@ -91,7 +87,7 @@ def test_pages_are_as_large_as_they_can_be(path: str, size: str, scripted: Any) 
         lambda client: fetch.editor_language(start_date="2026-03-01", end_date="today", client=client),
     ],
 )
-def test_days_that_cannot_be_answered_for_cost_no_request(ask: Any, scripted: Any) -> None:
+def test_days_that_cannot_be_answered_for_cost_no_request(ask, scripted):
     """DateRangeError before anything is sent."""
     client, api = scripted(counts())
     with pytest.raises(DateRangeError):
@@ -101,10 +97,9 @@ def test_days_that_cannot_be_answered_for_cost_no_request(ask: Any, scripted: An
 
 
 @pytest.mark.parametrize(
-    "how",
-    [{"every": "2w"}, {"lookback_days": -1}, {"lookback_days": 1.5}, {"lookback_days": True}],
+    "how", [{"every": "2w"}, {"lookback_days": -1}, {"lookback_days": 1.5}, {"lookback_days": True}]
 )
-def test_what_cannot_be_is_refused_before_a_request(how: dict[str, Any], scripted: Any) -> None:
+def test_what_cannot_be_is_refused_before_a_request(how, scripted):
     """A period or a look-back that is none is refused before anything is sent, and the hint says which are."""
     client, api = scripted(counts())
     with pytest.raises(ValueError, match=r"Hint: .*1w|lookback_days=.* is not an integer >= 0"):
@@ -118,7 +113,7 @@ def test_what_cannot_be_is_refused_before_a_request(how: dict[str, Any], scripte
 # ---- Zeros, and days that are not there ----
 
 
-def test_a_published_day_that_is_omitted_is_zero(scripted: Any) -> None:
+def test_a_published_day_that_is_omitted_is_zero(scripted):
     """The table has one row a day of the range, in order, also when the API lists them out of order."""
     client, _ = scripted(counts(("2026-03-05", 4), ("2026-03-03", 9)))
     found = fetch.dau_count("2026-03-02", "2026-03-06", client=client)
@@ -126,7 +121,7 @@ def test_a_published_day_that_is_omitted_is_zero(scripted: Any) -> None:
     assert found["date"].cast(pl.String).to_list() == [f"2026-03-0{day}" for day in range(2, 7)]
 
 
-def test_rows_of_days_that_nobody_asked_for_are_left_out_and_said(scripted: Any) -> None:
+def test_rows_of_days_that_nobody_asked_for_are_left_out_and_said(scripted):
     """Their counts are in no other row, so silence would turn them into zeros."""
     client, _ = scripted(counts(("2026-03-03", 9), ("2026-03-07", 4), ("2026-02-28", 2)))
     with pytest.warns(DataWarning, match="2 rows of days that were not asked for left out, the first of 2026-02-28"):
@@ -135,7 +130,7 @@ def test_rows_of_days_that_nobody_asked_for_are_left_out_and_said(scripted: Any)
 
 
 @pytest.mark.parametrize(("sent", "rows"), [([], 2), ([("2026-03-09", 0)], 2), ([("2026-03-09", 3)], 3)])
-def test_yesterday_before_it_is_out_is_unknown_not_zero(sent: list[Any], rows: int, scripted: Any) -> None:
+def test_yesterday_before_it_is_out_is_unknown_not_zero(sent, rows, scripted):
     """At 01:00 UTC yesterday has a row only if the API already has something of it; a warning says so either way."""
     client, _ = scripted(counts(("2026-03-08", 5), *sent), now=NOON.replace(hour=1))
     with pytest.warns(DataWarning, match="2026-03-09 is not safely published"):
@@ -143,14 +138,14 @@ def test_yesterday_before_it_is_out_is_unknown_not_zero(sent: list[Any], rows: i
     assert found["user_count"].to_list() == [0, 5, 3][:rows]
 
 
-def test_an_open_end_before_the_cut_off_needs_no_warning(scripted: Any) -> None:
+def test_an_open_end_before_the_cut_off_needs_no_warning(scripted):
     """Left to itself the range ends on a published day."""
     client, api = scripted(counts(), now=NOON.replace(hour=1))
     assert fetch.dau_count(client=client).height == 7
     assert api.asked[0][1]["end_date"] == "2026-03-08"
 
 
-def test_a_clamped_answer_is_said_and_not_filled_up(scripted: Any) -> None:
+def test_a_clamped_answer_is_said_and_not_filled_up(scripted):
     """The warning names both ranges; a day that was not answered for is no zero."""
     clamp = {"effective_start_date": "2026-03-03", "effective_end_date": "2026-03-04"}
     client, _ = scripted(counts(("2026-03-03", 5), **clamp))
@@ -159,7 +154,7 @@ def test_a_clamped_answer_is_said_and_not_filled_up(scripted: Any) -> None:
     assert found.rows() == [(date(2026, 3, 3), 5), (date(2026, 3, 4), 0)]
 
 
-def test_a_list_of_another_day_is_filed_under_that_day(scripted: Any) -> None:
+def test_a_list_of_another_day_is_filed_under_that_day(scripted):
     """When the API answers for the day before, rows carry the day answered for, once, and warnings say so."""
 
     def answer(_path: str, parameters: dict[str, str]) -> dict[str, Any]:
@@ -176,7 +171,7 @@ def test_a_list_of_another_day_is_filed_under_that_day(scripted: Any) -> None:
     assert found.rows() == [(date(2026, 3, 2), "ada@example.com", "person")]
 
 
-def test_counts_in_pages_are_followed(scripted: Any) -> None:
+def test_counts_in_pages_are_followed(scripted):
     """Should dau-count come in pages one day, none of its days is taken for zero."""
 
     def answer(_path: str, parameters: dict[str, str]) -> dict[str, Any]:
@@ -194,8 +189,7 @@ def test_counts_in_pages_are_followed(scripted: Any) -> None:
     hour=st.integers(0, 23),
     answered=st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted),
 )
-@settings(max_examples=60, deadline=None)
-def test_each_day_has_its_row_or_a_reason_not_to(present: Any, hour: int, answered: Any, scripted: Any) -> None:
+def test_each_day_has_its_row_or_a_reason_not_to(present, hour, answered, scripted):
     """Of 21 days up to yesterday: a day answered for and published has a row (zero if omitted), others none."""
     first = date(2026, 2, 17)
     sent: dict[date, int] = {}
@@ -221,7 +215,7 @@ def test_each_day_has_its_row_or_a_reason_not_to(present: Any, hour: int, answer
 
 
 @pytest.mark.parametrize("noun", list(tables.ENDPOINT_TABLES))
-def test_every_table_of_the_sample_keeps_its_contract(noun: str) -> None:
+def test_every_table_of_the_sample_keeps_its_contract(noun):
     """Through the whole wire: columns, dtypes, order, a key that is one, and no null outside the metrics."""
     table = tables.ENDPOINT_TABLES[noun]
     with Client.sample(today="2026-03-10", progress=False) as client:
@@ -236,7 +230,7 @@ def test_every_table_of_the_sample_keeps_its_contract(noun: str) -> None:
     assert_frame_equal(found, found.sort(by_user))
 
 
-def test_nothing_in_is_an_empty_table() -> None:
+def test_nothing_in_is_an_empty_table():
     """No records: all columns and dtypes; rows of zeros where a row is a day, none where it is a user's."""
     with Client.serving([], today=YESTERDAY + ONE_DAY, progress=False) as empty:
         for noun, table in tables.ENDPOINT_TABLES.items():
@@ -272,8 +266,7 @@ def serving(records: dict[Any, Any]) -> Client:
 
 
 @given(records=records, every=st.sampled_from([None, "1d", "1w", "1mo", "1q"]), bounds=st.data())
-@settings(max_examples=40, deadline=None)
-def test_user_activity_is_the_sum_of_its_records(records: dict[Any, Any], every: Any, bounds: Any) -> None:
+def test_user_activity_is_the_sum_of_its_records(records, every, bounds):
     """Over any range and period: sums and active days equal those added up from the records one by one."""
     start = bounds.draw(st.dates(HISTORY, YESTERDAY))
     longest = 21 if every == "1d" else 250
@@ -284,7 +277,7 @@ def test_user_activity_is_the_sum_of_its_records(records: dict[Any, Any], every:
     periods = [whole] if every is None else calendar_periods(whole, every)
     expected: dict[Any, list[Any]] = {}
     for (day, (_, name), _, _), values in records.items():
-        if start <= day <= end and any(values):
+        if start <= day <= end:
             period = next(period for period in periods if day in period)
             row = expected.setdefault(((period.start, period.end), name), [set(), [0, 0, 0]])
             row[0].add(day)
@@ -297,11 +290,10 @@ def test_user_activity_is_the_sum_of_its_records(records: dict[Any, Any], every:
 
 
 @given(records=records, start=st.dates(HISTORY, YESTERDAY), length=st.integers(1, 12))
-@settings(max_examples=25, deadline=None)
-def test_the_daily_tables_are_the_records(records: dict[Any, Any], start: date, length: int) -> None:
+def test_the_daily_tables_are_the_records(records, start, length):
     """Lists, counts and sums by day equal those made from the records one by one."""
     end = min(start + (length - 1) * ONE_DAY, YESTERDAY)
-    inside = {key: values for key, values in records.items() if start <= key[0] <= end and any(values)}
+    inside = {key: values for key, values in records.items() if start <= key[0] <= end}
     with serving(records) as client:
         who = fetch.dau(start_date=start, end_date=end, client=client)
         how_many = fetch.dau_count(start, end, client=client)
@@ -346,7 +338,7 @@ def records_of(visits: Iterable[Visit]) -> list[dict[str, Any]]:
     ]
 
 
-def by_hand(visits: Iterable[Visit], days: DayRange, every: Any) -> list[tuple[Any, ...]]:
+def by_hand(visits: Iterable[Visit], days: DayRange, every) -> list[tuple[Any, ...]]:
     """Return who was active in which period on how many days, from the visits themselves."""
     found: dict[tuple[Any, ...], set[int]] = {}
     for period in calendar_periods(days, every):
@@ -367,9 +359,8 @@ RANGES = st.tuples(st.integers(0, 27), st.integers(0, 27)).map(sorted)
 WAYS = st.sets(st.integers(0, 27)) | st.sampled_from(["all lists", "all windows"])
 
 
-@settings(max_examples=40, deadline=None)
 @given(visits=VISITS, ends=RANGES, every=st.sampled_from(["1d", "1w", "1mo", "1q"]), warm=WAYS)
-def test_the_answer_is_that_of_the_visits(visits: set[Visit], ends: list[int], every: Any, warm: Any) -> None:
+def test_the_answer_is_that_of_the_visits(visits, ends, every, warm):
     """Rows are what the visits say by hand, whichever way is taken: by some lists, by all, or by windows alone."""
     days = DayRange(*(FIRST + timedelta(days=number) for number in ends))
     client = Client.serving(records_of(visits), today=TODAY)
@@ -420,9 +411,7 @@ TWO_CROWDS = [*crowd(range(20), range(150)), *crowd(range(20, 28), range(100, 18
         pytest.param(crowd(range(28), [1, 2]), 28, "1w", ("user_activity", 28), 0, id="all windows are cached"),
     ],
 )
-def test_an_activity_costs_what_its_cheaper_way_does(
-    visits: list[Visit], length: int, every: Any, warm: tuple[str, int] | None, requests: int
-) -> None:
+def test_an_activity_costs_what_its_cheaper_way_does(visits, length, every, warm, requests):
     """Beside one request for the counts, what each case says; and the rows are what the visits say by hand."""
     client = Client.serving(records_of(visits), today=TODAY)
     days = DayRange(FIRST, FIRST + timedelta(days=length - 1))
@@ -434,9 +423,9 @@ def test_an_activity_costs_what_its_cheaper_way_does(
     assert fetch.activity(days.start, days.end, every=every, client=client).rows() == by_hand(visits, days, every)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(sizes=st.lists(st.sampled_from([0, 30, 120, 260]), min_size=28, max_size=28))
-def test_a_wrong_guess_costs_no_more_than_the_more_expensive_way(sizes: list[int]) -> None:
+def test_a_wrong_guess_costs_no_more_than_the_more_expensive_way(sizes):
     """However many come each day, a week costs what one of its ways does: not fewer requests, and not more."""
     visits = [(day, user) for day, size in enumerate(sizes) for user in people(range(size))]
     client = Client.serving(records_of(visits), today=TODAY)
@@ -446,7 +435,7 @@ def test_a_wrong_guess_costs_no_more_than_the_more_expensive_way(sizes: list[int
     assert sum(map(min, ways)) <= sent_for(client, FIRST, LAST, every="1w") <= sum(map(max, ways))
 
 
-def test_archived_lists_are_used(tmp_path: Any) -> None:
+def test_archived_lists_are_used(tmp_path):
     """Days in the archive cost nothing, and say the same as the API would."""
     visits = [(day, user) for day in range(28) for user in [*people(range(3)), "CI"]]
     first = Client.serving(records_of(visits), today=TODAY, archive=tmp_path / "archive")
@@ -457,7 +446,7 @@ def test_archived_lists_are_used(tmp_path: Any) -> None:
     assert later.requests_sent < first.requests_sent / 4
 
 
-def test_what_activity_fetches_is_archived(tmp_path: Any) -> None:
+def test_what_activity_fetches_is_archived(tmp_path):
     """Asked again by another client of the archive, no settled week and no count is sent for a second time."""
     visits = crowd(range(20), range(3))
     rows: list[pl.DataFrame] = []
@@ -470,7 +459,7 @@ def test_what_activity_fetches_is_archived(tmp_path: Any) -> None:
     assert sent == [4, 0]  # the counts, which priced it, are archived too
 
 
-def test_days_that_nobody_was_counted_on_are_archived_too(tmp_path: Any) -> None:
+def test_days_that_nobody_was_counted_on_are_archived_too(tmp_path):
     """Days that the counts and the usage know to be empty are in the archive, and a sync need not ask for them."""
     client = Client.serving(records_of([(0, "ada@x.io")]), today=TODAY, archive=tmp_path / "archive")
     end = FIRST + timedelta(days=13)
@@ -480,7 +469,7 @@ def test_days_that_nobody_was_counted_on_are_archived_too(tmp_path: Any) -> None
     assert Archive(tmp_path / "archive").has("dau", DayRange(FIRST, end))
 
 
-def test_spelling_does_not_make_two_users() -> None:
+def test_spelling_does_not_make_two_users():
     """One address in two spellings is one user, counted once a day, under the first spelling in the alphabet."""
     spelt = [(0, "ada@x.io"), (0, "ADA@x.io"), (1, "Ada@x.io"), (2, "ada@x.io")]
     client = Client.serving(records_of(spelt), today=TODAY)
@@ -490,14 +479,14 @@ def test_spelling_does_not_make_two_users() -> None:
 
 
 @pytest.mark.parametrize("every", ["1d", "1w", "1mo"])
-def test_counts_that_leave_service_accounts_out_lose_nobody(every: Any, people_only: Any) -> None:
+def test_counts_that_leave_service_accounts_out_lose_nobody(every, people_only):
     """Where a list is longer than its count, the days that nobody was counted on are asked for too."""
     visits = [(0, "ada@x.io"), (0, "CI"), (5, "CI"), (15, "CI"), (22, "ada@x.io")]
     frame = fetch.activity(FIRST, LAST, every=every, client=people_only(records_of(visits)))
     assert frame.rows() == by_hand(visits, DayRange(FIRST, LAST), every)
 
 
-def test_windows_too_show_that_counts_leave_somebody_out(people_only: Any) -> None:
+def test_windows_too_show_that_counts_leave_somebody_out(people_only):
     """Where a window has more active days than were counted, a week that nobody was counted in is asked for too."""
     visits = [*((day, user) for day in range(5) for user in ("ada@x.io", "CI")), (15, "CI")]
     client = people_only(records_of(visits))
@@ -509,7 +498,7 @@ def test_windows_too_show_that_counts_leave_somebody_out(people_only: Any) -> No
 # ---- The look-back ----
 
 
-def test_a_lookback_tells_who_is_not_new() -> None:
+def test_a_lookback_tells_who_is_not_new():
     """Ada was there in January, so of March's users only Ben is new: in lifecycle and in the cohorts."""
     visits = [(-50, "ada@x.io"), (0, "ada@x.io"), (1, "ben@x.io"), (7, "ada@x.io"), (14, "ben@x.io"), (27, "ben@x.io")]
     client = Client.serving(records_of(visits), today=TODAY)
@@ -525,7 +514,7 @@ def test_a_lookback_tells_who_is_not_new() -> None:
     assert cohorts.filter(period=0).select("cohort", "cohort_users").rows()[0] == (FIRST, 1)
 
 
-def test_a_lookback_is_windows_of_90_days() -> None:
+def test_a_lookback_is_windows_of_90_days():
     """200 days before the range are three windows, one request each in a small organisation, in rows of their own."""
     visits = [(-200, "ada@x.io"), (-100, "ben@x.io"), (-1, "cy@x.io"), (0, "ada@x.io")]
     client = Client.serving(records_of(visits), today=TODAY)
@@ -539,7 +528,7 @@ def test_a_lookback_is_windows_of_90_days() -> None:
     ]
 
 
-def test_a_lookback_ends_at_the_two_years() -> None:
+def test_a_lookback_ends_at_the_two_years():
     """More days than the API is sure to answer for are cut to those; a range that begins there has no look-back."""
     client = Client.serving(records_of([(0, "ada@x.io")]), today=TODAY)
     fetch.activity(FIRST, LAST, every="1w", lookback_days=10_000, client=client)

@@ -1,14 +1,15 @@
 """What is available locally is not sent for, a plan is kept, and what it cannot know it says."""
 
-from __future__ import annotations
-
 import math
 import sys
 import warnings
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,12 +28,6 @@ from augment_insights.fetch.plan import TABLES, LocalData, cover, learn_turnover
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore
 from augment_insights.transport import Cancelled, RetryPolicy
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    import polars as pl
 
 TODAY = "2026-03-30"
 FIRST = date(2026, 3, 2)  # a Monday
@@ -59,7 +54,7 @@ def in_languages(users: int, number: int, many: int) -> list[dict[str, Any]]:
     return [row | {"language": language} for row in crowd(users, FIRST + number * ONE_DAY) for language in languages]
 
 
-def sent_by(client: Client, ask: Any) -> int:
+def sent_by(client: Client, ask) -> int:
     before = client.requests_sent
     ask()
     return client.requests_sent - before
@@ -70,9 +65,8 @@ ORGANISATIONS = st.dictionaries(st.integers(0, 20), st.sampled_from([1, 3, 99, 1
 RANGES = st.tuples(st.integers(0, 20), st.integers(0, 20)).map(sorted)
 
 
-@settings(max_examples=25, deadline=None)
 @given(days=ORGANISATIONS, ends=RANGES)
-def test_a_plan_of_lists_is_kept_to_the_request(days: dict[int, int], ends: list[int]) -> None:
+def test_a_plan_of_lists_is_kept_to_the_request(days, ends):
     """What a plan of user lists says will be sent is what a fetch then sends, in every organisation."""
     client = Client.serving(organisation(days), today=TODAY)
     start, end = (FIRST + timedelta(days=number) for number in ends)
@@ -86,14 +80,13 @@ def test_a_plan_of_lists_is_kept_to_the_request(days: dict[int, int], ends: list
     assert sent_by(client, lambda: fetch.dau(start_date=start, end_date=end, client=client)) == plan.requests_to_send
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     days=ORGANISATIONS,
     ends=RANGES,
     table=st.sampled_from(["user_activity", "activity"]),
     every=st.sampled_from([None, "1d", "1w", "1mo", "1q"]),
 )
-def test_an_estimate_keeps_its_bounds(days: dict[int, int], ends: list[int], table: str, every: Any) -> None:
+def test_an_estimate_keeps_its_bounds(days, ends, table, every):
     """A fetch sends no fewer and no more requests than the plan says it may, and exactly the plan where it is exact."""
     client = Client.serving(organisation(days), today=TODAY)
     start, end = (FIRST + timedelta(days=number) for number in ends)
@@ -105,9 +98,9 @@ def test_an_estimate_keeps_its_bounds(days: dict[int, int], ends: list[int], tab
     assert plan.requests_to_send_least <= plan.requests_to_send <= plan.requests_to_send_most
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.dictionaries(st.integers(0, 12), st.tuples(st.sampled_from([1, 60, 110]), st.integers(1, 3)), max_size=4))
-def test_records_are_at_least_one_a_user(days: dict[int, tuple[int, int]]) -> None:
+def test_records_are_at_least_one_a_user(days):
     """A plan of editor_language names a least, no most, and keeps it."""
     rows = [row for number, (users, many) in days.items() for row in in_languages(users, number, many)]
     client = Client.serving(rows, today=TODAY)
@@ -120,7 +113,7 @@ def test_records_are_at_least_one_a_user(days: dict[int, tuple[int, int]]) -> No
     assert (again.requests_to_send, again.rows_expected, again.is_estimate) == (0, len(rows), False)
 
 
-def test_records_a_user_are_learnt_from_the_days_available_locally() -> None:
+def test_records_a_user_are_learnt_from_the_days_available_locally():
     """With a day of 60 users and 120 records cached, another of 60 users is planned at 120 records, two pages."""
     client = Client.serving([*in_languages(60, 0, 2), *in_languages(60, 1, 2)], today=TODAY)
     days = (FIRST, FIRST + ONE_DAY)
@@ -132,7 +125,7 @@ def test_records_a_user_are_learnt_from_the_days_available_locally() -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_what_was_fetched_is_free(table: str) -> None:
+def test_what_was_fetched_is_free(table):
     """Planned again after the fetch, nothing is left to send, and the parts add up to what is needed."""
     client = Client.serving(organisation({0: 3, 1: 260, 8: 5}), today=TODAY)
     start, end = FIRST, FIRST + timedelta(days=13)
@@ -147,7 +140,7 @@ def test_what_was_fetched_is_free(table: str) -> None:
 
 
 @pytest.mark.parametrize(("is_planned", "requests"), [(True, 3), (False, 14)])
-def test_days_without_activity_are_not_asked_for_once_counted(*, is_planned: bool, requests: int) -> None:
+def test_days_without_activity_are_not_asked_for_once_counted(is_planned, requests):
     """Of two weeks with activity on two days: a plan's counts and two lists; unplanned, fourteen lists and no count."""
     client = Client.serving(organisation({0: 2, 9: 1}), today=TODAY)
     if is_planned:
@@ -157,7 +150,7 @@ def test_days_without_activity_are_not_asked_for_once_counted(*, is_planned: boo
     assert frame["date"].to_list() == [FIRST, FIRST, FIRST + timedelta(days=9)]
 
 
-def test_an_unpublished_day_is_asked_for_and_not_called_idle(serving_at: Any) -> None:
+def test_an_unpublished_day_is_asked_for_and_not_called_idle(serving_at):
     """A day that is not out yet is no day without activity: its list is asked for, and the plan is an estimate."""
     client = serving_at(organisation({0: 3, 9: 4}), datetime(2026, 3, 12, 1, tzinfo=UTC))
     plan = fetch.plan("dau", FIRST, FIRST + timedelta(days=9), client=client)
@@ -171,7 +164,7 @@ def test_an_unpublished_day_is_asked_for_and_not_called_idle(serving_at: Any) ->
 
 
 @pytest.mark.parametrize("ask", [fetch.dau, fetch.editor_language])
-def test_counts_that_leave_service_accounts_out_lose_nobody(ask: Any, people_only: Any) -> None:
+def test_counts_that_leave_service_accounts_out_lose_nobody(ask, people_only):
     """Where a list is longer than its count, the days that nobody was counted on are asked for too."""
     weekday, weekend = FIRST, FIRST + timedelta(days=5)
     client = people_only([record(weekday, "ada@example.com"), record(weekday, "CI"), record(weekend, "CI")])
@@ -179,20 +172,17 @@ def test_counts_that_leave_service_accounts_out_lose_nobody(ask: Any, people_onl
     assert frame.select("date", "user").rows() == [(weekday, "ada@example.com"), (weekday, "CI"), (weekend, "CI")]
 
 
-def test_an_interrupted_list_is_gone_on_with() -> None:
+def test_an_interrupted_list_is_gone_on_with():
     """Of a list of three pages, of which one came before the fetch broke off, two are planned and sent."""
     client = Client.serving(organisation({0: 501}), today=TODAY)
-    with (
-        pytest.raises(Cancelled),
-        client.watched(stop=lambda: client.requests_sent == 1, tell=lambda **_told: None),
-    ):
+    with pytest.raises(Cancelled), client.watched(stop=lambda: client.requests_sent == 1, tell=lambda **_told: None):
         fetch.dau(FIRST, client=client)
     plan = fetch.plan("dau", FIRST, FIRST, client=client)
     assert (plan.requests_to_send, plan.requests_cached) == (2, 2), "a page and the counts are available locally"
     assert sent_by(client, lambda: fetch.dau(FIRST, client=client)) == 2
 
 
-def test_seconds_are_those_of_the_rate_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seconds_are_those_of_the_rate_limit(monkeypatch):
     """41 pages of a list take as long as the client says that 41 requests take, in seconds and in minutes."""
     client = Client.serving(organisation({0: 250 * 41}), today=TODAY)
     monkeypatch.setattr(client, "seconds_for", lambda requests: (requests - 19) * 6.0)
@@ -203,7 +193,7 @@ def test_seconds_are_those_of_the_rate_limit(monkeypatch: pytest.MonkeyPatch) ->
 # ---- How it shows ----
 
 
-def test_a_plan_reads_well_in_a_terminal() -> None:
+def test_a_plan_reads_well_in_a_terminal():
     """The text says what to send, what is needed and at hand, how long, and how many rows."""
     client = Client.serving(organisation({0: 300, 1: 1}), today=TODAY)
     assert str(fetch.plan("dau", FIRST, FIRST + timedelta(days=9), client=client)).splitlines() == [
@@ -217,7 +207,7 @@ def test_a_plan_reads_well_in_a_terminal() -> None:
     ]
 
 
-def test_a_plan_shows_itself_in_a_notebook() -> None:
+def test_a_plan_shows_itself_in_a_notebook():
     """The same lines as a table, with the bounds of what is estimated."""
     client = Client.serving(organisation({0: 300, 1: 300}), today=TODAY)
     plan = fetch.plan("user_activity", FIRST, FIRST + timedelta(days=1), client=client)
@@ -230,9 +220,7 @@ def test_a_plan_shows_itself_in_a_notebook() -> None:
 
 
 @pytest.mark.parametrize("ask", ["dau", "activity", "user_activity"])
-def test_an_expensive_fetch_shows_its_plan_first(
-    ask: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_expensive_fetch_shows_its_plan_first(ask, monkeypatch, capsys):
     """Above the budget whoever sits at a terminal sees the plan, on stderr; below it, or unattended, nobody does."""
     days = {"start_date": FIRST, "end_date": FIRST + timedelta(days=9)} | ({} if ask == "dau" else {"every": "1d"})
     records = organisation(dict.fromkeys(range(10), 1))
@@ -249,7 +237,7 @@ def test_an_expensive_fetch_shows_its_plan_first(
     assert "Plan:" not in told(watched=False, plan_above=0)
 
 
-def test_the_budget_and_the_archive_are_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_budget_and_the_archive_are_settings(tmp_path, monkeypatch):
     """A plan above 60 requests, and no archive, unless told by argument or environment; nonsense is refused by name."""
     assert (Client("any").plan_above, Client("any").archive_path) == (60, None)
     monkeypatch.setenv("AUGMENT_INSIGHTS_PLAN_ABOVE", "500")
@@ -262,7 +250,7 @@ def test_the_budget_and_the_archive_are_settings(tmp_path: Path, monkeypatch: py
         Client("any")
 
 
-def test_an_unknown_table_is_refused() -> None:
+def test_an_unknown_table_is_refused():
     """The nearest name is offered, and nothing is sent."""
     client = Client.serving([], today=TODAY)
     with pytest.raises(ConfigurationError, match="did you mean 'editor_language'"):
@@ -288,7 +276,7 @@ def counted(*counts: int | None) -> tuple[DayRange, dict[date, int]]:
 
 
 @given(COUNTS, st.floats(0, 3))
-def test_users_of_a_window_lie_between_what_is_sure(counts: list[int], turnover: float) -> None:
+def test_users_of_a_window_lie_between_what_is_sure(counts, turnover):
     """Whatever was learnt: not fewer than on the busiest day, not more than on all days together."""
     least, likely, most = window_users(*counted(*counts), turnover)
     assert (least, most) == (max(counts), sum(counts))
@@ -296,7 +284,7 @@ def test_users_of_a_window_lie_between_what_is_sure(counts: list[int], turnover:
 
 
 @pytest.mark.parametrize("users", [100, 180, 500])
-def test_turnover_is_learnt(users: int) -> None:
+def test_turnover_is_learnt(users):
     """After a week of so many users in which 100 came each day, the next week is taken to have as many."""
     local = LocalData(Client.serving([], today=TODAY))
     week = counted(*[100] * 5, 0, 0)
@@ -304,7 +292,7 @@ def test_turnover_is_learnt(users: int) -> None:
     assert window_users(*week, local.turnover)[1] == users
 
 
-def test_a_typical_organisation_is_taken_for_granted() -> None:
+def test_a_typical_organisation_is_taken_for_granted():
     """Without anything known, a week of five days has 1.5 times its busiest day's users, 90 days 2.3 times."""
     turnover = LocalData(Client.serving([], today=TODAY)).turnover
     week = [100] * 5 + [13, 13]
@@ -316,7 +304,7 @@ def test_a_typical_organisation_is_taken_for_granted() -> None:
     assert window_users(uncounted, others, turnover) == (0, 150, math.inf)
 
 
-def test_the_table_of_a_plan_is_the_one_fetched() -> None:
+def test_the_table_of_a_plan_is_the_one_fetched():
     """Rows are right where they can be known: a row a day for counts, a user and day for lists."""
     client = Client.serving(organisation({0: 3, 4: 2}), today=TODAY)
     span = (FIRST, FIRST + timedelta(days=9))
@@ -327,8 +315,7 @@ def test_the_table_of_a_plan_is_the_one_fetched() -> None:
 
 
 @given(st.sets(st.integers(0, 400)), st.integers(1, 90))
-@settings(max_examples=60, deadline=None)
-def test_no_fewer_ranges_cover_the_gaps(days: set[int], longest: int) -> None:
+def test_no_fewer_ranges_cover_the_gaps(days, longest):
     """Every missing day is in one range, none is too long, and no two could be one."""
     gaps = [DayRange(FIRST + timedelta(days=n), FIRST + timedelta(days=n)) for n in sorted(days)]
     found = cover(gaps, max_days=longest)
@@ -385,11 +372,10 @@ def questions() -> st.SearchStrategy[list[tuple[Callable[..., pl.DataFrame], dic
     return st.lists(plain | windows, min_size=2, max_size=4)
 
 
+@pytest.mark.slow
 @given(asked=questions())
-@settings(max_examples=20, deadline=None)
-def test_tables_are_the_same_with_and_without_an_archive(
-    tmp_path_factory: pytest.TempPathFactory, asked: list[tuple[Callable[..., pl.DataFrame], dict[str, Any]]]
-) -> None:
+@settings(max_examples=20)
+def test_tables_are_the_same_with_and_without_an_archive(tmp_path_factory, asked):
     """Whatever was asked before, each table is the one that a client without an archive gets."""
     archive = tmp_path_factory.mktemp("any") / "archive"
     for ask, how in asked:
@@ -405,9 +391,7 @@ def test_tables_are_the_same_with_and_without_an_archive(
 @pytest.mark.parametrize(
     "ask", [fetch.dau_count, fetch.daily_usage, fetch.dau, fetch.editor_language, fetch.user_activity]
 )
-def test_archived_days_are_not_asked_for_and_unsettled_days_always(
-    tmp_path: Path, ask: Callable[..., pl.DataFrame]
-) -> None:
+def test_archived_days_are_not_asked_for_and_unsettled_days_always(tmp_path, ask):
     """The second time settled days send nothing; the two days that are not settled are sent for each time."""
     path = tmp_path / "archive"
     ask(start_date=SETTLED - timedelta(days=4), end_date=SETTLED, client=archiving(path))
@@ -422,7 +406,7 @@ def test_archived_days_are_not_asked_for_and_unsettled_days_always(
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_plan_up_to_yesterday_is_kept_with_an_archive_too(table: str, tmp_path: Path) -> None:
+def test_a_plan_up_to_yesterday_is_kept_with_an_archive_too(table, tmp_path):
     """Counts that planning put into the archive, all but the unsettled days, are not asked for a second time.
 
     What is archived is in the plan, and not sent for.
@@ -439,29 +423,20 @@ def test_a_plan_up_to_yesterday_is_kept_with_an_archive_too(table: str, tmp_path
     assert not fetch.plan(table, **days, client=client).has_missing
 
 
-@pytest.fixture
-def noon(virtual_clock: Any) -> Any:
-    """Return a clock at noon of the day after YESTERDAY."""
-    return virtual_clock(datetime(2026, 3, 10, 12, tzinfo=UTC))
+def remote(path: Path, clock, app, token: str = "a-token-of-tests") -> Client:
+    address = {"base_url": "https://t.invalid", "cache": False, "archive": path}
+    return Client(token, **address, clock=clock, app=app, retry=RetryPolicy(attempts=1))
 
 
-def remote(path: Path, clock: Any, app: Any, token: str = "a-token-of-tests") -> Client:
-    client = Client(
-        token, base_url="https://t.invalid", cache=False, clock=clock, app=app, retry=RetryPolicy(attempts=1)
-    )
-    client.archive_path = path
-    return client
-
-
-def test_the_token_is_not_in_the_archive(tmp_path: Path, noon: Any) -> None:
+def test_the_token_is_not_in_the_archive(tmp_path, clock):
     """No file under the archive holds the token that fetched it."""
     token, path = "tok-9a8b7c6d5e4f", tmp_path / "archive"
-    fetch.dau("2026-03-02", client=remote(path, noon, AnalyticsApp(RecordStore(RECORDS), now=noon.now), token))
+    fetch.dau("2026-03-02", client=remote(path, clock, AnalyticsApp(RecordStore(RECORDS), now=clock.now), token))
     assert Archive(path).has("dau", date(2026, 3, 2))
     assert not any(token.encode() in file.read_bytes() for file in path.rglob("*") if file.is_file())
 
 
-def test_another_client_is_refused_before_a_request(tmp_path: Path) -> None:
+def test_another_client_is_refused_before_a_request(tmp_path):
     """The sample does not read what given records filled, and sends nothing."""
     fetch.dau("2026-03-02", client=archiving(tmp_path / "archive"))
     sample = Client.sample(today=LAST, archive=tmp_path / "archive", progress=False)
@@ -470,23 +445,23 @@ def test_another_client_is_refused_before_a_request(tmp_path: Path) -> None:
     assert sample.requests_sent == 0
 
 
-def test_what_was_fetched_before_a_failure_is_kept(tmp_path: Path, noon: Any) -> None:
+def test_what_was_fetched_before_a_failure_is_kept(tmp_path, clock):
     """The API goes away on the fourth day: the three days before it are archived."""
-    app = AnalyticsApp(RecordStore(RECORDS), now=noon.now)
+    app = AnalyticsApp(RecordStore(RECORDS), now=clock.now)
 
-    def failing(environ: dict[str, Any], start_response: Any) -> Any:
+    def failing(environ: dict[str, Any], start_response) -> Any:
         if "2026-03-05" in environ["QUERY_STRING"]:
             start_response("503 Service Unavailable", [])
             return [b""]
         return app(environ, start_response)
 
     with pytest.raises(ApiUnavailableError):
-        fetch.dau(start_date="2026-03-02", end_date="2026-03-07", client=remote(tmp_path / "archive", noon, failing))
+        fetch.dau(start_date="2026-03-02", end_date="2026-03-07", client=remote(tmp_path / "archive", clock, failing))
     archive = Archive(tmp_path / "archive")
     assert archive.missing("dau", DayRange(date(2026, 3, 2), SETTLED)) == [DayRange(date(2026, 3, 5), SETTLED)]
 
 
-def test_an_archive_that_cannot_be_written_costs_nothing_but_a_warning(tmp_path: Path) -> None:
+def test_an_archive_that_cannot_be_written_costs_nothing_but_a_warning(tmp_path):
     """The table comes all the same, and the warning says where it could not be put."""
     path = tmp_path / "archive"
     fetch.dau_count("2026-03-02", "2026-03-03", client=archiving(path))
@@ -513,12 +488,7 @@ ADA = {"user_email": "ada@example.com"}
 
 
 @pytest.mark.parametrize(("moment", "is_kept"), [("2026-03-09T13:00:00Z", False), ("2026-03-10T11:00:00Z", True)])
-def test_an_old_answer_out_of_the_cache_is_not_settled(
-    moment: str,
-    is_kept: bool,  # noqa: FBT001 (a parameter of the test)
-    scripted: Any,
-    tmp_path: Path,
-) -> None:
+def test_an_old_answer_out_of_the_cache_is_not_settled(moment, is_kept, scripted, tmp_path):
     """A day that is three days old is not kept from an answer that was given when it was two days old."""
     asking, _ = scripted(lambda _path, asked: listing(asked["date"], ADA, moment=moment))
     asking.archive_path = tmp_path / "archive"
@@ -526,7 +496,7 @@ def test_an_old_answer_out_of_the_cache_is_not_settled(
     assert Archive(tmp_path / "archive").has("dau", date(2026, 3, 7)) is is_kept
 
 
-def test_what_moved_while_it_was_fetched_is_not_kept(scripted: Any, tmp_path: Path) -> None:
+def test_what_moved_while_it_was_fetched_is_not_kept(scripted, tmp_path):
     """A day of which a row came twice, and an answer of another day than asked, are for now alone."""
 
     def tell(_path: str, asked: dict[str, str]) -> dict[str, Any]:
@@ -543,7 +513,7 @@ def test_what_moved_while_it_was_fetched_is_not_kept(scripted: Any, tmp_path: Pa
     assert missing == [DayRange(date(2026, 3, 1), date(2026, 3, 3))]
 
 
-def test_an_answer_of_fewer_days_than_asked_is_not_kept(scripted: Any, tmp_path: Path) -> None:
+def test_an_answer_of_fewer_days_than_asked_is_not_kept(scripted, tmp_path):
     """The API clamps a range: the days it left out must not pass for fetched, and none of it is archived."""
     asking, _ = scripted(lambda _path, asked: counting("2026-03-04", asked["end_date"], d20260305=7))
     asking.archive_path = tmp_path / "archive"
@@ -553,7 +523,7 @@ def test_an_answer_of_fewer_days_than_asked_is_not_kept(scripted: Any, tmp_path:
     assert not (tmp_path / "archive").exists()
 
 
-def test_counts_that_leave_somebody_out_empty_no_archived_day(scripted: Any, tmp_path: Path) -> None:
+def test_counts_that_leave_somebody_out_empty_no_archived_day(scripted, tmp_path):
     """The API counts people only, and lists a service account: an uncounted day is asked for, archived lists or not."""
 
     def tell(path: str, asked: dict[str, str]) -> dict[str, Any]:

@@ -1,11 +1,11 @@
 """Filling the archive: in order, within a budget, and again where the API changed its mind."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,11 +14,7 @@ from polars.testing import assert_frame_equal
 from augment_insights import Archive, Client, fetch
 from augment_insights.errors import ArchiveError, ConfigurationError, DateRangeError
 from augment_insights.periods import DayRange
-from augment_insights.sample import AnalyticsApp, RecordStore, TokenBucket, serve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+from augment_insights.sample import AnalyticsApp, RecordStore, TokenBucket
 
 TODAY = date(2026, 3, 10)
 SINCE = date(2026, 2, 26)
@@ -50,11 +46,11 @@ def client(path: Path, records: list[dict[str, Any]], today: date = TODAY) -> Cl
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path) -> Path:
     return tmp_path / "archive"
 
 
-def test_a_sync_fills_every_table_and_the_next_sends_the_two_counts(path: Path) -> None:
+def test_a_sync_fills_every_table_and_the_next_sends_the_two_counts(path):
     """Ten settled days: what is archived is what fetch returns; again, only the counts are asked for."""
     records = organisation()
     done = fetch.sync(client(path, records), since=SINCE)
@@ -74,7 +70,7 @@ def test_a_sync_fills_every_table_and_the_next_sends_the_two_counts(path: Path) 
     assert (again.requests_sent, again.added["days"].sum(), again.stopped) == (2, 0, "complete")
 
 
-def test_the_most_useful_comes_first_and_the_newest_before_the_old(path: Path) -> None:
+def test_the_most_useful_comes_first_and_the_newest_before_the_old(path):
     """With seven requests: the counts, the totals, and the four newest days' lists; the rest is said to be left."""
     done = fetch.sync(client(path, organisation()), since=SINCE, requests=7)
     assert done.requests_sent == 7
@@ -85,7 +81,7 @@ def test_the_most_useful_comes_first_and_the_newest_before_the_old(path: Path) -
 
 
 @pytest.mark.parametrize("requests", range(0, 24, 3))
-def test_a_sync_goes_on_where_the_last_one_stopped(path: Path, requests: int) -> None:
+def test_a_sync_goes_on_where_the_last_one_stopped(path, requests):
     """However the requests are dealt out, none is spent twice but the two counts, and the end is the same."""
     records = organisation()
     first = fetch.sync(client(path, records), since=SINCE, requests=requests)
@@ -97,7 +93,7 @@ def test_a_sync_goes_on_where_the_last_one_stopped(path: Path, requests: int) ->
     assert [archive.missing(name, DayRange(SINCE, SETTLED)) for name in TABLES] == [[]] * len(TABLES)
 
 
-def test_a_day_of_many_pages_is_not_begun_when_it_does_not_fit(path: Path) -> None:
+def test_a_day_of_many_pages_is_not_begun_when_it_does_not_fit(path):
     """Sixty people are one page of the list and, at two records each, more than one of records: priced before."""
     day = SETTLED
     records = [record(day, f"user{n}@ours.com", 1, language) for n in range(60) for language in ("Python", "Go")]
@@ -106,23 +102,19 @@ def test_a_day_of_many_pages_is_not_begun_when_it_does_not_fit(path: Path) -> No
     assert done.left.rows() == [("editor_language", 1, 2)]
 
 
-def test_a_sync_ends_within_its_minutes(path: Path, virtual_clock: Any) -> None:
+def test_a_sync_ends_within_its_minutes(path, serve, connect, clock):
     """Two minutes hold the burst of 20 and 20 more: 40 requests are sent, none refused, and the next go on."""
-    start = datetime(2026, 3, 10, 12, tzinfo=UTC)
-    clock = virtual_clock(start)
     bucket = TokenBucket(clock=clock.time)
     app = AnalyticsApp(RecordStore(organisation(first=date(2026, 2, 1))), now=clock.now, rate_limit=bucket)
-    with serve(app) as url:
-        asking = Client("a-token-of-tests", base_url=url, clock=clock, archive=path, progress=False)
-        with asking:
-            done = fetch.sync(asking, since="2026-02-01", minutes=2)
+    url = serve(app).url
+    done = fetch.sync(connect(url, archive=path, progress=False), since="2026-02-01", minutes=2)
     assert done.stopped == "budget"
     assert (done.requests_sent, bucket.refused) == (40, 0)
-    assert clock.moment - start <= timedelta(minutes=2)
+    assert clock.ran <= 120
     assert Archive(path).origin == url
 
 
-def test_a_day_on_which_nothing_happened_costs_no_request(path: Path) -> None:
+def test_a_day_on_which_nothing_happened_costs_no_request(path):
     """Days that the counts and the usage call empty are kept as empty, unasked."""
     idle = [date(2026, 2, 28), date(2026, 3, 1)]
     done = fetch.sync(client(path, organisation(idle=idle)), since=SINCE)
@@ -130,7 +122,7 @@ def test_a_day_on_which_nothing_happened_costs_no_request(path: Path) -> None:
     assert all(Archive(path).has(name, day) for name in ("dau", "editor_language") for day in idle)
 
 
-def test_a_restated_day_is_fetched_again_replaced_and_logged(path: Path) -> None:
+def test_a_restated_day_is_fetched_again_replaced_and_logged(path):
     """One more user on one old day: its lists, records and window are asked for again, and nothing else."""
     before, late = organisation(), record(MOVED, "late@ours.com", 5)
     fetch.sync(client(path, before), since=SINCE)
@@ -152,7 +144,7 @@ def test_a_restated_day_is_fetched_again_replaced_and_logged(path: Path) -> None
     assert fetch.sync(client(path, [*before, late], today=TOMORROW), since=SINCE).requests_sent == 2, "and only once"
 
 
-def test_a_restatement_is_followed_up_after_an_interruption(path: Path) -> None:
+def test_a_restatement_is_followed_up_after_an_interruption(path):
     """The counts were renewed and the budget ended there: the next sync asks for the lists again."""
     before = organisation()
     fetch.sync(client(path, before), since=SINCE)
@@ -164,7 +156,7 @@ def test_a_restatement_is_followed_up_after_an_interruption(path: Path) -> None:
     assert Archive(path).check().is_empty()
 
 
-def test_a_recheck_asks_in_full(path: Path) -> None:
+def test_a_recheck_asks_in_full(path):
     """A record that moved from one language to another shows in no count; a recheck of its day finds it."""
     before = organisation()
     fetch.sync(client(path, before), since=SINCE)
@@ -175,7 +167,7 @@ def test_a_recheck_asks_in_full(path: Path) -> None:
     assert done.requests_sent == 2 + 1 + 3 + 3
 
 
-def test_a_recheck_does_not_believe_the_cache(path: Path) -> None:
+def test_a_recheck_does_not_believe_the_cache(path):
     """Days whose answers are in the cache are sent for all the same."""
     asking = client(path, organisation())
     fetch.sync(asking, since=SINCE)
@@ -183,7 +175,7 @@ def test_a_recheck_does_not_believe_the_cache(path: Path) -> None:
     assert fetch.sync(asking, since=SINCE, recheck_days=2).requests_sent == 2 + 1 + 2 + 2
 
 
-def test_another_organisation_is_refused_and_nothing_kept(path: Path) -> None:
+def test_another_organisation_is_refused_and_nothing_kept(path):
     """Other counts and not one user in common: an error, and the archive as it was."""
     fetch.sync(client(path, organisation()), since=SINCE)
     held = Archive(path).manifest()
@@ -192,14 +184,14 @@ def test_another_organisation_is_refused_and_nothing_kept(path: Path) -> None:
     assert_frame_equal(Archive(path).manifest(), held)
 
 
-def test_an_organisation_that_was_restated_throughout_is_not_another(path: Path) -> None:
+def test_an_organisation_that_was_restated_throughout_is_not_another(path):
     """Each count moved, and the people are the same: it is believed."""
     fetch.sync(client(path, organisation()), since=SINCE)
     done = fetch.sync(client(path, organisation(people=5), today=TOMORROW), since=SINCE)
     assert done.restated.filter(pl.col("table") == "dau").height == 10
 
 
-def test_the_same_windows_are_asked_for_every_day(path: Path) -> None:
+def test_the_same_windows_are_asked_for_every_day(path):
     """The look-back moves on by a day: no window of totals is fetched for a second time."""
     records = organisation(first=date(2025, 9, 1))
     first = fetch.sync(client(path, records), since="2025-09-01", tables=["user_activity"])
@@ -212,7 +204,7 @@ def test_the_same_windows_are_asked_for_every_day(path: Path) -> None:
     assert archive.has("user_activity", DayRange(date(2025, 12, 8), SETTLED))
 
 
-def test_what_is_damaged_is_quarantined_and_fetched_again(path: Path) -> None:
+def test_what_is_damaged_is_quarantined_and_fetched_again(path):
     """A truncated file, a forgotten day and a stray copy: one sync later the check finds nothing."""
     records = organisation()
     fetch.sync(client(path, records), since=SINCE)
@@ -230,7 +222,7 @@ def test_what_is_damaged_is_quarantined_and_fetched_again(path: Path) -> None:
     assert_frame_equal(Archive(path).scan("editor_language").collect(), true)
 
 
-def test_a_disagreement_is_said_and_settled_by_a_recheck(path: Path) -> None:
+def test_a_disagreement_is_said_and_settled_by_a_recheck(path):
     """A list that lacks a user is a problem of the result, costs a sync no request, and is put right by a recheck."""
     records = organisation()
     fetch.sync(client(path, records), since=SINCE)
@@ -246,7 +238,7 @@ def test_a_disagreement_is_said_and_settled_by_a_recheck(path: Path) -> None:
     assert again.problems.is_empty()
 
 
-def test_a_second_sync_beside_the_first_does_nothing(path: Path) -> None:
+def test_a_second_sync_beside_the_first_does_nothing(path):
     """Cron fires while a sync is at work: it says so and leaves."""
     asking = client(path, organisation())
     fetch.sync(asking, since=SINCE, tables=["dau"])
@@ -256,7 +248,7 @@ def test_a_second_sync_beside_the_first_does_nothing(path: Path) -> None:
     assert "Another sync is at work" in str(done)
 
 
-def test_what_cannot_be_asked_for_is_refused(path: Path) -> None:
+def test_what_cannot_be_asked_for_is_refused(path):
     """No archive, no such table, or more than two years back: refused before a request."""
     with pytest.raises(ConfigurationError, match="no archive to fill"):
         fetch.sync(Client.serving([], today=TODAY))
@@ -268,7 +260,7 @@ def test_what_cannot_be_asked_for_is_refused(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_line_syncs_the_sample(path: Path) -> None:
+def test_the_command_line_syncs_the_sample(path):
     """One command fills an archive, says what it did, and a report's fetch then sends nothing for it."""
     since = (datetime.now(UTC).date() - timedelta(days=5)).isoformat()
     command = [sys.executable, "-m", "augment_insights.cli", "sync", "--sample", "--archive", str(path)]

@@ -1,18 +1,17 @@
 """The templates: what all of them promise, run for real, and over organisations of any size."""
 
-from __future__ import annotations
-
 import ast
 import json
 import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import altair as alt
 import pytest
@@ -21,10 +20,6 @@ from augment_insights import reports
 from augment_insights.periods import last_published_day
 from augment_insights.reports import template
 from augment_insights.sample import AnalyticsApp, RecordStore, serve
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import date
 
 TEMPLATES = reports.templates()
 COMMAND = str(Path(sys.executable).with_name("augment-insights"))
@@ -49,7 +44,7 @@ def cells_of(path: Path) -> list[dict[str, Any]]:
 
 
 @each
-def test_every_template_lets_the_same_things_be_chosen(name: str) -> None:
+def test_every_template_lets_the_same_things_be_chosen(name):
     """The same parameters first, in the same order, each with its type, a value that it may have, and a comment.
 
     A line is no wider than a notebook's cell. Who runs all cells needs no token, and shares nothing.
@@ -68,7 +63,7 @@ def test_every_template_lets_the_same_things_be_chosen(name: str) -> None:
 
 
 @each
-def test_one_call_takes_the_parameters_and_cells_have_names(name: str) -> None:
+def test_one_call_takes_the_parameters_and_cells_have_names(name):
     """The cell after the parameters hands all of them to the study; ids in plain words show what a change changed."""
     found = template.find(name)
     (_, _), (setup, _), *_ = found.cells
@@ -80,7 +75,7 @@ def test_one_call_takes_the_parameters_and_cells_have_names(name: str) -> None:
 
 
 @each
-def test_text_stands_before_each_figure(name: str) -> None:
+def test_text_stands_before_each_figure(name):
     """Whoever meets a chart has just read how to read it."""
     cells = cells_of(template.find(name).path)
     lasts = [
@@ -93,7 +88,7 @@ def test_text_stands_before_each_figure(name: str) -> None:
 
 
 @each
-def test_a_template_uses_what_is_public(name: str) -> None:
+def test_a_template_uses_what_is_public(name):
     """It imports packages, not their inside, and touches no private name: an analyst may copy any cell."""
     nodes = [node for source, _ in template.find(name).cells for node in ast.walk(ast.parse(source))]
     imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
@@ -102,7 +97,7 @@ def test_a_template_uses_what_is_public(name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def finished(tmp_path_factory) -> dict[str, Path]:
     """Run each template as a cron line would, two at a time; return the folders."""
     root = tmp_path_factory.mktemp("templates")
     environment = os.environ | {"AUGMENT_INSIGHTS_CACHE": str(root / "cache"), "AUGMENT_INSIGHTS_PROGRESS": "off"}
@@ -121,9 +116,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.slow
 @each
-def test_an_unattended_run_leaves_a_page_and_a_notebook_that_can_be_passed_on(
-    name: str, finished: dict[str, Path]
-) -> None:
+def test_an_unattended_run_leaves_a_page_and_a_notebook_that_can_be_passed_on(name, finished):
     """All its figures, at most two megabytes, said to be of a made-up organisation, and nobody's name.
 
     In the notebook each chart is there as Vega, as a picture and in words; no widget, no bar, no error.
@@ -144,7 +137,7 @@ def test_an_unattended_run_leaves_a_page_and_a_notebook_that_can_be_passed_on(
 
 
 @pytest.mark.slow
-def test_an_unattended_overview_is_named_after_its_days_and_says_how_it_was_made(finished: dict[str, Path]) -> None:
+def test_an_unattended_overview_is_named_after_its_days_and_says_how_it_was_made(finished):
     """From the Monday of the first week; three headlines, all with data; one name, and no hidden place."""
     page, notebook = sorted(finished["overview"].iterdir())
     assert [page.name, notebook.name] == [f"overview-{WEDNESDAY}--{SATURDAY}{ending}" for ending in (".html", ".ipynb")]
@@ -159,7 +152,7 @@ def test_an_unattended_overview_is_named_after_its_days_and_says_how_it_was_made
 
 
 @pytest.mark.slow
-def test_a_converted_notebook_shows_each_chart_as_a_picture(finished: dict[str, Path]) -> None:
+def test_a_converted_notebook_shows_each_chart_as_a_picture(finished):
     """What nbconvert, and whoever previews a notebook without running scripts, makes of it."""
     from nbconvert import HTMLExporter  # noqa: PLC0415 (costs seconds, and only here)
 
@@ -238,9 +231,7 @@ NOBODY = {
 @pytest.mark.filterwarnings("ignore:The last 12 complete weeks begin on")  # a finding that is shown, and no failure
 @pytest.mark.parametrize(("records", "expected"), [(SIX_PEOPLE, SIX), ([], NOBODY)], ids=["six", "nobody"])
 @each
-def test_six_people_or_nobody_at_all_are_a_report(
-    name: str, records: list[dict[str, Any]], expected: dict[str, dict[str, str]], tmp_path: Path
-) -> None:
+def test_six_people_or_nobody_at_all_are_a_report(name, records, expected, tmp_path):
     """The figures that can be told by hand; of nobody, every rate says that there is no data, and nothing fails.
 
     With a roster of eight in two teams, both shown; of nobody, without one.
@@ -260,7 +251,7 @@ def test_six_people_or_nobody_at_all_are_a_report(
     assert "NaN" not in page.read_text("utf-8").split("<main>")[1].split("</main>")[0]
 
 
-def test_another_spelling_of_an_e_mail_is_no_newcomer(tmp_path: Path) -> None:
+def test_another_spelling_of_an_e_mail_is_no_newcomer(tmp_path):
     """Whoever was there before the range, written otherwise, is not followed as somebody who began in it."""
     start = LAST_SUNDAY - timedelta(days=6)
     seen = [({"user_email": "Ada@x.io"}, start - timedelta(days=30)), ({"user_email": "ada@x.io"}, start)]

@@ -1,6 +1,4 @@
-"""The summary in words: what moved, by how much, and what cannot be told."""
-
-from __future__ import annotations
+"""The summary in words: what changed, by how much, and what did not change measurably."""
 
 from datetime import date, timedelta
 
@@ -11,6 +9,7 @@ from augment_insights.analysis import compare
 from augment_insights.analysis.intervals import wilson
 from augment_insights.errors import TableError
 from augment_insights.reports import change_in_words, count_in_words
+from augment_insights.tables import COMPARISON
 
 
 def comparison(before: tuple[int, int], after: tuple[int, int]) -> pl.DataFrame:
@@ -25,39 +24,67 @@ def comparison(before: tuple[int, int], after: tuple[int, int]) -> pl.DataFrame:
     return compare(*sides, metric="r_rate")
 
 
-def test_a_rise_and_a_fall_are_told_with_their_interval() -> None:
+def test_a_rise_and_a_fall_are_told_with_their_interval():
     """48 of 80 and 56 of 70: 0.2, from 0.0524 to 0.3339 by Newcombe's published example; and the other way round."""
-    (rise,) = change_in_words(comparison((48, 80), (56, 70)), what="Retention", than="the spring")
-    assert rise == (
-        "Retention was 80.0%, higher than the spring (60.0%): by 20.0 points, and between 5.2 and 33.4 for all we know."
-    )
-    (fall,) = change_in_words(comparison((56, 70), (48, 80)), what="Retention", than="the spring")
-    assert fall == (
-        "Retention was 60.0%, lower than the spring (80.0%): by 20.0 points, and between 5.2 and 33.4 for all we know."
+    for before, after, expected in (
+        ((48, 80), (56, 70), "80.0% after 60.0% in May: higher by 20.0 points (95 % CI +5.2 to +33.4 points)"),
+        ((56, 70), (48, 80), "60.0% after 80.0% in May: lower by 20.0 points (95 % CI -33.4 to -5.2 points)"),
+    ):
+        (words,) = change_in_words(comparison(before, after), what="Retention", than="May")
+        assert words == f"Retention was {expected}; different people."
+
+
+def told(**changed: object) -> str:
+    """Say one comparison of the same people."""
+    usual = ("acceptance_rate", 0.28, 0.283, 0.003, -0.015, 0.021, True, 84, 3, 1, 1, "no measurable change")
+    row = dict(zip(COMPARISON.columns, usual, strict=True)) | changed
+    (words,) = change_in_words(pl.DataFrame([row], schema=COMPARISON.schema), what="Acceptance", than="May")
+    return words
+
+
+def test_no_measurable_change_has_its_interval_and_no_direction():
+    """The words of the definitions, and who was paired."""
+    assert told() == (
+        "Acceptance was 28.3% after 28.0% in May: no measurable change (95 % CI -1.5 to +2.1 points); "
+        "the same people paired, 84 on both sides."
     )
 
 
-def test_what_cannot_be_told_gets_no_direction() -> None:
-    """Neither higher nor lower, and what would fit."""
-    (words,) = change_in_words(comparison((5, 10), (6, 10)), what="Adoption", than="May")
-    assert "whether it moved cannot be told" in words
-    assert "higher" not in words
-    assert "lower" not in words
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (
+            {"difference_low": 0.001, "compared_groups": 8},
+            "no measurable change (95 % CI +0.1 to +2.1 points) with 8 groups compared at once;",
+        ),
+        ({"difference_low": None, "difference_high": None, "verdict": None}, ": too few people to tell whether"),
+        ({"is_paired": False, "before_users": 80, "after_users": 70}, "; different people, 80 and 70."),
+    ],
+)
+def test_a_sentence_follows_its_verdict(row, said):
+    """Holm asks for more than an interval without zero; without an interval nothing is claimed."""
+    assert said in told(**row)
+
+
+def test_a_mean_is_told_in_its_own_unit():
+    """12 messages a person after 10 are no 200 points."""
+    row = {"metric": "total_messages", "before": 10.0, "after": 12.0, "difference": 2.0, "verdict": "higher"}
+    assert "was 12.0 after 10.0 in May: higher by 2.0 (95 % CI +1.0 to +3.0);" in told(
+        **row, difference_low=1.0, difference_high=3.0
+    )
 
 
 @pytest.mark.parametrize(
     ("before", "after", "said"), [((0, 0), (1, 2), "no data of May"), ((1, 2), (0, 0), "no data now")]
 )
-def test_without_a_denominator_there_is_no_change_to_tell(
-    before: tuple[int, int], after: tuple[int, int], said: str
-) -> None:
+def test_without_a_denominator_there_is_no_change_to_tell(before, after, said):
     """No data is no zero."""
     (words,) = change_in_words(comparison(before, after), what="Adoption", than="May")
     assert said in words
     assert "0.0%" not in words
 
 
-def test_groups_are_named_and_an_empty_comparison_is_a_sentence() -> None:
+def test_groups_are_named_and_an_empty_comparison_is_a_sentence():
     """A sentence a team; the team without a name is called so."""
     table = comparison((48, 80), (56, 70)).with_columns(team=pl.lit("<b>"))
     both = pl.concat([table, table.with_columns(team=pl.lit(None, pl.String))])
@@ -87,6 +114,7 @@ def weeks(*counts: int | None, complete: int | None = None) -> pl.DataFrame:
     [
         (weeks(5, 1234), "1,234 people came in the week of 9 Mar 2026, 1,229 more than in the week before (5)."),
         (weeks(5, 4), "4 people came in the week of 9 Mar 2026, 1 fewer than in the week before (5)."),
+        (weeks(5, 1), "1 person came in the week of 9 Mar 2026, 4 fewer than in the week before (5)."),
         (weeks(5, 5), "5 people came in the week of 9 Mar 2026, as many as in the week before (5)."),
         (weeks(5, 4, complete=1), "5 people came in the week of 2 Mar 2026; there is no complete week before it"),
         (weeks(5, complete=0), "No week is complete yet"),
@@ -94,13 +122,13 @@ def weeks(*counts: int | None, complete: int | None = None) -> pl.DataFrame:
         (weeks(5, None), "It is not known how many people came in the week of 9 Mar 2026."),
     ],
 )
-def test_a_count_is_told_of_complete_periods_only(table: pl.DataFrame, said: str) -> None:
+def test_a_count_is_told_of_complete_periods_only(table, said):
     """The last complete one, beside the one before it if that is there."""
     (words,) = count_in_words(table, "n", what="people came", every="1w")
     assert words.startswith(said)
 
 
-def test_a_gap_between_periods_is_not_bridged() -> None:
+def test_a_gap_between_periods_is_not_bridged():
     """The week before the last is missing: nothing is compared."""
     (words,) = count_in_words(weeks(5, 6, 7)[[0, 2]], "n", what="people came", every="1w")
     assert "no complete week before it" in words

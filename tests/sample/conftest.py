@@ -1,11 +1,10 @@
 """What the tests of the sample share: a way to ask a WSGI application, and hand-made records."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
@@ -13,9 +12,6 @@ from wsgiref.validate import validator
 import pytest
 
 from augment_insights.sample import AnalyticsApp, RecordStore
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 @dataclass
@@ -27,7 +23,7 @@ class Answer:
     body: dict[str, Any]
 
 
-def ask_app(app: Any, path: str, params: Any = None, *, authorization: str = "Bearer t", method: str = "GET") -> Answer:
+def ask_app(app, path: str, params=None, *, authorization: str = "Bearer t", method: str = "GET") -> Answer:
     """Ask an application once, with the standard library watching that both sides keep PEP 3333."""
     environ: dict[str, Any] = {
         "SCRIPT_NAME": "",
@@ -56,7 +52,7 @@ def ask() -> Callable[..., Answer]:
 def serving() -> Callable[..., AnalyticsApp]:
     """Return a function that mounts records at a moment: noon of Tuesday 10 March 2026 unless told."""
 
-    def mount(records: Any, now: str = "2026-03-10T12:00:00", **options: Any) -> AnalyticsApp:
+    def mount(records, now: str = "2026-03-10T12:00:00", **options: Any) -> AnalyticsApp:
         moment = datetime.fromisoformat(now).replace(tzinfo=UTC)
         return AnalyticsApp(RecordStore(records), now=lambda: moment, **options)
 

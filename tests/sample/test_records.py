@@ -1,10 +1,6 @@
 """Records from outside: what is kept, what is refused, and in which words."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from datetime import date
-from typing import Any
 
 import pytest
 
@@ -13,15 +9,13 @@ from augment_insights.errors import ConfigurationError
 from augment_insights.sample import RecordStore
 from augment_insights.sample.records import METRICS
 
-MakeRecord = Callable[..., dict[str, Any]]
-
 
 def test_metric_names_are_those_of_the_tables():
     """The serving side names the same metrics, in the same order, as the tables of the client."""
     assert tuple(tables.METRICS) == METRICS
 
 
-def test_days_span_the_first_to_the_last_active_day(record: MakeRecord):
+def test_days_span_the_first_to_the_last_active_day(record):
     """Days come in any order, as dates or texts; the span holds the earliest and the latest; no records, no days."""
     store = RecordStore([record("2026-01-09"), record(date(2026, 1, 5)), record("2026-01-07")])
     assert str(store.days) == "2026-01-05 to 2026-01-09"
@@ -31,13 +25,13 @@ def test_days_span_the_first_to_the_last_active_day(record: MakeRecord):
 
 
 @pytest.mark.parametrize("metrics", [{"total_messages": 0}, {"total_messages": None}, {}])
-def test_a_record_is_activity_whatever_its_numbers(record: MakeRecord, metrics: dict[str, int | None]):
+def test_a_record_is_activity_whatever_its_numbers(record, metrics):
     """A row of zeros, or of nothing, is kept: real reports have such days, and the user was active."""
     store = RecordStore([record("2026-01-05", metrics=metrics)])
     assert [kept.user for kept in store.records_on(date(2026, 1, 5))] == ["ada@example.com"]
 
 
-def test_missing_metrics_stay_missing(record: MakeRecord):
+def test_missing_metrics_stay_missing(record):
     """A metric that is not given, or None, is not turned into zero."""
     store = RecordStore([record("2026-01-05", metrics={"total_messages": 2, "chat_messages": None})])
     (kept,) = store.records_on(date(2026, 1, 5))
@@ -63,7 +57,7 @@ def test_missing_metrics_stay_missing(record: MakeRecord):
         ({"metrics": {"total_messages": True}}, "total_messages=True"),
     ],
 )
-def test_a_bad_record_is_named_by_its_place(record: MakeRecord, change: dict[str, Any], words: str):
+def test_a_bad_record_is_named_by_its_place(record, change, words):
     """The error says which record it is, counted from 0, and what is wrong with it."""
     with pytest.raises(ConfigurationError, match=r"^records\[1\] ") as caught:
         RecordStore([record("2026-01-04"), {**record("2026-01-05"), **change}])
@@ -71,7 +65,7 @@ def test_a_bad_record_is_named_by_its_place(record: MakeRecord, change: dict[str
     assert caught.value.setting == "records[1]"
 
 
-def test_what_is_no_record_or_the_same_record_twice_is_refused(record: MakeRecord):
+def test_what_is_no_record_or_the_same_record_twice_is_refused(record):
     """A tuple is refused in words; two rows of one day, user, language and editor are an export read twice."""
     with pytest.raises(ConfigurationError, match=r"records\[0\] is of the type tuple"):
         RecordStore([("2026-01-05", "ada@example.com")])
@@ -80,7 +74,7 @@ def test_what_is_no_record_or_the_same_record_twice_is_refused(record: MakeRecor
         RecordStore([same, record("2026-01-06"), same])
 
 
-def test_another_editor_language_or_kind_of_user_is_another_record(record: MakeRecord):
+def test_another_editor_language_or_kind_of_user_is_another_record(record):
     """Only all four parts together name a record."""
     others = [record("2026-01-05", editor="Vim"), record("2026-01-05", language="Go")]
     account = {**record("2026-01-05", "x"), "service_account_name": "ada@example.com"}

@@ -1,7 +1,5 @@
 """A client tells its token to nobody, and whatever ends or stops a fetch, what was fetched is kept."""
 
-from __future__ import annotations
-
 import _thread
 import http.client
 import logging
@@ -13,8 +11,10 @@ import sys
 import threading
 import traceback
 import warnings
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -23,10 +23,6 @@ from augment_insights import fetch
 from augment_insights.errors import ApiError, UnexpectedResponseError
 from augment_insights.transport import Cancelled, RetryPolicy
 from augment_insights.transport.session import cache_files
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 DAYS = ("2026-03-01", "2026-03-02")
 
@@ -75,9 +71,7 @@ ECHOES = {
 
 
 @pytest.mark.parametrize("echo", ECHOES)
-def test_no_error_carries_the_token(
-    echo: str, serve: Any, connect: Any, wire: Any, caplog: pytest.LogCaptureFixture, own_machine: Path
-) -> None:
+def test_no_error_carries_the_token(echo, serve, connect, wire, caplog, own_machine):
     """Whatever a server echoes, messages, attributes, causes, frames, logs and files are free of the token."""
     caplog.set_level(logging.DEBUG)
     token = wire.TOKEN
@@ -92,9 +86,7 @@ def test_no_error_carries_the_token(
 
 
 @pytest.mark.parametrize("where", ["unknown field", "name of an unknown field", "user", "header"])
-def test_an_echo_in_a_good_answer_reaches_no_file(
-    where: str, serve: Any, connect: Any, wire: Any, caplog: pytest.LogCaptureFixture, own_machine: Path
-) -> None:
+def test_an_echo_in_a_good_answer_reaches_no_file(where, serve, connect, wire, caplog, own_machine):
     """An answer that holds the token is given and not kept, nor is the token in a warning; of headers none is."""
     caplog.set_level(logging.DEBUG)
     token = wire.TOKEN
@@ -122,9 +114,7 @@ def test_an_echo_in_a_good_answer_reaches_no_file(
 
 
 @pytest.mark.parametrize("cursor", ["after tok-7f3a9c51e2d84b06", "after%20tok%2D7f3a9c51e2d84b06"])
-def test_a_cursor_that_holds_the_token_is_not_sent(
-    cursor: str, serve: Any, connect: Any, wire: Any, caplog: pytest.LogCaptureFixture, own_machine: Path
-) -> None:
+def test_a_cursor_that_holds_the_token_is_not_sent(cursor, serve, connect, wire, caplog, own_machine):
     """The token never travels in a URL, where proxies and logs would keep it: such a cursor is an error."""
     caplog.set_level(logging.DEBUG)
     api = serve(lambda _asked: wire.respond(wire.dau_page("2026-03-01", ["ada@example.com"], cursor=cursor)))
@@ -140,7 +130,7 @@ def test_a_cursor_that_holds_the_token_is_not_sent(
 @pytest.mark.parametrize(
     "location", ["", "http://[::1", "//", "http://exa mple.com/\x7f", "http://127.0.0.1:99999/", "\0"]
 )
-def test_a_redirect_is_not_followed(location: str, status: int, serve: Any, connect: Any, wire: Any) -> None:
+def test_a_redirect_is_not_followed(location, status, serve, connect, wire):
     """The place a redirect points to hears nothing, least of all the token; one that is no URL is the same error."""
     elsewhere = serve(wire.counting)
     api = serve(lambda _asked: wire.refuse(status, Location=location or f"{elsewhere.url}/analytics/v0/dau-count"))
@@ -149,7 +139,7 @@ def test_a_redirect_is_not_followed(location: str, status: int, serve: Any, conn
     assert (api.count, elsewhere.count) == (1, 0)
 
 
-def test_a_short_token_does_not_keep_answers_from_the_cache(serve: Any, connect: Any, wire: Any) -> None:
+def test_a_short_token_does_not_keep_answers_from_the_cache(serve, connect, wire):
     """The token of a server to try against may be a word such as "any", which stands in many an answer by chance."""
     api = serve(lambda _asked: wire.respond(wire.dau_page("2026-03-01", ["anya@example.com"])))
     for _ in range(2):
@@ -157,9 +147,7 @@ def test_a_short_token_does_not_keep_answers_from_the_cache(serve: Any, connect:
     assert api.count == 1
 
 
-def test_a_netrc_cannot_take_the_tokens_place(
-    serve: Any, connect: Any, wire: Any, own_machine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_netrc_cannot_take_the_tokens_place(serve, connect, wire, own_machine, monkeypatch):
     """A password for the host in ``.netrc`` is neither sent nor in the frames of an error, and the token is sent."""
     netrc = own_machine / "home" / ".netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password secret\ndefault login x password y\n")
@@ -172,18 +160,15 @@ def test_a_netrc_cannot_take_the_tokens_place(
     assert "Basic " not in told_by(caught.value)
 
 
-def test_a_switch_that_prints_headers_does_not_print_ours(
-    serve: Any, connect: Any, wire: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_switch_that_prints_headers_does_not_print_ours(connect, wire, monkeypatch, capsys, api):
     """``HTTPConnection.debuglevel``, set to look into some other library's requests, leaves the token unprinted."""
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
-    api = serve(wire.counting)
     fetch.dau_count(*DAYS, client=connect(api.url))
     assert api.asked[0].headers["authorization"] == f"Bearer {wire.TOKEN}"
     assert wire.TOKEN not in "".join(capsys.readouterr())
 
 
-def test_only_the_base_url_is_ever_spoken_to(connect: Any) -> None:
+def test_only_the_base_url_is_ever_spoken_to(connect):
     """No adapter stands for any other host, nor for one whose name only begins like ours."""
     client = connect("https://api.example.invalid")
     session = client._open()
@@ -206,7 +191,7 @@ TODAY = datetime.now(UTC).date()
 WEEK = tuple((TODAY - timedelta(days=days)).isoformat() for days in (16, 10))
 
 
-def two_pages(wire: Any, asked: Any) -> bytes:
+def two_pages(wire, asked) -> bytes:
     day = asked.params["date"]
     if "cursor" in asked.params:
         return wire.respond(wire.dau_page(day, ["b@example.com"]))
@@ -220,11 +205,11 @@ def run(url: str, token: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_killed_fetch_loses_nothing(serve: Any, wire: Any) -> None:
+def test_a_killed_fetch_loses_nothing(serve, wire):
     """Killed (-9) while it waits for the eleventh answer: the next run sends that and the three after it."""
     reached, release = threading.Event(), threading.Event()
 
-    def answer(asked: Any) -> Any:
+    def answer(asked) -> Any:
         if asked.number == 11:
             reached.set()
             return lambda _connection: release.wait(30)
@@ -241,14 +226,14 @@ def test_a_killed_fetch_loses_nothing(serve: Any, wire: Any) -> None:
     assert api.count == 11 + 4
 
 
-def test_an_interrupt_in_a_read_loses_nothing(serve: Any, connect: Any, wire: Any) -> None:
+def test_an_interrupt_in_a_read_loses_nothing(serve, connect, wire):
     """Ctrl-C while an answer drips in: KeyboardInterrupt at once, and what came before is in the cache."""
     release = threading.Event()
 
-    def answer(asked: Any) -> Any:
+    def answer(asked) -> Any:
         if asked.number == 6:
 
-            def stuck(connection: Any) -> None:
+            def stuck(connection) -> None:
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
                 _thread.interrupt_main()
                 release.wait(30)
@@ -271,21 +256,17 @@ def test_an_interrupt_in_a_read_loses_nothing(serve: Any, connect: Any, wire: An
     assert api.count == 6 + 3, "the client goes on after it"
 
 
-def test_an_interrupt_in_a_wait_loses_nothing(serve: Any, connect: Any, wire: Any) -> None:
+def test_an_interrupt_in_a_wait_loses_nothing(serve, connect, clock, wire):
     """Ctrl-C while the rate limit makes us wait: what was fetched stays, and the limit is not upset."""
+    sleep = clock.sleep
 
-    class Interrupting(wire.Clock):  # type: ignore[name-defined,misc]
-        """A clock whose first wait is interrupted."""
+    def interrupted(seconds: float) -> None:
+        clock.sleep = sleep
+        raise KeyboardInterrupt
 
-        def sleep(self, seconds: float) -> None:
-            """Interrupt once, then wait."""
-            if not self.slept:
-                self.slept.append(0.0)
-                raise KeyboardInterrupt
-            super().sleep(seconds)
-
+    clock.sleep = interrupted
     api = serve(lambda asked: two_pages(wire, asked))
-    client = connect(api.url, burst=5, clock=Interrupting())
+    client = connect(api.url, burst=5)
     with pytest.raises(KeyboardInterrupt):
         fetch.dau(start_date="2026-03-01", end_date="2026-03-04", client=client)
     assert api.count == 5
@@ -293,7 +274,7 @@ def test_an_interrupt_in_a_wait_loses_nothing(serve: Any, connect: Any, wire: An
     assert api.count == 8
 
 
-def test_a_closed_client_opens_again(serve: Any, connect: Any, wire: Any) -> None:
+def test_a_closed_client_opens_again(serve, connect, wire):
     """``close`` lets go of files; the next request opens them, and finds the cache."""
     api = serve(lambda asked: two_pages(wire, asked))
     client = connect(api.url)
@@ -304,7 +285,7 @@ def test_a_closed_client_opens_again(serve: Any, connect: Any, wire: Any) -> Non
     assert api.count == 2
 
 
-def test_a_client_from_the_environment_serves_one_call(serve: Any, wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_from_the_environment_serves_one_call(serve, wire, monkeypatch):
     """Without ``client=``, token and URL come from the environment, and the cache is the same for each call."""
     api = serve(lambda asked: two_pages(wire, asked))
     monkeypatch.setenv("AUGMENT_API_TOKEN", f"  {wire.TOKEN}\n")
@@ -316,9 +297,8 @@ def test_a_client_from_the_environment_serves_one_call(serve: Any, wire: Any, mo
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # Python 3.12 on: of forking beside threads
-def test_a_forked_process_does_not_speak_on_its_parents_connection(serve: Any, connect: Any, wire: Any) -> None:
+def test_a_forked_process_does_not_speak_on_its_parents_connection(connect, api):
     """A child opens connections and files of its own: on the parent's it would read the parent's answers."""
-    api = serve(wire.counting)
     client = connect(api.url)
     fetch.dau_count(*DAYS, client=client)
     session, file = client._open(), client._limit._open()
@@ -340,10 +320,10 @@ FOUR_DAYS = {"start_date": "2026-03-01", "end_date": "2026-03-04"}
 
 
 @pytest.fixture
-def lists(serve: Any, wire: Any) -> Any:
+def lists(serve, wire) -> Any:
     """Serve one user a day."""
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         if asked.path.endswith("dau-count"):
             return wire.counting(asked)
         return wire.respond(wire.dau_page(asked.params["date"], ["a@example.com"]))
@@ -363,7 +343,7 @@ class Watch:
         self.told.append((done, total, left))
 
 
-def test_a_watch_sees_a_fetch_go_on(lists: Any, connect: Any, clock: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_watch_sees_a_fetch_go_on(lists, connect, clock, capsys):
     """It is told of each answer and, in the waits, of the seconds that are left; nothing is shown beside it."""
     watch, client = Watch(), connect(lists.url, progress="lines", burst=2)
     with client.watched(stop=watch.stop, tell=watch.tell):
@@ -378,9 +358,7 @@ def test_a_watch_sees_a_fetch_go_on(lists: Any, connect: Any, clock: Any, capsys
 
 
 @pytest.mark.parametrize(("stops_after", "sent"), [(0.0, 0), (1.0, 2)])
-def test_a_stop_is_heard_at_once_and_what_came_before_it_is_kept(
-    stops_after: float, sent: int, lists: Any, connect: Any, clock: Any
-) -> None:
+def test_a_stop_is_heard_at_once_and_what_came_before_it_is_kept(stops_after, sent, lists, connect, clock):
     """Stopped before the first request, or in a wait of six seconds: within half a second, and nothing more is sent.
 
     The next fetch sends what is missing and nothing else.
@@ -398,7 +376,7 @@ def test_a_stop_is_heard_at_once_and_what_came_before_it_is_kept(
         assert lists.count == 4
 
 
-def test_a_stop_ends_the_wait_before_a_retry_too(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
+def test_a_stop_ends_the_wait_before_a_retry_too(serve, connect, clock, wire):
     """A back-off is a wait like any other."""
     api = serve(lambda _asked: wire.refuse(503))
     client, watch = connect(api.url), Watch(lambda: bool(clock.slept))
@@ -408,7 +386,7 @@ def test_a_stop_ends_the_wait_before_a_retry_too(serve: Any, connect: Any, clock
     assert len(clock.slept) == 1
 
 
-def test_a_watch_is_told_of_its_own_thread_only(lists: Any, connect: Any) -> None:
+def test_a_watch_is_told_of_its_own_thread_only(lists, connect):
     """Another thread's fetch with the same client is neither told of nor stopped."""
     client, watch = connect(lists.url, cache=False), Watch(lambda: True)
     found: list[int] = []

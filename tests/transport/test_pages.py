@@ -1,7 +1,5 @@
 """All pages of an answer, of one snapshot, or an error: never a part, never a mixture, never for ever."""
 
-from __future__ import annotations
-
 import json
 import warnings
 from datetime import UTC, datetime, timedelta
@@ -24,10 +22,10 @@ def names(first: int, last: int) -> list[str]:
     return [f"u{n:03}@example.com" for n in range(first, last + 1)]
 
 
-def paged(wire: Any, pages: list[list[str]], **first: Any) -> Any:
+def paged(wire, pages: list[list[str]], **first: Any) -> Any:
     """Answer with these pages in order, by cursors c1, c2, ..."""
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         index = int(asked.params.get("cursor", "c0")[1:])
         cursor = f"c{index + 1}" if index + 1 < len(pages) else None
         return wire.respond(wire.dau_page(asked.params["date"], pages[index], cursor=cursor) | first)
@@ -35,10 +33,10 @@ def paged(wire: Any, pages: list[list[str]], **first: Any) -> Any:
     return answer
 
 
-def unending(kind: str, wire: Any) -> Any:
+def unending(kind: str, wire) -> Any:
     """Answer with pages that break a rule in the named way."""
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         number = asked.number
         users = [] if kind == "empty for ever" else names(number, number)
         cursor = {
@@ -70,9 +68,7 @@ def unending(kind: str, wire: Any) -> Any:
         ("another day", 2, "$.metadata"),
     ],
 )
-def test_pages_that_break_the_rules_are_an_error_and_are_not_kept(
-    kind: str, requests: int, path: str, serve: Any, connect: Any, wire: Any
-) -> None:
+def test_pages_that_break_the_rules_are_an_error_and_are_not_kept(kind, requests, path, serve, connect, wire):
     """A walk that would not end, or mixes days, raises with the place in the JSON, as soon as it shows.
 
     Once the API has mended its pages, the next run gets them: the broken ones are not dug out of the cache.
@@ -87,7 +83,7 @@ def test_pages_that_break_the_rules_are_an_error_and_are_not_kept(
     assert fetch.dau(DAY, client=connect(api.url))["user"].to_list() == names(1, 6)
 
 
-def test_a_row_that_comes_twice_is_kept_once(serve: Any, connect: Any, wire: Any) -> None:
+def test_a_row_that_comes_twice_is_kept_once(serve, connect, wire):
     """A user who moved to the next page while we turned it is in the table once, with a warning that counts."""
     api = serve(paged(wire, [names(1, 3), names(3, 5)]))
     with pytest.warns(DataWarning, match="1 duplicate row"):
@@ -96,12 +92,10 @@ def test_a_row_that_comes_twice_is_kept_once(serve: Any, connect: Any, wire: Any
 
 
 @pytest.mark.parametrize(("stated", "warned"), [((3, 3), 0), ((6, 6), 0), ((3, 4), 1), ((9, 9), 1)])
-def test_rows_that_were_announced_and_did_not_come_are_missed(
-    stated: tuple[int, int], warned: int, serve: Any, connect: Any, wire: Any
-) -> None:
+def test_rows_that_were_announced_and_did_not_come_are_missed(stated, warned, serve, connect, wire):
     """The stated counts may be of each page or of the whole; where neither fits the rows, a warning says so."""
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         second = "cursor" in asked.params
         page = wire.dau_page(DAY, names(4, 6) if second else names(1, 3), cursor=None if second else "c1")
         page["metadata"]["returned_user_count"] = stated[1 if second else 0]
@@ -116,14 +110,12 @@ def test_rows_that_were_announced_and_did_not_come_are_missed(
 
 
 @pytest.mark.parametrize(("refusals", "requests"), [(0, 2), (1, 4), (2, 6), (3, 6)])
-def test_an_expired_cursor_starts_the_walk_again(
-    refusals: int, requests: int, serve: Any, connect: Any, wire: Any
-) -> None:
+def test_an_expired_cursor_starts_the_walk_again(refusals, requests, serve, connect, wire):
     """A 400 on a page with a cursor: from the first page again, up to twice; then the API's refusal is raised."""
     good = paged(wire, [names(1, 3), names(4, 6)])
     left = [refusals]
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         if "cursor" in asked.params and left[0]:
             left[0] -= 1
             return wire.refuse(400, message="cursor expired")
@@ -139,11 +131,11 @@ def test_an_expired_cursor_starts_the_walk_again(
     assert api.count == requests
 
 
-def test_a_dead_cursor_in_the_cache_is_replaced(serve: Any, connect: Any, wire: Any) -> None:
+def test_a_dead_cursor_in_the_cache_is_replaced(serve, connect, wire):
     """A first page kept from an interrupted walk may hold a cursor that died since: it is fetched anew."""
     generation = ["old"]
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         cursor = asked.params.get("cursor")
         if cursor is None:
             return wire.respond(wire.dau_page(DAY, names(1, 3), cursor=f"{generation[0]}-1"))
@@ -151,7 +143,7 @@ def test_a_dead_cursor_in_the_cache_is_replaced(serve: Any, connect: Any, wire: 
             return wire.refuse(400, message="unknown cursor")
         return wire.respond(wire.dau_page(DAY, names(4, 6)))
 
-    def interrupted(asked: Any) -> bytes:
+    def interrupted(asked) -> bytes:
         return answer(asked) if "cursor" not in asked.params else wire.refuse(403)
 
     api = serve(interrupted)
@@ -165,7 +157,7 @@ def test_a_dead_cursor_in_the_cache_is_replaced(serve: Any, connect: Any, wire: 
 
 @pytest.mark.parametrize("pages", [3, 6])
 @pytest.mark.parametrize("gap", [timedelta(hours=23, minutes=59, seconds=10), timedelta(hours=24, seconds=40)])
-def test_a_table_is_never_stitched_from_two_days(pages: int, gap: timedelta, serve: Any, wire: Any) -> None:
+def test_a_table_is_never_stitched_from_two_days(pages, gap, serve, wire, connect, clock):
     """Yesterday's walk took half a minute a page, and one user left since: the table is all of today's.
 
     With plain 24 hours a page, the first pages would have expired and the last would not: u001 gone on page
@@ -174,9 +166,8 @@ def test_a_table_is_never_stitched_from_two_days(pages: int, gap: timedelta, ser
     everybody = names(1, 3 * pages)
     api = serve(lambda asked: _slices(wire, everybody, asked))
     with time_machine.travel(datetime(2026, 3, 10, 12, tzinfo=UTC), tick=False) as traveller:
-        api_clock = wire.Clock()
-        api_clock.now = lambda: datetime.now(UTC)
-        with Client(wire.TOKEN, base_url=api.url, clock=api_clock) as client:
+        clock.now = lambda: datetime.now(UTC)
+        with connect(api.url) as client:
             original = client._ask
 
             def slowly(*asked: Any) -> Any:
@@ -188,7 +179,7 @@ def test_a_table_is_never_stitched_from_two_days(pages: int, gap: timedelta, ser
         everybody = everybody[1:]
         traveller.move_to(datetime(2026, 3, 10, 12, tzinfo=UTC) + gap)
         before = api.count
-        with Client(wire.TOKEN, base_url=api.url, clock=api_clock) as client:
+        with connect(api.url) as client:
             found = fetch.dau(DAY, client=client)["user"].to_list()
     if gap < timedelta(hours=24):  # all of it is still in the cache, and still of one snapshot
         assert found == ["u001@example.com", *everybody]
@@ -198,51 +189,48 @@ def test_a_table_is_never_stitched_from_two_days(pages: int, gap: timedelta, ser
         assert api.count == before + pages, "each page once: what is left of yesterday is not even asked twice"
 
 
-def _slices(wire: Any, everybody: list[str], asked: Any) -> bytes:
+def _slices(wire, everybody: list[str], asked) -> bytes:
     first = int(asked.params.get("cursor", "0"))
     more = str(first + 3) if first + 3 < len(everybody) else None
     return wire.respond(wire.dau_page(DAY, everybody[first : first + 3], cursor=more))
 
 
 @pytest.mark.parametrize("day_before", [DAY, "2026-02-28"])
-def test_a_first_page_from_before_the_publication_is_not_continued_after_it(
-    day_before: str, serve: Any, wire: Any
-) -> None:
+def test_a_first_page_from_before_the_publication_is_not_continued_after_it(day_before, serve, wire, connect, clock):
     """A walk broken off at 01:59 and taken up at 02:10 begins again: data was published between the two.
 
     Of which day the kept page is (before a publication, the API may answer for an earlier one) does not matter then.
     """
 
-    def cut_off(asked: Any) -> bytes:
+    def cut_off(asked) -> bytes:
         if "cursor" in asked.params:
             return wire.refuse(403)
         return wire.respond(wire.dau_page(day_before, names(1, 3), cursor="3"))
 
     api = serve(cut_off)
-    real = wire.Clock()
-    real.now = lambda: datetime.now(UTC)
+    clock.now = lambda: datetime.now(UTC)
     with time_machine.travel(datetime(2026, 3, 10, 1, 59, tzinfo=UTC), tick=False) as traveller:
-        with Client(wire.TOKEN, base_url=api.url, clock=real) as client, pytest.raises(Exception, match="403"):
+        with connect(api.url) as client, pytest.raises(Exception, match="403"):
             fetch.dau(DAY, client=client)
         api.answer = lambda asked: _slices(wire, names(11, 16), asked)
         traveller.move_to(datetime(2026, 3, 10, 2, 10, tzinfo=UTC))
-        with Client(wire.TOKEN, base_url=api.url, clock=real) as client:
+        with connect(api.url) as client:
             found = fetch.dau(DAY, client=client)
     assert found["user"].to_list() == names(11, 16)
     assert found["date"].cast(str).unique().to_list() == [DAY]
 
 
-def test_data_that_changes_under_every_try_is_an_error(serve: Any, wire: Any) -> None:
+def test_data_that_changes_under_every_try_is_an_error(serve, wire, connect):
     """When data is published between the pages three times over, the walk gives up; it never mixes."""
     with time_machine.travel(datetime(2026, 3, 10, 1, 59, tzinfo=UTC)) as traveller:
 
-        def answer(asked: Any) -> bytes:
+        def answer(asked) -> bytes:
             if "cursor" in asked.params:
                 traveller.shift(timedelta(days=1))
             return _slices(wire, names(1, 6), asked)
 
         api = serve(answer)
-        with Client(wire.TOKEN, base_url=api.url, clock=wire.Clock()) as client:
+        with connect(api.url) as client:
             with pytest.raises(UnexpectedResponseError, match="published"):
                 fetch.dau(DAY, client=client)
             assert api.count == 6
@@ -255,8 +243,8 @@ seconds = st.integers(0, 4 * 86_400)
 @example(first=2 * 3600 - 1, later=2 * 3600)
 @example(first=3 * 3600 - 1, later=3 * 3600)
 @example(first=3 * 3600, later=26 * 3600 - 1)
-@settings(max_examples=200, deadline=None)
-def test_a_snapshot_lasts_from_one_publication_to_the_next(first: int, later: int) -> None:
+@settings(max_examples=200)
+def test_a_snapshot_lasts_from_one_publication_to_the_next(first, later):
     """Two moments are of one snapshot if they are in order and neither 02:00 nor 03:00 UTC lies between."""
     day = datetime(2026, 1, 1, tzinfo=UTC)
     divided = any(first < 86_400 * n + 3600 * hour <= later for n in range(5) for hour in (2, 3))
@@ -272,15 +260,14 @@ def test_a_snapshot_lasts_from_one_publication_to_the_next(first: int, later: in
 )
 @example(sizes=[3, 0, 0, 3], ending={})
 @example(sizes=[0, 3, 0, 3], ending={"next_cursor": "again"})
-@settings(max_examples=60, deadline=None)
-def test_any_paging_gives_every_row_once(sizes: list[int], ending: dict[str, Any]) -> None:
+def test_any_paging_gives_every_row_once(sizes, ending):
     """However the rows are cut into pages, empty ones too, the table has each of them, in order, and so has the cache.
 
     ``has_more`` false is the end; the cursor may be empty, null, absent or even there.
     """
     starts = [sum(sizes[:index]) for index in range(len(sizes))]
 
-    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    def app(environ: dict[str, Any], start_response) -> list[bytes]:
         index = int(parse_qs(environ["QUERY_STRING"]).get("cursor", ["0"])[0])
         users = [{"user_email": name} for name in names(starts[index] + 1, starts[index] + sizes[index])]
         more = index + 1 < len(sizes)

@@ -1,7 +1,5 @@
 """Whatever goes wrong between the API and us, once or for ever: the right answer, or the right error."""
 
-from __future__ import annotations
-
 import gzip
 import json
 import socket
@@ -10,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -21,7 +20,6 @@ from augment_insights.errors import (
     ApiError,
     ApiUnavailableError,
     AuthenticationError,
-    DataWarning,
     InvalidRequestError,
     PermissionDeniedError,
     RateLimitedError,
@@ -30,62 +28,48 @@ from augment_insights.errors import (
 from augment_insights.transport import RetryPolicy
 from augment_insights.transport.responses import parse_retry_after
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 DAYS = ("2026-03-01", "2026-03-02")
 
 
-def head(*lines: str) -> bytes:
-    return ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + "".join(f"{x}\r\n" for x in lines)).encode() + (
-        b"\r\n"
-    )
-
-
-DAYS = ("2026-03-01", "2026-03-02")
-
-
-def faults(good: bytes, reset: Callable[[socket.socket], None]) -> dict[str, Any]:
+def faults(good: bytes, wire) -> dict[str, Any]:
     """Return what a server sends that fails, by the name of the fault."""
     body = good.partition(b"\r\n\r\n")[2]
     half = body[: len(body) // 2]
 
     def send_and_reset(connection: socket.socket) -> None:
-        connection.sendall(head(f"Content-Length: {len(body)}") + half)
+        connection.sendall(wire.head(f"Content-Length: {len(body)}") + half)
         time.sleep(0.05)  # the half must arrive before the reset throws it away
-        reset(connection)
+        wire.reset(connection)
 
     return {
-        "reset before the answer": reset,
+        "reset before the answer": wire.reset,
         "closed before the answer": b"",
         "reset within the body": send_and_reset,
-        "truncated with a length": head(f"Content-Length: {len(body)}") + half,
-        "truncated chunked": head("Transfer-Encoding: chunked") + b"%x\r\n%s\r\n" % (len(half), half),
-        "truncated within a chunk": head("Transfer-Encoding: chunked") + b"%x\r\n%s" % (len(body), half),
-        "chunk without a length": head("Transfer-Encoding: chunked") + b"zz\r\n%s\r\n" % half,
-        "truncated at the close": head("Connection: close") + half,
-        "a page of HTML": head() + b"<html><body>Log in</body></html>",
-        "empty": head("Content-Length: 0"),
-        "bad gzip": head("Content-Encoding: gzip", f"Content-Length: {len(body)}") + body,
-        "truncated gzip": head("Content-Encoding: gzip") + gzip.compress(body)[:40],
-        "two lengths": head("Content-Length: 5, 6") + body,
+        "truncated with a length": wire.head(f"Content-Length: {len(body)}") + half,
+        "truncated chunked": wire.head("Transfer-Encoding: chunked") + b"%x\r\n%s\r\n" % (len(half), half),
+        "truncated within a chunk": wire.head("Transfer-Encoding: chunked") + b"%x\r\n%s" % (len(body), half),
+        "chunk without a length": wire.head("Transfer-Encoding: chunked") + b"zz\r\n%s\r\n" % half,
+        "truncated at the close": wire.head("Connection: close") + half,
+        "a page of HTML": wire.head() + b"<html><body>Log in</body></html>",
+        "empty": wire.head("Content-Length: 0"),
+        "bad gzip": wire.head("Content-Encoding: gzip", f"Content-Length: {len(body)}") + body,
+        "truncated gzip": wire.head("Content-Encoding: gzip") + gzip.compress(body)[:40],
+        "two lengths": wire.head("Content-Length: 5, 6") + body,
         "no HTTP": b"ceci n'est pas HTTP\r\n\r\n",
         **{status: good.replace(b" 200 ", f" {status} ".encode(), 1) for status in ("500", "502", "503", "408")},
     }
 
 
-FAULTS = tuple(faults(b"", lambda _connection: None))
+FAULTS = tuple(faults(b"", SimpleNamespace(head=lambda *_lines: b"", reset=None)))  # their names
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_that_stays_is_an_error_and_one_that_passes_costs_one_request(
-    name: str, serve: Any, connect: Any, clock: Any, wire: Any
-) -> None:
+def test_a_fault_that_stays_is_an_error_and_one_that_passes_costs_one_request(name, serve, connect, clock, wire):
     """After six attempts: a typed error with URL, status and attempts. Nothing of a fault is ever cached.
 
     One that passes is asked over once, after 0.5 to 1 s, and gives the right table.
     """
-    api = serve(lambda asked: faults(wire.counting(asked), wire.reset)[name])
+    api = serve(lambda asked: faults(wire.counting(asked), wire)[name])
     with pytest.raises((ApiUnavailableError, UnexpectedResponseError)) as caught:
         fetch.dau_count(*DAYS, client=connect(api.url))
     error = caught.value
@@ -98,7 +82,7 @@ def test_a_fault_that_stays_is_an_error_and_one_that_passes_costs_one_request(
     status = 200 if isinstance(error, UnexpectedResponseError) else None
     assert error.status == (int(name) if name.isdigit() else status)
 
-    passing = faults(wire.counting(api.asked[0]), wire.reset)[name]
+    passing = faults(wire.counting(api.asked[0]), wire)[name]
     api.answer = lambda asked: passing if asked.number == 7 else wire.counting(asked)
     clock.slept.clear()
     for _ in range(2):
@@ -112,9 +96,7 @@ KINDS = {400: InvalidRequestError, 401: AuthenticationError, 403: PermissionDeni
 
 
 @pytest.mark.parametrize(("status", "kind"), [*KINDS.items(), (418, ApiError), (304, UnexpectedResponseError)])
-def test_what_asking_again_cannot_mend_is_asked_once(
-    status: int, kind: type[ApiError], serve: Any, connect: Any, wire: Any
-) -> None:
+def test_what_asking_again_cannot_mend_is_asked_once(status, kind, serve, connect, wire):
     """400, 401, 403, 404 and redirects: one request, and the API's own code and message in the error."""
     api = serve(lambda _asked: wire.refuse(status, code="ItsCode", message="its message", Location="/elsewhere"))
     with pytest.raises(kind) as caught:
@@ -142,9 +124,7 @@ REFERENCE = {"error": {"code": "InvalidArgument", "message": "end_date cannot be
         ('{"error":{"x":' + "[" * 100_000, None, "(403)."),
     ],
 )
-def test_the_apis_code_and_message_are_told_where_it_sends_them(
-    body: str | bytes, code: str | None, told: str, serve: Any, connect: Any, wire: Any
-) -> None:
+def test_the_apis_code_and_message_are_told_where_it_sends_them(body, code, told, serve, connect, wire):
     """The documented error body is read; a proxy's own 403 has no code, and is the same kind of error all the same."""
     api = serve(lambda _asked: wire.respond(body, 403))
     with pytest.raises(PermissionDeniedError, match="lacks permission to read analytics") as caught:
@@ -153,7 +133,7 @@ def test_the_apis_code_and_message_are_told_where_it_sends_them(
     assert told in str(caught.value)
 
 
-def test_back_off_doubles_with_jitter_and_has_a_ceiling() -> None:
+def test_back_off_doubles_with_jitter_and_has_a_ceiling():
     """The waits are 1, 2, 4, ... s jittered down to a half, and none is over a minute."""
     policy = RetryPolicy()
     for attempt, full in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60), (50, 60)]:
@@ -162,7 +142,7 @@ def test_back_off_doubles_with_jitter_and_has_a_ceiling() -> None:
         assert max(waits) - min(waits) > full / 4, "they differ from client to client"
 
 
-def test_no_attempt_begins_after_the_deadline(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
+def test_no_attempt_begins_after_the_deadline(serve, connect, clock, wire):
     """With a deadline of 5 s the sixth attempt (after up to 31 s) is never made."""
     api = serve(lambda _asked: wire.refuse(500))
     with pytest.raises(ApiUnavailableError) as caught:
@@ -171,7 +151,7 @@ def test_no_attempt_begins_after_the_deadline(serve: Any, connect: Any, clock: A
     assert 1 < caught.value.attempts == api.count < 6
 
 
-def test_a_server_that_is_not_there_is_said_to_be_so(connect: Any) -> None:
+def test_a_server_that_is_not_there_is_said_to_be_so(connect):
     """A refused connection gives ApiUnavailableError without a status."""
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
@@ -197,13 +177,11 @@ def test_a_server_that_is_not_there_is_said_to_be_so(connect: Any) -> None:
         (format_datetime(datetime(2026, 3, 10, 11, tzinfo=UTC), usegmt=True), 0, 6),
     ],
 )
-def test_a_429_waits_as_told(
-    told: str | None, at_least: float, at_most: float, serve: Any, connect: Any, clock: Any, wire: Any
-) -> None:
+def test_a_429_waits_as_told(told, at_least, at_most, serve, connect, clock, wire):
     """Seconds, a date, or nonsense: the next request goes after the wait the server named, or a minute."""
     sent_at = []
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         sent_at.append(clock.ran)
         if asked.number == 1:
             return wire.refuse(429, **({} if told is None else {"Retry-After": told}))
@@ -214,11 +192,11 @@ def test_a_429_waits_as_told(
     assert at_least <= sent_at[1] - sent_at[0] <= at_most
 
 
-def test_429s_without_a_time_wait_longer_each_time(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
+def test_429s_without_a_time_wait_longer_each_time(serve, connect, clock, wire):
     """60, 120 and 240 s, then the good answer."""
     sent_at = []
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         sent_at.append(clock.ran)
         return wire.refuse(429) if asked.number <= 3 else wire.counting(asked)
 
@@ -228,7 +206,7 @@ def test_429s_without_a_time_wait_longer_each_time(serve: Any, connect: Any, clo
     assert waits == pytest.approx([60, 120, 240])
 
 
-def test_429s_without_end_are_an_error(serve: Any, connect: Any, clock: Any, wire: Any) -> None:
+def test_429s_without_end_are_an_error(serve, connect, clock, wire):
     """A server that never lets us in raises RateLimitedError with its last wish, within the deadline."""
     api = serve(lambda _asked: wire.refuse(429, code="ResourceExhausted", Retry_After="20"))
     with pytest.raises(RateLimitedError, match="ResourceExhausted") as caught:
@@ -240,44 +218,18 @@ def test_429s_without_end_are_an_error(serve: Any, connect: Any, clock: Any, wir
 
 @given(value=st.text() | st.from_regex(r"[0-9eE+\-.]{1,20}", fullmatch=True) | st.datetimes().map(format_datetime))
 @example(value="Sun, 01 Mar 2026 12:00:30 +9999999999999999")  # a zone beyond all numbers, found by trying
-@settings(max_examples=150, deadline=None)
-def test_no_retry_after_can_break_us(value: str) -> None:
+@settings(max_examples=150)
+def test_no_retry_after_can_break_us(value):
     """Any text at all is a wait of 0 to 600 s, or none."""
     wait = parse_retry_after(value, now=datetime(2026, 3, 10, tzinfo=UTC))
     assert wait is None or 0 <= wait <= 600
 
 
-def test_a_deeply_nested_answer_is_refused_as_any_other_shape(serve: Any, connect: Any, wire: Any) -> None:
-    """JSON nested 100,000 deep is not an answer, and no reason to fall over."""
-    body = b'{"daily_active_user_counts":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
-    api = serve(lambda _asked: wire.respond(body))
-    with pytest.raises(UnexpectedResponseError):
-        fetch.dau_count(*DAYS, client=connect(api.url))
-
-
-def test_unknown_things_are_named_once(serve: Any, connect: Any, wire: Any) -> None:
-    """A new field is named in one warning of one client, however many answers have it."""
-
-    def answer(asked: Any) -> bytes:
-        answered = wire.dau_count(asked.params["start_date"], asked.params["end_date"])
-        answered["daily_active_user_counts"][0]["robots"] = 3
-        return wire.respond(answered)
-
-    api = serve(answer)
-    client = connect(api.url)
-    with pytest.warns(DataWarning, match="daily_active_user_counts.robots"):
-        fetch.dau_count(*DAYS, client=client)
-    fetch.dau_count("2026-02-01", "2026-02-02", client=client)  # a second warning would be an error here
-    fetch.dau_count(*DAYS, client=client)
-
-
 @pytest.mark.parametrize("value", [b'"\xe9"', b"1e999", b"-1e999"])
-def test_an_unknown_field_that_nothing_can_read_is_ignored_too(
-    value: bytes, serve: Any, connect: Any, wire: Any
-) -> None:
+def test_an_unknown_field_that_nothing_can_read_is_ignored_too(value, serve, connect, wire):
     """Text that is not UTF-8, or a number beyond all numbers, in a field that nobody asked for costs no row."""
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         body = json.dumps(wire.dau_count(asked.params["start_date"], asked.params["end_date"])).encode()
         return wire.respond(body[:-1] + b', "new": ' + value + b"}")
 

@@ -1,25 +1,25 @@
 """The cache and the wire: what is kept, until when, for whom; and that nothing broken gives a wrong answer or hangs."""
 
-from __future__ import annotations
-
 import base64
 import gzip
 import json
 import os
 import pickle
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import time_machine
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment_insights import Client, fetch
@@ -27,10 +27,6 @@ from augment_insights.errors import ApiError, ApiUnavailableError, CacheError, C
 from augment_insights.transport import RetryPolicy
 from augment_insights.transport.messages import DAU_COUNT
 from augment_insights.transport.session import cache_files, clear_cache, lifetime
-
-if TYPE_CHECKING:
-    import socket
-    from collections.abc import Callable, Iterator
 
 DAYS = ("2026-03-01", "2026-03-02")
 
@@ -40,53 +36,48 @@ def read(client: Client) -> list[int]:
 
 
 @pytest.fixture
-def filled(serve: Any, connect: Any, wire: Any) -> tuple[Any, Path]:
-    """Return an API, and the path of a cache that holds its answer."""
-    api = serve(wire.counting)
-    client = connect(api.url)
-    assert read(client) == [7, 0]
-    path = client.cache_path
-    assert path is not None
-    client.close()
-    return api, path
+def cache_file(api, connect) -> Path:
+    """Return the path of a cache that holds the API's answer."""
+    with connect(api.url) as client:
+        assert read(client) == [7, 0]
+        assert client.cache_path is not None
+        return client.cache_path
 
 
-def test_files_are_their_owners_alone(filled: tuple[Any, Path], connect: Any) -> None:
+def test_files_are_their_owners_alone(cache_file, connect, api):
     """Folder 0700, files 0600, also those that SQLite adds while it works: whatever the umask or the mode before."""
-    api, path = filled
     before = os.umask(0)
     try:
         for is_there in (True, False):
             if is_there:
-                path.chmod(0o644)
-                path.parent.chmod(0o755)
+                cache_file.chmod(0o644)
+                cache_file.parent.chmod(0o755)
             else:
-                shutil.rmtree(path.parent)
+                shutil.rmtree(cache_file.parent)
             client = connect(api.url)
             read(client)
-            modes = {each.name: each.stat().st_mode & 0o777 for each in path.parent.iterdir()}
+            modes = {each.name: each.stat().st_mode & 0o777 for each in cache_file.parent.iterdir()}
             client.close()
-            assert path.parent.stat().st_mode & 0o777 == 0o700
-            assert {path.name, f"{path.name}-wal", f"{path.name}-shm"} <= modes.keys()
+            assert cache_file.parent.stat().st_mode & 0o777 == 0o700
+            assert {cache_file.name, f"{cache_file.name}-wal", f"{cache_file.name}-shm"} <= modes.keys()
             assert set(modes.values()) == {0o600}
     finally:
         os.umask(before)
 
 
-def test_a_shared_folder_stays_shared(serve: Any, connect: Any, wire: Any, tmp_path: Path) -> None:
+def test_a_shared_folder_stays_shared(connect, tmp_path, api):
     """A folder with the sticky bit, such as /tmp, belongs to everybody: its mode is left alone, the file is private."""
     common = tmp_path / "common"
     common.mkdir()
     common.chmod(0o1777)
-    client = connect(serve(wire.counting).url, cache=common)
+    client = connect(api.url, cache=common)
     read(client)
     assert common.stat().st_mode & 0o7777 == 0o1777
     assert client.cache_path.stat().st_mode & 0o777 == 0o600
 
 
-def test_two_tokens_never_share(serve: Any, connect: Any, wire: Any) -> None:
+def test_two_tokens_never_share(connect, api):
     """Another token, or another base URL, is another file, and asks for itself."""
-    api = serve(wire.counting)
     one, two = connect(api.url, token="token-one"), connect(api.url, token="token-two")
     third = connect(api.url + "/api", token="token-one")
     assert len({one.cache_path, two.cache_path, third.cache_path}) == 3
@@ -96,15 +87,12 @@ def test_two_tokens_never_share(serve: Any, connect: Any, wire: Any) -> None:
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500])
-def test_a_revoked_token_never_looks_healthy(status: int, filled: tuple[Any, Path], wire: Any) -> None:
+def test_a_revoked_token_never_looks_healthy(status, cache_file, wire, connect, api):
     """Once an answer has expired, a refusal is a refusal: the old answer is not dug out."""
-    api, path = filled
     api.answer = lambda _asked: wire.refuse(status)
+    nearly = datetime.now(UTC) + timedelta(hours=23, minutes=59)
     for kept in (True, False):  # with the expired row still there, and with it cleared out
-        with (
-            time_machine.travel(datetime.now(UTC) + timedelta(hours=23, minutes=59), tick=False) as traveller,
-            Client(wire.TOKEN, base_url=api.url, clock=wire.Clock(), cache=path.parent) as client,
-        ):
+        with time_machine.travel(nearly, tick=False) as traveller, connect(api.url) as client:
             if kept:
                 assert read(client) == [7, 0]
             traveller.shift(timedelta(minutes=2))
@@ -113,59 +101,49 @@ def test_a_revoked_token_never_looks_healthy(status: int, filled: tuple[Any, Pat
         assert caught.value.status == status
 
 
-def test_answers_live_24_hours(filled: tuple[Any, Path], wire: Any) -> None:
+def test_answers_live_24_hours(cache_file, connect, api):
     """At 23:59 after the fetch it is the cache's, at 24:01 it is asked anew."""
-    api, path = filled
     start = datetime.now(UTC)
     for passed, requests in ((timedelta(hours=23, minutes=59), 1), (timedelta(hours=24, minutes=1), 2)):
-        with (
-            time_machine.travel(start + passed, tick=False),
-            Client(wire.TOKEN, base_url=api.url, clock=wire.Clock(), cache=path.parent) as client,
-        ):
+        with time_machine.travel(start + passed, tick=False), connect(api.url) as client:
             read(client)
         assert api.count == requests
 
 
 @pytest.mark.parametrize(("hour", "minute", "requests"), [(1, 0, 1), (2, 59, 1), (3, 0, 2), (3, 1, 2)])
-def test_an_answer_about_a_day_that_is_not_out_ends_at_the_cut_off(
-    hour: int, minute: int, requests: int, serve: Any, wire: Any
-) -> None:
+def test_an_answer_about_a_day_that_is_not_out_ends_at_the_cut_off(hour, minute, requests, connect, clock, api):
     """Asked at 00:30 for yesterday: kept until 03:00 UTC, and not a second longer."""
-    api = serve(wire.counting)
     with time_machine.travel(datetime(2026, 3, 10, 0, 30, tzinfo=UTC), tick=False) as traveller:
-        clock = wire.Clock()
         clock.now = lambda: datetime.now(UTC)
         for moment in (datetime(2026, 3, 10, 0, 30, tzinfo=UTC), datetime(2026, 3, 10, hour, minute, tzinfo=UTC)):
             traveller.move_to(moment)
-            with Client(wire.TOKEN, base_url=api.url, clock=clock) as client:
+            with connect(api.url) as client:
                 client.pages(DAU_COUNT, start_date="2026-03-08", end_date="2026-03-09")
     assert api.count == requests
 
 
-def test_an_answer_under_way_at_the_cut_off_is_not_kept_for_a_day(serve: Any, wire: Any) -> None:
+def test_an_answer_under_way_at_the_cut_off_is_not_kept_for_a_day(serve, wire, connect, clock):
     """Sent before 03:00 and here on the stroke of it: it may be from before the data was out."""
     with time_machine.travel(datetime(2026, 3, 10, 2, 59, 59, tzinfo=UTC), tick=False) as traveller:
 
-        def answer(asked: Any) -> Callable[[Any], None]:
-            def late(connection: Any) -> None:
+        def answer(asked) -> Callable[[Any], None]:
+            def late(connection) -> None:
                 traveller.move_to(datetime(2026, 3, 10, 3, tzinfo=UTC))
                 connection.sendall(wire.counting(asked))
 
             return late
 
         api = serve(answer)
-        clock = wire.Clock()
         clock.now = lambda: datetime.now(UTC)
         for requests in (1, 2):
-            with Client(wire.TOKEN, base_url=api.url, clock=clock) as client:
+            with connect(api.url) as client:
                 client.pages(DAU_COUNT, start_date="2026-03-08", end_date="2026-03-09")
             assert api.count == requests
             api.answer = wire.counting
 
 
 @given(seconds=st.integers(0, 360 * 86_400), back=st.integers(1, 700), word=st.sampled_from(["date", "end_date"]))
-@settings(max_examples=100, deadline=None)
-def test_nothing_outlives_the_publication_of_its_last_day(seconds: int, back: int, word: str) -> None:
+def test_nothing_outlives_the_publication_of_its_last_day(seconds, back, word):
     """An answer lives 24 hours, or until 03:00 UTC of the day after its last one if that is still to come."""
     now = datetime(2026, 1, 2, tzinfo=UTC) + timedelta(seconds=seconds)
     day = now.date() - timedelta(days=back)
@@ -174,10 +152,9 @@ def test_nothing_outlives_the_publication_of_its_last_day(seconds: int, back: in
     assert kept == (cut_off - now if cut_off > now else timedelta(hours=24))
 
 
-def test_rows_on_disk_are_json(filled: tuple[Any, Path]) -> None:
+def test_rows_on_disk_are_json(cache_file):
     """No row is a pickle or any other thing that could run; the body in it is as it came."""
-    _, path = filled
-    with sqlite3.connect(path) as connection:
+    with sqlite3.connect(cache_file) as connection:
         (row,) = connection.execute("SELECT value FROM responses").fetchone()
     connection.close()
     body = base64.b64decode(json.loads(row[16:])["_content"])  # behind the checksum
@@ -218,11 +195,10 @@ TAMPERED: dict[str, Callable[[bytes, str], Any]] = {
 
 
 @pytest.mark.parametrize("kind", TAMPERED)
-def test_a_tampered_row_costs_one_request(kind: str, filled: tuple[Any, Path], connect: Any, tmp_path: Path) -> None:
+def test_a_tampered_row_costs_one_request(kind, cache_file, connect, tmp_path, api):
     """Whatever stands in a row's place: it runs nothing, is asked over once, and the right answer takes its place."""
-    api, path = filled
     mark = tmp_path / "ran"
-    with sqlite3.connect(path) as connection:
+    with sqlite3.connect(cache_file) as connection:
         (row,) = connection.execute("SELECT value FROM responses").fetchone()
         value = TAMPERED[kind](row, str(mark))
         assert value != row
@@ -237,12 +213,11 @@ def test_a_tampered_row_costs_one_request(kind: str, filled: tuple[Any, Path], c
     assert not mark.exists()
 
 
-def test_a_row_under_another_key_is_not_believed(filled: tuple[Any, Path], connect: Any) -> None:
+def test_a_row_under_another_key_is_not_believed(cache_file, connect, api):
     """Two rows swapped, each whole in itself: neither answers the other's question."""
-    api, path = filled
     fetch.dau_count("2026-02-01", "2026-02-02", client=(client := connect(api.url)))
     client.close()
-    with sqlite3.connect(path) as connection:
+    with sqlite3.connect(cache_file) as connection:
         (one, first), (two, second) = connection.execute("SELECT key, value FROM responses").fetchall()
         connection.execute("UPDATE responses SET value = ? WHERE key = ?", (second, one))
         connection.execute("UPDATE responses SET value = ? WHERE key = ?", (first, two))
@@ -253,30 +228,26 @@ def test_a_row_under_another_key_is_not_believed(filled: tuple[Any, Path], conne
     assert api.count == 4
 
 
-def test_a_row_from_the_future_is_not_believed(filled: tuple[Any, Path], wire: Any) -> None:
+def test_a_row_from_the_future_is_not_believed(cache_file, connect, api):
     """Kept while the clock was a year ahead: when it is right again, the answer does not live for a year."""
-    api, path = filled
-    with (
-        time_machine.travel(datetime.now(UTC) - timedelta(days=365), tick=False),
-        Client(wire.TOKEN, base_url=api.url, clock=wire.Clock(), cache=path.parent) as client,
-    ):
+    a_year_ago = datetime.now(UTC) - timedelta(days=365)
+    with time_machine.travel(a_year_ago, tick=False), connect(api.url) as client:
         assert read(client) == [7, 0]
     assert api.count == 2
 
 
-def test_expired_rows_are_cleared_out(filled: tuple[Any, Path], wire: Any) -> None:
+def test_expired_rows_are_cleared_out(cache_file, connect, api):
     """A run a day later leaves nothing of the old answers in the file."""
-    api, path = filled
-    assert [(each.answers, each.expired) for each in cache_files(path.parent)] == [(1, 0)]
+    assert [(each.answers, each.expired) for each in cache_files(cache_file.parent)] == [(1, 0)]
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=25), tick=False):
-        assert [(each.answers, each.expired) for each in cache_files(path.parent)] == [(0, 1)]
-        with Client(wire.TOKEN, base_url=api.url, clock=wire.Clock(), cache=path.parent) as client:
+        assert [(each.answers, each.expired) for each in cache_files(cache_file.parent)] == [(0, 1)]
+        with connect(api.url) as client:
             client.seconds_for(1)  # opens, and asks nothing
-        assert [(each.answers, each.expired) for each in cache_files(path.parent)] == [(0, 0)]
+        assert [(each.answers, each.expired) for each in cache_files(cache_file.parent)] == [(0, 0)]
 
 
 @pytest.mark.parametrize("body", ["{}", "[]", "<html>", '{"daily_active_user_counts": [], "metadata": {}}'])
-def test_only_a_valid_answer_is_kept(body: str, serve: Any, connect: Any, wire: Any) -> None:
+def test_only_a_valid_answer_is_kept(body, serve, connect, wire):
     """A 200 of another shape leaves no row."""
     api = serve(lambda _asked: wire.respond(body))
     client = connect(api.url)
@@ -298,36 +269,33 @@ DAMAGES: dict[str, Callable[[Path], Any]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_set_aside_with_one_warning(damage: str, filled: tuple[Any, Path], connect: Any) -> None:
+def test_a_damaged_file_is_set_aside_with_one_warning(damage, cache_file, connect, api):
     """One warning that says so, the right answer, a new cache in its place, and the damaged file kept beside.
 
     Until then it is listed with its size, and as holding nothing or what can still be read.
     """
-    api, path = filled
-    DAMAGES[damage](path)
-    (listed,) = cache_files(path.parent)
-    assert listed.size_bytes == path.stat().st_size
+    DAMAGES[damage](cache_file)
+    (listed,) = cache_files(cache_file.parent)
+    assert listed.size_bytes == cache_file.stat().st_size
     assert listed.answers + listed.expired <= 1
     with pytest.warns(CacheWarning, match="damaged") as warned:
         assert read(connect(api.url)) == [7, 0]
     assert len(warned) == 1
     assert read(connect(api.url)) == [7, 0]
     assert api.count == 2, "the new cache works"
-    assert len(list(path.parent.glob("*.damaged-*"))) == 1
+    assert len(list(cache_file.parent.glob("*.damaged-*"))) == 1
 
 
-def test_an_empty_file_is_an_empty_cache(filled: tuple[Any, Path], connect: Any) -> None:
+def test_an_empty_file_is_an_empty_cache(cache_file, connect, api):
     """A file of no bytes is begun without a word."""
-    api, path = filled
-    path.write_bytes(b"")
+    cache_file.write_bytes(b"")
     assert read(connect(api.url)) == [7, 0]
     assert read(connect(api.url)) == [7, 0]
     assert api.count == 2
 
 
-def test_damage_that_shows_in_mid_work_costs_one_warning(serve: Any, connect: Any, wire: Any) -> None:
+def test_damage_that_shows_in_mid_work_costs_one_warning(connect, api):
     """Pages that go bad under an open cache: the work goes on in memory, rightly, with one warning."""
-    api = serve(wire.counting)
     client = connect(api.url)
     ranges = [(f"2026-01-{day:02}", f"2026-01-{day:02}") for day in range(1, 29)]
     first = [fetch.dau_count(*days, client=client) for days in ranges]
@@ -349,16 +317,16 @@ def test_damage_that_shows_in_mid_work_costs_one_warning(serve: Any, connect: An
 
 
 @pytest.fixture
-def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_wait(monkeypatch) -> None:
     """Wait for locks a fifth of a second in place of five."""
     for room in ("session", "rate_limit"):
         monkeypatch.setattr(f"augment_insights.transport.{room}._LOCK_TIMEOUT", 0.2)
 
 
 @pytest.fixture
-def holder(filled: tuple[Any, Path]) -> Iterator[sqlite3.Connection]:
+def holder(cache_file) -> Iterator[sqlite3.Connection]:
     """Return a connection of somebody else's to the cache file, which can lock it until the end of the test."""
-    connection = sqlite3.connect(filled[1], isolation_level=None)
+    connection = sqlite3.connect(cache_file, isolation_level=None)
     yield connection
     connection.close()
 
@@ -366,11 +334,8 @@ def holder(filled: tuple[Any, Path]) -> Iterator[sqlite3.Connection]:
 @pytest.mark.usefixtures("short_wait")
 @pytest.mark.parametrize("how", ["IMMEDIATE", "EXCLUSIVE"])
 @pytest.mark.parametrize("when", ["before we begin", "in mid-work"])
-def test_a_lock_that_is_held_for_ever_costs_one_warning(
-    when: str, how: str, filled: tuple[Any, Path], connect: Any, holder: sqlite3.Connection
-) -> None:
+def test_a_lock_that_is_held_for_ever_costs_one_warning(when, how, cache_file, connect, holder, api):
     """Another program takes the write lock and never lets go: the work goes on in memory, and does not hang."""
-    api, _ = filled
     client = connect(api.url)
     if when == "in mid-work":
         assert read(client) == [7, 0]
@@ -385,11 +350,8 @@ def test_a_lock_that_is_held_for_ever_costs_one_warning(
     assert api.count == before, "memory keeps what was fetched"
 
 
-def test_a_file_that_is_being_begun_is_tried_again(
-    filled: tuple[Any, Path], connect: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_being_begun_is_tried_again(cache_file, connect, monkeypatch, api):
     """SQLite refuses at once where another process switches the file to a log: that is no reason to do without it."""
-    api, _ = filled
     refused = []
 
     class Busy(sqlite3.Connection):
@@ -410,10 +372,9 @@ def test_a_file_that_is_being_begun_is_tried_again(
     assert api.count == 1
 
 
-def test_a_file_where_the_folder_should_be_is_an_error(serve: Any, connect: Any, wire: Any, tmp_path: Path) -> None:
+def test_a_file_where_the_folder_should_be_is_an_error(connect, tmp_path, api):
     """A setting to mend, not a passing fault: CacheError names the folder and the variable."""
     (tmp_path / "file").write_text("")
-    api = serve(wire.counting)
     with pytest.raises(CacheError, match="AUGMENT_INSIGHTS_CACHE") as caught:
         read(connect(api.url, cache=tmp_path / "file"))
     assert caught.value.path == tmp_path / "file"
@@ -466,9 +427,9 @@ def in_another_process(url: str, folder: Path, trouble: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", ["full", "full from the start"])
-def test_a_full_disk_costs_one_warning(trouble: str, serve: Any, wire: Any, tmp_path: Path) -> None:
+def test_a_full_disk_costs_one_warning(trouble, tmp_path, api):
     """When no byte more fits, the rest is kept in memory: all right, one warning, only what is on file asked twice."""
-    found = in_another_process(serve(wire.counting).url, tmp_path / "own", trouble)
+    found = in_another_process(api.url, tmp_path / "own", trouble)
     assert found["counts"] == [7] * 28
     on_file = sum(each.answers for each in cache_files(tmp_path / "own"))
     assert found["again"] == on_file < 28
@@ -477,9 +438,8 @@ def test_a_full_disk_costs_one_warning(trouble: str, serve: Any, wire: Any, tmp_
 
 @pytest.mark.slow
 @pytest.mark.parametrize("there", ["a cache", "nothing"])
-def test_a_read_only_folder_costs_one_warning(there: str, serve: Any, connect: Any, wire: Any) -> None:
+def test_a_read_only_folder_costs_one_warning(there, connect, api):
     """A folder that cannot be written to: all answers right, in memory, with one warning."""
-    api = serve(wire.counting)
     folder = Path(tempfile.mkdtemp())  # not under pytest's own, whose parents are closed to other users
     try:
         if there == "a cache":
@@ -498,9 +458,8 @@ def test_a_read_only_folder_costs_one_warning(there: str, serve: Any, connect: A
     assert [kind for kind, text in found["heard"] if str(folder) in text] == ["CacheWarning"]
 
 
-def test_threads_open_one_client_once(filled: tuple[Any, Path], connect: Any) -> None:
+def test_threads_open_one_client_once(cache_file, connect, api):
     """Sixteen threads that ask first at the same moment open one cache, and each gets the right answer from it."""
-    api, _ = filled
     client = connect(api.url)
     together = threading.Barrier(16)
     found: list[tuple[list[int], int]] = []
@@ -519,25 +478,25 @@ def test_threads_open_one_client_once(filled: tuple[Any, Path], connect: Any) ->
     assert api.count == 1
 
 
-def test_clearing_takes_our_files_and_nobody_elses(filled: tuple[Any, Path], connect: Any) -> None:
+def test_clearing_takes_our_files_and_nobody_elses(cache_file, connect, api):
     """``clear_cache`` deletes caches and damaged ones set aside, and no other SQLite file of the folder."""
-    api, path = filled
-    DAMAGES["garbage"](path)
+    DAMAGES["garbage"](cache_file)
     with pytest.warns(CacheWarning):
         read(connect(api.url))
-    others = [path.parent / name for name in ("study-of-2025-results.sqlite", "mine-measurements2025.sqlite", "x.txt")]
+    others = [
+        cache_file.parent / name for name in ("study-of-2025-results.sqlite", "mine-measurements2025.sqlite", "x.txt")
+    ]
     for other in others:
         other.write_text("mine")
-    assert [each.path for each in cache_files(path.parent)] == [path]
-    cleared = clear_cache(path.parent)
-    assert [each.path for each in cleared] == [path]
-    left = {each.name for each in path.parent.iterdir()}
+    assert [each.path for each in cache_files(cache_file.parent)] == [cache_file]
+    cleared = clear_cache(cache_file.parent)
+    assert [each.path for each in cleared] == [cache_file]
+    left = {each.name for each in cache_file.parent.iterdir()}
     assert left == {other.name for other in others} | {"rate-limit.sqlite"}
 
 
-def test_no_cache_keeps_answers_in_memory(serve: Any, connect: Any, wire: Any, own_machine: Path) -> None:
+def test_no_cache_keeps_answers_in_memory(connect, own_machine, api):
     """``cache=False`` writes no answer to disk, and asks nothing twice while the client lives."""
-    api = serve(wire.counting)
     client = connect(api.url, cache=False)
     assert read(client) == read(client)
     assert api.count == 1
@@ -545,20 +504,14 @@ def test_no_cache_keeps_answers_in_memory(serve: Any, connect: Any, wire: Any, o
     assert [each.name for each in (own_machine / "cache").iterdir()] == ["rate-limit.sqlite"]
 
 
-def head(*lines: str) -> bytes:
-    return ("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + "".join(f"{x}\r\n" for x in lines)).encode() + (
-        b"\r\n"
-    )
-
-
-def test_a_gzipped_answer_is_read(serve: Any, connect: Any, wire: Any) -> None:
+def test_a_gzipped_answer_is_read(serve, connect, wire):
     """Compressed and chunked bodies are as good as plain ones, from the API and from the cache."""
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         packed = gzip.compress(wire.counting(asked).partition(b"\r\n\r\n")[2])
         first, second = packed[:40], packed[40:]
         chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (first, second))
-        return head("Content-Encoding: gzip", "Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n"
+        return wire.head("Content-Encoding: gzip", "Transfer-Encoding: chunked") + chunks + b"0\r\n\r\n"
 
     api = serve(answer)
     first = fetch.dau_count(*DAYS, client=connect(api.url))
@@ -569,11 +522,11 @@ def test_a_gzipped_answer_is_read(serve: Any, connect: Any, wire: Any) -> None:
 
 
 @pytest.mark.parametrize("header", ["Vary: *", "Vary: Authorization", "Cache-Control: no-store", "Set-Cookie: a=b"])
-def test_what_the_server_says_of_caching_changes_nothing(header: str, serve: Any, connect: Any, wire: Any) -> None:
+def test_what_the_server_says_of_caching_changes_nothing(header, serve, connect, wire):
     """Answers are kept for 24 hours whatever Vary or Cache-Control say; cookies are not sent back."""
     name, _, value = header.partition(": ")
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         answered = wire.dau_count(asked.params["start_date"], asked.params["end_date"])
         return wire.respond(answered, **{name: value})
 
@@ -587,15 +540,15 @@ def test_what_the_server_says_of_caching_changes_nothing(header: str, serve: Any
 
 
 @pytest.mark.parametrize("where", ["nothing", "status line", "headers", "length of a chunk", "body", "1xx answers"])
-def test_a_server_that_is_silent_or_drips_is_given_up(where: str, serve: Any, connect: Any) -> None:
+def test_a_server_that_is_silent_or_drips_is_given_up(where, serve, connect, wire):
     """A byte now and then keeps a socket alive for ever; the deadline of the whole answer ends it."""
     stop = threading.Event()
     begin, drop = {
         "nothing": (b"", b""),
         "status line": (b"HTTP/1.1 ", b"2"),
-        "headers": (head()[:-2] + b"X: ", b"x"),
-        "length of a chunk": (head("Transfer-Encoding: chunked"), b"0"),
-        "body": (head("Content-Length: 100000"), b"x"),
+        "headers": (wire.head()[:-2] + b"X: ", b"x"),
+        "length of a chunk": (wire.head("Transfer-Encoding: chunked"), b"0"),
+        "body": (wire.head("Content-Length: 100000"), b"x"),
         "1xx answers": (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     }[where]
 
@@ -624,20 +577,18 @@ def test_a_server_that_is_silent_or_drips_is_given_up(where: str, serve: Any, co
     assert isinstance(outcome[0], ApiUnavailableError)
 
 
-def test_a_bomb_of_zeros_is_refused(serve: Any, connect: Any, wire: Any) -> None:
+def test_a_bomb_of_zeros_is_refused(serve, connect, wire):
     """A small gzip body that unpacks to more than any answer is refused, and does not fill the memory."""
     bomb = gzip.compress(b" " * (70 * 2**20), compresslevel=9)
-    api = serve(lambda _asked: head("Content-Encoding: gzip", f"Content-Length: {len(bomb)}") + bomb)
+    api = serve(lambda _asked: wire.head("Content-Encoding: gzip", f"Content-Length: {len(bomb)}") + bomb)
     with pytest.raises(ApiUnavailableError, match="longer than"):
         fetch.dau_count(*DAYS, client=connect(api.url, retry=RetryPolicy(attempts=1)))
 
 
 @pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-def test_plain_http_to_this_machine_passes_by_the_proxy(
-    variable: str, serve: Any, connect: Any, wire: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_plain_http_to_this_machine_passes_by_the_proxy(variable, serve, connect, wire, monkeypatch, api):
     """A proxy of the environment never sees the token in the clear."""
-    proxy, api = serve(wire.counting), serve(wire.counting)
+    proxy = serve(wire.counting)
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.setenv(variable, proxy.url)
@@ -645,9 +596,7 @@ def test_plain_http_to_this_machine_passes_by_the_proxy(
     assert (proxy.count, api.count) == (0, 1)
 
 
-def test_an_https_proxy_hears_a_host_and_no_token(
-    serve: Any, connect: Any, wire: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_https_proxy_hears_a_host_and_no_token(serve, connect, wire, monkeypatch):
     """To the real API a proxy is used, and asked for a tunnel only."""
     proxy = serve(lambda _asked: wire.refuse(502))
     monkeypatch.delenv("no_proxy", raising=False)
@@ -660,10 +609,10 @@ def test_an_https_proxy_hears_a_host_and_no_token(
     assert wire.TOKEN.encode() not in proxy.asked[0].raw
 
 
-def test_only_documented_parameters_and_headers_travel(serve: Any, connect: Any, wire: Any) -> None:
+def test_only_documented_parameters_and_headers_travel(serve, connect, wire):
     """Dates, page size and cursor; the token in its header; nothing of the machine or its user."""
 
-    def answer(asked: Any) -> bytes:
+    def answer(asked) -> bytes:
         more = "c1" if "cursor" not in asked.params else None
         return wire.respond(wire.dau_page(asked.params["date"], [f"u{asked.number}@example.com"], cursor=more))
 

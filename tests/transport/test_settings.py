@@ -1,11 +1,8 @@
 """Settings are refused at once where they cannot be used, and a token is shown nowhere."""
 
-from __future__ import annotations
-
 import copy
 import math
 import pickle
-from typing import Any
 
 import pytest
 
@@ -36,7 +33,7 @@ from augment_insights.errors import ConfigurationError
         "https://*",
     ],
 )
-def test_a_base_url_that_is_not_plain_is_refused_at_once(url: str, wire: Any) -> None:
+def test_a_base_url_that_is_not_plain_is_refused_at_once(url, wire):
     """The token goes by https, or to this machine; and to the URL as it is written, never to a rewritten one."""
     with pytest.raises(ConfigurationError) as caught:
         Client(wire.TOKEN, base_url=url)
@@ -46,14 +43,14 @@ def test_a_base_url_that_is_not_plain_is_refused_at_once(url: str, wire: Any) ->
 @pytest.mark.parametrize(
     "setting", [{"timeout": 0}, {"timeout": math.nan}, {"timeout": math.inf}, {"timeout": 1e12}, {"burst": -1}]
 )
-def test_a_setting_that_no_socket_or_bucket_takes_is_refused_at_once(setting: dict[str, float], wire: Any) -> None:
+def test_a_setting_that_no_socket_or_bucket_takes_is_refused_at_once(setting, wire):
     """A wait without end, or none at all, is a ConfigurationError that names it, before anything is sent."""
     with pytest.raises(ConfigurationError) as caught:
         Client(wire.TOKEN, **setting)
     assert caught.value.setting in setting
 
 
-def test_a_cache_file_is_of_one_token_and_one_api() -> None:
+def test_a_cache_file_is_of_one_token_and_one_api():
     """Another token or base URL is another file, whose name holds no token; the default port, written out, is none."""
 
     def name(token: str, url: str) -> str:
@@ -70,7 +67,7 @@ def test_a_cache_file_is_of_one_token_and_one_api() -> None:
     assert not any("token" in each for each in names + others)
 
 
-def test_nothing_shows_the_token(wire: Any) -> None:
+def test_nothing_shows_the_token(wire):
     """The client, its settings and its copies never print the token, and it is not pickled."""
     client = Client(wire.TOKEN, base_url="http://127.0.0.1:9")
     for shown in (repr(client), str(client), repr(vars(client)), str(client.cache_path), format(client._token)):
@@ -81,7 +78,7 @@ def test_nothing_shows_the_token(wire: Any) -> None:
 
 
 @pytest.mark.parametrize("bad", ["two words", "line\nbreak", "naïve", "", "  ", "tab\tbed", "nul\0"])
-def test_a_token_that_cannot_be_one_is_refused_unspoken(bad: str) -> None:
+def test_a_token_that_cannot_be_one_is_refused_unspoken(bad):
     """A token with blanks or line breaks is a copying mistake; the message does not repeat it."""
     with pytest.raises(ConfigurationError) as caught:
         Client(bad)
@@ -89,7 +86,7 @@ def test_a_token_that_cannot_be_one_is_refused_unspoken(bad: str) -> None:
     assert not bad.strip() or bad not in str(caught.value)
 
 
-def test_no_token_is_a_setting_to_make() -> None:
+def test_no_token_is_a_setting_to_make():
     """Without a token the message names the variable and the way without one."""
     with pytest.raises(ConfigurationError, match=r"AUGMENT_API_TOKEN.*Client\.sample"):
         Client()

@@ -1,20 +1,18 @@
 """A small organisation whose numbers can be counted on paper, and an API that can be stopped in its tracks."""
 
-from __future__ import annotations
-
 import threading
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from typing import Any
 
 import polars as pl
 import pytest
 
-from augment_insights import Client
+from augment_insights import Client, widgets
+from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore, serve
 from augment_insights.transport.rate_limit import Clock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 TODAY = date(2026, 3, 10)
 START = date(2026, 2, 9)
@@ -27,14 +25,6 @@ def record(day: date, who: str, language: str, editor: str, **metrics: int) -> d
     return {"date": day.isoformat(), key: who, "language": language, "editor": editor, "metrics": metrics}
 
 
-def days(first: date, last: date) -> list[date]:
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
-
-
-def suggested(count: int) -> dict[str, int]:
-    return {"completions_count": count, "completions_accepted": 1}
-
-
 def organisation() -> list[dict[str, Any]]:
     """Tell of three people and a robot.
 
@@ -42,7 +32,7 @@ def organisation() -> list[dict[str, Any]]:
     Vim on the four Mondays, and accepts 1 of 2. Cleo (on no roster) was there on 5 January and comes back on
     2 March, with chat only. The robot works on each day.
     """
-    every_day = days(START, END)
+    every_day = list(DayRange(START, END))
     mondays = [day for day in every_day if day.weekday() == 0]
     return [
         *(
@@ -68,27 +58,33 @@ def roster() -> pl.DataFrame:
     return pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "team": ["Payments", "Search"]})
 
 
+@pytest.fixture
+def explorer(client, roster, tmp_path) -> Any:
+    """Open the four whole weeks, with the roster, and a folder to save to that is not there yet."""
+    opened: Any = widgets.explore(client, start_date=START, end_date=END, roster=roster, interactive=True)
+    opened.wait()
+    opened.screen.folder.value = str(tmp_path / "saved")
+    return opened
+
+
 class Gate:
     """The small organisation's API over HTTP: it writes down what is asked, and can be shut."""
 
     def __init__(self) -> None:
         self._app = AnalyticsApp(RecordStore(organisation()), now=lambda: datetime(2026, 3, 10, 12, tzinfo=UTC))
         self._open = threading.Event()
-        self._open.set()
+        self.open = self._open.set
+        self.open()
         self._shut_after = 10**9
         self.reached = threading.Event()
         self.asked: list[str] = []
         self.refuses = False
 
     def shut_after(self, requests: int) -> None:
-        """Let so many more requests pass, and hold the next until :meth:`open`."""
+        """Let so many more requests pass, and hold the next until ``open()``."""
         self._shut_after = len(self.asked) + requests
         self.reached.clear()
         self._open.clear()
-
-    def open(self) -> None:
-        """Let all pass."""
-        self._open.set()
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Any:
         """Answer one request."""
@@ -107,17 +103,6 @@ class Gate:
         return [asked for asked in self.asked if "dau-count" not in asked]
 
 
-class Noon(Clock):
-    """Noon of the day after the last one published; waits take no time."""
-
-    def now(self) -> datetime:
-        """Return the moment."""
-        return datetime(2026, 3, 10, 12, tzinfo=UTC)
-
-    def sleep(self, seconds: float) -> None:
-        """Go on at once."""
-
-
 @pytest.fixture
 def gate() -> Iterator[Gate]:
     """Give the API that can be shut; whatever a test leaves waiting is let go at its end."""
@@ -127,17 +112,9 @@ def gate() -> Iterator[Gate]:
 
 
 @pytest.fixture
-def remote(gate: Gate) -> Iterator[Callable[..., Client]]:
+def remote(gate) -> Iterator[Callable[..., Client]]:
     """Make clients of that API, over HTTP."""
-    clients: list[Client] = []
-
-    def make(**settings: Any) -> Client:
-        client = Client("made-up", base_url=url, requests_per_minute=60000, clock=Noon(), **settings)
-        clients.append(client)
-        return client
-
-    with serve(gate) as url:  # type: ignore[arg-type]  # any WSGI app is served
-        yield make
+    with serve(gate) as url, ExitStack() as clients:  # type: ignore[arg-type]  # any WSGI app is served
+        settings: dict[str, Any] = {"base_url": url, "requests_per_minute": 60000, "clock": Clock(TODAY)}
+        yield lambda **more: clients.enter_context(Client("made-up", **settings, **more))
         gate.open()
-        for client in clients:
-            client.close()
