@@ -225,10 +225,13 @@ class Total:
         How often each cell is in the sum.
     overlaps : bool
         One person can be in several cells: people do not add up, while what they did does.
+    measure : str
+        What is summed, where it is not people: sums of two measures are not subtracted from each other.
     """
 
     cells: Mapping[Hashable, int]
     overlaps: bool = False
+    measure: str = ""
 
 
 def complementary_suppression(
@@ -283,7 +286,13 @@ def complementary_suppression(
         known = [one for one in known if one.cells and one.name not in given_up]
         found = [one for one in known if one.is_too_small(rank, min_group_size)]
         if not found:
-            solved = [*_eliminated(known, rank), *_eliminated(known, {cell: (-size, n) for cell, (size, n) in rank.items()})]
+            largest_first = {cell: (-size, n) for cell, (size, n) in rank.items()}
+            solved = [
+                one
+                for measure in {total.measure for total in totals}
+                for order in (rank, largest_first)
+                for one in _eliminated([one for one in known if totals[min(one.of)].measure == measure], order)
+            ]
             found = [one for one in solved if one.is_too_small(rank, min_group_size)]
             found = found or _pinned([*known, *solved], rank, min_group_size)
         return [one for one in found if one.name not in given_up]

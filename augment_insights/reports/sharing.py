@@ -52,7 +52,7 @@ _LABELS = ("user_type", "metric", "check", "kind", "counted")
 
 _TIMES = ("period_start", "date")
 _STEPS = ("window_days", "period", "days", "active_days", "acceptance_from")
-_DEEDS = (*_TIMES, *_STEPS, "cohort", "tier", "feature", "mode", "from_mode", "to_mode")
+_DEEDS = (*_TIMES, *_STEPS, "cohort", "tier", "feature", "mode", "from_mode", "to_mode", "status", "licence", "seen")
 """Groups by what people did, and when: small ones are hidden where names are not shown."""
 
 _FLOWS = ("new_users", "returning_users", "resurrected_users", "dormant_users", "cumulative_users")
@@ -63,9 +63,9 @@ _COMMON = ("active_users", "licensed_users", "eligible_users", "new_users", "at_
 
 _NEVER_SUMMED = (*_LABELS, "row", "window_days", "period", "days", "from_mode")
 _UNNAMED = {*_LABELS, "user", "period_end", "acceptance_to", SUPPRESSED}
-_CONTRACTS = [table for table in vars(tables).values() if isinstance(table, tables.Table)]
-_MEASURES = {name for table in _CONTRACTS for name in table.columns} - {*_DEEDS, *_UNNAMED, *OVERLAPPING}
-_UNITS = re.compile(r".*_(users|count|lines|rate|low|high|share|days)")
+_COLUMNS = [pair for table in vars(tables).values() if isinstance(table, tables.Table) for pair in table.schema.items()]
+_MEASURES = {name for name, dtype in _COLUMNS if dtype.is_numeric()} - {*_DEEDS, *_UNNAMED}
+_UNITS = re.compile(r"is_complete|is_paired|verdict|.*_(users|count|lines|rate|low|high|share|days)")
 _ADDED_UP = re.compile("|".join((r".*_count|.*share|user_days", *tables.METRICS)))
 """What is summed over groups even where people are not."""
 
@@ -295,8 +295,8 @@ class Sharing:
             overlaps = name in OVERLAPPING or (name in _TIMES and noun != "new_users")
             if overlaps and not noun.startswith("+"):
                 continue  # the people of two languages, or weeks, do not add up, and nothing else here does
-            for without in ("completions", "chat") if name == "mode" else ("",):  # they have no messages, and no lines
-                yield Total({cell: 1 for cell in parts if (name, without) not in cell[2]}, overlaps)
+            for measure, without in {"messages": "completions", "lines": "chat"}.items() if name == "mode" else [("", "")]:
+                yield Total({cell: 1 for cell in parts if (name, without) not in cell[2]}, overlaps, measure)
             if name == "active_days":  # the user-days of all are known, too
                 yield Total({cell: dict(cell[2])[name] for cell in parts})
             others = self._people.get(whole, 0) - sum(self._people[cell] for cell in parts)
@@ -344,7 +344,13 @@ class Sharing:
         )
 
     def _with_people(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Return a mix of modes with the ``users`` of each, told by the activity that the report has fetched."""
+        """Return a table that does not count the people of its rows with their number, as far as it can be told.
+
+        A comparison stands on the smaller of its two sides. Of a mix of modes, the activity tells that was fetched.
+        """
+        if {"both_users", "before_users", "after_users"} <= {*table.columns}:
+            fewer = pl.min_horizontal("before_users", "after_users")
+            return table.with_columns(users=pl.col("both_users") + fewer)
         if self.is_open or _counts_of(table) or not {"mode", "period_start"} <= {*table.columns}:
             return table
         for usage in self._usage:
