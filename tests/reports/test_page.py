@@ -138,7 +138,8 @@ def test_no_name_stands_in_any_format_when_names_are_not_shown(names, named, six
         assert raw["users"].sum() > raw.height
     else:
         assert raw["user"].str.contains(r"^(user|bot)-[0-9a-f]{12}$").all()
-        assert raw.height == reports.build("overview", **six_weeks, user_type="all").tables["user_activity"].height
+        assert raw.columns == ["user", "user_type", "user_days", "completions_count", "completions_accepted"]
+        assert not raw["user"].is_duplicated().any()  # no weeks: they would tell a person in two reports
 
 
 @pytest.mark.slow
