@@ -33,6 +33,8 @@ _WHOLE = "Whole change"
 _DIRECTIONS = {"raises it": "#0072B2", "lowers it": "#D55E00", "whole change": "#8b949e"}
 _MOST_STEPS = 12
 _ROW_HEIGHT = 34
+_LETTER = 6.5
+"""What a row takes in pixels, and a letter of its verdict."""
 _POINTS = "datum.value == 0 ? '0' : format(datum.value * 100, '+.3~f')"
 """A difference of rates is in points: 0.31 after 0.3 is one point more, and not one per cent."""
 
@@ -278,8 +280,9 @@ def compare(
     drawn = named.with_columns(marks.distinct("row")).drop("group", "is_paired", "compared_groups")
     parts = [f"{row}: {verdict}" for row, verdict in drawn.select("row", "verdict").head(5).iter_rows()]
     more = f", and {drawn.height - len(parts)} more" if drawn.height > len(parts) else ""
-    height = _ROW_HEIGHT * drawn.height
-    return marks.single(_differences(drawn), title, "Dot plot", f"{', '.join(parts)}{more}", width=width, height=height)
+    told, height = f"{', '.join(parts)}{more}", _ROW_HEIGHT * drawn.height
+    room = _LETTER * max(len(verdict) for verdict in drawn["verdict"])  # for the words, right of the last whisker
+    return marks.single(_differences(drawn), title, "Dot plot", told, width=width - room, height=height)
 
 
 def acceptance_change(
