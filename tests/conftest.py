@@ -1,6 +1,7 @@
 """What tests share: a machine of their own, one clock, one server on a real socket, clients of it, and chart rows."""
 
 import json
+import re
 import socket
 import struct
 import threading
@@ -83,7 +84,7 @@ class FakeClock(Clock):
 @pytest.fixture(scope="session")
 def make_clock() -> Callable[..., FakeClock]:
     """Make clocks that stand at a moment: noon (UTC) of 10 March 2026 unless told."""
-    return lambda moment=NOON: FakeClock(moment)
+    return lambda moment=None: FakeClock(moment or NOON)
 
 
 @pytest.fixture
@@ -279,3 +280,22 @@ def rows_of() -> Callable[[Any], list[dict[str, Any]]]:
         return [row for rows in spec["datasets"].values() for row in rows]
 
     return rows
+
+
+def luminance(color: str) -> float:
+    """Return WCAG's relative luminance of a colour, as #rrggbb or as a browser computed it."""
+    written = [int(color[at : at + 2], 16) for at in (1, 3, 5)] if color[0] == "#" else re.findall(r"\d+", color)[:3]
+    parts = [int(part) / 255 for part in written]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.fixture(scope="session")
+def contrast() -> Callable[[str, str], float]:
+    """Return WCAG's contrast ratio of two colours, from 1 to 21."""
+
+    def ratio(one: str, other: str) -> float:
+        darker, lighter = sorted((luminance(one), luminance(other)))
+        return (lighter + 0.05) / (darker + 0.05)
+
+    return ratio

@@ -35,6 +35,7 @@ def test_help_names_every_command():
         assert word in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["parquet", "csv", "ndjson"])
 def test_fetch_writes_the_table(tmp_path, ending):
     """``fetch`` leaves the rows that the function of the same name returns."""

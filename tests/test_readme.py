@@ -12,6 +12,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_the_python_examples_run():
     """Every python block of the README runs from top to bottom, in one interpreter."""
     blocks = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)

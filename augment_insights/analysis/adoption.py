@@ -781,7 +781,7 @@ def _starts(order: OrderedDays, licensed: pl.DataFrame) -> pl.DataFrame:
     return (
         licensed.filter(began <= last)
         .join(seen.select("user_key", "first_day"), on="user_key", how="left")
-        .select(days=(ended - began).dt.total_days(), event=event)
+        .select(group=pl.lit(0), days=(ended - began).dt.total_days(), event=event)
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -27,6 +28,7 @@ OVERLAPPING = frozenset({"language", "editor", "feature", "mode", "from_mode", "
 _LABELS = ("window_days", "period", "days", "active_days")
 _FLAG = "is_suppressed"
 _ORDER = "__order"
+_TINY = 1e-6
 
 
 def pseudonymise(frame: Frame, key: str | bytes, *, digits: int = 8) -> Frame:
@@ -240,10 +242,10 @@ def complementary_suppression(
 ) -> set[Hashable]:
     """Which cells must be hidden so that no small one is found by adding and subtracting?
 
-    The known sums are solved for the hidden cells (Gaussian elimination, smallest cells first). Where a sum
-    of hidden cells pins them to fewer than ``min_group_size`` people, the smallest shown cell of the sums
-    that led there is hidden too, and all is solved again, until no such sum is left. In the end each cell that
-    turns out not to be needed is shown again, the largest first.
+    The known sums are solved for the hidden cells (Gaussian elimination, smallest and largest cells first), and
+    say at most how many people each can be. Where that is fewer than ``min_group_size``, the smallest shown
+    cell of the sums that led there is hidden too, and all is solved again, until no cell is found. In the end each
+    cell that turns out not to be needed is shown again, the largest first.
 
     Parameters
     ----------
@@ -274,24 +276,28 @@ def complementary_suppression(
     ['A', 'B', 'C']
     """
     rank = {cell: (people[cell] or 0, number) for number, cell in enumerate(people)}
-    gone, stuck = set(hidden), set[frozenset[int]]()
+    gone = set(hidden)
+    given_up: set[frozenset[Hashable]] = set()
 
-    def too_small(gone: AbstractSet[Hashable]) -> list[_Sum]:
+    def findable(gone: AbstractSet[Hashable]) -> list[_Sum]:
         known = [_Sum.over(gone, total, number) for number, total in enumerate(totals)]
         known = [one for one in known if one.cells]
         found = [one for one in known if one.is_too_small(rank, min_group_size)]
-        found = found or [one for one in _eliminated(known, rank) if one.is_too_small(rank, min_group_size)]
-        return [one for one in found if frozenset(one.of) not in stuck]
+        if not found:
+            solved = [*_eliminated(known, rank), *_eliminated(known, {cell: (-size, n) for cell, (size, n) in rank.items()})]
+            found = [one for one in solved if one.is_too_small(rank, min_group_size)]
+            found = found or _pinned([*known, *solved], rank, min_group_size)
+        return [one for one in found if frozenset(one.cells) not in given_up]
 
-    while found := too_small(gone):
+    while found := findable(gone):
         for one in found:
             involved = {cell for number in one.of for cell in totals[number].cells} - gone - shown
             if involved:
                 gone.add(min(involved, key=rank.__getitem__))
             else:
-                stuck.add(frozenset(one.of))  # everything behind it is hidden already, or was shown before
+                given_up.add(frozenset(one.cells))  # everything behind it is hidden already, or was shown before
     for cell in sorted(gone - hidden, key=rank.__getitem__, reverse=True):
-        if not too_small(gone - {cell}):
+        if not findable(gone - {cell}):
             gone.remove(cell)
     return gone
 
@@ -338,3 +344,29 @@ def _eliminated(sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]]) -> l
                     solved[cell] = other.minus(one, pivot)
             solved[pivot] = one
     return list(solved.values())
+
+
+def _pinned(sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]], min_group_size: int) -> list[_Sum]:
+    """Return the cells that can be of too few people only, as nobody is fewer than none, with what led there."""
+    least: dict[Hashable, float] = dict.fromkeys((cell for one in sums for cell in one.cells), 0.0)
+    most = dict.fromkeys(least, inf)
+    of: dict[Hashable, set[int]] = {cell: set() for cell in least}
+    rows = [
+        ({cell: float(times) for cell, times in one.cells.items()}, one.of) for one in sums if not one.overlaps
+    ]
+    is_moving = True
+    while is_moving:
+        is_moving = False
+        for cells, numbers in rows:
+            total = sum(times * rank[cell][0] for cell, times in cells.items())
+            for cell, times in cells.items():
+                rest = [(n * least[one], n * most[one]) for one, n in cells.items() if one != cell]
+                ends = [(total - sum(map(side, rest))) / times for side in (max, min)]
+                low, high = max(least[cell], min(ends)), min(most[cell], max(ends))
+                if low > least[cell] + _TINY or high < most[cell] - _TINY:
+                    is_moving = True
+                    least[cell], most[cell] = low, high
+                    of[cell] |= numbers.union(*(of[one] for one in cells))
+    return [
+        _Sum({cell: Fraction(1)}, False, of[cell]) for cell, high in most.items() if high < min_group_size - _TINY
+    ]

@@ -49,11 +49,12 @@ def acceptance_rate(
     sample: bool = False,
     width: int = WIDTH,
     every: str | None = None,
+    since: date | str | None = None,
 ) -> alt.LayerChart:
     """How much of what was suggested is accepted, over time or group by group?
 
-    A table by period gives a line with its 95 % confidence interval as a band; a period that ends
-    after ``as_of`` is an open point on a dashed line. A table by groups without periods gives a dot
+    A table by period gives a line with its 95 % confidence interval as a band; a period that the
+    data holds only in part is an open point on a dashed line. A table by groups without periods gives a dot
     with whiskers a group, highest rate first: at most the 40 with most suggestions, and the subtitle
     says so. Joined to ``analysis.compare_groups`` (its ``verdict`` and ``compared_groups``), groups stand and are
     coloured by their verdict against the rest, which is not to be read off the whiskers. By both: a line a group, at most six, and bands with up to three groups. A rate that is
@@ -64,7 +65,9 @@ def acceptance_rate(
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.acceptance_rate``: one row a period, a group, or both.
     population, as_of, sample, width, every
-        As for :mod:`every chart <augment_insights.charts>`; ``as_of`` tells which period is not over.
+        As for :mod:`every chart <augment_insights.charts>`.
+    since : date or str, optional
+        The first day of the data: with ``as_of`` it tells which periods the data holds only in part.
 
     Returns
     -------
@@ -116,7 +119,7 @@ def acceptance_rate(
     if not over_time:
         titles = {"group": "Group", **titles}
         return marks.ranked_dots(frame, "acceptance_rate", axis=axis, titles=titles, title=title, width=width)
-    timed = marks.with_period_ends(frame, every=period, as_of=caption.last_day).drop("next_start")
+    timed = marks.with_period_ends(frame, every=period, since=since, as_of=caption.last_day).drop("next_start")
     drawn, color = marks.group_color(marks.mark_incomplete(timed, "acceptance_rate"))
     titles |= {"state": marks.noun(period).capitalize(), **marks.GROUP}
     layers = marks.lines(

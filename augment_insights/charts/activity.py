@@ -37,8 +37,8 @@ def active_users(
 ) -> alt.LayerChart:
     """How many users were active, period by period?
 
-    A line over complete periods; a period that is not over yet is an open point at the end of a
-    dashed line, because it will still grow. A table grouped by team or the like gives a line a
+    A line over complete periods; one that the data holds only in part is an open point on a dashed
+    line, because its count is too low. A table grouped by team or the like gives a line a
     group, at most six: the largest, and the subtitle says so.
 
     Parameters

@@ -47,7 +47,7 @@ def adoption_rate(
 ) -> alt.LayerChart | alt.FacetChart:
     """Which share of the licensed users is active, period by period or group by group?
 
-    A line over periods with its 95 % confidence interval as a band; a period that is not over is an
+    A line over periods with its 95 % confidence interval as a band; a period that the data holds only in part is an
     open point on a dashed line. A table by groups has a panel a group, at most eight; of one period
     only, a dot with whiskers a group, highest rate first, at most forty: those with most licences,
     and the subtitle says so. Where there is no licence there is no rate: a gap, never a zero.
@@ -138,12 +138,13 @@ def adoption_curve(
     sample: bool = False,
     width: int = WIDTH,
     every: str | None = None,
+    since: date | str | None = None,
 ) -> alt.LayerChart:
     """How many users have ever been active, and how far is that from the licences?
 
     A line of everybody seen so far, with bars for those who came in each period; a table with
     licences has a line for them too: the gap between the two never started. A curve that goes
-    flat below the licences has stopped spreading. A last period that ends after ``as_of`` is an
+    flat below the licences has stopped spreading. A period that the data holds only in part is an
     open point on a dashed line, and its bar is drawn faded.
 
     Parameters
@@ -151,7 +152,9 @@ def adoption_curve(
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.adoption_curve``, with licences or without: one row a period.
     population, as_of, sample, width, every
-        As for :mod:`every chart <augment_insights.charts>`; ``as_of`` tells which period is not over.
+        As for :mod:`every chart <augment_insights.charts>`.
+    since : date or str, optional
+        The first day of the data: with ``as_of`` it tells which periods the data holds only in part.
 
     Returns
     -------
@@ -188,7 +191,7 @@ def adoption_curve(
     title = caption.title(f"Adoption curve: users ever active{', and ever licensed' if licensed else ''}")
     if frame.is_empty():
         return marks.no_data(title, width=width)
-    timed = marks.with_period_ends(frame, every=period, as_of=caption.last_day)
+    timed = marks.with_period_ends(frame, every=period, since=since, as_of=caption.last_day)
     drawn = marks.mark_incomplete(timed, "cumulative_users").drop("group")
     last = drawn.row(-1, named=True)
     of = f" of {last['ever_licensed_users']:,} ever licensed" if licensed and last["ever_licensed_users"] else ""

@@ -149,13 +149,14 @@ def mode_mix(
     sample: bool = False,
     width: int = WIDTH,
     every: str | None = None,
+    since: date | str | None = None,
 ) -> alt.LayerChart | alt.FacetChart:
     """Which share of the messages, or of the lines, does each way of working carry?
 
     A bar a period (or a group, without periods), split into shares that add up to 100%, the ways
     of working always in the same order and colour. Completions have no messages and chat has no
     lines, so they are only in the other mix. A period without any message is a gap. A period that
-    ends after ``as_of`` is drawn faded. A table by groups and periods has a panel a group, at most
+    the data holds only in part is drawn faded. A table by groups and periods has a panel a group, at most
     eight; by groups only, a bar a group, at most forty: the largest, and the subtitle says so.
 
     Parameters
@@ -165,7 +166,9 @@ def mode_mix(
     of : {"messages", "lines"}
         What is split.
     population, as_of, sample, width, every
-        As for :mod:`every chart <augment_insights.charts>`; ``as_of`` tells which period is not over.
+        As for :mod:`every chart <augment_insights.charts>`.
+    since : date or str, optional
+        The first day of the data: with ``as_of`` it tells which periods the data holds only in part.
 
     Returns
     -------
@@ -235,7 +238,7 @@ def mode_mix(
         bars = marks.share_rows(drawn, title=axis_title, color=color, tooltip=tooltip, axis=rows)
         height = _MIX_ROW_HEIGHT * max(2, drawn["group"].n_unique())
         return marks.single([bars], title, kind, told, width=width, height=height)
-    ends = marks.with_period_ends(pieces, every=period, as_of=caption.last_day).with_columns(marks.state())
+    ends = marks.with_period_ends(pieces, every=period, since=since, as_of=caption.last_day).with_columns(marks.state())
     drawn = marks.group_color(ends.drop("is_complete"))[0].rename({"group": "panel"}, strict=False)
     share = marks.share_axis(axis_title, most=1)("bottom")
     tooltip = marks.tooltip(drawn, titles)

@@ -53,7 +53,7 @@ _MOST_BANDS = 3
 
 _BAND = 0.18
 _FADED = 0.4
-"""How opaque a band is, and a bar whose period is not over."""
+"""How opaque a band is, and a bar whose period is not complete."""
 
 MAX_OUTLINED = 500
 """More pieces of bars than this are thinner than an outline, and too many to be read out one by one."""
@@ -183,7 +183,7 @@ def periods_text(frame: pl.DataFrame) -> tuple[str, pl.DataFrame]:
     if frame["group"].n_unique() > 1:
         return f"{told}, {counted(frame['group'].n_unique(), 'group')}", frame.clear()
     complete = frame.filter("is_complete").sort("period_start")
-    return (f"{told}, none of them over yet" if complete.is_empty() else told), complete
+    return (f"{told}, none of them complete" if complete.is_empty() else told), complete
 
 
 # ---- Rows ----
@@ -302,20 +302,26 @@ def infer_every(starts: pl.Series, every: str | None = None) -> Every | None:
     return "1d"
 
 
-def with_period_ends(frame: pl.DataFrame, *, every: Every | None, as_of: date | None = None) -> pl.DataFrame:
-    """Add ``next_start``, where a bar that fills its period ends, and with ``as_of`` which period ``is_complete``.
+def with_period_ends(
+    frame: pl.DataFrame, *, every: Every | None, since: date | str | None = None, as_of: date | None = None
+) -> pl.DataFrame:
+    """Add ``next_start``, where a bar that fills its period ends, and which period ``is_complete``, as far as is told.
 
-    A period of unknown length is one day.
+    A period of unknown length is one day. One that begins before ``since`` or ends after ``as_of`` is not complete.
     """
     starts = frame["period_start"].drop_nulls().unique().sort()
     ends = [calendar_period(start, every or "1d").end for start in starts]  # a few hundred days
     known = pl.DataFrame({"period_start": starts, "next_start": pl.Series(ends, dtype=pl.Date).dt.offset_by("1d")})
-    over = pl.lit(value=True) if as_of is None else pl.col("next_start") <= pl.lit(as_of).dt.offset_by("1d")
+    whole = pl.lit(value=True)
+    if since is not None:
+        whole &= pl.col("period_start") >= pl.lit(parse_day(since, name="since"))
+    if as_of is not None:
+        whole &= pl.col("next_start") <= pl.lit(as_of).dt.offset_by("1d")
     joined = frame.join(known, on="period_start", how="left", maintain_order="left")
-    return joined if "is_complete" in frame.columns else joined.with_columns(over.alias("is_complete"))
+    return joined if "is_complete" in frame.columns else joined.with_columns(whole.alias("is_complete"))
 
 
-def state(words: str = "not over yet") -> pl.Expr:
+def state(words: str = "incomplete") -> pl.Expr:
     """Return whether a row's period is complete, in words."""
     return pl.when("is_complete").then(pl.lit("complete")).otherwise(pl.lit(words)).alias("state")
 
@@ -326,7 +332,7 @@ def mark_incomplete(
     *,
     time: str = "period_start",
     line: Sequence[str] = ("group",),
-    words: str = "not over yet",
+    words: str = "incomplete",
 ) -> pl.DataFrame:
     """Put in place of ``is_complete`` what draws a line whose incomplete periods are dashed and open.
 

@@ -58,7 +58,7 @@ def cohort_retention(
     """How many of the users who started together were still there later?
 
     A heat map: a row a cohort with its size, a column a period since the start, in each cell the
-    share of the cohort. A cell whose period is not over yet is light grey and without a number:
+    share of the cohort. A cell whose period or cohort is not complete is light grey and without a number:
     it is unknown, never zero. A period in which nobody began has no row, and the subtitle says how
     many such there are. Rates of small cohorts jump; their intervals are in the tooltips.
 
@@ -109,7 +109,7 @@ def cohort_retention(
         return marks.no_data(title, width=width)
     drawn = _cells(frame)
     cohorts, periods = drawn["row"].n_unique(), drawn["period"].n_unique()
-    unknown = drawn.filter(state="not over yet").height
+    unknown = drawn.filter(state="incomplete").height
     told = (
         f"{marks.counted(cohorts, 'cohort')} over {marks.counted(periods, noun)} since their first activity; "
         f"{marks.counted(unknown, 'cell')} {'is' if unknown == 1 else 'are'} not known yet"

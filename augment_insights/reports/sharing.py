@@ -16,6 +16,7 @@ import re
 import secrets
 import warnings
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -152,6 +153,9 @@ class Sharing:
         if SUPPRESSED in table.columns or "user" in table.columns or is_all_shown:
             return table
         counted = self._with_people(table)
+        if "mean_daily_users" in table.columns:
+            user_days = pl.col("mean_daily_users") * pl.col("window_days")
+            counted = table.with_columns(user_days.round().cast(pl.Int64).alias("mean_daily_users"))
         cells = {column: self._cells(counted, column, groups) for column in _counts_of(counted)}
         self._decide(counted, cells)
         gone = {column: [cell in self._hidden for cell in found] for column, found in cells.items()}
@@ -313,6 +317,13 @@ class Sharing:
             yield Total({new: 1, returning: 1, resurrected: 1, active: -1})
             yield Total({ever: 1, at("cumulative_users", before): -1, new: -1})
             yield Total({active: 1, at("active_users", before): -1, new: -1, resurrected: -1, dormant: 1})
+        for noun, _, named in self._people:
+            if noun == "mean_daily_users":  # times the window's days: a sum of single days
+                (_, day), (_, window) = named
+                single: list[Cell] = [
+                    ("active_users", 0, (("date", day - timedelta(days=back)), ("window_days", 1))) for back in range(window)
+                ]
+                yield Total({(noun, 0, named): -1, **dict.fromkeys(single, 1)})
         for period, cohorts in self._reached.items():
             pooled: Cell = ("eligible_users", 0, (("period", period),))
             yield Total({pooled: -1, **{at("new_users", cohort): 1 for cohort in cohorts}})
@@ -388,6 +399,8 @@ def _groups_of(table: pl.DataFrame) -> list[str]:
 
 def _counts_of(table: pl.DataFrame) -> list[str]:
     """Return the columns that count the people of a row: one, or several where each has people of its own."""
+    if "mean_daily_users" in table.columns:
+        return ["active_users", "mean_daily_users"]
     if "new_users" in table.columns:
         return [name for name in (*_FLOWS, "active_users", "licensed_users") if name in table.columns]
     return [name for name in ("feature_users", *PEOPLE, "user_count") if name in table.columns][:1]

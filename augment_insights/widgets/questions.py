@@ -289,7 +289,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "cohort_retention",
         "Who stays, by when they began?",
-        "A row: the users first active in that period, and the share of them active k periods later. Grey: unknown.",
+        "A row: users first active in that period; along it, the share active k periods later. Grey: not known yet.",
         lambda view, _by: analysis.cohort_retention(view.known, periods=MOST_COLUMNS, **view.since_known),
         looks_back=True,
     ),

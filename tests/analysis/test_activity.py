@@ -132,7 +132,7 @@ def test_stickiness_of_the_day_alone(make_activity: Make) -> None:
         (2.0, 2, 1.0), (1.0, 2, 0.5), (1.0, 2, 0.5),
     ]  # fmt: skip
     assert analysis.stickiness(activity, window=3)["stickiness_rate"].to_list() == pytest.approx([1, 3 / 4, 4 / 6])
-    with pytest.raises(ValueError, match="kind='days' is not known.*did you mean 'day'"):
+    with pytest.raises(ValueError, match=r"kind='days' is not known.*did you mean 'day'"):
         analysis.stickiness(activity, kind="days")
 
 

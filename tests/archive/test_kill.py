@@ -35,10 +35,7 @@ KILLS = 205
 LAST_EVENT = 120
 LONGEST_SYNC = 0.15
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")]
 
 
 def client(state: str, path: Path | str | None = None) -> Client:

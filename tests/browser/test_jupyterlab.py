@@ -26,9 +26,7 @@ from augment_insights.sample import roster_csv
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATES = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
-SETTINGS = {
-    "notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
-}
+SETTINGS = {"notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}}
 """JupyterLab asks its reader about news, which covers the corner of the notebook, and looks for updates."""
 
 NOT_OURS = re.compile(
@@ -45,7 +43,7 @@ client = Client.sample(today="2026-11-22")
 widgets.explore(client, start_date="2026-10-05", end_date="2026-11-01", roster="roster.csv")
 """
 
-DEAR = """
+LONG = """
 from datetime import UTC, datetime
 from augment_insights import Client, widgets
 from augment_insights.sample import AnalyticsApp, SampleOrganisation, serve
@@ -303,9 +301,9 @@ def test_a_day_can_be_typed(open_notebook, lab):
     assert field.input_value() == "2026-10-25"
 
 
-def test_a_dear_fetch_is_priced_begun_and_cancelled(open_notebook, lab):
-    """The price is shown before anything is fetched; the bar moves; Cancel ends it, and says that nothing is lost."""
-    notebook = open_notebook(lab.add("dear", DEAR))
+def test_a_long_fetch_is_offered_begun_and_cancelled(open_notebook, lab):
+    """The cost is shown before anything is fetched; the bar moves; Cancel ends it, and says that nothing is lost."""
+    notebook = open_notebook(lab.add("long", LONG))
     notebook.run()
     notebook.see(re.compile(r"not loaded yet: .*requests.* at the API's rate limit"))
     notebook.page.get_by_role("button", name="Fetch").click()

@@ -119,12 +119,6 @@ def test_a_title_says_by_what_it_is_grouped(team_acceptance, weekly_acceptance):
     assert charts.acceptance_rate(over_time).title.text == "Weekly acceptance rate of inline completions"
 
 
-def test_rates_that_are_all_missing_say_no_data(weekly_acceptance, look):
-    """An organisation that uses agents only has no acceptance rate."""
-    nothing = weekly_acceptance.with_columns(pl.lit(None, pl.Float64).alias("acceptance_rate"))
-    assert "No data" in look.svg(charts.acceptance_rate(nothing))
-
-
 @given(rates=st.lists(st.tuples(numbers, numbers, numbers), min_size=1, max_size=6))
 def test_whatever_the_rates_are_the_chart_is_valid_json(rates):
     """NaN and infinity would make a chart vanish without a word: they are gaps instead."""
@@ -172,13 +166,7 @@ def test_a_table_without_its_total_is_refused(change):
         charts.acceptance_change(change.head(3))
 
 
-def test_a_change_that_cannot_be_taken_apart_is_no_data(change, look):
-    """One side had no suggestion at all."""
-    nothing = change.with_columns(pl.lit(None, pl.Float64).alias("total_effect"))
-    assert "No data" in look.svg(charts.acceptance_change(nothing))
-
-
-def test_the_verdict_stands_beside_its_whiskers(compared, look, rows_of) -> None:
+def test_the_verdict_stands_beside_its_whiskers(compared, rows_of):
     """In words, since a colour does not reach everybody; who has no verdict is last, in grey, and without a dot."""
     chart = charts.compare(compared)
     spec = theme.to_vegalite(chart)
@@ -191,7 +179,7 @@ def test_the_verdict_stands_beside_its_whiskers(compared, look, rows_of) -> None
     assert "B: no measurable change, C: higher, A: too few people" in chart.description
 
 
-def test_a_comparison_says_whether_people_are_paired_and_how_many_groups_are_judged(compared: pl.DataFrame) -> None:
+def test_a_comparison_says_whether_people_are_paired_and_how_many_groups_are_judged(compared):
     """Holm's correction asks more of each group the more there are; one comparison needs no such note."""
     assert charts.compare(compared).title.subtitle == (
         "people · 95 % confidence intervals · the same people paired · 2 groups judged together"
@@ -200,7 +188,7 @@ def test_a_comparison_says_whether_people_are_paired_and_how_many_groups_are_jud
     assert charts.compare(one).title.subtitle == "people · 95 % confidence intervals"
 
 
-def test_a_difference_of_means_is_in_their_own_unit(compared, look, rows_of) -> None:
+def test_a_difference_of_means_is_in_their_own_unit(compared, look, rows_of):
     """Two messages more a person are no two hundred points."""
     means = compared.tail(1).with_columns(metric=pl.lit("total_messages"), difference=2.0)
     spec = theme.to_vegalite(charts.compare(means))
@@ -226,3 +214,12 @@ def test_several_rates_and_groups_are_named_by_both(compared, rows_of):
         (two, ["adoption rate · C", "feature rate · C"]),
     ]:
         assert [row["row"] for row in rows_of(charts.compare(table))] == names
+
+
+def test_what_is_not_known_at_all_is_no_data(weekly_acceptance, change, look):
+    """An organisation that uses agents only has no acceptance rate, and a side without a suggestion no change."""
+    for chart, table, number in (
+        (charts.acceptance_rate, weekly_acceptance, "acceptance_rate"),
+        (charts.acceptance_change, change, "total_effect"),
+    ):
+        assert "No data" in look.svg(chart(table.with_columns(pl.lit(None, pl.Float64).alias(number))))

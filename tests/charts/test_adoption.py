@@ -71,7 +71,7 @@ def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve, rows_
     """On its last day it is over."""
     rows = rows_of(charts.adoption_curve(curve, as_of="2026-03-30"))
     assert [row["solid"] for row in rows] == [5, 7, None]
-    assert [row["state"] for row in rows] == ["complete", "complete", "not over yet"]
+    assert [row["state"] for row in rows] == ["complete", "complete", "incomplete"]
     over = rows_of(charts.adoption_curve(curve, as_of="2026-03-31"))
     assert [row["solid"] for row in over] == [5, 7, 8]
 

@@ -207,7 +207,7 @@ def test_all_charts_take_the_same_keywords(name):
     defaults = getattr(charts, name).__kwdefaults__
     assert {"as_of": None, "sample": False, "width": theme.WIDTH}.items() <= defaults.items()
     assert defaults["population"].startswith("people")
-    assert set(defaults) <= {"population", "as_of", "sample", "width", "every", "of", "by_group"}
+    assert set(defaults) <= {"population", "as_of", "sample", "width", "every", "since", "of", "by_group"}
 
 
 def axes_of(view: dict[str, Any], kinds: dict[str, str]) -> Iterator[dict[str, Any]]:
@@ -315,18 +315,20 @@ def test_groups_that_are_not_drawn_are_said(name):
 
 @each
 def test_the_paper_may_be_dark(name):
-    """No mark keeps a colour that belongs to the light page."""
+    """No mark keeps a colour that belongs to the light page, in panels neither."""
     dark = theme.Palette(**{part: f"#00000{n}" for n, part in enumerate(vars(theme.LIGHT))})
-    spec = theme.to_vegalite(draw(name), palette=dark)
-    light = {theme.LIGHT.ink, theme.LIGHT.muted, theme.LIGHT.ghost, theme.LIGHT.surface}
-    for layer in inner(spec)["layer"]:
-        assert not light & {value for value in layer["mark"].values() if isinstance(value, str)}
+    light = {theme.LIGHT.ink, theme.LIGHT.muted, theme.LIGHT.ghost, theme.LIGHT.surface, theme.LIGHT.accent}
+    tables = [table_of(name), *([in_groups(table_of(name), ["A", "B"])] if name in those("grouped") else [])]
+    for table in tables:
+        for layer in inner(theme.to_vegalite(draw(name, table), palette=dark))["layer"]:
+            assert not light & {value for value in layer["mark"].values() if isinstance(value, str)}
 
 
 def pictures() -> dict[str, str]:
     return {name: theme.to_svg(theme.to_vegalite(draw(name))) for name in those("dated")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Auckland"])
 def test_days_are_the_same_days_in_every_time_zone(zone):
     """Drawn west and east of Greenwich, the axes name the days of the tables."""

@@ -39,17 +39,13 @@ def mix() -> pl.DataFrame:
 
 
 def test_features_stand_in_their_order_and_an_unknown_one_has_no_dot(features, rows_of):
-    """Unknown is not unused: its row is there, its rate is not, and nobody's 0% is."""
+    """Unknown is not unused: its row is there, its rate is not, and nobody's 0% is. Groups are dots in each row."""
     spec = theme.to_vegalite(charts.feature_adoption(features.reverse()))
     assert [row["feature"] for row in rows_of(spec)] == LABELS
     assert spec["layer"][1]["encoding"]["y"]["sort"] == LABELS
     assert [row["feature_rate"] for row in rows_of(spec)] == [1.0, 0.6, 0.4, None, 0.1, 0.0]
     assert spec["layer"][0]["encoding"]["x"]["field"] == "feature_rate_low"
     assert spec["layer"][0]["encoding"]["x2"]["field"] == "feature_rate_high"
-
-
-def test_groups_of_features_stand_under_one_another(features):
-    """A dot a group in each row, apart and in colours."""
     teams = pl.concat([features.with_columns(team=pl.lit(name)) for name in ("A", "B")])
     encoding = theme.to_vegalite(charts.feature_adoption(teams))["layer"][1]["encoding"]
     assert encoding["yOffset"]["field"] == encoding["color"]["field"] == "group"
@@ -87,7 +83,7 @@ def test_a_mode_has_the_same_colour_in_both_mixes(mix):
 def test_a_month_that_is_not_over_is_faded(mix, rows_of):
     """The data ends on the 27th of February."""
     rows = rows_of(charts.mode_mix(mix, of="lines", as_of="2026-02-27"))
-    assert [row["state"] for row in rows] == ["complete"] * 2 + ["not over yet"] * 2
+    assert [row["state"] for row in rows] == ["complete"] * 2 + ["incomplete"] * 2
     rows = rows_of(charts.mode_mix(mix, of="lines", as_of="2026-02-28"))
     assert {row["state"] for row in rows} == {"complete"}
 
@@ -130,17 +126,13 @@ def test_people_are_counted_and_never_named():
     assert "x.io" not in text
 
 
-def test_a_tier_without_anyone_keeps_its_row(rows_of):
-    """Strongest first; non-users are there only if a roster has put them into the table."""
+def test_a_tier_without_anyone_keeps_its_row(rows_of, look):
+    """Strongest first, each with its number and share; non-users only if a roster has put them into the table."""
     rows = rows_of(charts.habit_ladder(users("low", "power", "low")))
     counted = [(row["tier"], row["users"], row["of_users"]) for row in rows]
     assert counted == [("Power", 1, 3), ("Habitual", 0, 3), ("Novice", 0, 3), ("Low", 2, 3)]
     rows = rows_of(charts.habit_ladder(users("power", "non-user")))
     assert [row["tier"] for row in rows] == ["Power", "Habitual", "Novice", "Low", "Non-user"]
-
-
-def test_each_bar_says_its_number_and_share(look):
-    """One of four is 25%."""
     svg = look.svg(charts.habit_ladder(users("low", "power", "low", "low")))
     assert ">1 · 25%<" in svg
     assert ">3 · 75%<" in svg
@@ -168,10 +160,5 @@ def test_metrics_stand_in_two_panels_the_most_concentrated_first(rows_of):
     assert [values[panel, "total_messages"] for panel in panels] == [0.6, 0.7]
     assert [values[panel, "unknown"] for panel in panels] == [None, None]
     assert "40 users" in charts.concentration(table).title.subtitle
-
-
-def test_the_mark_of_even_use_is_in_the_panel_of_shares_only(rows_of):
-    """10% of the users would do 10%; for Gini's coefficient that says nothing."""
-    table = pl.DataFrame({"top_decile_share": [0.2], "gini": [0.1], "users": [30]})
-    marks = {row["panel"][:4]: row["even"] for row in rows_of(charts.concentration(table))}
-    assert marks == {"Shar": 0.1, "Gini": None}
+    even = {row["panel"]: row["even"] for row in rows_of(spec)}
+    assert even == dict(zip(panels, [0.1, None], strict=True)), "10% of the users would do 10%; of Gini it says nothing"

@@ -48,16 +48,12 @@ def runs(rows_of) -> Any:
 
 
 def test_neighbouring_days_of_one_status_are_one_bar_with_the_largest_residual(runs):
-    """Two days agree, two differ (by 1 and by -5), one is not known."""
+    """Two days agree, two differ (by 1 and by -5), one is not known; a row of a week stands for seven days."""
     assert runs(check("a", [0, 0, 1, -5, None])) == [
         ("agrees", "2026-03-02", "2026-03-04", "2026-03-03", 2, 0),
         ("differs", "2026-03-04", "2026-03-06", "2026-03-05", 2, -5),
         ("unknown", "2026-03-06", "2026-03-07", "2026-03-06", 1, None),
     ]
-
-
-def test_weeks_fill_their_weeks(runs):
-    """A row of a week stands for seven days, the last one too."""
     assert runs(check("a", [0, 3], step=7)) == [
         ("agrees", "2026-03-02", "2026-03-09", "2026-03-08", 1, 0),
         ("differs", "2026-03-09", "2026-03-16", "2026-03-15", 1, 3),

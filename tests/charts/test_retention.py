@@ -61,15 +61,10 @@ def test_cells_not_known_yet_are_light_grey_without_a_number(cohorts, look, rows
     assert known["transform"] == numbers["transform"] == [{"filter": "isValid(datum.retention_rate)"}]
     assert [row["retention_rate"] for row in rows_of(spec)] == [1.0, 0.0, None, None]
     states = [row["state"] for row in rows_of(spec)]
-    assert states == ["complete", "complete", "not over yet", "not over yet"]
-
-
-def test_the_picture_has_the_numbers_of_known_cells_only(cohorts, look):
-    """Drawn for real: one 100% and one 0%, each once more in the legend, and two grey cells."""
-    svg = look.svg(charts.cohort_retention(cohorts))
-    assert svg.count(">100%<") == 2
-    assert svg.count(">0%<") == 2
-    assert svg.count('fill="#e8eaed"') == 2
+    assert states == ["complete", "complete", "incomplete", "incomplete"]
+    svg = look.svg(spec)  # drawn for real: one 100% and one 0%, each once more in the legend, and two grey cells
+    assert [svg.count(text) for text in (">100%<", ">0%<", 'fill="#e8eaed"')] == [2, 2, 2]
+    assert "No data" in look.svg(charts.cohort_retention(cohorts.filter(cohort_users=0))), "weeks that nobody joined"
 
 
 def test_every_cohort_that_somebody_joined_has_a_row_with_its_size(cohorts):
@@ -84,12 +79,6 @@ def test_every_cohort_that_somebody_joined_has_a_row_with_its_size(cohorts):
     hidden = cohorts.with_columns(cohort_users=pl.when(pl.col("cohort_users") != 2).then("cohort_users"))
     domain = theme.to_vegalite(charts.cohort_retention(hidden))["layer"][0]["encoding"]["y"]["scale"]["domain"]
     assert domain == ["24 Aug 2026 · 4", "7 Sep 2026 · unknown"]
-
-
-def test_without_any_cohort_there_is_no_data(cohorts, look):
-    """Weeks in which nobody began are no heat map."""
-    nobody = charts.cohort_retention(cohorts.filter(cohort_users=0))
-    assert "No data" in look.svg(nobody)
 
 
 def test_a_rate_holds_until_the_next_day_with_its_band(survival, look, rows_of):
@@ -125,10 +114,12 @@ def test_shares_stand_on_the_whole_axis(survival, curve, look):
 
 
 def test_a_period_that_no_cohort_has_reached_is_a_gap(curve, rows_of):
-    """Not a fall to zero."""
+    """Not a fall to zero; a period that is none is refused, for the axis would say it."""
     spec = theme.to_vegalite(charts.retention_curve(curve, every="1w"))
     assert [row["solid"] for row in rows_of(spec)] == [1.0, 0.5, None]
     assert "from 100% at week 0 to 50% at week 1" in charts.retention_curve(curve, every="1w").description
+    with pytest.raises(ValueError, match="every='week'"):
+        charts.retention_curve(curve, every="week")
 
 
 def test_several_curves_are_told_apart_by_a_column(curve, look):
@@ -138,25 +129,13 @@ def test_several_curves_are_told_apart_by_a_column(curve, look):
     assert look.layers(spec, "line")[0]["encoding"]["color"]["scale"]["domain"] == ["bounded", "unbounded"]
 
 
-def test_a_period_that_is_none_is_named(curve):
-    """The axis would say it."""
-    with pytest.raises(ValueError, match="every='week'"):
-        charts.retention_curve(curve, every="week")
-
-
-def test_the_bar_stands_on_returning_users_and_dormant_ones_hang_below(pieces):
-    """3 returning, then 2 resurrected, then 4 new, and 5 dormant below the axis."""
+def test_the_bar_stands_on_returning_users_and_dormant_ones_hang_below(pieces, rows_of):
+    """3 returning, then 2 resurrected, then 4 new, and 5 dormant below the axis, where numbers have no minus sign."""
     chart = charts.lifecycle(weeks([(4, 3, 2, 5)]))
     assert pieces(chart) == {"Returning": (0, 3), "Resurrected": (3, 5), "New": (5, 9), "Dormant": (0, -5)}
     assert "3 returning, 2 resurrected, 4 new, 5 dormant users" in chart.description
-
-
-def test_below_the_axis_numbers_have_no_minus_sign(rows_of):
-    """Five dormant users are five users, in the tooltip and on the axis."""
-    spec = theme.to_vegalite(charts.lifecycle(weeks([(4, 3, 2, 5)])))
-    rows = rows_of(spec)
-    assert {row["state"]: row["users"] for row in rows}["Dormant"] == 5
-    assert "abs(" in spec["layer"][0]["encoding"]["y"]["axis"]["labelExpr"]
+    assert {row["state"]: row["users"] for row in rows_of(chart)}["Dormant"] == 5
+    assert "abs(" in theme.to_vegalite(chart)["layer"][0]["encoding"]["y"]["axis"]["labelExpr"]
 
 
 def test_an_unknown_number_is_not_drawn_and_not_called_zero(pieces):
@@ -179,7 +158,7 @@ def test_a_week_that_is_not_over_is_faded(rows_of):
     """Its bars are paler than the others."""
     spec = theme.to_vegalite(charts.lifecycle(weeks([(4, 0, 0, 0), (0, 1, 0, 3)], over=False)))
     rows = rows_of(spec)
-    assert {row["over"] for row in rows if row["period_start"].startswith("2026-03-09")} == {"not over yet"}
+    assert {row["over"] for row in rows if row["period_start"].startswith("2026-03-09")} == {"incomplete"}
     opacity = spec["layer"][0]["encoding"]["opacity"]
     assert opacity["value"] < opacity["condition"][0]["value"]
 

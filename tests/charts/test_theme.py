@@ -25,7 +25,10 @@ def lab_folder() -> Path:
 
 
 def test_a_notebook_gets_vega_an_image_and_words(weekly_users):
-    """The three forms, of which each front end takes the best it can show."""
+    """The three forms, of which each front end takes the best it can show; the image may be left out.
+
+    The menu sends no data away: neither the public Vega editor nor the source is offered.
+    """
     charts.setup()
     data, metadata = charts.active_users(weekly_users)._repr_mimebundle_()
     assert set(data) == {"application/vnd.vega.v5+json", "image/png", "text/plain"}
@@ -36,22 +39,10 @@ def test_a_notebook_gets_vega_an_image_and_words(weekly_users):
     shown = metadata["image/png"]
     assert shown["alt"] == data["text/plain"]
     assert int.from_bytes(png[16:20], "big") // 2 == shown["width"]
-
-
-def test_the_menu_of_a_chart_sends_no_data_away(weekly_users):
-    """The public Vega editor is not offered, nor the source."""
-    charts.setup()
-    _, metadata = charts.active_users(weekly_users)._repr_mimebundle_()
     actions = metadata["application/vnd.vega.v5+json"]["embed_options"]["actions"]
     assert actions == {"export": True, "source": False, "compiled": False, "editor": False}
-
-
-def test_the_image_can_be_left_out(weekly_users):
-    """Live widgets redraw faster without it; setup() may be called again."""
-    charts.setup()
-    charts.setup(png=False)
-    data, _ = charts.active_users(weekly_users)._repr_mimebundle_()
-    assert "image/png" not in data
+    charts.setup(png=False)  # live widgets redraw faster without it
+    assert "image/png" not in charts.active_users(weekly_users)._repr_mimebundle_()[0]
 
 
 def test_the_theme_is_applied_with_and_without_setup(weekly_users):
@@ -83,19 +74,7 @@ def test_another_paper_repaints_marks_and_words(weekly_users):
     assert not [color for color in vars(theme.LIGHT).values() if color in text]
 
 
-def luminance(color: str) -> float:
-    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    """Return WCAG's contrast ratio, from 1 to 21."""
-    darker, lighter = sorted((luminance(one), luminance(other)))
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def test_words_and_marks_stand_out_from_the_paper():
+def test_words_and_marks_stand_out_from_the_paper(contrast):
     """WCAG 2.2: 4.5 for words, 3 for what is drawn.
 
     Okabe and Ito's orange and sky blue have 2.3 on white. They stay as published: at 3, orange comes three times

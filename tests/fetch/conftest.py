@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -10,30 +11,6 @@ import pytest
 
 from augment_insights import Client
 from augment_insights.sample import AnalyticsApp, RecordStore
-from augment_insights.transport.rate_limit import Clock
-
-
-class VirtualClock(Clock):
-    """A moment, and on by what is waited; waits take no time."""
-
-    def __init__(self, moment: datetime) -> None:
-        super().__init__()
-        self.moment = moment
-
-    def now(self) -> datetime:
-        """Return the moment."""
-        return self.moment
-
-    def time(self) -> float:
-        """Return the moment in seconds."""
-        return self.moment.timestamp()
-
-    monotonic = time
-
-    def sleep(self, seconds: float) -> None:
-        """Let time pass at once."""
-        self.moment += timedelta(seconds=seconds)
-
 
 Answer = Callable[[str, dict[str, str]], Any]
 
@@ -56,34 +33,24 @@ class ScriptedApi:
 
 
 @pytest.fixture(scope="session")
-def virtual_clock() -> type[VirtualClock]:
-    """Return the clock's class."""
-    return VirtualClock
-
-
-@pytest.fixture(scope="session")
-def scripted() -> Iterator[Callable[..., tuple[Client, ScriptedApi]]]:
+def scripted(make_clock) -> Iterator[Callable[..., tuple[Client, ScriptedApi]]]:
     """Make clients of an API that answers as told, at noon (UTC) of 10 March 2026 unless told."""
-    made: list[Client] = []
+    with ExitStack() as made:
 
-    def make(answer: Answer, now: datetime = datetime(2026, 3, 10, 12, tzinfo=UTC)) -> tuple[Client, ScriptedApi]:
-        api = ScriptedApi(answer)
-        made.append(
-            Client("a-token-of-tests", base_url="https://t.invalid", cache=False, clock=VirtualClock(now), app=api)
-        )
-        return made[-1], api
+        def make(answer: Answer, now: datetime | None = None) -> tuple[Client, ScriptedApi]:
+            api, clock = ScriptedApi(answer), make_clock(now)
+            client = Client("a-token-of-tests", base_url="https://t.invalid", cache=False, clock=clock, app=api)
+            return made.enter_context(client), api
 
-    yield make
-    for client in made:
-        client.close()
+        yield make
 
 
 @pytest.fixture(scope="session")
-def serving_at() -> Callable[..., Client]:
+def serving_at(make_clock) -> Callable[..., Client]:
     """Make clients of records at a moment; dau-count may leave service accounts out: the reference does not say."""
 
     def make(records: list[dict[str, Any]], moment: datetime, *, people_only: bool = False) -> Client:
-        clock = VirtualClock(moment)
+        clock = make_clock(moment)
         app = AnalyticsApp(RecordStore(records), now=clock.now)
         people = {(str(record["date"]), record["user_email"]) for record in records if "user_email" in record}
 

@@ -180,10 +180,11 @@ def test_a_wrong_type_is_an_error_with_its_place(change, path, scripted):
             "daily_active_user_counts": [None],
             "metadata": range_metadata({"start_date": "2026-03-02", "end_date": "2026-03-03"}),
         },
+        b'{"daily_active_user_counts":[],"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
 )
 def test_a_200_of_another_shape_is_no_table(body, scripted):
-    """An error object, a list or half of an answer in a 200 gives no ghost rows: it is an error."""
+    """An error object, half of an answer or JSON nested without end in a 200 gives no ghost rows: it is an error."""
     client, api = scripted(lambda _path, _parameters: body)
     with pytest.raises(UnexpectedResponseError) as caught:
         fetch.dau_count("2026-03-02", "2026-03-03", client=client)

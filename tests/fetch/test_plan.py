@@ -175,10 +175,7 @@ def test_counts_that_leave_service_accounts_out_lose_nobody(ask, people_only):
 def test_an_interrupted_list_is_gone_on_with():
     """Of a list of three pages, of which one came before the fetch broke off, two are planned and sent."""
     client = Client.serving(organisation({0: 501}), today=TODAY)
-    with (
-        pytest.raises(Cancelled),
-        client.watched(stop=lambda: client.requests_sent == 1, tell=lambda **_told: None),
-    ):
+    with pytest.raises(Cancelled), client.watched(stop=lambda: client.requests_sent == 1, tell=lambda **_told: None):
         fetch.dau(FIRST, client=client)
     plan = fetch.plan("dau", FIRST, FIRST, client=client)
     assert (plan.requests_to_send, plan.requests_cached) == (2, 2), "a page and the counts are available locally"
@@ -375,6 +372,7 @@ def questions() -> st.SearchStrategy[list[tuple[Callable[..., pl.DataFrame], dic
     return st.lists(plain | windows, min_size=2, max_size=4)
 
 
+@pytest.mark.slow
 @given(asked=questions())
 @settings(max_examples=20)
 def test_tables_are_the_same_with_and_without_an_archive(tmp_path_factory, asked):
@@ -425,24 +423,15 @@ def test_a_plan_up_to_yesterday_is_kept_with_an_archive_too(table, tmp_path):
     assert not fetch.plan(table, **days, client=client).has_missing
 
 
-@pytest.fixture
-def noon(virtual_clock) -> Any:
-    """Return a clock at noon of the day after YESTERDAY."""
-    return virtual_clock(datetime(2026, 3, 10, 12, tzinfo=UTC))
-
-
 def remote(path: Path, clock, app, token: str = "a-token-of-tests") -> Client:
-    client = Client(
-        token, base_url="https://t.invalid", cache=False, clock=clock, app=app, retry=RetryPolicy(attempts=1)
-    )
-    client.archive_path = path
-    return client
+    address = {"base_url": "https://t.invalid", "cache": False, "archive": path}
+    return Client(token, **address, clock=clock, app=app, retry=RetryPolicy(attempts=1))
 
 
-def test_the_token_is_not_in_the_archive(tmp_path, noon):
+def test_the_token_is_not_in_the_archive(tmp_path, clock):
     """No file under the archive holds the token that fetched it."""
     token, path = "tok-9a8b7c6d5e4f", tmp_path / "archive"
-    fetch.dau("2026-03-02", client=remote(path, noon, AnalyticsApp(RecordStore(RECORDS), now=noon.now), token))
+    fetch.dau("2026-03-02", client=remote(path, clock, AnalyticsApp(RecordStore(RECORDS), now=clock.now), token))
     assert Archive(path).has("dau", date(2026, 3, 2))
     assert not any(token.encode() in file.read_bytes() for file in path.rglob("*") if file.is_file())
 
@@ -456,9 +445,9 @@ def test_another_client_is_refused_before_a_request(tmp_path):
     assert sample.requests_sent == 0
 
 
-def test_what_was_fetched_before_a_failure_is_kept(tmp_path, noon):
+def test_what_was_fetched_before_a_failure_is_kept(tmp_path, clock):
     """The API goes away on the fourth day: the three days before it are archived."""
-    app = AnalyticsApp(RecordStore(RECORDS), now=noon.now)
+    app = AnalyticsApp(RecordStore(RECORDS), now=clock.now)
 
     def failing(environ: dict[str, Any], start_response) -> Any:
         if "2026-03-05" in environ["QUERY_STRING"]:
@@ -467,7 +456,7 @@ def test_what_was_fetched_before_a_failure_is_kept(tmp_path, noon):
         return app(environ, start_response)
 
     with pytest.raises(ApiUnavailableError):
-        fetch.dau(start_date="2026-03-02", end_date="2026-03-07", client=remote(tmp_path / "archive", noon, failing))
+        fetch.dau(start_date="2026-03-02", end_date="2026-03-07", client=remote(tmp_path / "archive", clock, failing))
     archive = Archive(tmp_path / "archive")
     assert archive.missing("dau", DayRange(date(2026, 3, 2), SETTLED)) == [DayRange(date(2026, 3, 5), SETTLED)]
 

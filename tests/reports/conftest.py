@@ -1,7 +1,5 @@
 """Notebooks and pages to make reports of, and a browser to look at them with."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -47,7 +45,7 @@ LAST_SUNDAY = LAST_DAY - timedelta(days=(LAST_DAY.weekday() + 1) % 7)
 
 
 @pytest.fixture
-def make_notebook(tmp_path: Path) -> MakeNotebook:
+def make_notebook(tmp_path) -> MakeNotebook:
     """Write a notebook of the given code cells, the first one tagged ``parameters``."""
 
     def make(*sources: str, name: str = "mine") -> Path:
@@ -77,7 +75,7 @@ def teams() -> pl.DataFrame:
 
 
 @pytest.fixture
-def page(teams: pl.DataFrame) -> Page:
+def page(teams) -> Page:
     """One headline, one paragraph, one figure, one definition, one line of the manifest."""
     return (
         Page("Overview", population="people", as_of=date(2026, 11, 21), range_asked="2026-11-16 to 2026-11-21")
@@ -90,7 +88,7 @@ def page(teams: pl.DataFrame) -> Page:
 
 
 @pytest.fixture
-def browse(tmp_path: Path) -> Browse:
+def browse(tmp_path) -> Browse:
     """Open a page in a real browser: the document after its scripts ran is on stdout, its console on stderr."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
@@ -124,7 +122,7 @@ def hostile_table() -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def hostile(tmp_path_factory: pytest.TempPathFactory, hostile_table: pl.DataFrame) -> Path:
+def hostile(tmp_path_factory, hostile_table) -> Path:
     """Write a page of hostile words in every format, and return the folder."""
     folder = tmp_path_factory.mktemp("hostile")
     words = " ".join(HOSTILE)
@@ -151,7 +149,7 @@ def six_weeks() -> dict[str, date]:
 
 
 @pytest.fixture(scope="session")
-def named(tmp_path_factory: pytest.TempPathFactory, six_weeks: dict[str, date]) -> Page:
+def named(tmp_path_factory, six_weeks) -> Page:
     """Build the overview of six weeks in this process, names shown."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AUGMENT_INSIGHTS_CACHE", str(tmp_path_factory.mktemp("cache")))

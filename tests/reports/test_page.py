@@ -1,14 +1,12 @@
 """Every format of a page: the same tables, nobody's name where none is to be shown, the same bytes again."""
 
-from __future__ import annotations
-
 import csv
 import json
 import sys
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import polars as pl
@@ -20,10 +18,6 @@ from augment_insights.errors import ConfigurationError, ReportError
 from augment_insights.reports import Page, Sharing
 from augment_insights.sample import roster_csv
 from augment_insights.tables import RECONCILIATION
-
-if TYPE_CHECKING:
-    from datetime import date
-    from pathlib import Path
 
 ALL = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
 
@@ -48,7 +42,7 @@ def files_in(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_csv_keeps_the_words_and_disarms_formulas(hostile: Path, hostile_table: pl.DataFrame) -> None:
+def test_csv_keeps_the_words_and_disarms_formulas(hostile, hostile_table):
     """What a spreadsheet would compute has an apostrophe before it; the rest is as it was."""
     words = hostile_table["team"].to_list()
     with (hostile / "hostile-csv" / "raw.csv").open(newline="", encoding="utf-8") as file:
@@ -56,12 +50,12 @@ def test_csv_keeps_the_words_and_disarms_formulas(hostile: Path, hostile_table: 
     assert found == [f"'{word}" if word[0] in "=+-@" else word for word in words] != words
 
 
-def test_parquet_holds_the_very_table(hostile: Path, hostile_table: pl.DataFrame) -> None:
+def test_parquet_holds_the_very_table(hostile, hostile_table):
     """Dtypes and all."""
     assert pl.read_parquet(hostile / "hostile-parquet" / "raw.parquet").equals(hostile_table)
 
 
-def test_a_document_shows_the_words_and_runs_and_links_nothing(hostile: Path, hostile_table: pl.DataFrame) -> None:
+def test_a_document_shows_the_words_and_runs_and_links_nothing(hostile, hostile_table):
     """As text that can be searched for; a markup command of the typesetter is text, too."""
     path = hostile / "hostile.pdf"
     text = pdf_text(path)
@@ -75,7 +69,7 @@ def test_a_document_shows_the_words_and_runs_and_links_nothing(hostile: Path, ho
     assert "Rangeasked" in text
 
 
-def test_images_are_images_of_the_words(hostile: Path) -> None:
+def test_images_are_images_of_the_words(hostile):
     """PNG and SVG; an SVG has no script and no address of elsewhere."""
     assert (hostile / "hostile-png" / "figure.png").read_bytes().startswith(b"\x89PNG")
     root = ET.parse(hostile / "hostile-svg" / "figure.svg").getroot()  # noqa: S314 (our own file)
@@ -83,7 +77,7 @@ def test_images_are_images_of_the_words(hostile: Path) -> None:
     assert not [element for element in root.iter() if element.tag.endswith(("script", "a", "foreignObject"))]
 
 
-def test_every_folder_and_the_report_carry_the_manifest(hostile: Path, hostile_table: pl.DataFrame) -> None:
+def test_every_folder_and_the_report_carry_the_manifest(hostile, hostile_table):
     """The same one: parameters, ranges, definitions, tables, and which entries are time stamps."""
     texts = [path.read_text("utf-8") for path in hostile.rglob("*manifest.json")]
     assert len(texts) == 5
@@ -97,7 +91,7 @@ def test_every_folder_and_the_report_carry_the_manifest(hostile: Path, hostile_t
     assert manifest["versions"]["Polars"] == pl.__version__
 
 
-def test_a_built_page_has_tables_and_charts_and_shows_itself(named: Page) -> None:
+def test_a_built_page_has_tables_and_charts_and_shows_itself(named):
     """By the same names; in a notebook with its summary and an image of each figure."""
     assert list(named.charts) == ["active_users", "acceptance_rate", "cohort_retention"]
     assert list(named.tables) == [*named.charts, "user_activity"]
@@ -108,7 +102,7 @@ def test_a_built_page_has_tables_and_charts_and_shows_itself(named: Page) -> Non
 
 
 @pytest.mark.slow
-def test_the_same_inputs_give_the_same_bytes(named: Page, six_weeks: dict[str, date], tmp_path: Path) -> None:
+def test_the_same_inputs_give_the_same_bytes(named, six_weeks, tmp_path):
     """Every file of every format; and with another time stamp, only that stamp differs."""
     again = reports.build("overview", **six_weeks)
     stamp = {"Generated at": "2026-01-01 10:00 UTC", "Data made at": "2026-01-01 09:00"}
@@ -129,14 +123,9 @@ def test_the_same_inputs_give_the_same_bytes(named: Page, six_weeks: dict[str, d
         assert readable(late[name]) == expected, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", ["pseudonyms", "hide"])
-def test_no_name_stands_in_any_format_when_names_are_not_shown(
-    names: str,
-    named: Page,
-    six_weeks: dict[str, date],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_no_name_stands_in_any_format_when_names_are_not_shown(names, named, six_weeks, tmp_path, monkeypatch):
     """Every file is searched for every person, and for the key; the control, a page with names, has many."""
     monkeypatch.setenv("AUGMENT_INSIGHTS_PSEUDONYM_KEY", "the-key-of-this-test")
     people = [row["user"] for row in csv.DictReader(roster_csv(datetime.now(UTC).date()).splitlines())]
@@ -156,7 +145,7 @@ def test_no_name_stands_in_any_format_when_names_are_not_shown(
         assert raw.height == reports.build("overview", **six_weeks, user_type="all").tables["user_activity"].height
 
 
-def test_a_page_of_ten_charts_with_long_tables_is_at_most_two_megabytes(named: Page) -> None:
+def test_a_page_of_ten_charts_with_long_tables_is_at_most_two_megabytes(named):
     """Long tables are cut further before a page is refused."""
     page, long = named, pl.concat([named.tables["cohort_retention"]] * 20)
     for number in range(7):
@@ -167,7 +156,7 @@ def test_a_page_of_ten_charts_with_long_tables_is_at_most_two_megabytes(named: P
     assert "more rows are not shown" in html
 
 
-def test_a_folder_of_somebody_else_is_not_replaced(page: Page, tmp_path: Path) -> None:
+def test_a_folder_of_somebody_else_is_not_replaced(page, tmp_path):
     """One of an earlier report is, with all that was in it."""
     theirs = tmp_path / "theirs"
     theirs.mkdir()
@@ -182,9 +171,7 @@ def test_a_folder_of_somebody_else_is_not_replaced(page: Page, tmp_path: Path) -
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["ours", "theirs"]
 
 
-def test_a_format_that_is_none_or_lacks_its_extra_is_told(
-    page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_format_that_is_none_or_lacks_its_extra_is_told(page, tmp_path, monkeypatch):
     """With the nearest, or with what to install; nothing is written."""
     monkeypatch.setitem(sys.modules, "typst", None)
     with pytest.raises(ReportError, match=r"augment-insights\[pdf\]"):
@@ -196,13 +183,13 @@ def test_a_format_that_is_none_or_lacks_its_extra_is_told(
     assert not (tmp_path / "out").exists()
 
 
-def test_two_tables_of_one_name_are_refused(page: Page) -> None:
+def test_two_tables_of_one_name_are_refused(page):
     """One would overwrite the other in a folder."""
     with pytest.raises(ReportError, match="'who_accepts' already"):
         page.raw("who_accepts", pl.DataFrame({"n": [1]}))
 
 
-def test_reconciliation_is_told_at_the_top_and_in_the_manifest(page: Page) -> None:
+def test_reconciliation_is_told_at_the_top_and_in_the_manifest(page):
     """How many checks agree, and how many do not."""
     rows = [("a", None, 1, 1, 0, "agrees"), ("b", None, 2, 2, 0, "agrees"), ("c", None, 3, 4, -1, "differs")]
     checks = pl.DataFrame(rows, schema=RECONCILIATION.schema, orient="row")
@@ -210,7 +197,7 @@ def test_reconciliation_is_told_at_the_top_and_in_the_manifest(page: Page) -> No
     assert "API against itself: 2 of 3 checks agree, 1 differs" in html
 
 
-def test_a_page_that_hides_keeps_its_charts_usable(teams: pl.DataFrame) -> None:
+def test_a_page_that_hides_keeps_its_charts_usable(teams):
     """A chart by users is drawn of pseudonyms, in its data and when it is taken from the page."""
     by_user = teams.with_columns(user=pl.Series(["ada@x.io", "bob@x.io"])).drop("team")
     sharing = Sharing("pseudonyms", min_group_size=1, key="k")

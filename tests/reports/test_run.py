@@ -1,16 +1,14 @@
 """A run: refused before it starts, or finished whole, or failed with its words and nothing half."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
@@ -18,11 +16,6 @@ import pytest
 from augment_insights import reports
 from augment_insights.errors import ConfigurationError, DateRangeError, ReportError
 from augment_insights.reports import Page
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from conftest import MakeNotebook
 
 PARAMETERS = 'start_date: str | None = None\nsource: str = "sample"\noutput_dir: str = "reports"\ncolour = "red"'
 HALF = "from pathlib import Path; Path(output_dir, 'mine.html').write_text('half')"
@@ -57,9 +50,7 @@ def names_in(folder: Path) -> list[str]:
         ({"source": "api"}, ConfigurationError, "AUGMENT_API_TOKEN"),
     ],
 )
-def test_parameters_are_checked_before_anything_runs(
-    asked: dict[str, Any], error: type[Exception], words: str, make_notebook: MakeNotebook, tmp_path: Path
-) -> None:
+def test_parameters_are_checked_before_anything_runs(asked, error, words, make_notebook, tmp_path):
     """An unknown one, one that no cell can hold or that is none of its choices, days that are none: no kernel."""
     cell = f'from typing import Literal\n{PARAMETERS}\nnames: Literal["show", "pseudonyms", "hide"] = "show"'
     notebook = make_notebook(f'{cell}\nevery: Literal["1d", "1w"] = "1w"', f"open({str(tmp_path / 'ran')!r}, 'w')")
@@ -77,8 +68,8 @@ def test_parameters_are_checked_before_anything_runs(
     ],
 )
 def test_a_token_among_the_parameters_is_refused_and_a_name_or_path_is_none(
-    parameters: dict[str, object], words: str, make_notebook: MakeNotebook, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    parameters, words, make_notebook, monkeypatch
+):
     """By its name, by its look, or because it is the environment's own; and it is not repeated."""
     monkeypatch.setenv("AUGMENT_API_TOKEN", "mine")
     with pytest.raises(ReportError, match=words) as caught:
@@ -86,9 +77,7 @@ def test_a_token_among_the_parameters_is_refused_and_a_name_or_path_is_none(
     assert TOKEN not in str(caught.value)
 
 
-def test_what_is_not_on_this_machine_is_told_before_a_kernel_starts(
-    make_notebook: MakeNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_not_on_this_machine_is_told_before_a_kernel_starts(make_notebook, tmp_path, monkeypatch):
     """A roster that is no file, and the extra that a PDF needs: nothing is written, not even a failed notebook."""
     notebook = make_notebook(f"{PARAMETERS}\nroster: str | None = None\nformats: tuple[str, ...] = ('html',)")
     out = tmp_path / "out"
@@ -101,9 +90,7 @@ def test_what_is_not_on_this_machine_is_told_before_a_kernel_starts(
 
 
 @pytest.mark.slow
-def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(
-    make_notebook: MakeNotebook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(make_notebook, tmp_path, monkeypatch, capfd):
     """Run with this Python, in this folder, with days as text; the hidden folder is gone and named nowhere.
 
     The output folder holds blanks and braces, which papermill would fill in. What the kernel's process writes
@@ -142,9 +129,7 @@ def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(
         ("from augment_insights import Client; Client()", "There is no API token. Hint: set the environment variable"),
     ],
 )
-def test_a_failing_cell_keeps_its_notebook_and_the_report_of_before(
-    cell: str, words: str, make_notebook: MakeNotebook, tmp_path: Path
-) -> None:
+def test_a_failing_cell_keeps_its_notebook_and_the_report_of_before(cell, words, make_notebook, tmp_path):
     """The error carries the cell's own line, of ours without its class; the page that was half done is not shown."""
     out = tmp_path / "out"
     out.mkdir()
@@ -162,9 +147,7 @@ def test_a_failing_cell_keeps_its_notebook_and_the_report_of_before(
 
 
 @pytest.mark.slow
-def test_a_kernel_that_dies_is_told_with_its_last_words(
-    make_notebook: MakeNotebook, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_kernel_that_dies_is_told_with_its_last_words(make_notebook, tmp_path, capfd):
     """No cell has an error then: only the process can have said why."""
     die = "import os, sys; os.write(sys.__stderr__.fileno(), b'one\\nout of memory\\n'); os._exit(3)"
     with pytest.raises(ReportError, match="stopped before its end: DeadKernelError: Kernel died") as caught:
@@ -175,13 +158,11 @@ def test_a_kernel_that_dies_is_told_with_its_last_words(
 
 
 @pytest.fixture
-def stopped(make_notebook: MakeNotebook, tmp_path: Path) -> Callable[[signal.Signals], int]:
+def stopped(make_notebook, tmp_path) -> Callable[[signal.Signals], int]:
     """Run a report in a process of its own, signal that process in the middle of a cell; return the kernel's id."""
     mark, out = tmp_path / "kernel", tmp_path / "out"
     notebook = make_notebook(
-        PARAMETERS,
-        HALF,
-        f"import os, time; Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(600)",
+        PARAMETERS, HALF, f"import os, time; Path({str(mark)!r}).write_text(str(os.getpid())); time.sleep(600)"
     )
     code = f"from augment_insights import reports; reports.write({str(notebook)!r}, output_dir={str(out)!r})"
 
@@ -203,7 +184,7 @@ def stopped(make_notebook: MakeNotebook, tmp_path: Path) -> Callable[[signal.Sig
 
 
 @pytest.mark.slow
-def test_a_run_that_is_interrupted_leaves_nothing(stopped: Callable[[signal.Signals], int], tmp_path: Path) -> None:
+def test_a_run_that_is_interrupted_leaves_nothing(stopped, tmp_path):
     """Ctrl-C in the middle of a cell: no report, no hidden folder, no kernel left."""
     kernel = stopped(signal.SIGINT)
     assert names_in(tmp_path / "out") == []
@@ -212,9 +193,7 @@ def test_a_run_that_is_interrupted_leaves_nothing(stopped: Callable[[signal.Sign
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_leaves_no_half_report_and_the_next_sweeps_up(
-    stopped: Callable[[signal.Signals], int], make_notebook: MakeNotebook, tmp_path: Path
-) -> None:
+def test_a_run_that_is_killed_leaves_no_half_report_and_the_next_sweeps_up(stopped, make_notebook, tmp_path):
     """SIGKILL for the whole process group: the report of before stands, the rest is hidden, and goes after a day."""
     out = tmp_path / "out"
     out.mkdir()
@@ -234,9 +213,7 @@ def test_a_run_that_is_killed_leaves_no_half_report_and_the_next_sweeps_up(
 
 
 @pytest.mark.slow
-def test_a_notebook_is_the_same_bytes_again_and_holds_no_name_where_none_is_to_be_shown(
-    make_notebook: MakeNotebook, tmp_path: Path
-) -> None:
+def test_a_notebook_is_the_same_bytes_again_and_holds_no_name_where_none_is_to_be_shown(make_notebook, tmp_path):
     """Neither clock nor chance in it; e-mails in what cells print, warn and show are gone."""
     cell = (
         "import sys, warnings; print('ada@x.io'); print('bob@x.io', file=sys.stderr)\n"
@@ -254,9 +231,7 @@ def test_a_notebook_is_the_same_bytes_again_and_holds_no_name_where_none_is_to_b
 
 
 @pytest.mark.slow
-def test_a_report_for_each_team_and_one_that_fails_does_not_stop_the_others(
-    make_notebook: MakeNotebook, tmp_path: Path
-) -> None:
+def test_a_report_for_each_team_and_one_that_fails_does_not_stop_the_others(make_notebook, tmp_path):
     """One of two teams is finished, the other is told with its reason; on the command line that is exit code 1."""
     roster = tmp_path / "roster.csv"
     roster.write_text("user,team\nb@x.io,R/D\nc@x.io,=Broken\nd@x.io,\n", "utf-8")
@@ -285,7 +260,7 @@ def test_a_report_for_each_team_and_one_that_fails_does_not_stop_the_others(
 
 
 @pytest.mark.slow
-def test_a_report_for_each_month_has_the_months_days(make_notebook: MakeNotebook, tmp_path: Path) -> None:
+def test_a_report_for_each_month_has_the_months_days(make_notebook, tmp_path):
     """The first and the last as far as the days go."""
     notebook = make_notebook(
         "start_date: str | None = None\nend_date: str | None = None\n"
@@ -301,7 +276,7 @@ def test_a_report_for_each_month_has_the_months_days(make_notebook: MakeNotebook
 
 
 @pytest.mark.slow
-def test_files_and_folders_of_formats_land_together(make_notebook: MakeNotebook, tmp_path: Path) -> None:
+def test_files_and_folders_of_formats_land_together(make_notebook, tmp_path):
     """A folder of an earlier report is replaced whole; the notebook has the name of the rest."""
     notebook = make_notebook(
         'formats: list[str] = ["html"]\noutput_dir: str = "reports"\nextra: str = "one"',
@@ -322,17 +297,10 @@ def test_files_and_folders_of_formats_land_together(make_notebook: MakeNotebook,
     assert not [name for name in names_in(out) if name.startswith(".")]
 
 
-def test_a_built_notebook_needs_a_page_and_says_where_it_stopped(make_notebook: MakeNotebook) -> None:
+def test_a_built_notebook_needs_a_page_and_says_where_it_stopped(make_notebook):
     """No page, and a cell that fails."""
     with pytest.raises(ReportError, match="builds no page"):
         reports.build(make_notebook(PARAMETERS, "pages = 1"))
     with pytest.raises(ReportError, match="stopped in cell 2: ZeroDivisionError") as caught:
         reports.build(make_notebook(PARAMETERS, "1 / 0"))
     assert caught.value.cell == 2
-
-
-def test_importing_the_package_loads_no_machinery() -> None:
-    """Neither papermill nor Altair, Jinja or the drawing library, until a report is made."""
-    heavy = "{'papermill', 'altair', 'vl_convert', 'jinja2', 'nbformat', 'jsonschema'}"
-    code = f"import sys, augment_insights.reports; sys.exit(bool({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,12 +1,10 @@
 """How much of people a report shows: no name gets out, no small group either, and nothing else is lost."""
 
-from __future__ import annotations
-
 import json
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment_insights import charts
@@ -26,7 +24,7 @@ USERS = pl.DataFrame(
 TEAMS = pl.DataFrame({"team": ["A", "B", "C", "D"], "users": [40, 3, 9, 12], "acceptance_rate": [0.3, 0.5, 0.4, 0.2]})
 
 
-def test_a_switch_that_is_none_is_said_to_be_none() -> None:
+def test_a_switch_that_is_none_is_said_to_be_none():
     """With what may be chosen."""
     with pytest.raises(ConfigurationError, match="Choose 'show', 'pseudonyms' or 'hide'"):
         Sharing("hid")
@@ -34,7 +32,7 @@ def test_a_switch_that_is_none_is_said_to_be_none() -> None:
         Sharing(min_group_size=0)
 
 
-def test_pseudonyms_are_the_same_in_every_table_and_for_every_spelling() -> None:
+def test_pseudonyms_are_the_same_in_every_table_and_for_every_spelling():
     """And differ under another key; a pseudonym is not replaced a second time."""
     sharing = Sharing("pseudonyms", key="k")
     users = sharing.users(USERS)
@@ -47,7 +45,7 @@ def test_pseudonyms_are_the_same_in_every_table_and_for_every_spelling() -> None
     assert Sharing("pseudonyms", key="l").users(USERS).sort("active_days")["user"][0] != names[1]
 
 
-def test_the_key_comes_from_the_environment_or_is_new_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_comes_from_the_environment_or_is_new_each_time(monkeypatch):
     """Two reports may be laid beside each other only where that is wanted."""
     first, second = (Sharing("pseudonyms").users(USERS)["user"].sort() for _ in range(2))
     assert not first.equals(second)
@@ -57,7 +55,7 @@ def test_the_key_comes_from_the_environment_or_is_new_each_time(monkeypatch: pyt
     assert "ours" not in repr(Sharing("pseudonyms"))
 
 
-def test_the_order_of_pseudonyms_does_not_give_the_order_of_names_away() -> None:
+def test_the_order_of_pseudonyms_does_not_give_the_order_of_names_away():
     """Rows of a period stand in the order of the pseudonyms."""
     many = pl.DataFrame({"user": [f"u{n:03}@x.io" for n in range(50)], "n": range(50)})
     shown = Sharing("pseudonyms", key="k").users(many)
@@ -65,7 +63,7 @@ def test_the_order_of_pseudonyms_does_not_give_the_order_of_names_away() -> None
     assert shown["n"].to_list() != many["n"].to_list()
 
 
-def test_hidden_users_become_sums_and_means_are_left_out() -> None:
+def test_hidden_users_become_sums_and_means_are_left_out():
     """w1: three users and 6 user-days; w2: one user and 4."""
     hidden = Sharing("hide").table(USERS.drop("user_type"))
     assert hidden.rows() == [("w1", None, None, True), ("w2", None, None, True)]
@@ -74,7 +72,7 @@ def test_hidden_users_become_sums_and_means_are_left_out() -> None:
     assert whole.rows() == [("w1", 3, 6), ("w2", 1, 4)]
 
 
-def test_small_groups_are_hidden_in_every_table_that_has_them() -> None:
+def test_small_groups_are_hidden_in_every_table_that_has_them():
     """B has 3 people, and C is the next smallest; a table without people hides the same two."""
     sharing = Sharing("show", min_group_size=5)
     assert sharing.table(TEAMS)["acceptance_rate"].to_list() == [0.3, None, None, 0.2]
@@ -84,28 +82,27 @@ def test_small_groups_are_hidden_in_every_table_that_has_them() -> None:
     assert sharing.groups(sharing.groups(TEAMS)).equals(sharing.groups(TEAMS))
 
 
-def test_small_cohorts_are_hidden_with_the_names_and_shown_with_them() -> None:
+def test_small_cohorts_are_hidden_with_the_names_and_shown_with_them():
     """A cohort of two is two people."""
     cohorts = pl.DataFrame({"cohort": [1, 2, 3], "cohort_users": [2, 9, 8], "retention_rate": [0.5, 0.5, 0.5]})
     assert Sharing("hide").table(cohorts)["retention_rate"].to_list() == [None, 0.5, None]
     assert Sharing("show").table(cohorts).equals(cohorts)
 
 
-def test_a_chart_of_hidden_groups_is_refused_and_a_function_draws_what_may_be_shown(teams: pl.DataFrame) -> None:
+def test_a_chart_of_hidden_groups_is_refused_and_a_function_draws_what_may_be_shown(teams, rows_of):
     """A finished chart would show what its table hides."""
     rates = pl.concat([teams.with_columns(users=pl.lit(40, pl.Int64)), teams.with_columns(team=pl.Series(["A", "B"]))])
     page = Page("T", population="p", as_of=None, range_asked="", sharing=Sharing("show", min_group_size=5))
     with pytest.raises(ReportError, match="too small to be shown"):
         page.figure("Who?", charts.acceptance_rate(rates), rates)
     shown = page.figure("Who?", charts.acceptance_rate, rates, name="who")
-    (rows,) = shown.charts["who"].to_dict()["datasets"].values()
-    assert {row["group"]: row.get("acceptance_rate") for row in rows}.get("B") is None
+    drawn = rows_of(shown.charts["who"])
+    assert {row["group"]: row.get("acceptance_rate") for row in drawn}.get("B") is None
     assert shown.tables["who"].filter(team="B")["users"].to_list() == [None]
     groups = page.sharing.groups(rates)
     assert "who" in page.figure("Who?", charts.acceptance_rate(groups), groups, name="who").tables
 
 
-@settings(max_examples=25, deadline=None)
 @given(
     names=st.lists(
         st.builds(
@@ -118,7 +115,7 @@ def test_a_chart_of_hidden_groups_is_refused_and_a_function_draws_what_may_be_sh
     ),
     switch=st.sampled_from(["pseudonyms", "hide"]),
 )
-def test_no_name_survives_in_tables_charts_or_words(names: list[str], switch: str) -> None:
+def test_no_name_survives_in_tables_charts_or_words(names, switch):
     """Whatever the names look like, wherever they stand."""
     sharing = Sharing(switch, min_group_size=1, key="k")
     table = pl.DataFrame({"user": names, "note": [f"seen: {name}" for name in names], "n": range(len(names))})
@@ -130,7 +127,7 @@ def test_no_name_survives_in_tables_charts_or_words(names: list[str], switch: st
         assert name not in sharing.words(f"<b>{name}</b>, {name}; {name}")
 
 
-def test_words_without_a_name_are_left_alone_in_no_time() -> None:
+def test_words_without_a_name_are_left_alone_in_no_time():
     """A picture written as letters is long, and holds no name."""
     picture = "iVBORw0KGgo" * 100_000
     assert Sharing("hide").words(picture) == picture

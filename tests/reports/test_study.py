@@ -1,7 +1,5 @@
 """What a report begins with: its days, its people, and the parameters that choose them."""
 
-from __future__ import annotations
-
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -39,16 +37,14 @@ def days(start: str, end: str) -> DayRange:
         (("2025-02-24", "2025-03-02"), SUNDAY_NOON, days("2025-02-24", "2025-03-02"), days("2024-11-26", "2025-02-23")),
     ],
 )
-def test_a_report_covers_whole_weeks_and_looks_back_as_far_as_the_api_reaches(
-    asked: tuple[str | None, str | None], now: datetime, shown: DayRange, lookback: DayRange | None
-) -> None:
+def test_a_report_covers_whole_weeks_and_looks_back_as_far_as_the_api_reaches(asked, now, shown, lookback):
     """Left open it is 13 whole weeks and the one under way."""
     found = report_days(*asked, now=now)
     assert (found.shown, found.lookback) == (shown, lookback)
     assert found.asked == DayRange(date.fromisoformat(asked[0]) if asked[0] else shown.start, shown.end)
 
 
-def test_a_day_that_is_not_published_yet_is_asked_for_and_not_counted_on() -> None:
+def test_a_day_that_is_not_published_yet_is_asked_for_and_not_counted_on():
     """At 01:00 UTC yesterday is not out: it may be asked for, and the data ends the day before."""
     days = report_days("2026-11-16", "2026-11-21", now=datetime(2026, 11, 22, 1, tzinfo=UTC))
     assert days.asked.end == date(2026, 11, 21)
@@ -58,7 +54,7 @@ def test_a_day_that_is_not_published_yet_is_asked_for_and_not_counted_on() -> No
 @pytest.mark.parametrize(
     ("start", "end"), [("2026-11-20", "2026-11-16"), ("2026-11-01", "2026-11-22"), ("2024-01-01", None), ("soon", None)]
 )
-def test_days_the_api_cannot_answer_for_are_refused(start: str, end: str | None) -> None:
+def test_days_the_api_cannot_answer_for_are_refused(start, end):
     """End before start, today, over two years back, no day at all."""
     with pytest.raises(DateRangeError):
         report_days(start, end, now=SUNDAY_NOON)
@@ -69,7 +65,7 @@ def test_days_the_api_cannot_answer_for_are_refused(start: str, end: str | None)
     weeks=st.integers(1, 60),
     back=st.integers(0, 90),
 )
-def test_the_choice_is_always_answerable(now: datetime, weeks: int, back: int) -> None:
+def test_the_choice_is_always_answerable(now, weeks, back):
     """Whole weeks from a Monday on, a look-back of the asked length right before it, nothing beyond two years."""
     days = report_days(now=now, weeks=weeks, lookback_days=back)
     assert days.shown.start.weekday() == 0
@@ -80,7 +76,7 @@ def test_the_choice_is_always_answerable(now: datetime, weeks: int, back: int) -
         assert days.lookback.start >= oldest_day(now)
 
 
-def test_a_study_keeps_to_its_team_and_says_what_is_missing() -> None:
+def test_a_study_keeps_to_its_team_and_says_what_is_missing():
     """Whatever the case of the e-mails; a service account is in no team, though it has a person's name."""
     names = {"Ada@x.io": "person", "bob@x.io": "person", "ada@x.io": "service_account", "ada@x.io\u200b": "person"}
     users = pl.DataFrame({"user": list(names), "user_type": list(names.values())})
@@ -101,7 +97,7 @@ def test_a_study_keeps_to_its_team_and_says_what_is_missing() -> None:
     assert not hidden.roster["user"].str.contains("@").any()
 
 
-def test_a_study_takes_a_template_s_parameters_by_their_names() -> None:
+def test_a_study_takes_a_template_s_parameters_by_their_names():
     """What it does not know is another cell's; what is given by name wins; a wrong name given so is an error."""
     names = {"start_date": "2026-10-07", "end_date": "2026-10-20", "every": "1mo", "team": "Web", "formats": ["html"]}
     found = study({**names, "pl": pl}, roster=ROSTER, every="1w")

@@ -1,7 +1,5 @@
 """The summary in words: what changed, by how much, and what did not change measurably."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
 
 import polars as pl
@@ -26,42 +24,25 @@ def comparison(before: tuple[int, int], after: tuple[int, int]) -> pl.DataFrame:
     return compare(*sides, metric="r_rate")
 
 
-def test_a_rise_and_a_fall_are_told_with_their_interval() -> None:
+def test_a_rise_and_a_fall_are_told_with_their_interval():
     """48 of 80 and 56 of 70: 0.2, from 0.0524 to 0.3339 by Newcombe's published example; and the other way round."""
-    (rise,) = change_in_words(comparison((48, 80), (56, 70)), what="Retention", than="the spring")
-    assert rise == (
-        "Retention was 80.0% after 60.0% in the spring: higher by 20.0 points (95 % CI +5.2 to +33.4 points); "
-        "different people."
-    )
-    (fall,) = change_in_words(comparison((56, 70), (48, 80)), what="Retention", than="the spring")
-    assert fall == (
-        "Retention was 60.0% after 80.0% in the spring: lower by 20.0 points (95 % CI -33.4 to -5.2 points); "
-        "different people."
-    )
+    for before, after, expected in (
+        ((48, 80), (56, 70), "80.0% after 60.0% in May: higher by 20.0 points (95 % CI +5.2 to +33.4 points)"),
+        ((56, 70), (48, 80), "60.0% after 80.0% in May: lower by 20.0 points (95 % CI -33.4 to -5.2 points)"),
+    ):
+        (words,) = change_in_words(comparison(before, after), what="Retention", than="May")
+        assert words == f"Retention was {expected}; different people."
 
 
 def told(**changed: object) -> str:
     """Say one comparison of the same people."""
-    row = {
-        "metric": "acceptance_rate",
-        "before": 0.28,
-        "after": 0.283,
-        "difference": 0.003,
-        "difference_low": -0.015,
-        "difference_high": 0.021,
-        "is_paired": True,
-        "both_users": 84,
-        "before_users": 3,
-        "after_users": 1,
-        "compared_groups": 1,
-        "verdict": "no measurable change",
-        **changed,
-    }
+    usual = ("acceptance_rate", 0.28, 0.283, 0.003, -0.015, 0.021, True, 84, 3, 1, 1, "no measurable change")
+    row = dict(zip(COMPARISON.columns, usual, strict=True)) | changed
     (words,) = change_in_words(pl.DataFrame([row], schema=COMPARISON.schema), what="Acceptance", than="May")
     return words
 
 
-def test_no_measurable_change_has_its_interval_and_no_direction() -> None:
+def test_no_measurable_change_has_its_interval_and_no_direction():
     """The words of the definitions, and who was paired."""
     assert told() == (
         "Acceptance was 28.3% after 28.0% in May: no measurable change (95 % CI -1.5 to +2.1 points); "
@@ -80,12 +61,12 @@ def test_no_measurable_change_has_its_interval_and_no_direction() -> None:
         ({"is_paired": False, "before_users": 80, "after_users": 70}, "; different people, 80 and 70."),
     ],
 )
-def test_a_sentence_follows_its_verdict(row: dict[str, object], said: str) -> None:
+def test_a_sentence_follows_its_verdict(row, said):
     """Holm asks for more than an interval without zero; without an interval nothing is claimed."""
     assert said in told(**row)
 
 
-def test_a_mean_is_told_in_its_own_unit() -> None:
+def test_a_mean_is_told_in_its_own_unit():
     """12 messages a person after 10 are no 200 points."""
     row = {"metric": "total_messages", "before": 10.0, "after": 12.0, "difference": 2.0, "verdict": "higher"}
     assert "was 12.0 after 10.0 in May: higher by 2.0 (95 % CI +1.0 to +3.0);" in told(
@@ -96,16 +77,14 @@ def test_a_mean_is_told_in_its_own_unit() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "said"), [((0, 0), (1, 2), "no data of May"), ((1, 2), (0, 0), "no data now")]
 )
-def test_without_a_denominator_there_is_no_change_to_tell(
-    before: tuple[int, int], after: tuple[int, int], said: str
-) -> None:
+def test_without_a_denominator_there_is_no_change_to_tell(before, after, said):
     """No data is no zero."""
     (words,) = change_in_words(comparison(before, after), what="Adoption", than="May")
     assert said in words
     assert "0.0%" not in words
 
 
-def test_groups_are_named_and_an_empty_comparison_is_a_sentence() -> None:
+def test_groups_are_named_and_an_empty_comparison_is_a_sentence():
     """A sentence a team; the team without a name is called so."""
     table = comparison((48, 80), (56, 70)).with_columns(team=pl.lit("<b>"))
     both = pl.concat([table, table.with_columns(team=pl.lit(None, pl.String))])
@@ -143,13 +122,13 @@ def weeks(*counts: int | None, complete: int | None = None) -> pl.DataFrame:
         (weeks(5, None), "It is not known how many people came in the week of 9 Mar 2026."),
     ],
 )
-def test_a_count_is_told_of_complete_periods_only(table: pl.DataFrame, said: str) -> None:
+def test_a_count_is_told_of_complete_periods_only(table, said):
     """The last complete one, beside the one before it if that is there."""
     (words,) = count_in_words(table, "n", what="people came", every="1w")
     assert words.startswith(said)
 
 
-def test_a_gap_between_periods_is_not_bridged() -> None:
+def test_a_gap_between_periods_is_not_bridged():
     """The week before the last is missing: nothing is compared."""
     (words,) = count_in_words(weeks(5, 6, 7)[[0, 2]], "n", what="people came", every="1w")
     assert "no complete week before it" in words

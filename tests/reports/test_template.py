@@ -1,22 +1,13 @@
 """What a template lets its reader choose, and what is refused before it runs."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import pytest
 
 from augment_insights import reports
 from augment_insights.errors import ReportError
 from augment_insights.reports import template
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from conftest import MakeNotebook
-
-
-def test_an_unknown_template_suggests_the_nearest(tmp_path: Path) -> None:
+def test_an_unknown_template_suggests_the_nearest(tmp_path):
     """A name, or a path that is not there."""
     with pytest.raises(ReportError, match="did you mean 'overview'") as caught:
         reports.write("overveiw", output_dir=tmp_path / "out")
@@ -26,7 +17,7 @@ def test_an_unknown_template_suggests_the_nearest(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_no_notebook_is_said_to_be_none(tmp_path: Path) -> None:
+def test_what_is_no_notebook_is_said_to_be_none(tmp_path):
     """Not JSON, or not Python in its parameters."""
     path = tmp_path / "broken.ipynb"
     path.write_text("{", "utf-8")
@@ -34,7 +25,7 @@ def test_what_is_no_notebook_is_said_to_be_none(tmp_path: Path) -> None:
         reports.write(path)
 
 
-def test_an_own_template_lists_what_it_likes(make_notebook: MakeNotebook) -> None:
+def test_an_own_template_lists_what_it_likes(make_notebook):
     """None among it; what is not annotated takes anything."""
     cell = 'from typing import Literal\ncolour: Literal["red", "blue"] | None = None\nsize: int = 1\nday = max([2, 3])'
     found = template.find(make_notebook(cell))

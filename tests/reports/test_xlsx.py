@@ -1,21 +1,13 @@
 """The workbook: every figure beside the rows that it came from, and text as text."""
 
-from __future__ import annotations
-
 import zipfile
 from collections import Counter
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import polars as pl
-
-    from augment_insights.reports import Page
 
 
 def cells_of(path: Path, sheet: str) -> list[tuple[Any, ...]]:
@@ -23,9 +15,7 @@ def cells_of(path: Path, sheet: str) -> list[tuple[Any, ...]]:
     return [tuple(cell.value for cell in row) for row in openpyxl.load_workbook(path)[sheet].iter_rows()]
 
 
-def test_a_workbook_holds_text_dates_and_numbers_and_no_formula_or_link(
-    hostile: Path, hostile_table: pl.DataFrame
-) -> None:
+def test_a_workbook_holds_text_dates_and_numbers_and_no_formula_or_link(hostile, hostile_table):
     """Read back by another library: the words as they were, real dates, no formula, no hyperlink, frozen headers."""
     path = hostile / "hostile.xlsx"
     book = openpyxl.load_workbook(path)
@@ -49,7 +39,7 @@ def test_a_workbook_holds_text_dates_and_numbers_and_no_formula_or_link(
     assert dict(cells_of(path, "Manifest"))["Range asked"] == "March"
 
 
-def test_every_figure_of_a_workbook_can_be_reconciled_with_its_raw_table(named: Page, tmp_path: Path) -> None:
+def test_every_figure_of_a_workbook_can_be_reconciled_with_its_raw_table(named, tmp_path):
     """Counted and summed in plain Python from the raw sheet: people a week, and accepted of suggested."""
     path = named.save_xlsx(tmp_path / "overview.xlsx")
     header, *rows = cells_of(path, "user_activity")

@@ -290,8 +290,7 @@ def crowded(serving, record) -> AnalyticsApp:
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "default", "largest"),
-    [("dau", 100, 250), ("user-activity", 50, 100), (RECORDS, 50, 100)],
+    ("endpoint", "default", "largest"), [("dau", 100, 250), ("user-activity", 50, 100), (RECORDS, 50, 100)]
 )
 def test_page_sizes_and_their_bounds(crowded, ask, endpoint, default, largest):
     """Each endpoint has its own default and largest page."""
@@ -335,14 +334,11 @@ def test_a_forged_place_is_refused(crowded, ask, first):
     assert ask(crowded, "dau", {"cursor": forged}).body["error"]["message"] == "cursor is malformed"
 
 
-@pytest.mark.parametrize(
-    "content", ["", "!!!", "é", "bm8=", "W10=", "bnVsbA==", "e30=", "eyJsYXN0X2lkIjoidXNlcjMifQ=="]
-)
-def test_a_malformed_cursor_is_refused(crowded, ask, content):
+@pytest.mark.parametrize("cursor", ["", "!!!", "é", "bm8=", "W10=", "bnVsbA==", "e30=", "eyJsYXN0X2lkIjoidXNlcjMifQ=="])
+def test_a_malformed_cursor_is_refused(crowded, ask, cursor):
     """Empty, no base64, no JSON, or JSON of another shape: 400, never a crash."""
-    answer = ask(crowded, "dau", {"cursor": content})
-    assert answer.status == 400
-    assert answer.body["error"] == {"code": "InvalidArgument", "message": "cursor is malformed"}
+    answer = ask(crowded, "dau", {"cursor": cursor})
+    assert (answer.status, answer.body["error"]["message"]) == (400, "cursor is malformed")
 
 
 def test_a_cursor_dies_when_its_data_changes(record, ask):

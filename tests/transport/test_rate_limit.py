@@ -208,6 +208,7 @@ class OneBucket(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
+@pytest.mark.slow
 def test_handles_on_one_file_act_as_one_bucket(make_clock):
     """No handle frees more than the server has, waits beyond bounds, or stays stuck after a jump."""
     few = settings(max_examples=25, stateful_step_count=20, suppress_health_check=[HealthCheck.too_slow])

@@ -1,11 +1,10 @@
 """A small organisation whose numbers can be counted on paper, and an API that can be stopped in its tracks."""
 
-from __future__ import annotations
-
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,10 +13,6 @@ from augment_insights import Client, widgets
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore, serve
 from augment_insights.transport.rate_limit import Clock
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 TODAY = date(2026, 3, 10)
 START = date(2026, 2, 9)
@@ -64,7 +59,7 @@ def roster() -> pl.DataFrame:
 
 
 @pytest.fixture
-def explorer(client: Client, roster: pl.DataFrame, tmp_path: Path) -> Any:
+def explorer(client, roster, tmp_path) -> Any:
     """Open the four whole weeks, with the roster, and a folder to save to that is not there yet."""
     opened: Any = widgets.explore(client, start_date=START, end_date=END, roster=roster, interactive=True)
     opened.wait()
@@ -117,7 +112,7 @@ def gate() -> Iterator[Gate]:
 
 
 @pytest.fixture
-def remote(gate: Gate) -> Iterator[Callable[..., Client]]:
+def remote(gate) -> Iterator[Callable[..., Client]]:
     """Make clients of that API, over HTTP."""
     with serve(gate) as url, ExitStack() as clients:  # type: ignore[arg-type]  # any WSGI app is served
         settings: dict[str, Any] = {"base_url": url, "requests_per_minute": 60000, "clock": Clock(TODAY)}

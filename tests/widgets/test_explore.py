@@ -1,19 +1,14 @@
 """The explorer: what is loaded once answers every change; a long fetch tells its cost, its bar and its Cancel."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
 
-from augment_insights import Client, fetch, reports, widgets
+from augment_insights import fetch, reports, widgets
 from augment_insights.charts.theme import VEGA_MIME
 from augment_insights.errors import InsightsError, TableError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 START, END = date(2026, 2, 9), date(2026, 3, 8)
 DAYS = {"start_date": START, "end_date": END}
@@ -21,34 +16,34 @@ DAYS = {"start_date": START, "end_date": END}
 
 
 @pytest.fixture
-def opened(remote: Callable[..., Client]) -> Any:
+def opened(remote) -> Any:
     """Open the explorer at an API whose fetch is above the budget, and wait for its cost."""
     explorer: Any = widgets.explore(remote(plan_above=10), **DAYS, interactive=True)
     explorer.wait()
     return explorer
 
 
-def active(explorer: Any) -> list[int]:
+def active(explorer) -> list[int]:
     return explorer.answer.table["active_users"].to_list()
 
 
-def drawn(explorer: Any) -> Any:
+def drawn(explorer) -> Any:
     (output,) = explorer.screen.chart.outputs
     return output["data"][VEGA_MIME]
 
 
-def is_shown(widget: Any) -> bool:
+def is_shown(widget) -> bool:
     return widget.layout.display != "none"
 
 
-def begin_and_stop(gate: Any, explorer: Any) -> None:
+def begin_and_stop(gate, explorer) -> None:
     """Begin the fetch that is offered, and hold the API at its sixth answer."""
     gate.shut_after(5)
     explorer.fetch_button.click()
     assert gate.reached.wait(30)
 
 
-def test_it_opens_with_the_active_people_of_each_week(explorer: Any) -> None:
+def test_it_opens_with_the_active_people_of_each_week(explorer):
     """Ada and Bob in each week, Cleo in the last; the robot is not a person; a chart is drawn."""
     assert explorer.answer.table["period_start"].to_list() == [START + timedelta(weeks=n) for n in range(4)]
     assert active(explorer) == [2, 2, 2, 3]
@@ -72,9 +67,7 @@ def test_it_opens_with_the_active_people_of_each_week(explorer: Any) -> None:
         ({"end_date": date(2026, 2, 22)}, [2, 2]),
     ],
 )
-def test_a_change_is_answered_from_what_is_loaded(
-    client: Client, explorer: Any, changes: dict[str, Any], expected: list[int]
-) -> None:
+def test_a_change_is_answered_from_what_is_loaded(client, explorer, changes, expected):
     """Each control changes the figure as counted by hand, and sends no request."""
     before, sent = drawn(explorer), client.requests_sent
     for name, value in changes.items():
@@ -85,7 +78,7 @@ def test_a_change_is_answered_from_what_is_loaded(
     assert client.requests_sent == sent
 
 
-def test_a_wider_range_asks_for_the_new_days_only(gate: Any, remote: Callable[..., Client]) -> None:
+def test_a_wider_range_asks_for_the_new_days_only(gate, remote):
     """Below the budget a fetch asks nobody; a week more is a week of requests, and nothing is asked for twice."""
     explorer: Any = widgets.explore(remote(plan_above=1000), **DAYS, interactive=True)
     explorer.wait()
@@ -107,9 +100,7 @@ def test_a_wider_range_asks_for_the_new_days_only(gate: Any, remote: Callable[..
         ({"end_date": date(2026, 3, 10)}, "today (UTC) or later"),
     ],
 )
-def test_an_impossible_range_is_told_in_a_sentence(
-    client: Client, explorer: Any, changes: dict[str, Any], words: str
-) -> None:
+def test_an_impossible_range_is_told_in_a_sentence(client, explorer, changes, words):
     """An alert with the API's bounds, no old figure under it, no request; and the way back works."""
     sent, before = client.requests_sent, {name: explorer.controls[name].value for name in changes}
     for name, value in changes.items():
@@ -125,7 +116,7 @@ def test_an_impossible_range_is_told_in_a_sentence(
     assert client.requests_sent == sent
 
 
-def test_an_error_of_the_api_is_told_and_can_be_tried_again(gate: Any, remote: Callable[..., Client]) -> None:
+def test_an_error_of_the_api_is_told_and_can_be_tried_again(gate, remote):
     """A refused token: the API's sentence, with what to do; Fetch tries again."""
     gate.refuses = True
     explorer: Any = widgets.explore(remote(), **DAYS, interactive=True)
@@ -139,7 +130,7 @@ def test_an_error_of_the_api_is_told_and_can_be_tried_again(gate: Any, remote: C
     assert active(explorer) == [2, 2, 2, 3]
 
 
-def test_every_control_has_a_label_and_a_tooltip(explorer: Any) -> None:
+def test_every_control_has_a_label_and_a_tooltip(explorer):
     """Whoever hears the screen is told what each control, button and bar is for."""
     labelled = [
         *explorer.controls.values(),
@@ -154,7 +145,7 @@ def test_every_control_has_a_label_and_a_tooltip(explorer: Any) -> None:
     assert drawn(explorer)["description"]
 
 
-def test_the_days_that_the_api_has_bound_the_pickers(explorer: Any) -> None:
+def test_the_days_that_the_api_has_bound_the_pickers(explorer):
     """Two years back to yesterday, which is published at noon; a half-typed year is left as it is typed."""
     for name in ("start_date", "end_date"):
         picker = explorer.controls[name]
@@ -175,15 +166,13 @@ def test_the_days_that_the_api_has_bound_the_pickers(explorer: Any) -> None:
         ({"client": pl.DataFrame({"date": [START]})}, "needs the columns 'user', 'user_type'"),
     ],
 )
-def test_what_cannot_be_chosen_is_refused_with_what_would_do(
-    client: Client, roster: pl.DataFrame, chosen: dict[str, Any], words: str
-) -> None:
+def test_what_cannot_be_chosen_is_refused_with_what_would_do(client, roster, chosen, words):
     """A mistyped question, team or day, or rows that are none of the tables: raised at once."""
     with pytest.raises(InsightsError, match=words):
         widgets.explore(**{"client": client, "roster": roster, **chosen})
 
 
-def test_voila_gets_controls_and_images(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_voila_gets_controls_and_images(client, monkeypatch):
     """Its kernels look unattended, but somebody sees the page; an unattended run has neither controls nor widgets."""
     assert type(widgets.explore(client, **DAYS)).__name__ == "Answer"
     monkeypatch.setenv("VOILA_BASE_URL", "/")
@@ -194,7 +183,7 @@ def test_voila_gets_controls_and_images(client: Client, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("table", ["dau", "user_activity", "editor_language"])
-def test_a_frame_is_all_there_is(client: Client, roster: pl.DataFrame, table: str) -> None:
+def test_a_frame_is_all_there_is(client, roster, table):
     """Its rows are explored without a request; what they cannot tell is said."""
     every = {"every": "1d"} if table == "user_activity" else {}
     frame = getattr(fetch, table)(start_date="2026-01-05", end_date=END, client=client, **every)
@@ -207,13 +196,13 @@ def test_a_frame_is_all_there_is(client: Client, roster: pl.DataFrame, table: st
     assert ("frame cannot answer" in explorer.screen.words.value) == (table != "editor_language")
 
 
-def test_a_frame_of_weeks_is_refused(client: Client) -> None:
+def test_a_frame_of_weeks_is_refused(client):
     """The explorer needs single days, and says so."""
     with pytest.raises(TableError, match="by day"):
         widgets.explore(fetch.user_activity(START, END, every="1w", client=client))
 
 
-def test_a_study_brings_its_client_days_and_filters() -> None:
+def test_a_study_brings_its_client_days_and_filters():
     """What is left at its default comes from the study; groups below its smallest size are hidden."""
     study = reports.study(every="1mo", team="Payments", start_date="2026-01-01", min_group_size=1000)
     still: Any = widgets.explore(study, question="lifecycle", interactive=False)
@@ -225,7 +214,7 @@ def test_a_study_brings_its_client_days_and_filters() -> None:
     assert explorer.answer.table["is_suppressed"].all()
 
 
-def test_a_long_fetch_waits_for_the_button(gate: Any, opened: Any) -> None:
+def test_a_long_fetch_waits_for_the_button(gate, opened):
     """Its cost is told with its plan, nothing but daily counts was sent; pressed, it is fetched at that cost."""
     assert gate.lists == []
     assert "28 requests" in opened.cost.value
@@ -239,7 +228,7 @@ def test_a_long_fetch_waits_for_the_button(gate: Any, opened: Any) -> None:
     assert not any(is_shown(part) for part in (opened.offer, opened.progress))
 
 
-def test_an_offer_is_taken_back_when_it_is_no_longer_needed(gate: Any, opened: Any) -> None:
+def test_an_offer_is_taken_back_when_it_is_no_longer_needed(gate, opened):
     """Another range, another cost; and what is loaded costs nothing."""
     opened.controls["start_date"].value = date(2026, 3, 2)
     opened.wait()
@@ -248,7 +237,7 @@ def test_an_offer_is_taken_back_when_it_is_no_longer_needed(gate: Any, opened: A
     assert not any(is_shown(part) for part in (opened.offer, opened.progress))
 
 
-def test_a_cancel_keeps_what_came(gate: Any, opened: Any) -> None:
+def test_a_cancel_keeps_what_came(gate, opened):
     """The bar tells that the sixth answer is waited for; cancelled, Fetch sends the rest, and no list is sent twice."""
     begin_and_stop(gate, opened)
     assert (opened.bar.value, opened.bar.max) == (5, 28)
@@ -267,7 +256,7 @@ def test_a_cancel_keeps_what_came(gate: Any, opened: Any) -> None:
     assert len(gate.lists) == len(set(gate.lists)) == 28
 
 
-def test_the_last_wish_wins(gate: Any, opened: Any) -> None:
+def test_the_last_wish_wins(gate, opened):
     """The range moves while a fetch runs: that is given up, and what is wanted now is shown."""
     begin_and_stop(gate, opened)
     opened.controls["start_date"].value = date(2026, 1, 5)
@@ -279,7 +268,7 @@ def test_the_last_wish_wins(gate: Any, opened: Any) -> None:
     assert len(gate.lists) == len(set(gate.lists))
 
 
-def test_going_back_to_what_is_loaded_needs_no_wait(gate: Any, opened: Any) -> None:
+def test_going_back_to_what_is_loaded_needs_no_wait(gate, opened):
     """While a fetch for a wider range runs, the loaded one is drawn at once."""
     opened.fetch_button.click()
     opened.wait()

@@ -1,9 +1,7 @@
 """A panel draws what a function returns, for values of many kinds; unattended, it is a figure alone."""
 
-from __future__ import annotations
-
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets
 import nbformat
@@ -15,9 +13,6 @@ from nbformat.v4 import new_code_cell, new_notebook
 from augment_insights import charts, widgets
 from augment_insights.charts.theme import VEGA_MIME
 from augment_insights.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def weeks(count: int) -> pl.DataFrame:
@@ -37,7 +32,7 @@ def draw(count: int) -> tuple[Any, pl.DataFrame]:
     return charts.active_users(table), table
 
 
-def test_a_panel_draws_at_once_and_after_each_change() -> None:
+def test_a_panel_draws_at_once_and_after_each_change():
     """The first choice is drawn; another choice draws again, chart and numbers."""
     panel: Any = widgets.panel(draw, count=[2, 3], interactive=True)
     assert panel.answer.table.height == 2
@@ -62,11 +57,11 @@ def test_a_panel_draws_at_once_and_after_each_change() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_value_stands_for_its_control(given: Any, kind: type, first: Any) -> None:
+def test_a_value_stands_for_its_control(given, kind, first):
     """Each kind of value has its control, with a label, and the function gets its value."""
     got = []
 
-    def note(start_day: Any) -> pl.DataFrame:
+    def note(start_day) -> pl.DataFrame:
         got.append(start_day)
         return pl.DataFrame({"a": [1]})
 
@@ -77,7 +72,7 @@ def test_a_value_stands_for_its_control(given: Any, kind: type, first: Any) -> N
         assert panel.controls["start_day"].description == panel.controls["start_day"].tooltip == "Start day"
 
 
-def test_an_error_of_the_function_is_told() -> None:
+def test_an_error_of_the_function_is_told():
     """A wrong value is told in its own sentence, and the next good one draws."""
 
     def choosy(count: int) -> pl.DataFrame:
@@ -96,13 +91,13 @@ def test_an_error_of_the_function_is_told() -> None:
 
 
 @pytest.mark.parametrize("returned", [None, 3, ("a", "b"), (pl.DataFrame(), pl.DataFrame())])
-def test_what_cannot_be_shown_is_said(returned: Any) -> None:
+def test_what_cannot_be_shown_is_said(returned):
     """A function that returns neither chart nor frame is told what to return."""
     panel: Any = widgets.panel(lambda a: returned, a=[1], interactive=True)
     assert "return a chart, a Polars DataFrame, or both" in panel.screen.words.value
 
 
-def test_a_control_of_nothing_is_refused() -> None:
+def test_a_control_of_nothing_is_refused():
     """An empty list, or an object, is no control."""
     for wrong in ([], object()):
         with pytest.raises(ConfigurationError, match="'count' cannot be made"):
@@ -121,7 +116,8 @@ widgets.panel(draw, window=[7, 28])""",
 )
 
 
-def test_unattended_there_is_a_chart_with_its_numbers_and_no_widget(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_unattended_there_is_a_chart_with_its_numbers_and_no_widget(tmp_path):
     """Through papermill each is a drawing with its image, and a table; no widget, no bar, no widget state."""
     source, done = tmp_path / "in.ipynb", tmp_path / "out.ipynb"
     nbformat.write(new_notebook(cells=[new_code_cell(cell) for cell in CELLS]), source)

@@ -1,12 +1,10 @@
 """The questions: each counted by hand, all from one fetch, and what an analysis warns of."""
 
-from __future__ import annotations
-
 import warnings
 from dataclasses import replace
 from datetime import date
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
@@ -14,10 +12,7 @@ import pytest
 from augment_insights import Client, widgets
 from augment_insights.charts.theme import VEGA_MIME
 from augment_insights.errors import DataWarning
-from augment_insights.widgets.questions import BY_NAME
-
-if TYPE_CHECKING:
-    from augment_insights.widgets.questions import View
+from augment_insights.widgets.questions import BY_NAME, View
 
 START, END = date(2026, 2, 9), date(2026, 3, 8)
 
@@ -28,11 +23,11 @@ def open_whole(client: Client, **how: Any) -> Any:
     return opened
 
 
-def active(explorer: Any) -> list[int]:
+def active(explorer) -> list[int]:
     return explorer.answer.table["active_users"].to_list()
 
 
-def test_every_question_is_answered_from_one_fetch(client: Client, explorer: Any) -> None:
+def test_every_question_is_answered_from_one_fetch(client, explorer):
     """No question of the list needs a further request, and each draws a chart of its own."""
     sent = client.requests_sent
     pictures = []
@@ -47,7 +42,7 @@ def test_every_question_is_answered_from_one_fetch(client: Client, explorer: Any
     assert client.requests_sent == sent
 
 
-def test_acceptance_is_a_ratio_of_sums(explorer: Any) -> None:
+def test_acceptance_is_a_ratio_of_sums(explorer):
     """A week: Ada 7 of 28, Bob 1 of 2, together 8 of 30; Bob's editor alone 1 of 2."""
     explorer.controls["question"].value = "acceptance_rate"
     assert explorer.answer.table["acceptance_rate"].to_list() == pytest.approx([8 / 30] * 4)
@@ -57,7 +52,7 @@ def test_acceptance_is_a_ratio_of_sums(explorer: Any) -> None:
 
 
 @pytest.mark.parametrize("is_empty", [False, True])
-def test_no_question_fails(client: Client, *, is_empty: bool) -> None:
+def test_no_question_fails(client, *, is_empty):
     """A year by days, the longest range in the shortest periods; and an organisation in which nobody was active."""
     if is_empty:
         client = Client.serving([], today="2026-03-10")
@@ -68,14 +63,14 @@ def test_no_question_fails(client: Client, *, is_empty: bool) -> None:
         assert opened.answer is not None
 
 
-def test_who_was_there_before_the_range_is_not_new(explorer: Any) -> None:
+def test_who_was_there_before_the_range_is_not_new(explorer):
     """Cleo was active 35 days before the range: on 2 March she comes back, she does not begin."""
     explorer.controls["question"].value = "lifecycle"
     last = explorer.answer.table.row(-1, named=True)
     assert (last["new_users"], last["resurrected_users"]) == (0, 1)
 
 
-def test_language_and_editor_do_not_apply_where_days_before_count(explorer: Any) -> None:
+def test_language_and_editor_do_not_apply_where_days_before_count(explorer):
     """The look-back does not know languages: their controls say so, and filter nothing."""
     explorer.controls["language"].value = "Go"
     explorer.controls["question"].value = "lifecycle"
@@ -84,7 +79,7 @@ def test_language_and_editor_do_not_apply_where_days_before_count(explorer: Any)
     assert active(explorer) == [2, 2, 2, 3]
 
 
-def test_what_an_analysis_warns_of_is_told(explorer: Any) -> None:
+def test_what_an_analysis_warns_of_is_told(explorer):
     """Cleo has no licence: the question about licences says so above its figure."""
     explorer.controls["question"].value = "adoption_rate"
     assert "Note: " in explorer.screen.words.value
@@ -103,9 +98,7 @@ def test_what_an_analysis_warns_of_is_told(explorer: Any) -> None:
         ("rolling_active_users", "active_users", [0] * 105),
     ],
 )
-def test_a_team_has_zeros_before_its_first_day(
-    client: Client, roster: pl.DataFrame, question: str, column: str, expected: list[int]
-) -> None:
+def test_a_team_has_zeros_before_its_first_day(client, roster, question, column, expected):
     """Search is Bob, from 9 February on; the range begins on 5 January, when somebody else was there."""
     opened = open_whole(client, start_date="2026-01-05", roster=roster, question=question, team="Search")
     table = opened.answer.table
@@ -115,7 +108,7 @@ def test_a_team_has_zeros_before_its_first_day(
     assert "team" not in table.columns
 
 
-def test_a_language_has_zeros_before_its_first_day(client: Client) -> None:
+def test_a_language_has_zeros_before_its_first_day(client):
     """Go is Bob's, from 9 February on."""
     opened = open_whole(client, start_date="2026-01-05")
     opened.controls["language"].value = "Go"
@@ -126,7 +119,7 @@ def test_a_language_has_zeros_before_its_first_day(client: Client) -> None:
     assert by_editor == {"Vim": 4}
 
 
-def test_what_another_thread_warns_of_is_not_told_here(explorer: Any) -> None:
+def test_what_another_thread_warns_of_is_not_told_here(explorer):
     """A warning of a cell that runs meanwhile may name people, and is none of this figure's."""
     question = BY_NAME["active_users"]
 

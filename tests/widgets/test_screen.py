@@ -1,23 +1,18 @@
 """Where an answer is shown: its numbers, its errors, and the files that its buttons write, whole and well named."""
 
-from __future__ import annotations
-
 import zipfile
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
 from augment_insights import Client, widgets
 
-if TYPE_CHECKING:
-    import pytest
-
 NAME = "active_users-2026-02-09--2026-03-08-1w"
 
 
-def press(explorer: Any, kind: str) -> Path:
+def press(explorer, kind: str) -> Path:
     explorer.screen.buttons[kind].click()
     folder = Path(explorer.screen.folder.value)
     (path,) = [path for path in folder.iterdir() if path.name.endswith(("-report.html", f".{kind}"))]
@@ -26,10 +21,10 @@ def press(explorer: Any, kind: str) -> Path:
     return path
 
 
-def test_a_bug_is_told_with_what_to_report(explorer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_told_with_what_to_report(explorer, monkeypatch):
     """An error that is not ours says that it is a bug, keeps its traceback folded, and is escaped."""
 
-    def broken(_self: Any, _view: Any) -> Any:
+    def broken(_self, _view) -> Any:
         raise RuntimeError("<script>alert(1)</script>")
 
     monkeypatch.setattr("augment_insights.widgets.questions.Question.answer", broken)
@@ -40,7 +35,7 @@ def test_a_bug_is_told_with_what_to_report(explorer: Any, monkeypatch: pytest.Mo
     assert "<script>" not in said
 
 
-def test_the_numbers_are_shown_on_demand(explorer: Any) -> None:
+def test_the_numbers_are_shown_on_demand(explorer):
     """The table behind the figure stands below it once it is asked for, and follows the controls."""
     assert explorer.screen.numbers.layout.display == "none"
     explorer.screen.with_numbers.value = True
@@ -49,7 +44,7 @@ def test_the_numbers_are_shown_on_demand(explorer: Any) -> None:
     assert "2026-02-01" in explorer.screen.numbers.value
 
 
-def test_names_from_the_api_are_text(roster: pl.DataFrame) -> None:
+def test_names_from_the_api_are_text(roster):
     """A team and a language that look like markup are shown as they are written."""
     evil = "<img src=x onerror=alert(1)>"
     row = {"date": "2026-03-02", "user_email": "ada@x.io", "language": evil, "editor": evil}
@@ -65,14 +60,14 @@ def test_names_from_the_api_are_text(roster: pl.DataFrame) -> None:
         assert "&lt;img" in explorer.screen.numbers.value
 
 
-def test_a_still_answer_is_text_in_a_terminal(client: Client) -> None:
+def test_a_still_answer_is_text_in_a_terminal(client):
     """Outside a notebook nobody can press anything: the answer prints its question and its numbers."""
     still: Any = widgets.explore(client, start_date="2026-02-09", end_date="2026-03-08")
     assert "How many are active?" in repr(still)
     assert "2026-02-09" in repr(still)
 
 
-def test_chart_and_table_are_saved_as_they_are_shown(explorer: Any) -> None:
+def test_chart_and_table_are_saved_as_they_are_shown(explorer):
     """PNG and SVG by their first bytes; CSV and Parquet read back as the table; the workbook has its numbers."""
     paths = {kind: press(explorer, kind) for kind in ("png", "svg", "parquet", "csv", "xlsx")}
     assert {path.stem for path in paths.values()} == {NAME}, "question, days and period"
@@ -85,7 +80,7 @@ def test_chart_and_table_are_saved_as_they_are_shown(explorer: Any) -> None:
     assert [f"<v>{number}</v>" in sheet for number in (2, 3)] == [True, True]
 
 
-def test_filters_are_in_the_name(explorer: Any) -> None:
+def test_filters_are_in_the_name(explorer):
     """Two saved figures with different filters do not overwrite each other; a name is fit for any disk."""
     press(explorer, "csv")
     explorer.controls["team"].value = "Not on the roster"
@@ -94,7 +89,7 @@ def test_filters_are_in_the_name(explorer: Any) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [f"{NAME}-Not_on_the_roster.csv", f"{NAME}.csv"]
 
 
-def test_the_whole_report_answers_every_question(explorer: Any) -> None:
+def test_the_whole_report_answers_every_question(explorer):
     """One page with each question of the list, its filters, and nobody's name."""
     explorer.controls["user_type"].value = "all"
     page = press(explorer, "report").read_text()
@@ -105,7 +100,7 @@ def test_the_whole_report_answers_every_question(explorer: Any) -> None:
         assert name not in page
 
 
-def test_a_folder_that_cannot_be_is_told(explorer: Any, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_is_told(explorer, tmp_path):
     """A file stands where the folder should be: a sentence, no traceback, and another folder works."""
     (tmp_path / "file").write_text("in the way")
     explorer.screen.folder.value = str(tmp_path / "file" / "folder")
@@ -117,7 +112,7 @@ def test_a_folder_that_cannot_be_is_told(explorer: Any, tmp_path: Path) -> None:
     assert press(explorer, "csv").is_file()
 
 
-def test_there_is_nothing_to_save_before_there_is_an_answer(explorer: Any) -> None:
+def test_there_is_nothing_to_save_before_there_is_an_answer(explorer):
     """After an impossible range the buttons say that there is nothing, and write nothing."""
     explorer.controls["start_date"].value = date(2019, 1, 1)
     explorer.screen.buttons["png"].click()

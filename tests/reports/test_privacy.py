@@ -1,0 +1,287 @@
+"""Attack finished reports: whoever adds and subtracts what is shown finds no group of a few people.
+
+The attacker has every table of a page, knows what adds up to what, and what a company knows of itself: how many people are
+in all teams, tiers and days of activity together. For each number that is hidden they ask a linear programme
+(``scipy``, not the package's own solver) for the most that it can be. Where that is fewer people than the smallest
+group that may be shown, they have found a few people.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.optimize import linprog
+
+from augment_insights import Client, reports, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+LEAST = 5
+TODAY = date(2026, 3, 11)
+DAYS = {"start_date": "2026-01-12", "end_date": "2026-03-10"}
+
+Variable = tuple[Any, ...]
+Equation = tuple[dict[Variable, float], float]
+"""Coefficients, and their sum."""
+
+Tables = "Mapping[str, pl.DataFrame]"
+
+
+class Attack:
+    """What a reader of a page knows, as equations between the numbers on it."""
+
+    def __init__(self, shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.DataFrame]) -> None:
+        self.values: dict[Variable, int | float | None] = {}
+        self.equations: list[dict[Variable, float]] = []
+        self.shown, self.whole = shown, whole
+        for table in (self.lifecycle, self.cohorts, self.pooled, self.trailing, self.licences, self.groups):
+            table()
+
+    def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        return self.shown[name].iter_rows(named=True) if name in self.shown else iter(())
+
+    def learn(self, variable: Variable, value: float | None) -> Variable:
+        """Note a number; one that another table tells is known."""
+        if self.values.get(variable) is None:
+            self.values[variable] = value
+        return variable
+
+    def sum(self, total: Variable | float, parts: Mapping[Variable, float]) -> None:
+        """Note that parts add up to a total."""
+        known = {self.learn(("total", len(self.equations)), total): -1.0} if isinstance(total, (int, float)) else {total: -1.0}
+        self.equations.append({**parts, **known})
+
+    def lifecycle(self) -> None:
+        previous: dict[str, Variable] | None = None
+        for row in (*self.rows("active_users"),):
+            self.learn(("active", row["period_start"]), row["active_users"])
+        for row in self.rows("lifecycle"):
+            start = row["period_start"]
+            is_first = previous is None
+            names = ("new", "returning", "resurrected", "dormant", "active")
+            now = {name: self.learn((name, start), row[f"{name}_users"]) for name in names}
+            if not is_first and previous is not None:  # in the first period only the new ones are told apart
+                self.sum(now["active"], {now["new"]: 1, now["returning"]: 1, now["resurrected"]: 1})
+                change = {now["active"]: 1, previous["active"]: -1, now["new"]: -1, now["resurrected"]: -1}
+                self.sum(0.0, {**change, now["dormant"]: 1})
+            previous = now
+        before: Variable | None = None
+        for row in self.rows("adoption_curve"):
+            new = self.learn(("new", row["period_start"]), row["new_users"])
+            ever = self.learn(("ever", row["period_start"]), row["cumulative_users"])
+            if before is not None:
+                self.sum(ever, {before: 1, new: 1})
+            before = ever
+
+    def cohorts(self) -> None:
+        reached = defaultdict(dict)
+        for row in self.rows("cohort_retention"):
+            cohort = self.learn(("new", row["cohort"]), row["cohort_users"])
+            if row["is_complete"]:
+                reached[row["period"]][cohort] = 1
+        for period, parts in reached.items():
+            self.sum(self.learn(("eligible", period), None), parts)
+
+    def pooled(self) -> None:
+        for row in self.rows("retention_curve"):
+            self.learn(("eligible", row["period"]), row["eligible_users"])
+        by_team = defaultdict(dict)
+        teams = {row["team"] for row in self.rows("retention_curve_by_team")}
+        for row in self.rows("retention_curve_by_team"):
+            variable = self.learn(("eligible", row["period"], row["team"]), row["eligible_users"])
+            by_team[row["period"]][variable] = 1
+        for period, parts in by_team.items():  # teams that are not told are in the rest
+            rest = self.learn(("rest", period), None) if teams else None
+            self.sum(("eligible", period), {**parts, rest: 1})
+
+    def trailing(self) -> None:
+        for row in self.rows("rolling_active_users"):
+            self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
+        last = None
+        for row in self.rows("stickiness"):
+            last = self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
+            if row["is_complete"] and row["mean_daily_users"] is not None and "rolling_active_users" in self.shown:
+                days = (row["date"] - timedelta(days=back) for back in range(row["window_days"]))
+                self.sum(row["mean_daily_users"] * row["window_days"], {("trailing", 1, day): 1.0 for day in days})
+        parts = {}
+        for row in self.rows("active_day_distribution"):
+            parts[self.learn(("came", row["active_days"]), row["users"])] = 1.0
+        if parts:
+            self.sum(float(self.whole["active_day_distribution"]["users"].sum()), parts)
+            user_days = self.whole["active_day_distribution"].select(pl.col("active_days").dot("users")).item()
+            self.sum(float(user_days), {came: came[1] for came in parts})
+
+    def licences(self) -> None:
+        by_period = defaultdict(dict)
+        for row in self.rows("adoption_rate_by_team"):
+            variable = self.learn(("licensed", row["period_start"], row["team"]), row["licensed_users"])
+            by_period[row["period_start"]][variable] = 1
+        for row in self.rows("adoption_rate"):
+            total = self.learn(("licensed", row["period_start"]), row["licensed_users"])
+            if by_period:
+                self.sum(total, by_period[row["period_start"]])
+
+    def groups(self) -> None:
+        """Take the sum of people over groups that are apart from each other as known."""
+        for name, column in (
+            ("acceptance_rate_by_team", "team"),
+            ("habit_ladder", "tier"),
+            ("acceptance_distribution", "acceptance_from"),
+        ):
+            parts = {self.learn((name, row[column]), row["users"]): 1.0 for row in self.rows(name)}
+            if parts:
+                self.sum(float(self.whole[name]["users"].sum()), parts)
+
+    def pinned(self) -> dict[Variable, float]:
+        """Return the hidden numbers that can be of fewer than ``LEAST`` people only, and the most that they can be."""
+        hidden = sorted({one for equation in self.equations for one in equation if self.values.get(one) is None}, key=str)
+        if not hidden:
+            return {}
+        place = {variable: number for number, variable in enumerate(hidden)}
+        rows, sums = np.zeros((len(self.equations), len(hidden))), np.zeros(len(self.equations))
+        for number, equation in enumerate(self.equations):
+            for variable, times in equation.items():
+                if variable in place:
+                    rows[number, place[variable]] = times
+                else:
+                    sums[number] -= times * float(self.values[variable] or 0)
+        found = {}
+        for variable, number in place.items():
+            if not rows[:, number].any():
+                continue
+            goal = np.zeros(len(hidden))
+            goal[number] = -1
+            answer = linprog(goal, A_eq=rows, b_eq=sums, bounds=(0, None), method="highs")
+            assert answer.status in (0, 3), answer.message  # found, or without bound
+            if answer.status == 0 and -answer.fun < LEAST - 1e-6:
+                found[variable] = -answer.fun
+        return found
+
+
+def overlapping_leaks(shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.DataFrame]) -> list[str]:
+    """Return the tables of languages, editors and ways of working that give away what a few people did by subtraction.
+
+    One user can be in several such groups, so the largest hidden one must be large enough by itself.
+    """
+    leaks = []
+    for name, column in (("acceptance_rate_by_language", "language"), ("acceptance_rate_by_editor", "editor")):
+        if name in shown:
+            hidden = shown[name].filter(pl.col("users").is_null()).join(whole[name], on=column, suffix="_true")
+            if hidden.height and (hidden["users_true"].max() or 0) < LEAST and hidden.height < shown[name].height:
+                leaks.append(name)
+    if "mode_mix" in shown:
+        counts = [name for name in ("messages_count", "lines_count") if name in shown["mode_mix"].columns]
+        alone = shown["mode_mix"].group_by("period_start").agg(
+            (pl.col(name).is_null() & whole["mode_mix"][name].is_not_null()).sum() == 1 for name in counts
+        )
+        leaks += ["mode_mix"] if alone.select(pl.any_horizontal(*counts).any()).item() else []
+    return leaks
+
+
+PEOPLE = ("users", "active_users", "licensed_users", "cohort_users", "eligible_users", "at_risk_users", "user_count")
+
+
+def small_numbers(tables: Mapping[str, pl.DataFrame]) -> list[tuple[str, str]]:
+    """Return the columns of people that show fewer than ``LEAST``."""
+    names = (*PEOPLE, "new_users", "returning_users", "resurrected_users", "dormant_users")
+    return [
+        (name, column)
+        for name, table in tables.items()
+        for column in names
+        if column in table.columns and column != "active_users" or column in table.columns and "licensed_users" not in table.columns
+        if table[column].drop_nulls().lt(LEAST).any()
+    ]
+
+
+def pages_of(template: str, monkeypatch: pytest.MonkeyPatch, **chosen: Any) -> tuple[reports.Page, reports.Page]:
+    """Build a page as it is shared, and the same with everything."""
+    few = {"language_days": 6} if template == "acceptance" else {}
+    shared = reports.build(template, **{**DAYS, **few, "min_group_size": LEAST, **chosen})
+    return shared, reports.build(template, **{**DAYS, **few, **chosen, "min_group_size": 1, "names": "show"})
+
+
+@pytest.fixture
+def small_teams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Serve the sample of one day, and write its roster with a team of three and one of one."""
+    real = Client.sample
+    monkeypatch.setattr(Client, "sample", lambda **more: real(today=TODAY, **more))
+    roster = pl.read_csv(sample.roster_csv(TODAY).encode(), infer_schema=False).with_row_index()
+    team = pl.when(pl.col("index") < 3).then(pl.lit("Three")).when(pl.col("index") == 3).then(pl.lit("One"))  # noqa: PLR2004
+    path = tmp_path / "roster.csv"
+    roster.with_columns(team=team.otherwise("team")).drop("index").write_csv(path)
+    return str(path)
+
+
+@pytest.fixture
+def small_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Serve a company of 17 people like a real one: a few use it daily, a few have tried it, one speaks Fortran."""
+    records = []
+    for day in range(100):
+        today = TODAY - timedelta(days=100 - day)
+        for user in range(17):
+            begins, step = (user * 7) % 80, 1 + user % 6
+            if day < begins or (day + user) % step or (today.weekday() > 4 and user % 5):  # noqa: PLR2004 (a weekend)
+                continue
+            metrics = {
+                "completions_count": 30 + 7 * user,
+                "completions_accepted": 10 + user,
+                "completions_lines_of_code": 20 + user,
+                "total_messages": 3 + user % 4,
+                "chat_messages": 3,
+                "ide_agent_messages": user % 4,
+                "total_modified_lines_of_code": 20 + user,
+            }
+            record = {
+                "date": today.isoformat(),
+                "user_email": f"person{user:02}@x.io",
+                "language": ["Python", "Go", "TypeScript", "Fortran"][user % 3 if user else 3],
+                "editor": "Vim" if user in (1, 2) else "VSCode",
+                "metrics": metrics,
+            }
+            records.append(record)
+    monkeypatch.setattr(Client, "sample", lambda **_more: Client.serving(records, today=TODAY))
+    path = tmp_path / "roster.csv"
+    teams = ["Search"] * 8 + ["Payments"] * 7 + ["Ops"] * 3
+    rows = [f"person{user:02}@x.io,{team},2025-12-01" for user, team in enumerate(teams)]
+    path.write_text("\n".join(["user,team,licensed_from", *rows]))
+    return str(path)
+
+
+each = pytest.mark.parametrize("template", reports.templates())
+both = pytest.mark.parametrize("names", ["hide", "pseudonyms"])
+
+
+def check(template: str, monkeypatch: pytest.MonkeyPatch, **chosen: Any) -> None:
+    shared, whole = pages_of(template, monkeypatch, **chosen)
+    assert Attack(shared.tables, whole.tables).pinned() == {}
+    assert overlapping_leaks(shared.tables, whole.tables) == []
+    assert small_numbers(shared.tables) == []
+
+
+@pytest.mark.slow
+@each
+@both
+@pytest.mark.parametrize("team", [None, "Payments"])
+def test_no_few_people_are_found_in_the_sample(
+    template: str, names: str, team: str | None, small_teams: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a team of three and one of one, for everybody and for a team."""
+    check(template, monkeypatch, names=names, team=team, roster=small_teams)
+
+
+@pytest.mark.slow
+@each
+@both
+@pytest.mark.parametrize("team", [None, "Search"])
+def test_no_few_people_are_found_in_a_small_company(
+    template: str, names: str, team: str | None, small_company: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seventeen people, where nearly every group is small."""
+    check(template, monkeypatch, names=names, team=team, roster=small_company)
