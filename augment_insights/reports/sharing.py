@@ -52,7 +52,7 @@ _LABELS = ("user_type", "metric", "check", "kind", "counted")
 
 _TIMES = ("period_start", "date")
 _STEPS = ("window_days", "period", "days", "active_days", "acceptance_from")
-_DEEDS = (*_TIMES, *_STEPS, "cohort", "tier", "feature", "mode", "from_mode", "to_mode")
+_DEEDS = (*_TIMES, *_STEPS, "cohort", "tier", "licence", "seen", "feature", "mode", "from_mode", "to_mode")
 """Groups by what people did, and when: small ones are hidden where names are not shown."""
 
 _FLOWS = ("new_users", "returning_users", "resurrected_users", "dormant_users", "cumulative_users")

@@ -172,11 +172,12 @@ def bridge_in_words(bridge: pl.DataFrame, *, what: str, as_of: date | None) -> l
     active, before, never = (users.get(("licensed", seen), 0) for seen in SEEN.categories)
     ended, strangers = (users.get((licence, "active"), 0) for licence in LICENSED.categories[1:])
     day = "the last day" if as_of is None else day_text(as_of)
-    return [
-        f"Of {_counted(active + before + never, what)} with a licence on {day}, {active:,} were active in the range, {before:,} only "
-        f"before it, and {never:,} never; with {ended:,} more whose licence has ended or not begun, and "
-        f"{strangers:,} who are not on the roster, {_counted(active + ended + strangers, f'{what} were active')}."
-    ]
+    told = (
+        f"Of {_counted(active + before + never, what)} with a licence on {day}, {active:,} were active in the range, "
+        f"{before:,} only before it, and {never:,} never; with {ended:,} more whose licence has ended or not begun, "
+        f"and {strangers:,} who are not on the roster, {_counted(active + ended + strangers, f'{what} were active')}."
+    )
+    return [told]
 
 
 def licences_in_words(by_status: pl.DataFrame, *, as_of: date | None) -> list[str]:
@@ -185,7 +186,7 @@ def licences_in_words(by_status: pl.DataFrame, *, as_of: date | None) -> list[st
     Parameters
     ----------
     by_status : DataFrame
-        ``status`` and ``users``: the licences of :func:`augment_insights.analysis.licences`, counted by status.
+        ``licence`` and ``users``: the licences of :func:`augment_insights.analysis.licences`, counted by status.
     as_of : date or None
         The last day of the data.
 
@@ -197,21 +198,22 @@ def licences_in_words(by_status: pl.DataFrame, *, as_of: date | None) -> list[st
     Examples
     --------
     >>> from datetime import date
-    >>> rows = {"status": ["never_used", "idle", "active", "ended"], "users": [21, 6, 87, 9]}
+    >>> rows = {"licence": ["never_used", "idle", "active", "ended"], "users": [21, 6, 87, 9]}
     >>> print(licences_in_words(pl.DataFrame(rows), as_of=date(2026, 3, 31))[0])
     Of 114 licences valid on 31 Mar 2026, 87 are active, 6 idle, 21 were never used and 0 are new; 9 that have ended
     and 0 that have not begun are not counted.
     """
     if by_status["users"].null_count():
         return []
-    users = {**dict.fromkeys(LICENCE_STATUS.categories, 0), **dict(by_status.select("status", "users").iter_rows())}
+    users = {**dict.fromkeys(LICENCE_STATUS.categories, 0), **dict(by_status.select("licence", "users").iter_rows())}
     valid = sum(users[status] for status in ("new", "never_used", "idle", "active"))
     day = "the last day" if as_of is None else day_text(as_of)
-    return [
+    told = (
         f"Of {plural(valid, 'licence')} valid on {day}, {users['active']:,} are active, {users['idle']:,} idle, "
         f"{users['never_used']:,} were never used and {users['new']:,} are new; {users['ended']:,} that have ended and "
         f"{users['not_begun']:,} that have not begun are not counted."
-    ]
+    )
+    return [told]
 
 
 def _counted(number: int, what: str) -> str:
