@@ -20,7 +20,7 @@ from scipy.optimize import linprog
 from augment_insights import Client, reports, sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 LEAST = 5
@@ -56,7 +56,11 @@ class Attack:
 
     def sum(self, total: Variable | float, parts: Mapping[Variable, float]) -> None:
         """Note that parts add up to a total."""
-        known = {self.learn(("total", len(self.equations)), total): -1.0} if isinstance(total, (int, float)) else {total: -1.0}
+        known = (
+            {self.learn(("total", len(self.equations)), total): -1.0}
+            if isinstance(total, (int, float))
+            else {total: -1.0}
+        )
         self.equations.append({**parts, **known})
 
     def lifecycle(self) -> None:
@@ -155,7 +159,9 @@ class Attack:
 
     def ranges(self, *, least: bool = False) -> dict[Variable, tuple[float, float]]:
         """Return how few and how many each hidden number can be of."""
-        hidden = sorted({one for equation in self.equations for one in equation if self.values.get(one) is None}, key=str)
+        hidden = sorted(
+            {one for equation in self.equations for one in equation if self.values.get(one) is None}, key=str
+        )
         if not hidden:
             return {}
         place = {variable: number for number, variable in enumerate(hidden)}
@@ -212,7 +218,8 @@ def small_numbers(tables: Mapping[str, pl.DataFrame]) -> list[tuple[str, str]]:
         (name, column)
         for name, table in tables.items()
         for column in names
-        if column in table.columns and column != "active_users" or column in table.columns and "licensed_users" not in table.columns
+        if (column in table.columns and column != "active_users")
+        or (column in table.columns and "licensed_users" not in table.columns)
         if table[column].drop_nulls().lt(LEAST).any()
     ]
 
@@ -239,7 +246,7 @@ def small_teams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     real = Client.sample
     monkeypatch.setattr(Client, "sample", lambda **more: real(today=TODAY, **more))
     roster = pl.read_csv(sample.roster_csv(TODAY).encode(), infer_schema=False).with_row_index()
-    team = pl.when(pl.col("index") < 3).then(pl.lit("Three")).when(pl.col("index") == 3).then(pl.lit("One"))  # noqa: PLR2004
+    team = pl.when(pl.col("index") < 3).then(pl.lit("Three")).when(pl.col("index") == 3).then(pl.lit("One"))
     path = tmp_path / "roster.csv"
     roster.with_columns(team=team.otherwise("team")).drop("index").write_csv(path)
     return str(path)
@@ -253,7 +260,7 @@ def small_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         today = TODAY - timedelta(days=100 - day)
         for user in range(17):
             begins, step = (user * 7) % 80, 1 + user % 6
-            if day < begins or (day + user) % step or (today.weekday() > 4 and user % 5):  # noqa: PLR2004 (a weekend)
+            if day < begins or (day + user) % step or (today.weekday() > 4 and user % 5):
                 continue
             metrics = {
                 "completions_count": 30 + 7 * user,
@@ -288,9 +295,7 @@ both = pytest.mark.parametrize("names", ["hide", "pseudonyms"])
 @each
 @both
 @pytest.mark.parametrize("team", [None, "Payments"])
-def test_no_few_people_are_found_in_the_sample(
-    template: str, names: str, team: str | None, small_teams: str
-) -> None:
+def test_no_few_people_are_found_in_the_sample(template: str, names: str, team: str | None, small_teams: str) -> None:
     """With a team of three and one of one, for everybody and for a team."""
     check("sample", template, names=names, team=team, roster=small_teams)
 
