@@ -105,14 +105,9 @@ def acceptance_rate(
     title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer, judged)
     if not frame["acceptance_rate"].count():
         return marks.no_data(title, width=width)
-    titles = {
-        "period_start": "From",
-        "acceptance_rate": "Acceptance rate",
-        "accepted_count": "Accepted",
-        "suggested_count": "Suggested",
-        **marks.interval("acceptance_rate"),
-        "users": "Users",
-    }
+    titles = {"period_start": "From", "acceptance_rate": "Acceptance rate"}
+    titles |= {"accepted_count": "Accepted", "suggested_count": "Suggested"}
+    titles |= marks.interval("acceptance_rate") | {"users": "Users"}
     axis = "Accepted of suggested"
     if not over_time:
         titles = {"group": "Group", **titles}
@@ -376,21 +371,11 @@ def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
     scale, unit = (100, ", points") if are_rates else (1, "")
     bounds = ("difference", "difference_low", "difference_high")
     pointed = drawn.drop("metric").with_columns((pl.col(bounds) * scale).name.suffix("_points"))
-    color = marks.series_color(list(marks.VERDICTS), column="verdict", colors=list(marks.VERDICTS.values())).legend(
-        None
-    )
-    titles = {
-        "row": "Rate",
-        "before": "Before",
-        "after": "After",
-        "difference_points": f"Difference{unit}",
-        "difference_low_points": f"Interval from{unit}",
-        "difference_high_points": f"Interval to{unit}",
-        "verdict": "Verdict",
-        "both_users": "People on both sides",
-        "before_users": "Before only",
-        "after_users": "After only",
-    }
+    color = marks.series_color(marks.VERDICTS, column="verdict").legend(None)
+    titles = {"row": "Rate", "before": "Before", "after": "After", "difference_points": f"Difference{unit}"}
+    titles |= {"difference_low_points": f"Interval from{unit}", "difference_high_points": f"Interval to{unit}"}
+    titles |= {"verdict": "Verdict", "both_users": "People on both sides"}
+    titles |= {"before_users": "Before only", "after_users": "After only"}
     plain = alt.Chart(pointed).encode(
         y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list())),
         tooltip=marks.tooltip(pointed, titles),
@@ -455,7 +440,7 @@ def _waterfall(drawn: pl.DataFrame) -> list[alt.Chart]:
     bars = base.mark_bar().encode(
         x=alt.X("start:Q", axis=_points_axis("Percentage points of the acceptance rate"), scale=_FROM_ZERO),
         x2="end:Q",
-        color=marks.series_color(list(_DIRECTIONS), column="direction", colors=list(_DIRECTIONS.values())),
+        color=marks.series_color(_DIRECTIONS, column="direction"),
     )
     reach = base.transform_calculate(right="max(datum.start, datum.end)")
     text = alt.Text("effect_points:Q", format="+.2f")

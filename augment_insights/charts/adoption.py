@@ -100,16 +100,9 @@ def adoption_rate(
     )
     if not frame["adoption_rate"].count():
         return marks.no_data(title, width=width)
-    titles = {
-        "period_start": "From",
-        "period_end": "To",
-        "adoption_rate": "Adoption rate",
-        "active_users": "Active users",
-        "licensed_users": "Licensed users",
-        **marks.interval("adoption_rate"),
-        "state": marks.noun(every).capitalize(),
-        **marks.GROUP,
-    }
+    titles = {"period_start": "From", "period_end": "To", "adoption_rate": "Adoption rate"}
+    titles |= {"active_users": "Active users", "licensed_users": "Licensed users"}
+    titles |= marks.interval("adoption_rate") | {"state": marks.noun(every).capitalize()} | marks.GROUP
     axis = "Active users / licensed users"
     if not over_time:
         dots = frame.with_columns(marks.state()).drop("is_complete")
@@ -257,19 +250,14 @@ def time_to_first_use(
 
 def _curve_layers(drawn: pl.DataFrame, *, every: Every | None, licensed: bool) -> list[alt.Chart]:
     """Draw new users as bars, everybody seen so far as a line, and the licences as steps."""
-    titles = {
-        "period_start": "From",
-        "new_users": "New users",
-        "cumulative_users": "Seen so far",
-        "ever_licensed_users": "Licensed so far",
-        "seen_rate": "Seen of licensed so far",
-        "state": marks.noun(every).capitalize(),
-    }
+    titles = {"period_start": "From", "new_users": "New users", "cumulative_users": "Seen so far"}
+    titles |= {"ever_licensed_users": "Licensed so far", "seen_rate": "Seen of licensed so far"}
+    titles |= {"state": marks.noun(every).capitalize()}
     tooltip = marks.tooltip(drawn, titles)
     y = marks.count_axis("Users")
     blue, orange, sky = CATEGORIES[0], CATEGORIES[1], CATEGORIES[4]
     colors = {_SEEN: blue, **({_LICENCES: orange} if licensed else {}), _NEW: sky}
-    color = marks.series_color(list(colors), column="series", colors=list(colors.values()))
+    color = marks.series_color(colors, column="series")
     base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every), color=color)
 
     def series(name: str) -> alt.Chart:

@@ -118,14 +118,8 @@ def feature_adoption(
     if not frame["feature_rate"].count():
         return marks.no_data(title, width=width)
     drawn, color = marks.group_color(_named(frame, "feature"))
-    titles = {
-        "feature": "Way of working",
-        "feature_rate": "Share of active users",
-        "feature_users": "Users of it",
-        "active_users": "Active users",
-        **marks.interval("feature_rate"),
-        **marks.GROUP,
-    }
+    titles = {"feature": "Way of working", "feature_rate": "Share of active users", "feature_users": "Users of it"}
+    titles |= {"active_users": "Active users"} | marks.interval("feature_rate") | marks.GROUP
     chart = marks.whiskers(
         drawn,
         row="feature",
@@ -221,14 +215,8 @@ def mode_mix(
         return marks.no_data(title, width=width)
     kind, told = "Stacked bar chart", _mix_text(frame)
     pieces = _pieces(frame)
-    titles = {
-        "mode": "Way of working",
-        "share": f"Share of {of}",
-        "count": of.capitalize(),
-        "of_count": f"Of all {of}",
-        "period_start": "From",
-        **(marks.GROUP if marks.is_grouped(frame) else {}),
-    }
+    titles = {"mode": "Way of working", "share": f"Share of {of}", "count": of.capitalize(), "of_count": f"Of all {of}"}
+    titles |= {"period_start": "From"} | (marks.GROUP if marks.is_grouped(frame) else {})
     color = marks.present_color(pieces, _COLORS, column="mode")
     axis_title = f"Share of {of}"
     if not over_time:

@@ -6,6 +6,7 @@ its title, the marks below draw it, and :func:`alt_text` says it to those who do
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +20,7 @@ from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, ch
 from augment_insights.tables import columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date
 
     from augment_insights.tables import Table
@@ -415,11 +416,10 @@ def count_axis(title: str) -> Callable[[str], alt.Y]:
     return partial(alt.Y, type="quantitative", title=title, scale=scale, axis=whole_axis())
 
 
-def series_color(
-    names: Sequence[str], *, column: str, colors: Sequence[str] = CATEGORIES, title: str | None = None
-) -> alt.Color:
-    """Return the colours of a few series in a fixed order, with their legend over the plot."""
-    scale = alt.Scale(domain=list(names), range=list(colors[: len(names)]))
+def series_color(names: Sequence[str] | Mapping[str, str], *, column: str, title: str | None = None) -> alt.Color:
+    """Return the colours of a few series in a fixed order, theirs if told, with their legend over the plot."""
+    colors = list(names.values()) if isinstance(names, Mapping) else CATEGORIES[: len(names)]
+    scale = alt.Scale(domain=list(names), range=list(colors))
     wide = [min(_LEGEND_LABEL, len(name) * _LETTER) + _LEGEND_GAP for name in names]
     # Long names stand in rows under one another: side by side they would push the plot together.
     columns = len(names) if sum(wide) <= WIDTH else max(1, WIDTH // max(wide))
@@ -430,8 +430,7 @@ def series_color(
 def present_color(drawn: pl.DataFrame, colors: Mapping[str, str], *, column: str) -> alt.Color:
     """Return the colours of those series that occur in a column, in their order."""
     present = set(drawn[column])
-    shown = {name: color for name, color in colors.items() if name in present}
-    return series_color(list(shown), column=column, colors=list(shown.values()))
+    return series_color({name: color for name, color in colors.items() if name in present}, column=column)
 
 
 def group_color(drawn: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -525,18 +524,14 @@ def ranked_dots(
     if "verdict" in frame.columns:
         words = pl.col("verdict").cast(pl.String).fill_null(NO_VERDICT).replace_strict(_AGAINST_THE_REST)
         named = named.with_columns(words.cast(pl.Enum(list(_AGAINST_THE_REST.values()))).alias("verdict"))
-        order, color = [-pl.col("verdict").to_physical().cast(pl.Int64), *order], {"color": _verdict_color(named)}
+        colors = {words: VERDICTS[verdict] for verdict, words in _AGAINST_THE_REST.items()}
+        color = {"color": present_color(named, colors, column="verdict")}
+        order = [-pl.col("verdict").to_physical().cast(pl.Int64), *order]
         titles = {**titles, "verdict": "Against the rest"}
     ranked = named.sort(*order, "group", descending=[True] * len(order) + [False], nulls_last=True)
     dots = whiskers(ranked, row="group", rate=rate, title=axis, tooltip=tooltip(ranked, titles), color=color)
     description = alt_text("Dot plot", title, counted(frame.height, "group"))
     return dots.properties(title=title, width=width, description=description)
-
-
-def _verdict_color(drawn: pl.DataFrame) -> alt.Color:
-    """Return the colours of the verdicts that occur, in words of a group against the rest."""
-    colors = {words: VERDICTS[verdict] for verdict, words in _AGAINST_THE_REST.items()}
-    return present_color(drawn, colors, column="verdict")
 
 
 def period_bars(
@@ -628,14 +623,8 @@ def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, *, caption: Ca
     if not frame[rate].count():
         return no_data(title, width=width)
     drawn, color = group_color(frame.sort("group", "days"))
-    titles = {
-        "days": steps.x_title,
-        rate: steps.rate_title,
-        **interval(rate),
-        events: steps.event_title,
-        "at_risk_users": "Users still followed",
-        **GROUP,
-    }
+    titles = {"days": steps.x_title, rate: steps.rate_title} | interval(rate)
+    titles |= {events: steps.event_title, "at_risk_users": "Users still followed"} | GROUP
     x = alt.X("days:Q", title=steps.x_title, scale=alt.Scale(nice=False), axis=whole_axis())
     base = alt.Chart(drawn).encode(x=x, **color)
     y = share_axis(steps.y_title, most=1)

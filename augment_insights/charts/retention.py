@@ -183,15 +183,9 @@ def retention_curve(
     # Every point pools finished periods only, so nothing is dashed.
     whole = frame.with_columns(is_complete=pl.lit(value=True))
     drawn, color = marks.group_color(marks.mark_incomplete(whole, "retention_rate", time="period").drop("state"))
-    titles = {
-        "period": since.capitalize(),
-        "retention_rate": "Retention rate",
-        "retained_users": "Retained users",
-        "eligible_users": "Users of these cohorts",
-        "cohorts": "Cohorts",
-        **marks.interval("retention_rate"),
-        **marks.GROUP,
-    }
+    titles = {"period": since.capitalize(), "retention_rate": "Retention rate", "retained_users": "Retained users"}
+    titles |= {"eligible_users": "Users of these cohorts", "cohorts": "Cohorts"}
+    titles |= marks.interval("retention_rate") | marks.GROUP
     x = alt.X("period:Q", title=since.capitalize(), scale=alt.Scale(nice=False), axis=marks.whole_axis())
     layers = marks.lines(
         alt.Chart(drawn).encode(x=x, **color),
@@ -350,13 +344,8 @@ def _cohort_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> list[a
         x=alt.X("period:O", title=f"{nouns} first activity", axis=columns, scale=columns_scale),
         y=alt.Y("row:N", title=row_title, axis=rows, scale=rows_scale),
     )
-    titles = {
-        "retention_rate": "Retention rate",
-        "retained_users": "Retained users",
-        "cohort_users": "Cohort users",
-        **marks.interval("retention_rate"),
-        "state": noun.capitalize(),
-    }
+    titles = {"retention_rate": "Retention rate", "retained_users": "Retained users", "cohort_users": "Cohort users"}
+    titles |= marks.interval("retention_rate") | {"state": noun.capitalize()}
     named = [alt.Tooltip("row:N", title=row_title), alt.Tooltip("period:O", title=nouns)]
     layers = marks.heat_map(
         base.encode(tooltip=[*named, *marks.tooltip(drawn, titles)]),
@@ -406,14 +395,8 @@ def _pieces(frame: pl.DataFrame, *, every: Every | None) -> pl.DataFrame:
 
 
 def _lifecycle_bars(drawn: pl.DataFrame, *, every: Every | None) -> list[alt.Chart]:
-    titles = {
-        "period_start": "From",
-        "state": "Users",
-        "users": "How many",
-        "active_users": "Active users in all",
-        "over": marks.noun(every).capitalize(),
-        **marks.GROUP,
-    }
+    titles = {"period_start": "From", "state": "Users", "users": "How many", "active_users": "Active users in all"}
+    titles |= {"over": marks.noun(every).capitalize()} | marks.GROUP
     groupby = ["panel"] if "panel" in drawn.columns else []
     title = "Users" if groupby else "Users (dormant below the axis)"
     bars = marks.period_bars(
