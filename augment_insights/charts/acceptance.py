@@ -115,14 +115,8 @@ def acceptance_rate(
     timed = marks.with_period_ends(frame, every=period, since=since, as_of=caption.last_day).drop("next_start")
     drawn, color = marks.group_color(marks.mark_incomplete(timed, "acceptance_rate"))
     titles |= {"state": marks.noun(period).capitalize(), **marks.GROUP}
-    layers = marks.lines(
-        alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], period), **color),
-        marks.share_axis(axis),
-        value="acceptance_rate",
-        tooltip=marks.tooltip(drawn, titles),
-        points=drawn["period_start"].n_unique(),
-        band=has_bands,
-    )
+    base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], period), **color)
+    layers = marks.lines(base, marks.share_axis(axis), value="acceptance_rate", titles=titles, band=has_bands)
     rated = frame.drop_nulls("acceptance_rate")["period_start"].sort()
     told = (
         f"{marks.counted(frame['period_start'].n_unique(), 'period')}, "
@@ -360,11 +354,6 @@ def _points_axis(title: str) -> alt.Axis:
     return alt.Axis(title=title, grid=True, labelExpr=_POINTS, tickCount=8)
 
 
-def _in_points(*columns: str) -> pl.Expr:
-    """Return differences in percentage points, as tooltips cannot multiply."""
-    return (pl.col(columns) * 100).name.suffix("_points")
-
-
 def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
     """Draw the differences: of rates in percentage points, of means in their own unit."""
     are_rates = drawn["metric"].str.ends_with("_rate").all()
@@ -429,7 +418,7 @@ def _falls(steps: pl.DataFrame, *, whole: float) -> pl.DataFrame:
     direction = pl.when(effect < 0).then(pl.lit(lower)).otherwise(pl.lit(higher))
     return pl.concat(
         [laid.with_columns(direction.alias("direction")), ground.with_columns(pl.lit(all_of_it).alias("direction"))]
-    ).select(marks.distinct("step"), _in_points("effect"), "start", "end", "direction")
+    ).select(marks.distinct("step"), (effect * 100).alias("effect_points"), "start", "end", "direction")
 
 
 def _waterfall(drawn: pl.DataFrame) -> list[alt.Chart]:

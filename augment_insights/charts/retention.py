@@ -187,14 +187,9 @@ def retention_curve(
     titles |= {"eligible_users": "Users of these cohorts", "cohorts": "Cohorts"}
     titles |= marks.interval("retention_rate") | marks.GROUP
     x = alt.X("period:Q", title=since.capitalize(), scale=alt.Scale(nice=False), axis=marks.whole_axis())
-    layers = marks.lines(
-        alt.Chart(drawn).encode(x=x, **color),
-        marks.share_axis("Share of users still active", most=1),
-        value="retention_rate",
-        tooltip=marks.tooltip(drawn, titles),
-        points=drawn["period"].n_unique(),
-        band=marks.has_bands(frame),
-    )
+    base, y = alt.Chart(drawn).encode(x=x, **color), marks.share_axis("Share of users still active", most=1)
+    has_bands = marks.has_bands(frame)
+    layers = marks.lines(base, y, value="retention_rate", titles=titles, time="period", band=has_bands)
     told = marks.curve_text(frame, time="period", rate="retention_rate", noun=noun)
     return marks.single(layers, title, "Line chart", told, width=width)
 
@@ -399,15 +394,10 @@ def _lifecycle_bars(drawn: pl.DataFrame, *, every: Every | None) -> list[alt.Cha
     titles |= {"over": marks.noun(every).capitalize()} | marks.GROUP
     groupby = ["panel"] if "panel" in drawn.columns else []
     title = "Users" if groupby else "Users (dormant below the axis)"
-    bars = marks.period_bars(
-        drawn,
-        # Below the axis stand users as well: their number carries no minus sign.
-        alt.Y("bottom:Q", title=title, axis=marks.whole_axis(signed=False)),
-        every=every,
-        color=marks.present_color(drawn, dict(_STATES.values()), column="state"),
-        tooltip=marks.tooltip(drawn, titles),
-        over="over",
-    )
+    # Below the axis stand users as well: their number carries no minus sign.
+    y = alt.Y("bottom:Q", title=title, axis=marks.whole_axis(signed=False))
+    color = marks.present_color(drawn, dict(_STATES.values()), column="state")
+    bars = marks.period_bars(drawn, y, every=every, color=color, titles=titles, over="over")
     return [bars, marks.zero_line(drawn, axis="y", groupby=groupby)]
 
 
