@@ -819,7 +819,7 @@ def _seats(licences: object) -> int:
     if isinstance(licences, int) and not isinstance(licences, bool) and licences >= 0:
         return licences
     if not isinstance(licences, (int, float, str, PathLike)):
-        columns_of(licences)  # type: ignore[arg-type]  # it is none, and the error says what it is
+        columns_of(licences)  # it is none, and the error says what it is
     raise ValueError(
         f"licences={licences!r} is not a number of seats. Hint: pass an integer >= 0, "
         "or a roster, such as read_roster(path)."

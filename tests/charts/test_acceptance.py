@@ -100,7 +100,7 @@ def test_groups_without_periods_are_dots_sorted_by_rate_and_unrated_ones_last(te
     assert [row["acceptance_rate"] for row in rows_of(spec)] == [0.4, 0.2, None]
 
 
-def test_groups_stand_and_are_coloured_by_their_verdict_against_the_rest(look: Any) -> None:
+def test_groups_stand_and_are_coloured_by_their_verdict_against_the_rest(look):
     """The highest rate is not the first: few people stand behind it, and whiskers that overlap say nothing."""
     rows = [
         ("C", 40, 100, 30, 0.3, 0.25, 0.35, 3, "no measurable change"),

@@ -202,6 +202,7 @@ def test_a_frame_of_weeks_is_refused(client):
         widgets.explore(fetch.user_activity(START, END, every="1w", client=client))
 
 
+@pytest.mark.slow
 def test_a_study_brings_its_client_days_and_filters():
     """What is left at its default comes from the study; groups below its smallest size are hidden."""
     study = reports.study(every="1mo", team="Payments", start_date="2026-01-01", min_group_size=1000)

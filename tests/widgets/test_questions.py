@@ -51,6 +51,7 @@ def test_acceptance_is_a_ratio_of_sums(explorer):
     assert vim["acceptance_rate"].to_list() == [0.5] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_empty", [False, True])
 def test_no_question_fails(client, *, is_empty):
     """A year by days, the longest range in the shortest periods; and an organisation in which nobody was active."""
