@@ -1,9 +1,9 @@
 """Attack finished reports: whoever adds and subtracts what is shown finds no group of a few people.
 
-The attacker has every table of a page, knows what adds up to what, and what a company knows of itself: how many people are
-in all teams, tiers and days of activity together. For each number that is hidden they ask a linear programme
-(``scipy``, not the package's own solver) for the most that it can be. Where that is fewer people than the smallest
-group that may be shown, they have found a few people.
+The attacker has every table of a page, knows what adds up to what, and what a company knows of itself: how many
+people are in all teams, tiers and days of activity together. For each number that is hidden they ask a linear
+programme (``scipy``, not the package's own solver) for the most that it can be. Where that is fewer people than the
+smallest group that may be shown, they have found a few people.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from scipy.optimize import linprog
 from augment_insights import Client, reports, sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 LEAST = 5
@@ -28,10 +28,6 @@ TODAY = date(2026, 3, 11)
 DAYS = {"start_date": "2026-01-12", "end_date": "2026-03-10"}
 
 Variable = tuple[Any, ...]
-Equation = tuple[dict[Variable, float], float]
-"""Coefficients, and their sum."""
-
-Tables = "Mapping[str, pl.DataFrame]"
 
 
 class Attack:
@@ -56,7 +52,11 @@ class Attack:
 
     def sum(self, total: Variable | float, parts: Mapping[Variable, float]) -> None:
         """Note that parts add up to a total."""
-        known = {self.learn(("total", len(self.equations)), total): -1.0} if isinstance(total, (int, float)) else {total: -1.0}
+        known = (
+            {self.learn(("total", len(self.equations)), total): -1.0}
+            if isinstance(total, (int, float))
+            else {total: -1.0}
+        )
         self.equations.append({**parts, **known})
 
     def lifecycle(self) -> None:
@@ -155,7 +155,9 @@ class Attack:
 
     def ranges(self, *, least: bool = False) -> dict[Variable, tuple[float, float]]:
         """Return how few and how many each hidden number can be of."""
-        hidden = sorted({one for equation in self.equations for one in equation if self.values.get(one) is None}, key=str)
+        hidden = sorted(
+            {one for equation in self.equations for one in equation if self.values.get(one) is None}, key=str
+        )
         if not hidden:
             return {}
         place = {variable: number for number, variable in enumerate(hidden)}
@@ -211,8 +213,7 @@ def small_numbers(tables: Mapping[str, pl.DataFrame]) -> list[tuple[str, str]]:
     return [
         (name, column)
         for name, table in tables.items()
-        for column in names
-        if column in table.columns and column != "active_users" or column in table.columns and "licensed_users" not in table.columns
+        for column in {*names} & {*table.columns} - ({"active_users"} if "licensed_users" in table.columns else set())
         if table[column].drop_nulls().lt(LEAST).any()
     ]
 
@@ -288,9 +289,7 @@ both = pytest.mark.parametrize("names", ["hide", "pseudonyms"])
 @each
 @both
 @pytest.mark.parametrize("team", [None, "Payments"])
-def test_no_few_people_are_found_in_the_sample(
-    template: str, names: str, team: str | None, small_teams: str
-) -> None:
+def test_no_few_people_are_found_in_the_sample(template: str, names: str, team: str | None, small_teams: str) -> None:
     """With a team of three and one of one, for everybody and for a team."""
     check("sample", template, names=names, team=team, roster=small_teams)
 

@@ -175,7 +175,10 @@ def test_yes_and_no_are_groups_too():
         ({"active_days": [1, 2, 3, 4], "users": [9, 3, 3, 8]}, [0, 1, 2, 3]),
         ({"acceptance_from": [0.0, 0.5], "acceptance_to": [0.5, 1.0], "users": [9, 3]}, [0, 1]),
         ({"tier": ["power", "low"], "users": [2, 30]}, [0, 1]),
-        ({"from_mode": ["chat", "chat", "ide_agent"], "to_mode": ["chat", "ide_agent", "chat"], "users": [9, 6, 2]}, [2]),
+        (
+            {"from_mode": ["chat", "chat", "ide_agent"], "to_mode": ["chat", "ide_agent", "chat"], "users": [9, 6, 2]},
+            [2],
+        ),
         ({"days": [0, 1, 2], "at_risk_users": [9, 6, 4]}, [2]),
         ({"users": [4]}, [0]),
     ],
@@ -196,13 +199,20 @@ def test_groups_by_what_people_did_are_hidden_where_names_are_not_shown(table, h
 def lifecycle(*new):
     frame = pl.DataFrame({"period_start": WEEKS, "new_users": new, "returning_users": [50] * 4})
     return frame.with_columns(
-        resurrected_users=pl.lit(20), dormant_users=pl.lit(30), active_users=pl.col("new_users") + 70, is_complete=pl.lit(value=True)
+        resurrected_users=pl.lit(20),
+        dormant_users=pl.lit(30),
+        active_users=pl.col("new_users") + 70,
+        is_complete=pl.lit(value=True),
     )
 
 
 def cohorts(*sizes):
     return pl.DataFrame(
-        [(week, k, size, size, 1.0, n + k < 4) for n, (week, size) in enumerate(zip(WEEKS, sizes, strict=True)) for k in range(2)],
+        [
+            (week, k, size, size, 1.0, n + k < 4)
+            for n, (week, size) in enumerate(zip(WEEKS, sizes, strict=True))
+            for k in range(2)
+        ],
         schema=["cohort", "period", "cohort_users", "retained_users", "retention_rate", "is_complete"],
         orient="row",
     )
@@ -236,7 +246,9 @@ def test_a_team_is_hidden_where_the_whole_is_shown_and_the_others_are_not_there(
     sharing = Sharing("hide")
     pooled = pl.DataFrame({"period": [9], "cohorts": [3], "eligible_users": [10], "retained_users": [6]})
     assert sharing.groups(pooled)["retained_users"].to_list() == [6]
-    by_team = pl.DataFrame({"team": ["Web"], "period": [9], "cohorts": [2], "eligible_users": [8], "retained_users": [5]})
+    by_team = pl.DataFrame(
+        {"team": ["Web"], "period": [9], "cohorts": [2], "eligible_users": [8], "retained_users": [5]}
+    )
     assert sharing.groups(by_team)["retained_users"].to_list() == [None]
 
 
@@ -253,7 +265,10 @@ def test_days_of_few_people_stay_hidden_in_the_mean_of_a_window():
 @pytest.mark.parametrize("switch", ["pseudonyms", "hide"])
 def test_a_raw_sheet_does_not_give_back_what_a_figure_hides(switch):
     """Cobol has one user: no sheet has languages by user, or days."""
-    rows = [{"date": WEEKS[0], "user": f"u{n}@x.io", "language": "Cobol" if n == 0 else "Go", "completions_count": 5} for n in range(9)]
+    rows = [
+        {"date": WEEKS[0], "user": f"u{n}@x.io", "language": "Cobol" if n == 0 else "Go", "completions_count": 5}
+        for n in range(9)
+    ]
     shown = Sharing(switch).table(pl.DataFrame(rows))
     assert "language" not in shown.columns
     assert shown["completions_count"].sum() == 45
@@ -264,8 +279,15 @@ def test_a_way_of_working_of_few_people_is_hidden_in_the_mix():
     """Its messages are hidden though the table does not count people: the activity that was fetched tells them."""
     sharing = Sharing("hide")
     rows = [
-        {"period_start": WEEKS[0], "period_end": WEEKS[0] + timedelta(days=6), "user": f"u{n}@x.io", "user_type": "person", "active_days": 1}
-        | dict.fromkeys(METRICS, 0) | {"chat_messages": 3, "ide_agent_messages": 2 * (n < 8), "remote_agent_messages": 4 * (n < 2)}
+        {
+            "period_start": WEEKS[0],
+            "period_end": WEEKS[0] + timedelta(days=6),
+            "user": f"u{n}@x.io",
+            "user_type": "person",
+            "active_days": 1,
+        }
+        | dict.fromkeys(METRICS, 0)
+        | {"chat_messages": 3, "ide_agent_messages": 2 * (n < 8), "remote_agent_messages": 4 * (n < 2)}
         for n in range(9)
     ]
     usage = sharing.users(pl.DataFrame(rows, schema_overrides={"user_type": USER_TYPE}))
@@ -292,7 +314,11 @@ def test_a_headline_of_few_people_says_so():
     page = Page("T", population="p", as_of=None, range_asked="", sharing=Sharing("hide"))
     (line,) = page.headline_rate("Rate", row, "r", counts=("a", "b"), unit="people").content().headlines
     assert (line.value, line.detail) == ("fewer than 5 people", "")
-    assert (Sharing("hide").count(4), Sharing("hide").count(1234), Sharing("show").count(4)) == ("fewer than 5", "1,234", "4")
+    assert (Sharing("hide").count(4), Sharing("hide").count(1234), Sharing("show").count(4)) == (
+        "fewer than 5",
+        "1,234",
+        "4",
+    )
 
 
 def test_a_warning_names_nobody():
@@ -304,10 +330,17 @@ def test_a_warning_names_nobody():
 def test_nothing_computed_depends_on_the_key():
     """Two pages of other pseudonyms have the same numbers, to the last digit."""
     rows = [
-        {"period_start": WEEKS[n % 4], "user": f"u{n % 31:02}@x.io", "user_type": "person", "completions_count": 50 + n * 7 % 90}
+        {
+            "period_start": WEEKS[n % 4],
+            "user": f"u{n % 31:02}@x.io",
+            "user_type": "person",
+            "completions_count": 50 + n * 7 % 90,
+        }
         | {"completions_accepted": n * 5 % 50}
         for n in range(120)
     ]
-    frame = pl.DataFrame(rows, schema_overrides={"user_type": USER_TYPE}).with_columns(period_end=pl.col("period_start") + timedelta(days=6))
+    frame = pl.DataFrame(rows, schema_overrides={"user_type": USER_TYPE}).with_columns(
+        period_end=pl.col("period_start") + timedelta(days=6)
+    )
     one, two = (analysis.acceptance_rate(Sharing("pseudonyms", key=key).users(frame)) for key in ("k", "l"))
     assert one.equals(two)
