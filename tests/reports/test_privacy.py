@@ -42,6 +42,7 @@ class Attack:
             table()
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a table, none if it is not on the page."""
         return self.shown[name].iter_rows(named=True) if name in self.shown else iter(())
 
     def learn(self, variable: Variable, value: float | None) -> Variable:
@@ -60,8 +61,9 @@ class Attack:
         self.equations.append({**parts, **known})
 
     def lifecycle(self) -> None:
+        """Note active, new, returning, resurrected and dormant people, and all who have ever come."""
         previous: dict[str, Variable] | None = None
-        for row in (*self.rows("active_users"),):
+        for row in self.rows("active_users"):
             self.learn(("active", row["period_start"]), row["active_users"])
         for row in self.rows("lifecycle"):
             start = row["period_start"]
@@ -82,6 +84,7 @@ class Attack:
             before = ever
 
     def cohorts(self) -> None:
+        """Note cohorts: their people are the new ones of their period, and who has reached an age adds up."""
         reached = defaultdict(dict)
         for row in self.rows("cohort_retention"):
             cohort = self.learn(("new", row["cohort"]), row["cohort_users"])
@@ -91,6 +94,7 @@ class Attack:
             self.sum(self.learn(("eligible", period), None), parts)
 
     def pooled(self) -> None:
+        """Note the people of each age, and those of each team."""
         for row in self.rows("retention_curve"):
             self.learn(("eligible", row["period"]), row["eligible_users"])
         by_team = defaultdict(dict)
@@ -103,11 +107,11 @@ class Attack:
             self.sum(("eligible", period), {**parts, rest: 1})
 
     def trailing(self) -> None:
+        """Note the people of days and windows, and by their days of activity."""
         for row in self.rows("rolling_active_users"):
             self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
-        last = None
         for row in self.rows("stickiness"):
-            last = self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
+            self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
             if row["is_complete"] and row["mean_daily_users"] is not None and "rolling_active_users" in self.shown:
                 days = (row["date"] - timedelta(days=back) for back in range(row["window_days"]))
                 self.sum(row["mean_daily_users"] * row["window_days"], {("trailing", 1, day): 1.0 for day in days})
@@ -120,6 +124,7 @@ class Attack:
             self.user_days = ({came: float(came[1]) for came in parts}, float(user_days))
 
     def licences(self) -> None:
+        """Note the licensed people, and those of each team."""
         by_period = defaultdict(dict)
         for row in self.rows("adoption_rate_by_team"):
             variable = self.learn(("licensed", row["period_start"], row["team"]), row["licensed_users"])
@@ -240,7 +245,7 @@ def small_teams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     real = Client.sample
     monkeypatch.setattr(Client, "sample", lambda **more: real(today=TODAY, **more))
     roster = pl.read_csv(sample.roster_csv(TODAY).encode(), infer_schema=False).with_row_index()
-    team = pl.when(pl.col("index") < 3).then(pl.lit("Three")).when(pl.col("index") == 3).then(pl.lit("One"))  # noqa: PLR2004
+    team = pl.when(pl.col("index") < 3).then(pl.lit("Three")).when(pl.col("index") == 3).then(pl.lit("One"))
     path = tmp_path / "roster.csv"
     roster.with_columns(team=team.otherwise("team")).drop("index").write_csv(path)
     return str(path)
@@ -254,7 +259,7 @@ def small_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         today = TODAY - timedelta(days=100 - day)
         for user in range(17):
             begins, step = (user * 7) % 80, 1 + user % 6
-            if day < begins or (day + user) % step or (today.weekday() > 4 and user % 5):  # noqa: PLR2004 (a weekend)
+            if day < begins or (day + user) % step or (today.weekday() > 4 and user % 5):
                 continue
             metrics = {
                 "completions_count": 30 + 7 * user,
