@@ -185,7 +185,7 @@ def test_yes_and_no_are_groups_too():
     ids=["days", "rates", "tiers", "transitions", "ages", "everybody"],
 )
 def test_groups_by_what_people_did_are_hidden_where_names_are_not_shown(table, hidden, switch):
-    """By hand. Of days of activity two sums are known (people, user-days): they solve for two days, and bound a third."""
+    """By hand. Days of activity have two known sums (people, user-days): they solve for two days, and bound a third."""
     frame = pl.DataFrame(table)
     people = frame.columns[-1]
     shown = Sharing(switch).groups(frame)
