@@ -203,7 +203,7 @@ def overlapping_leaks(shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.
         counts = [name for name in ("messages_count", "lines_count") if name in shown["mode_mix"].columns]
         both = shown["mode_mix"].join(whole["mode_mix"], on=["period_start", "mode"], suffix="_true")
         alone = both.group_by("period_start").agg(
-            ((pl.col(name).is_null() & (pl.col(f"{name}_true") > 0)).sum() == 1).alias(name) for name in counts
+            ((pl.col(name).is_null() & pl.col(f"{name}_true").is_not_null()).sum() == 1).alias(name) for name in counts
         )
         leaks += ["mode_mix"] if alone.select(pl.any_horizontal(*counts).any()).item() else []
     return leaks
