@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from scipy.optimize import linprog
 
-from augment_insights import Client, reports, sample
+from augment_insights import Client, analysis, fetch, reports, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -188,7 +188,17 @@ class Attack:
         return found
 
 
-def overlapping_leaks(shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.DataFrame]) -> list[str]:
+def users_of_modes(roster: str, team: str | None) -> pl.DataFrame:
+    """Count who used which way of working in which week, of the team or of everybody."""
+    usage = fetch.user_activity(DAYS["start_date"], DAYS["end_date"], every="1w", client=Client.sample())
+    listed = pl.read_csv(roster).filter(pl.col("team") == (team or pl.col("team")))
+    members = usage.filter(pl.col("user").is_in(listed["user"].implode())) if team else usage
+    return analysis.feature_adoption(members, by="period_start")
+
+
+def overlapping_leaks(
+    shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.DataFrame], users: pl.DataFrame
+) -> list[str]:
     """Return the tables of languages, editors and ways of working that give away what a few people did by subtraction.
 
     One user can be in several such groups, so the largest hidden one must be large enough by itself.
@@ -200,12 +210,13 @@ def overlapping_leaks(shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.
             if hidden.height and (hidden["users_true"].max() or 0) < LEAST and hidden.height < shown[name].height:
                 leaks.append(name)
     if "mode_mix" in shown:
-        counts = [name for name in ("messages_count", "lines_count") if name in shown["mode_mix"].columns]
         both = shown["mode_mix"].join(whole["mode_mix"], on=["period_start", "mode"], suffix="_true")
-        alone = both.group_by("period_start").agg(
-            ((pl.col(name).is_null() & pl.col(f"{name}_true").is_not_null()).sum() == 1).alias(name) for name in counts
-        )
-        leaks += ["mode_mix"] if alone.select(pl.any_horizontal(*counts).any()).item() else []
+        both = both.join(users, left_on=["period_start", "mode"], right_on=["period_start", "feature"], how="left")
+        for name in ("messages_count", "lines_count"):
+            told = both.filter(pl.col(f"{name}_true").is_not_null()).with_columns(is_hidden=pl.col(name).is_null())
+            one_beside_others = (pl.col("is_hidden").sum() == 1) & (pl.len() > 1)
+            alone = told.filter(pl.col("is_hidden") & one_beside_others.over("period_start"))
+            leaks += ["mode_mix"] * alone["feature_users"].lt(LEAST).any()
     return leaks
 
 
@@ -235,7 +246,8 @@ def check(organisation: str, template: str, **chosen: Any) -> None:
     if of not in WHOLE:
         WHOLE[of] = reports.build(template, **days, **{**chosen, "names": "show"}, min_group_size=1).tables
     assert Attack(shown, WHOLE[of]).pinned() == {}
-    assert overlapping_leaks(shown, WHOLE[of]) == []
+    modes = users_of_modes(chosen["roster"], chosen["team"]) if template == "adoption" else pl.DataFrame()
+    assert overlapping_leaks(shown, WHOLE[of], modes) == []
     assert small_numbers(shown) == []
 
 
