@@ -391,7 +391,7 @@ QUESTIONS: tuple[Question, ...] = (
         "Who made a habit of it?",
         "Over the last 12 complete weeks: power, habitual, novice and low users, and with a roster non-users. Choose a "
         "range that holds the 12 weeks: those before it count as weeks without activity.",
-        lambda view, _by: analysis.habit_ladder(view.rows, roster=view.roster, **view.counting),
+        lambda view, _by: analysis.habit_ladder(view.rows, roster=view.roster, **view.covered),
         numbers=_tiers,
         table=USERS,
     ),
