@@ -311,7 +311,7 @@ def acceptance_change(
     See Also
     --------
     augment_insights.analysis.acceptance_change : the table.
-    compare : whether a change is more than chance.
+    compare : whether a change is more than chance; ask that first.
 
     Examples
     --------

@@ -167,7 +167,7 @@ def test_licences_that_are_not_valid_are_told_apart():
     table = pl.DataFrame({"licence": statuses, "users": [2, 3, 4, 1, 9, 5]})
     (words,) = licences_in_words(table, as_of=date(2026, 3, 9))
     assert words == (
-        "Of 10 licences valid on 9 Mar 2026: active 1, idle 4, never used 3, new 2; not counted are those that have ended "
-        "(9) or not begun (5)."
+        "Of 10 licences valid on 9 Mar 2026: active 1, idle 4, never used 3, new 2; not counted are those that have "
+        "ended (9) or not begun (5)."
     )
     assert licences_in_words(table.with_columns(users=pl.Series([2, 3, None, 1, 9, 5])), as_of=None) == []
