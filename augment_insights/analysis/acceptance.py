@@ -381,7 +381,7 @@ def compare(
     metric: str,
     by: str | Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """Does a rate differ between two groups of different people by more than chance?
+    """Which of two groups of different people has the higher rate, by more than chance?
 
     The rates stay as their tables give them: ratios of sums with a 95 % confidence interval. The interval of the
     difference is built from both: for shares of people that is Newcombe's hybrid score interval,
@@ -413,7 +413,12 @@ def compare(
         difference      Float64 after - before, in points of the rate
         difference_low  Float64 lower bound of its 95 % confidence interval
         difference_high Float64 upper bound
-        verdict         Enum    higher, lower or no measurable change
+        is_paired       Boolean false
+        both_users      Int64   0; null where the tables do not count people
+        before_users    Int64   people before, null where the table does not say
+        after_users     Int64   people after
+        compared_groups Int64   groups with an interval: the verdicts hold for so many together (Holm)
+        verdict         Enum    higher, lower or no measurable change; null without an interval
         =============== ======= =========================================================
 
     Raises
@@ -430,7 +435,7 @@ def compare(
 
     See Also
     --------
-    acceptance_change : what moved the acceptance rate.
+    compare_periods : two periods of mostly the same people, paired.
     augment_insights.charts.compare : its chart.
 
     Examples
