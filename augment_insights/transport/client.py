@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import partial
 from random import Random
@@ -140,8 +140,7 @@ class Client:
         )
         self._sessions: dict[int, CachedSession] = {}
         self._opening = Lock()
-        style = settings.choose_style(progress)
-        self._progress = None if style == "off" else Progress(style, seconds_for=self.seconds_for)
+        self._progress = Progress(settings.choose_style(progress), seconds_for=self.seconds_for)
         self._fields_seen: set[str] = set()
         self.requests_sent = 0
         self.answers_from_cache = 0
@@ -237,8 +236,6 @@ class Client:
 
         A forecast has the further pages of each answer counted in already.
         """
-        if self._progress is None:
-            return nullcontext()
         return self._progress.task(label, requests, is_forecast=is_forecast)
 
     @contextmanager
@@ -255,22 +252,20 @@ class Client:
             Called with ``done=``, ``total=`` (requests of the task) and ``left=`` (seconds at the rate limit)
             after each answer, and every half second of a wait.
         """
-        progress = self._progress = self._progress or Progress("off", seconds_for=self.seconds_for)
-        progress.stop, progress.tell = stop, tell
+        self._progress.stop, self._progress.tell = stop, tell
         try:
             yield
         finally:
-            progress.stop = progress.tell = None
+            self._progress.stop = self._progress.tell = None
 
     @property
     def is_watched(self) -> bool:
         """Whether somebody sits before a terminal or a notebook and wants to see how it goes."""
-        return self._progress is not None and self._progress.is_watched
+        return self._progress.is_watched
 
     def announce(self, message: object) -> None:
         """Show something to whoever watches: in a notebook as it shows itself there, in a terminal as text."""
-        if self._progress is not None:
-            self._progress.announce(message)
+        self._progress.announce(message)
 
     def cached_pages(self, endpoint: Endpoint, **params: str) -> CachedPages:
         """Return what the cache has of an answer; nothing is sent, and nothing counted or shown."""
@@ -295,9 +290,7 @@ class Client:
         try:
             found = walk(endpoint, params, ask=self._ask, forget=self._forget)
         except WrongShapeError as wrong:
-            error = responses.unexpected(
-                Question(endpoint, params, self.base_url), wrong, attempts=1, token=self._token
-            )
+            error = responses.unexpected(self._question(endpoint, params), wrong)
         else:
             told = [*(page.metadata.generated_at for page in found), *(self.generated_at or ())]
             moments = [moment for moment in told if moment]  # all are UTC, and sort as text
@@ -339,10 +332,6 @@ class Client:
 
     def _wait(self, seconds: float) -> None:
         """Wait: at one go or, while somebody watches, in slices between which they are told and may stop it."""
-        if self._progress is None:
-            if seconds > 0:
-                self._clock.sleep(seconds)
-            return
         while seconds > 0:
             self._progress.show()
             self._progress.check()
@@ -353,19 +342,17 @@ class Client:
 
     def _ask(self, endpoint: Endpoint, params: Mapping[str, str]) -> Answer:
         """Get one page: from the cache, or from the API with patience."""
-        question = Question(endpoint, params, self.base_url)
-        progress = self._progress
-        if progress is not None and "cursor" in params:
-            progress.expect_more()
+        question = self._question(endpoint, params)
+        if "cursor" in params:
+            self._progress.expect_more()
         started = self._clock.monotonic()
         refusals = 0
         for attempt in range(1, self._retry.attempts + 1):
-            if progress is not None:
-                progress.check()
-            outcome = self._attempt(question, attempt)
+            self._progress.check()
+            question.attempts = attempt
+            outcome = self._attempt(question)
             if isinstance(outcome, Answer):
-                if progress is not None:
-                    progress.advance()
+                self._progress.advance()
                 return outcome
             # Errors are raised here alone, where no frame holds an answer: a server may echo the token in one.
             if not outcome.may_pass:
@@ -381,23 +368,26 @@ class Client:
             self._wait(backoff)  # not after a 429: the rate limit does that waiting
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _attempt(self, question: Question, attempt: int) -> Answer | Failure:
+    def _attempt(self, question: Question) -> Answer | Failure:
         """Ask once."""
         try:
             response = self._get(question)
         except ConnectionError as failure:
-            return responses.unreachable(question, failure, attempts=attempt)
-        outcome = responses.read(question, response, attempts=attempt, token=self._token, now=self.now())
+            return responses.unreachable(question, failure)
+        outcome = responses.read(question, response, now=self.now())
         if isinstance(outcome, Answer):
             self.answers_from_cache += response.from_cache
-            responses.warn_of_unknown(question.endpoint, response, token=self._token, seen=self._fields_seen)
+            responses.warn_of_unknown(question, response, seen=self._fields_seen)
         return outcome
+
+    def _question(self, endpoint: Endpoint, params: Mapping[str, str]) -> Question:
+        return Question(endpoint, params, base_url=self.base_url, token=self._token)
 
     def _find(self, endpoint: Endpoint, params: Mapping[str, str]) -> Answer | None:
         """Get one page from the cache; None where it is not there, or is not valid any more."""
-        question = Question(endpoint, params, self.base_url)
+        question = self._question(endpoint, params)
         response = self._get(question, only_if_cached=True)
-        outcome = responses.read(question, response, attempts=1, token=self._token, now=self.now())
+        outcome = responses.read(question, response, now=self.now())
         return outcome if isinstance(outcome, Answer) else None
 
     def _get(self, question: Question, **how: bool) -> Any:
