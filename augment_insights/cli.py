@@ -8,9 +8,8 @@ import sys
 import threading
 import warnings
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
@@ -34,16 +33,8 @@ app.add_typer(cache_app, name="cache")
 
 StartDate = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First day (UTC), included.")]
 EndDate = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day (UTC), included.")]
+Every = Literal["1d", "1w", "1mo", "1q"]
 Sample = Annotated[bool, typer.Option("--sample", help="Use the built-in, made-up organisation: no token, no network.")]
-
-
-class Every(StrEnum):
-    """The periods of ``fetch --every``."""
-
-    DAY = "1d"
-    WEEK = "1w"
-    MONTH = "1mo"
-    QUARTER = "1q"
 
 
 def main() -> None:
@@ -132,7 +123,7 @@ def report(
         "formats": formats or ["html"],
         "source": "sample" if sample else "api",
         "output_dir": output_dir,
-        "every": every and every.value,
+        "every": every,
         "user_type": user_type,
         "team": team,
         "roster": roster and str(roster.absolute()),
@@ -200,13 +191,8 @@ def lab(
 ) -> None:
     """Open JupyterLab on the templates."""
     place = insights.reports.workspace(folder)
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        f"--ServerApp.root_dir={place.resolve()}",
-        f"--ServerApp.port={port}",
-    ]
+    command = [sys.executable, "-m", "jupyterlab"]
+    command += [f"--ServerApp.root_dir={place.resolve()}", f"--ServerApp.port={port}"]
     command += [] if browser else ["--no-browser"]
     typer.echo(f"Opening JupyterLab on {place}. Ctrl-C ends it.")
     raise typer.Exit(_run_until_interrupted(subprocess.Popen(command)))  # noqa: S603 (our own interpreter)
@@ -252,7 +238,7 @@ def fetch(
     from augment_insights.export import format_of, write_table
 
     name = table.replace("-", "_")
-    options = _options_of(name, date=date, every=every and every.value, lookback_days=lookback_days)
+    options = _options_of(name, date=date, every=every, lookback_days=lookback_days)
     if dry_run:
         _print_plan(name, options, start_date=start_date, end_date=end_date, sample=sample)
         return
