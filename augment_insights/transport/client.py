@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 from functools import partial
 from random import Random
@@ -140,7 +140,8 @@ class Client:
         )
         self._sessions: dict[int, CachedSession] = {}
         self._opening = Lock()
-        self._progress = Progress(settings.choose_style(progress), seconds_for=self.seconds_for)
+        style = settings.choose_style(progress)
+        self._progress = None if style == "off" else Progress(style, seconds_for=self.seconds_for)
         self._fields_seen: set[str] = set()
         self.requests_sent = 0
         self.answers_from_cache = 0
@@ -236,6 +237,8 @@ class Client:
 
         A forecast has the further pages of each answer counted in already.
         """
+        if self._progress is None:
+            return nullcontext()
         return self._progress.task(label, requests, is_forecast=is_forecast)
 
     @contextmanager
@@ -252,20 +255,22 @@ class Client:
             Called with ``done=``, ``total=`` (requests of the task) and ``left=`` (seconds at the rate limit)
             after each answer, and every half second of a wait.
         """
-        self._progress.stop, self._progress.tell = stop, tell
+        progress = self._progress = self._progress or Progress("off", seconds_for=self.seconds_for)
+        progress.stop, progress.tell = stop, tell
         try:
             yield
         finally:
-            self._progress.stop = self._progress.tell = None
+            progress.stop = progress.tell = None
 
     @property
     def is_watched(self) -> bool:
         """Whether somebody sits before a terminal or a notebook and wants to see how it goes."""
-        return self._progress.is_watched
+        return self._progress is not None and self._progress.is_watched
 
     def announce(self, message: object) -> None:
         """Show something to whoever watches: in a notebook as it shows itself there, in a terminal as text."""
-        self._progress.announce(message)
+        if self._progress is not None:
+            self._progress.announce(message)
 
     def cached_pages(self, endpoint: Endpoint, **params: str) -> CachedPages:
         """Return what the cache has of an answer; nothing is sent, and nothing counted or shown."""
@@ -332,6 +337,10 @@ class Client:
 
     def _wait(self, seconds: float) -> None:
         """Wait: at one go or, while somebody watches, in slices between which they are told and may stop it."""
+        if self._progress is None:
+            if seconds > 0:
+                self._clock.sleep(seconds)
+            return
         while seconds > 0:
             self._progress.show()
             self._progress.check()
@@ -343,16 +352,19 @@ class Client:
     def _ask(self, endpoint: Endpoint, params: Mapping[str, str]) -> Answer:
         """Get one page: from the cache, or from the API with patience."""
         question = self._question(endpoint, params)
-        if "cursor" in params:
-            self._progress.expect_more()
+        progress = self._progress
+        if progress is not None and "cursor" in params:
+            progress.expect_more()
         started = self._clock.monotonic()
         refusals = 0
         for attempt in range(1, self._retry.attempts + 1):
-            self._progress.check()
+            if progress is not None:
+                progress.check()
             question.attempts = attempt
             outcome = self._attempt(question)
             if isinstance(outcome, Answer):
-                self._progress.advance()
+                if progress is not None:
+                    progress.advance()
                 return outcome
             # Errors are raised here alone, where no frame holds an answer: a server may echo the token in one.
             if not outcome.may_pass:
