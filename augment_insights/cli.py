@@ -240,7 +240,11 @@ def fetch(
     name = table.replace("-", "_")
     options = _options_of(name, date=date, every=every, lookback_days=lookback_days)
     if dry_run:
-        _print_plan(name, options, start_date=start_date, end_date=end_date, sample=sample)
+        if date is not None and (start_date or end_date):
+            raise ConfigurationError("--date cannot go together with a range. Hint: give one of them.", setting="date")
+        options.pop("date", None)
+        with _client(sample=sample) as client:
+            typer.echo(insights.fetch.plan(name, start_date or date, end_date or date, client=client, **options))
         return
     if out is None:
         raise typer.BadParameter("where to is missing; or ask for the price alone, with --dry-run", param_hint="--out")
@@ -268,16 +272,6 @@ def _options_of(name: str, **options: Any) -> dict[str, Any]:
     for option in sorted(given.keys() - taken):
         raise ConfigurationError(f"{name} takes no --{option.replace('_', '-')}. Hint: leave it out.", setting=option)
     return given
-
-
-def _print_plan(
-    name: str, options: dict[str, Any], *, start_date: str | None, end_date: str | None, sample: bool
-) -> None:
-    date = options.pop("date", None)
-    if date is not None and (start_date or end_date):
-        raise ConfigurationError("--date cannot go together with a range. Hint: give one of them.", setting="date")
-    with _client(sample=sample) as client:
-        typer.echo(insights.fetch.plan(name, start_date or date, end_date or date, client=client, **options))
 
 
 def _client(*, sample: bool, archive: Path | None = None) -> insights.Client:
