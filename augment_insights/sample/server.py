@@ -226,7 +226,11 @@ class AnalyticsApp:
     def _answer(self, environ: WSGIEnvironment) -> dict[str, Any]:
         """Let a request in, find its endpoint, read its parameters, and ask it."""
         self._authenticate(environ.get("HTTP_AUTHORIZATION", ""))
-        self._limit()
+        wait = self._rate_limit.take() if self._rate_limit is not None else 0.0
+        if wait > 0:
+            retry_after = ("Retry-After", str(math.ceil(wait)))
+            problem = "the rate limit is used up"
+            raise _RefusalError(HTTPStatus.TOO_MANY_REQUESTS, "ResourceExhausted", problem, retry_after)
         path = environ.get("PATH_INFO", "")
         if path not in self._endpoints:
             raise _RefusalError(HTTPStatus.NOT_FOUND, "NotFound", "there is no such endpoint")
@@ -243,22 +247,9 @@ class AnalyticsApp:
         if good and self._token is not None:
             good = compare_digest(token.encode("utf-8", "replace"), self._token.encode("utf-8", "replace"))
         if not good:
-            raise _RefusalError(
-                HTTPStatus.UNAUTHORIZED,
-                "Unauthenticated",
-                "the bearer token is missing or invalid",
-                ("WWW-Authenticate", "Bearer"),
-            )
-
-    def _limit(self) -> None:
-        wait = self._rate_limit.take() if self._rate_limit is not None else 0.0
-        if wait > 0:
-            raise _RefusalError(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "ResourceExhausted",
-                "the rate limit is used up",
-                ("Retry-After", str(math.ceil(wait))),
-            )
+            problem = "the bearer token is missing or invalid"
+            challenge = ("WWW-Authenticate", "Bearer")
+            raise _RefusalError(HTTPStatus.UNAUTHORIZED, "Unauthenticated", problem, challenge)
 
     def _dau_count(self, asked: _Asked) -> dict[str, Any]:
         days = _asked_range(asked)
