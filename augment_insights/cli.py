@@ -256,20 +256,14 @@ def fetch(
 
 def _options_of(name: str, **options: Any) -> dict[str, Any]:
     """Return the options that were given, if the table takes them."""
-    from augment_insights.fetch.plan import TABLES
+    from augment_insights.fetch.plan import PARAMETERS, TABLES
 
     if name not in TABLES:
         raise ConfigurationError(
             f"{name!r} is not a table that is fetched.{did_you_mean(name, TABLES)}", setting="TABLE"
         )
-    taken = {
-        "dau": {"date"},
-        "editor_language": {"date"},
-        "user_activity": {"every"},
-        "activity": {"every", "lookback_days"},
-    }.get(name, set())
     given = {option: value for option, value in options.items() if value is not None}
-    for option in sorted(given.keys() - taken):
+    for option in sorted(given.keys() - PARAMETERS.get(name, set())):
         raise ConfigurationError(f"{name} takes no --{option.replace('_', '-')}. Hint: leave it out.", setting=option)
     return given
 
