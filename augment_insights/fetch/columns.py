@@ -60,10 +60,10 @@ def table_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
         return table.empty()
     columns: dict[str, Any] = {}
     if table is USER_ACTIVITY:
-        columns["period_start"] = [answer.asked.start for answer in fetched for _ in answer.rows]
-        columns["period_end"] = [answer.asked.end for answer in fetched for _ in answer.rows]
+        columns["period_start"] = _for_each_row([answer.asked.start for answer in fetched], fetched)
+        columns["period_end"] = _for_each_row([answer.asked.end for answer in fetched], fetched)
     elif "user" in table.columns:
-        columns["date"] = [day for answer in fetched for day in [answer.answered.start] * len(answer.rows)]
+        columns["date"] = _for_each_row([answer.answered.start for answer in fetched], fetched)
     else:
         columns["date"] = [row.date for row in rows]
     for name in ("user_count", "active_days", "language", "editor"):
@@ -118,6 +118,14 @@ def sum_windows(frame: pl.DataFrame, periods: Mapping[DayRange, DayRange]) -> pl
             table=USER_ACTIVITY.name,
             hint="the API's numbers cannot be true; look at single periods with every='1w'.",
         ) from error
+
+
+def _for_each_row(days: list[date], fetched: Sequence[Fetched]) -> pl.Series:
+    """Repeat the day of each answer for each of its rows."""
+    once = pl.DataFrame(
+        {"day": days, "rows": [len(answer.rows) for answer in fetched]}, schema={"day": pl.Date, "rows": pl.Int64}
+    )
+    return once.filter(pl.col("rows") > 0).select(pl.col("day").repeat_by("rows").explode()).to_series()
 
 
 def _user_columns(rows: list[Any]) -> dict[str, pl.Series]:
