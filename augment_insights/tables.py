@@ -350,7 +350,7 @@ STICKINESS = Table(
     columns={
         "date": _DATE,
         "window_days": _WINDOW_DAYS,
-        "mean_daily_users": _number("mean of the daily active users over the window"),
+        "mean_daily_users": _number("mean of the daily active users over the window (day: of the day)"),
         "active_users": _count("users active on at least one day of the window"),
         "stickiness_rate": _number("mean_daily_users / active_users, 0 to 1", nullable=True),
         "is_complete": Column(pl.Boolean(), "whether the data reaches back to the window's first day"),
@@ -423,7 +423,7 @@ COHORT_RETENTION = Table(
     key=("cohort", "period"),
     columns={
         "cohort": Column(pl.Date(), "first UTC day of the calendar period in which the cohort began"),
-        "period": _count("periods since then; 0 is the cohort's own"),
+        "period": _count("periods since then (n_day: days since each user's own start); 0 is the start"),
         "cohort_users": _count("users in the cohort"),
         "retained_users": _count("those active in the period (unbounded: or later)", nullable=True),
         "retention_rate": _number("retained_users / cohort_users, 0 to 1", nullable=True),
@@ -558,7 +558,7 @@ FEATURE_ADOPTION = Table(
     columns={
         "feature": Column(MODE, "way of working together"),
         "active_users": _count("distinct users with activity"),
-        "feature_users": _count("those who used the mode; null when no row knows it", nullable=True),
+        "feature_users": _count("those who acted in the mode; null when no row knows it", nullable=True),
         **_rate("feature_rate", "feature_users / active_users"),
     },
 )

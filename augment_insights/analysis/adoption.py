@@ -247,7 +247,7 @@ def adoption_curve(
     >>> adoption_curve(activity, licences=4).rows()
     [(datetime.date(2026, 1, 5), 1, 1, 4, 0.25), (datetime.date(2026, 1, 12), 1, 2, 4, 0.5)]
     """
-    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, since=since, as_of=as_of)
+    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, since=since, as_of=as_of, lookback=lookback)
     calendar = order.calendar(every, lookback)
     users, roster = order.first_days(), None
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):

@@ -55,8 +55,9 @@ def acceptance_rate(
     data holds only in part is an open point on a dashed line. A table by groups without periods gives a dot
     with whiskers a group, highest rate first: at most the 40 with most suggestions, and the subtitle
     says so. Joined to ``analysis.compare_groups`` (its ``verdict`` and ``compared_groups``), groups stand and are
-    coloured by their verdict against the rest, which is not to be read off the whiskers. By both: a line a group, at most six, and bands with up to three groups. A rate that is
-    null (nothing was suggested) leaves a gap, never a zero.
+    coloured by their verdict against the rest, which is not to be read off the whiskers. By both: a line
+    a group, at most six, and bands with up to three groups. A rate that is null (nothing was suggested)
+    leaves a gap, never a zero.
 
     Parameters
     ----------
@@ -105,14 +106,9 @@ def acceptance_rate(
     title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer, judged)
     if not frame["acceptance_rate"].count():
         return marks.no_data(title, width=width)
-    titles = {
-        "period_start": "From",
-        "acceptance_rate": "Acceptance rate",
-        "accepted_count": "Accepted",
-        "suggested_count": "Suggested",
-        **marks.interval("acceptance_rate"),
-        "users": "Users",
-    }
+    titles = {"period_start": "From", "acceptance_rate": "Acceptance rate"}
+    titles |= {"accepted_count": "Accepted", "suggested_count": "Suggested"}
+    titles |= marks.interval("acceptance_rate") | {"users": "Users"}
     axis = "Accepted of suggested"
     if not over_time:
         titles = {"group": "Group", **titles}
@@ -120,14 +116,8 @@ def acceptance_rate(
     timed = marks.with_period_ends(frame, every=period, since=since, as_of=caption.last_day).drop("next_start")
     drawn, color = marks.group_color(marks.mark_incomplete(timed, "acceptance_rate"))
     titles |= {"state": marks.noun(period).capitalize(), **marks.GROUP}
-    layers = marks.lines(
-        alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], period), **color),
-        marks.share_axis(axis),
-        value="acceptance_rate",
-        tooltip=marks.tooltip(drawn, titles),
-        points=drawn["period_start"].n_unique(),
-        band=has_bands,
-    )
+    base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], period), **color)
+    layers = marks.lines(base, marks.share_axis(axis), value="acceptance_rate", titles=titles, band=has_bands)
     rated = frame.drop_nulls("acceptance_rate")["period_start"].sort()
     told = (
         f"{marks.counted(frame['period_start'].n_unique(), 'period')}, "
@@ -365,32 +355,17 @@ def _points_axis(title: str) -> alt.Axis:
     return alt.Axis(title=title, grid=True, labelExpr=_POINTS, tickCount=8)
 
 
-def _in_points(*columns: str) -> pl.Expr:
-    """Return differences in percentage points, as tooltips cannot multiply."""
-    return (pl.col(columns) * 100).name.suffix("_points")
-
-
 def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
     """Draw the differences: of rates in percentage points, of means in their own unit."""
     are_rates = drawn["metric"].str.ends_with("_rate").all()
     scale, unit = (100, ", points") if are_rates else (1, "")
     bounds = ("difference", "difference_low", "difference_high")
     pointed = drawn.drop("metric").with_columns((pl.col(bounds) * scale).name.suffix("_points"))
-    color = marks.series_color(list(marks.VERDICTS), column="verdict", colors=list(marks.VERDICTS.values())).legend(
-        None
-    )
-    titles = {
-        "row": "Rate",
-        "before": "Before",
-        "after": "After",
-        "difference_points": f"Difference{unit}",
-        "difference_low_points": f"Interval from{unit}",
-        "difference_high_points": f"Interval to{unit}",
-        "verdict": "Verdict",
-        "both_users": "People on both sides",
-        "before_users": "Before only",
-        "after_users": "After only",
-    }
+    color = marks.series_color(marks.VERDICTS, column="verdict").legend(None)
+    titles = {"row": "Rate", "before": "Before", "after": "After", "difference_points": f"Difference{unit}"}
+    titles |= {"difference_low_points": f"Interval from{unit}", "difference_high_points": f"Interval to{unit}"}
+    titles |= {"verdict": "Verdict", "both_users": "People on both sides"}
+    titles |= {"before_users": "Before only", "after_users": "After only"}
     plain = alt.Chart(pointed).encode(
         y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list())),
         tooltip=marks.tooltip(pointed, titles),
@@ -444,7 +419,7 @@ def _falls(steps: pl.DataFrame, *, whole: float) -> pl.DataFrame:
     direction = pl.when(effect < 0).then(pl.lit(lower)).otherwise(pl.lit(higher))
     return pl.concat(
         [laid.with_columns(direction.alias("direction")), ground.with_columns(pl.lit(all_of_it).alias("direction"))]
-    ).select(marks.distinct("step"), _in_points("effect"), "start", "end", "direction")
+    ).select(marks.distinct("step"), (effect * 100).alias("effect_points"), "start", "end", "direction")
 
 
 def _waterfall(drawn: pl.DataFrame) -> list[alt.Chart]:
@@ -455,7 +430,7 @@ def _waterfall(drawn: pl.DataFrame) -> list[alt.Chart]:
     bars = base.mark_bar().encode(
         x=alt.X("start:Q", axis=_points_axis("Percentage points of the acceptance rate"), scale=_FROM_ZERO),
         x2="end:Q",
-        color=marks.series_color(list(_DIRECTIONS), column="direction", colors=list(_DIRECTIONS.values())),
+        color=marks.series_color(_DIRECTIONS, column="direction"),
     )
     reach = base.transform_calculate(right="max(datum.start, datum.end)")
     text = alt.Text("effect_points:Q", format="+.2f")

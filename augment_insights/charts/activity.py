@@ -76,20 +76,10 @@ def active_users(
     if frame.is_empty():
         return marks.no_data(title, width=width)
     drawn, color = marks.group_color(marks.mark_incomplete(frame, "active_users"))
-    titles = {
-        "period_start": "From",
-        "period_end": "To",
-        "active_users": "Active users",
-        "state": marks.noun(every).capitalize(),
-        **marks.GROUP,
-    }
-    layers = marks.lines(
-        alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every), **color),
-        marks.count_axis("Active users"),
-        value="active_users",
-        tooltip=marks.tooltip(drawn, titles),
-        points=drawn["period_start"].n_unique(),
-    )
+    titles = {"period_start": "From", "period_end": "To", "active_users": "Active users"}
+    titles |= {"state": marks.noun(every).capitalize()} | marks.GROUP
+    base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every), **color)
+    layers = marks.lines(base, marks.count_axis("Active users"), value="active_users", titles=titles)
     told, complete = marks.periods_text(frame)
     if complete.height:
         first, last = complete.row(0, named=True), complete.row(-1, named=True)
@@ -311,25 +301,13 @@ def _trailing(
     drawn, color = marks.group_color(marked.drop("window_days"))
     if several:
         drawn, color = drawn.rename({"group": "panel"}, strict=False), {"color": _window_color(drawn)}
-    titles = {
-        "date": "Last day of the window",
-        "window": "Window",
-        "stickiness_rate": "Stickiness",
-        "mean_daily_users": "Mean daily users",
-        "active_users": "Active users",
-        "state": "The window is",
-        **marks.GROUP,
-    }
+    titles = {"date": "Last day of the window", "window": "Window", "stickiness_rate": "Stickiness"}
+    titles |= {"mean_daily_users": "Mean daily users", "active_users": "Active users", "state": "The window is"}
     is_rate = value == "stickiness_rate"
-    days = drawn["date"].n_unique()
-    layers = marks.lines(
-        alt.Chart(drawn).encode(x=marks.time_axis(drawn["date"], "1d", time="date"), **color),
-        marks.share_axis("Mean daily users / active users") if is_rate else marks.count_axis("Active users"),
-        value=value,
-        tooltip=marks.tooltip(drawn, titles, mean_daily_users=",.1f"),
-        points=days,
-    )
-    told = f"{marks.counted(days, 'day')}{_ends_text(frame, value)}"
+    y = marks.share_axis("Mean daily users / active users") if is_rate else marks.count_axis("Active users")
+    base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["date"], "1d", time="date"), **color)
+    layers = marks.lines(base, y, value=value, titles=titles | marks.GROUP, time="date")
+    told = f"{marks.counted(drawn['date'].n_unique(), 'day')}{_ends_text(frame, value)}"
     return marks.panels(layers, title, "Line chart", told, width=width)
 
 

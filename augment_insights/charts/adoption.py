@@ -100,30 +100,17 @@ def adoption_rate(
     )
     if not frame["adoption_rate"].count():
         return marks.no_data(title, width=width)
-    titles = {
-        "period_start": "From",
-        "period_end": "To",
-        "adoption_rate": "Adoption rate",
-        "active_users": "Active users",
-        "licensed_users": "Licensed users",
-        **marks.interval("adoption_rate"),
-        "state": marks.noun(every).capitalize(),
-        **marks.GROUP,
-    }
+    titles = {"period_start": "From", "period_end": "To", "adoption_rate": "Adoption rate"}
+    titles |= {"active_users": "Active users", "licensed_users": "Licensed users"}
+    titles |= marks.interval("adoption_rate") | {"state": marks.noun(every).capitalize()} | marks.GROUP
     axis = "Active users / licensed users"
     if not over_time:
         dots = frame.with_columns(marks.state()).drop("is_complete")
         return marks.ranked_dots(dots, "adoption_rate", axis=axis, titles=titles, title=title, width=width)
     marked = marks.mark_incomplete(frame, "adoption_rate")
     drawn = marks.group_color(marked)[0].rename({"group": "panel"}, strict=False)
-    layers = marks.lines(
-        alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every)),
-        marks.share_axis(axis),
-        value="adoption_rate",
-        tooltip=marks.tooltip(drawn, titles),
-        points=drawn["period_start"].n_unique(),
-        band=True,
-    )
+    base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every))
+    layers = marks.lines(base, marks.share_axis(axis), value="adoption_rate", titles=titles, band=True)
     told, complete = marks.periods_text(frame)
     for last in complete.drop_nulls("adoption_rate").tail(1).iter_rows(named=True):
         told += f"; {last['adoption_rate']:.0%} in the last complete one, of {day_text(last['period_start'])}"
@@ -257,31 +244,23 @@ def time_to_first_use(
 
 def _curve_layers(drawn: pl.DataFrame, *, every: Every | None, licensed: bool) -> list[alt.Chart]:
     """Draw new users as bars, everybody seen so far as a line, and the licences as steps."""
-    titles = {
-        "period_start": "From",
-        "new_users": "New users",
-        "cumulative_users": "Seen so far",
-        "ever_licensed_users": "Licensed so far",
-        "seen_rate": "Seen of licensed so far",
-        "state": marks.noun(every).capitalize(),
-    }
-    tooltip = marks.tooltip(drawn, titles)
+    titles = {"period_start": "From", "new_users": "New users", "cumulative_users": "Seen so far"}
+    titles |= {"ever_licensed_users": "Licensed so far", "seen_rate": "Seen of licensed so far"}
+    titles |= {"state": marks.noun(every).capitalize()}
     y = marks.count_axis("Users")
     blue, orange, sky = CATEGORIES[0], CATEGORIES[1], CATEGORIES[4]
     colors = {_SEEN: blue, **({_LICENCES: orange} if licensed else {}), _NEW: sky}
-    color = marks.series_color(list(colors), column="series", colors=list(colors.values()))
+    color = marks.series_color(colors, column="series")
     base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every), color=color)
 
     def series(name: str) -> alt.Chart:
         """Give every mark of a layer the colour of one entry of the legend."""
         return base.transform_calculate(series=f"'{name}'")
 
-    bars = series(_NEW).mark_bar(stroke=LIGHT.surface, strokeWidth=1)
-    layers = [
-        bars.encode(x2="next_start:T", y=y("new_users"), y2=alt.datum(0), tooltip=tooltip, opacity=marks.faded("state"))
-    ]
+    bars = series(_NEW).mark_bar(stroke=LIGHT.surface, strokeWidth=1).encode(opacity=marks.faded("state"))
+    tooltip = marks.tooltip(drawn, titles)
+    layers = [bars.encode(x2="next_start:T", y=y("new_users"), y2=alt.datum(0), tooltip=tooltip)]
     if licensed:
         steps = series(_LICENCES).mark_line(strokeWidth=2.5, interpolate="step-after")
         layers.append(steps.encode(y=y("ever_licensed_users")))
-    seen = marks.lines(series(_SEEN), y, value="cumulative_users", tooltip=tooltip, points=drawn.height)
-    return [*layers, *seen]
+    return [*layers, *marks.lines(series(_SEEN), y, value="cumulative_users", titles=titles)]

@@ -118,22 +118,10 @@ def feature_adoption(
     if not frame["feature_rate"].count():
         return marks.no_data(title, width=width)
     drawn, color = marks.group_color(_named(frame, "feature"))
-    titles = {
-        "feature": "Way of working",
-        "feature_rate": "Share of active users",
-        "feature_users": "Users of it",
-        "active_users": "Active users",
-        **marks.interval("feature_rate"),
-        **marks.GROUP,
-    }
-    chart = marks.whiskers(
-        drawn,
-        row="feature",
-        rate="feature_rate",
-        title="Share of active users",
-        tooltip=marks.tooltip(drawn, titles),
-        color=color,
-    )
+    titles = {"feature": "Way of working", "feature_rate": "Share of active users", "feature_users": "Users of it"}
+    titles |= {"active_users": "Active users"} | marks.interval("feature_rate") | marks.GROUP
+    axis = titles["feature_rate"]
+    chart = marks.whiskers(drawn, row="feature", rate="feature_rate", title=axis, titles=titles, color=color)
     told = _shares_text(drawn, "feature", "feature_rate")
     if color:
         told = f"{drawn['feature'].n_unique()} ways of working, {marks.counted(drawn['group'].n_unique(), 'group')}"
@@ -221,28 +209,20 @@ def mode_mix(
         return marks.no_data(title, width=width)
     kind, told = "Stacked bar chart", _mix_text(frame)
     pieces = _pieces(frame)
-    titles = {
-        "mode": "Way of working",
-        "share": f"Share of {of}",
-        "count": of.capitalize(),
-        "of_count": f"Of all {of}",
-        "period_start": "From",
-        **(marks.GROUP if marks.is_grouped(frame) else {}),
-    }
+    titles = {"mode": "Way of working", "share": f"Share of {of}", "count": of.capitalize(), "of_count": f"Of all {of}"}
+    titles |= {"period_start": "From"} | (marks.GROUP if marks.is_grouped(frame) else {})
     color = marks.present_color(pieces, _COLORS, column="mode")
     axis_title = f"Share of {of}"
     if not over_time:
         drawn = pieces.with_columns(pl.col("group").fill_null("all"))
-        tooltip = marks.tooltip(drawn, titles)
         rows = alt.Axis() if marks.is_grouped(frame) else None
-        bars = marks.share_rows(drawn, title=axis_title, color=color, tooltip=tooltip, axis=rows)
+        bars = marks.share_rows(drawn, title=axis_title, color=color, titles=titles, axis=rows)
         height = _MIX_ROW_HEIGHT * max(2, drawn["group"].n_unique())
         return marks.single([bars], title, kind, told, width=width, height=height)
     ends = marks.with_period_ends(pieces, every=period, since=since, as_of=caption.last_day).with_columns(marks.state())
     drawn = marks.group_color(ends.drop("is_complete"))[0].rename({"group": "panel"}, strict=False)
     share = marks.share_axis(axis_title, most=1)("bottom")
-    tooltip = marks.tooltip(drawn, titles)
-    bars = marks.period_bars(drawn, share, every=period, color=color, tooltip=tooltip, over="state")
+    bars = marks.period_bars(drawn, share, every=period, color=color, titles=titles, over="state")
     return marks.panels([bars], title, kind, told, width=width)
 
 
@@ -363,8 +343,7 @@ def habit_ladder(
         share = pl.col("users") / pl.col("of_users")
         tops = counts.with_columns(share.cum_sum().over("group").alias("top"))
         drawn = tops.with_columns((pl.col("top") - share).alias("bottom"))
-        tooltip = marks.tooltip(drawn, titles)
-        layers = [marks.share_rows(drawn, title="Share of the group's users", color=color, tooltip=tooltip)]
+        layers = [marks.share_rows(drawn, title="Share of the group's users", color=color, titles=titles)]
         rows = drawn["group"].n_unique()
         told = marks.counted(rows, "group")
     else:

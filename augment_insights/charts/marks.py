@@ -6,6 +6,7 @@ its title, the marks below draw it, and :func:`alt_text` says it to those who do
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +20,7 @@ from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, ch
 from augment_insights.tables import columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import date
 
     from augment_insights.tables import Table
@@ -358,8 +359,8 @@ def mark_incomplete(
 def tooltip(drawn: pl.DataFrame, titles: Mapping[str, str], **formats: str) -> list[alt.Tooltip]:
     """Return a tooltip for each of these columns that is drawn, written as its dtype is read.
 
-    Integers have separators, days are UTC days, differences in ``_points`` have a sign, and other floats are
-    shares in per cent unless ``formats`` says otherwise.
+    Integers have separators, days are UTC days, differences in ``_points`` have a sign, means one decimal, and other
+    floats are shares in per cent unless ``formats`` says otherwise.
     """
     tips = []
     for column, title in titles.items():
@@ -369,7 +370,8 @@ def tooltip(drawn: pl.DataFrame, titles: Mapping[str, str], **formats: str) -> l
         if dtype == pl.Date:
             tips.append(alt.Tooltip(f"{column}:T", title=title, format="%-d %b %Y"))
         elif dtype.is_numeric():
-            usual = ",d" if dtype.is_integer() else "+.2f" if column.endswith("_points") else ".1%"
+            in_floats = "+.2f" if column.endswith("_points") else ",.1f" if column.startswith("mean_") else ".1%"
+            usual = ",d" if dtype.is_integer() else in_floats
             tips.append(alt.Tooltip(f"{column}:Q", title=title, format=formats.get(column, usual)))
         else:
             tips.append(alt.Tooltip(f"{column}:N", title=title))
@@ -415,11 +417,10 @@ def count_axis(title: str) -> Callable[[str], alt.Y]:
     return partial(alt.Y, type="quantitative", title=title, scale=scale, axis=whole_axis())
 
 
-def series_color(
-    names: Sequence[str], *, column: str, colors: Sequence[str] = CATEGORIES, title: str | None = None
-) -> alt.Color:
-    """Return the colours of a few series in a fixed order, with their legend over the plot."""
-    scale = alt.Scale(domain=list(names), range=list(colors[: len(names)]))
+def series_color(names: Sequence[str] | Mapping[str, str], *, column: str, title: str | None = None) -> alt.Color:
+    """Return the colours of a few series in a fixed order, theirs if told, with their legend over the plot."""
+    colors = list(names.values()) if isinstance(names, Mapping) else CATEGORIES[: len(names)]
+    scale = alt.Scale(domain=list(names), range=list(colors))
     wide = [min(_LEGEND_LABEL, len(name) * _LETTER) + _LEGEND_GAP for name in names]
     # Long names stand in rows under one another: side by side they would push the plot together.
     columns = len(names) if sum(wide) <= WIDTH else max(1, WIDTH // max(wide))
@@ -430,8 +431,7 @@ def series_color(
 def present_color(drawn: pl.DataFrame, colors: Mapping[str, str], *, column: str) -> alt.Color:
     """Return the colours of those series that occur in a column, in their order."""
     present = set(drawn[column])
-    shown = {name: color for name, color in colors.items() if name in present}
-    return series_color(list(shown), column=column, colors=list(shown.values()))
+    return series_color({name: color for name, color in colors.items() if name in present}, column=column)
 
 
 def group_color(drawn: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Any]]:
@@ -449,15 +449,17 @@ def lines(
     y: Callable[[str], alt.Y],
     *,
     value: str,
-    tooltip: Sequence[alt.Tooltip],
-    points: int,
+    titles: Mapping[str, str],
+    time: str = "period_start",
     band: bool = False,
 ) -> list[alt.Chart]:
     """Return the layers of lines that are dashed, with open points, where they are not complete.
 
     ``base`` holds ``solid``, ``dashed`` and ``open`` (see :func:`mark_incomplete`), and the ends of
-    the value's interval if there is a band. ``points`` is how many a line has.
+    the value's interval if there is a band. ``titles`` are those of the tooltips.
     """
+    tips = tooltip(base.data, titles)
+    points = base.data[time].n_unique()
     layers = []
     if band:
         # A band needs two points to be seen; a single one gets a whisker.
@@ -471,7 +473,6 @@ def lines(
     if has_open:
         dashed = base.mark_line(color=ACCENT, strokeWidth=2, strokeDash=[5, 4], strokeJoin="round")
         layers.append(dashed.encode(y=y("dashed")))
-    tips = list(tooltip)
     if points > _MAX_DOTS:
         return [*layers, base.mark_point(opacity=0, size=90, aria=False).encode(y=y(value), tooltip=tips)]
     layers.append(base.mark_point(color=ACCENT, filled=True, opacity=1, size=55).encode(y=y("solid"), tooltip=tips))
@@ -487,8 +488,8 @@ def whiskers(
     row: str,
     rate: str,
     title: str,
-    tooltip: Sequence[alt.Tooltip],
-    color: Mapping[str, Any] | None = None,
+    titles: Mapping[str, str],
+    color: Mapping[str, Any],
 ) -> alt.LayerChart:
     """Return a row for each ``row`` with its rate as a dot and the rate's interval as whiskers.
 
@@ -498,7 +499,7 @@ def whiskers(
     dots = drawn["group"].n_unique() if color and row != "group" else 1
     apart: dict[str, Any] = {"yOffset": alt.YOffset("group:N")} if color and row != "group" else {}
     rows = alt.Y(f"{row}:N", sort=names, title=None, axis=alt.Axis(grid=dots > 1, tickBand="extent"))
-    base = alt.Chart(drawn).encode(y=rows, tooltip=list(tooltip), **(color or {}), **apart)
+    base = alt.Chart(drawn).encode(y=rows, tooltip=tooltip(drawn, titles), **color, **apart)
     axis = alt.Axis(format="%", title=title, grid=True, tickCount=8)
     scale = alt.Scale(domainMin=0, nice=True)
     return alt.LayerChart(
@@ -525,22 +526,18 @@ def ranked_dots(
     if "verdict" in frame.columns:
         words = pl.col("verdict").cast(pl.String).fill_null(NO_VERDICT).replace_strict(_AGAINST_THE_REST)
         named = named.with_columns(words.cast(pl.Enum(list(_AGAINST_THE_REST.values()))).alias("verdict"))
-        order, color = [-pl.col("verdict").to_physical().cast(pl.Int64), *order], {"color": _verdict_color(named)}
+        colors = {words: VERDICTS[verdict] for verdict, words in _AGAINST_THE_REST.items()}
+        color = {"color": present_color(named, colors, column="verdict")}
+        order = [-pl.col("verdict").to_physical().cast(pl.Int64), *order]
         titles = {**titles, "verdict": "Against the rest"}
     ranked = named.sort(*order, "group", descending=[True] * len(order) + [False], nulls_last=True)
-    dots = whiskers(ranked, row="group", rate=rate, title=axis, tooltip=tooltip(ranked, titles), color=color)
+    dots = whiskers(ranked, row="group", rate=rate, title=axis, titles=titles, color=color)
     description = alt_text("Dot plot", title, counted(frame.height, "group"))
     return dots.properties(title=title, width=width, description=description)
 
 
-def _verdict_color(drawn: pl.DataFrame) -> alt.Color:
-    """Return the colours of the verdicts that occur, in words of a group against the rest."""
-    colors = {words: VERDICTS[verdict] for verdict, words in _AGAINST_THE_REST.items()}
-    return present_color(drawn, colors, column="verdict")
-
-
 def period_bars(
-    drawn: pl.DataFrame, y: alt.Y, *, every: Every | None, color: alt.Color, tooltip: Sequence[alt.Tooltip], over: str
+    drawn: pl.DataFrame, y: alt.Y, *, every: Every | None, color: alt.Color, titles: Mapping[str, str], over: str
 ) -> alt.Chart:
     """Return pieces of bars from ``bottom`` to ``top`` that fill their periods.
 
@@ -554,7 +551,7 @@ def period_bars(
         y=y,
         y2="top:Q",
         color=color,
-        tooltip=list(tooltip),
+        tooltip=tooltip(drawn, titles),
         opacity=faded(over),
     )
 
@@ -565,14 +562,14 @@ def faded(column: str) -> Any:
 
 
 def share_rows(
-    drawn: pl.DataFrame, *, title: str, color: alt.Color, tooltip: Sequence[alt.Tooltip], axis: Any = alt.Undefined
+    drawn: pl.DataFrame, *, title: str, color: alt.Color, titles: Mapping[str, str], axis: Any = alt.Undefined
 ) -> alt.Chart:
     """Return a bar for each group, split into pieces from ``bottom`` to ``top`` that together are the whole."""
     names = drawn["group"].unique(maintain_order=True).to_list()
     bars: alt.Chart = alt.Chart(drawn).mark_bar(stroke=LIGHT.surface, strokeWidth=1)
     share = alt.X("bottom:Q", title=title, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%", grid=True))
     rows = alt.Y("group:N", title=None, sort=names, axis=axis)
-    return bars.encode(x=share, x2="top:Q", y=rows, color=color, tooltip=list(tooltip))
+    return bars.encode(x=share, x2="top:Q", y=rows, color=color, tooltip=tooltip(drawn, titles))
 
 
 def heat_map(base: alt.Chart, share: str, *, title: str, unknown: str, legend: alt.Legend) -> list[alt.Chart]:
@@ -628,14 +625,8 @@ def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, *, caption: Ca
     if not frame[rate].count():
         return no_data(title, width=width)
     drawn, color = group_color(frame.sort("group", "days"))
-    titles = {
-        "days": steps.x_title,
-        rate: steps.rate_title,
-        **interval(rate),
-        events: steps.event_title,
-        "at_risk_users": "Users still followed",
-        **GROUP,
-    }
+    titles = {"days": steps.x_title, rate: steps.rate_title} | interval(rate)
+    titles |= {events: steps.event_title, "at_risk_users": "Users still followed"} | GROUP
     x = alt.X("days:Q", title=steps.x_title, scale=alt.Scale(nice=False), axis=whole_axis())
     base = alt.Chart(drawn).encode(x=x, **color)
     y = share_axis(steps.y_title, most=1)

@@ -212,7 +212,7 @@ def _runs(frame: pl.DataFrame) -> pl.DataFrame:
 def _run_bars(drawn: pl.DataFrame, *, names: list[str], width: int) -> list[alt.Chart]:
     """Draw the bars of days, and beside them the squares of the whole range."""
     axis = alt.Axis(labelLimit=_LONGEST, grid=False)
-    color = marks.series_color(list(_STATUS), column="status", colors=list(_STATUS.values()))
+    color = marks.series_color(_STATUS, column="status")
     base = alt.Chart(drawn).encode(
         y=alt.Y("check:N", title=None, scale=alt.Scale(domain=names), axis=axis),
         color=color.legend(orient="top", title=None, offset=10, symbolStrokeWidth=0),

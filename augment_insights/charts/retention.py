@@ -183,24 +183,13 @@ def retention_curve(
     # Every point pools finished periods only, so nothing is dashed.
     whole = frame.with_columns(is_complete=pl.lit(value=True))
     drawn, color = marks.group_color(marks.mark_incomplete(whole, "retention_rate", time="period").drop("state"))
-    titles = {
-        "period": since.capitalize(),
-        "retention_rate": "Retention rate",
-        "retained_users": "Retained users",
-        "eligible_users": "Users of these cohorts",
-        "cohorts": "Cohorts",
-        **marks.interval("retention_rate"),
-        **marks.GROUP,
-    }
+    titles = {"period": since.capitalize(), "retention_rate": "Retention rate", "retained_users": "Retained users"}
+    titles |= {"eligible_users": "Users of these cohorts", "cohorts": "Cohorts"}
+    titles |= marks.interval("retention_rate") | marks.GROUP
     x = alt.X("period:Q", title=since.capitalize(), scale=alt.Scale(nice=False), axis=marks.whole_axis())
-    layers = marks.lines(
-        alt.Chart(drawn).encode(x=x, **color),
-        marks.share_axis("Share of users still active", most=1),
-        value="retention_rate",
-        tooltip=marks.tooltip(drawn, titles),
-        points=drawn["period"].n_unique(),
-        band=marks.has_bands(frame),
-    )
+    base, y = alt.Chart(drawn).encode(x=x, **color), marks.share_axis("Share of users still active", most=1)
+    has_bands = marks.has_bands(frame)
+    layers = marks.lines(base, y, value="retention_rate", titles=titles, time="period", band=has_bands)
     told = marks.curve_text(frame, time="period", rate="retention_rate", noun=noun)
     return marks.single(layers, title, "Line chart", told, width=width)
 
@@ -285,8 +274,8 @@ def survival(
     """How many days after their first activity are users still with us?
 
     A Kaplan-Meier curve in steps, with its 95 % confidence interval as a band: read off the share
-    that has not lapsed by a day. Users who are still active are followed to the last day of the
-    data and no further, so few stand behind the right end, and the band widens. A table with a
+    that has not lapsed by a day. Users are followed as far as a gap can be seen and no further, so few
+    stand behind the right end: the band widens, and ends with fewer than ten of them. A table with a
     column of groups has a curve a group, at most six, with bands for up to three.
 
     Parameters
@@ -350,13 +339,8 @@ def _cohort_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> list[a
         x=alt.X("period:O", title=f"{nouns} first activity", axis=columns, scale=columns_scale),
         y=alt.Y("row:N", title=row_title, axis=rows, scale=rows_scale),
     )
-    titles = {
-        "retention_rate": "Retention rate",
-        "retained_users": "Retained users",
-        "cohort_users": "Cohort users",
-        **marks.interval("retention_rate"),
-        "state": noun.capitalize(),
-    }
+    titles = {"retention_rate": "Retention rate", "retained_users": "Retained users", "cohort_users": "Cohort users"}
+    titles |= marks.interval("retention_rate") | {"state": noun.capitalize()}
     named = [alt.Tooltip("row:N", title=row_title), alt.Tooltip("period:O", title=nouns)]
     layers = marks.heat_map(
         base.encode(tooltip=[*named, *marks.tooltip(drawn, titles)]),
@@ -406,25 +390,14 @@ def _pieces(frame: pl.DataFrame, *, every: Every | None) -> pl.DataFrame:
 
 
 def _lifecycle_bars(drawn: pl.DataFrame, *, every: Every | None) -> list[alt.Chart]:
-    titles = {
-        "period_start": "From",
-        "state": "Users",
-        "users": "How many",
-        "active_users": "Active users in all",
-        "over": marks.noun(every).capitalize(),
-        **marks.GROUP,
-    }
+    titles = {"period_start": "From", "state": "Users", "users": "How many", "active_users": "Active users in all"}
+    titles |= {"over": marks.noun(every).capitalize()} | marks.GROUP
     groupby = ["panel"] if "panel" in drawn.columns else []
     title = "Users" if groupby else "Users (dormant below the axis)"
-    bars = marks.period_bars(
-        drawn,
-        # Below the axis stand users as well: their number carries no minus sign.
-        alt.Y("bottom:Q", title=title, axis=marks.whole_axis(signed=False)),
-        every=every,
-        color=marks.present_color(drawn, dict(_STATES.values()), column="state"),
-        tooltip=marks.tooltip(drawn, titles),
-        over="over",
-    )
+    # Below the axis stand users as well: their number carries no minus sign.
+    y = alt.Y("bottom:Q", title=title, axis=marks.whole_axis(signed=False))
+    color = marks.present_color(drawn, dict(_STATES.values()), column="state")
+    bars = marks.period_bars(drawn, y, every=every, color=color, titles=titles, over="over")
     return [bars, marks.zero_line(drawn, axis="y", groupby=groupby)]
 
 

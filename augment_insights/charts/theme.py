@@ -37,8 +37,6 @@ CATEGORIES = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7")
 
 ACCENT = CATEGORIES[0]
 
-RAMP = "cividis"
-
 WIDTH = 720
 HEIGHT = 300
 
@@ -51,24 +49,16 @@ _FONT = '"Helvetica Neue", Arial, "Liberation Sans", sans-serif'
 class Palette:
     """The colours that depend on the paper: the chart's background and what is written on it."""
 
-    paper: str | None
-    ink: str
-    muted: str
-    grid: str
-    ghost: str
-    surface: str
-    accent: str
+    paper: str | None = "#ffffff"
+    ink: str = "#1b1f24"
+    muted: str = "#57606a"
+    grid: str = "#e4e7eb"
+    ghost: str = "#e8eaed"
+    surface: str = "#ffffff"
+    accent: str = ACCENT
 
 
-LIGHT = Palette(
-    paper="#ffffff",
-    ink="#1b1f24",
-    muted="#57606a",
-    grid="#e4e7eb",
-    ghost="#e8eaed",
-    surface="#ffffff",
-    accent=ACCENT,
-)
+LIGHT = Palette()
 """For notebooks, images and print."""
 
 
@@ -113,7 +103,7 @@ def config(palette: Palette = LIGHT) -> dict[str, Any]:
             "labelLimit": 260,
         },
         "legend": {"labelColor": palette.ink, "labelFontSize": 13, "labelLimit": 260, "symbolOpacity": 1, **quiet},
-        "range": {"category": list(CATEGORIES), "heatmap": {"scheme": RAMP}, "ramp": {"scheme": RAMP}},
+        "range": {"category": list(CATEGORIES), "heatmap": {"scheme": "cividis"}, "ramp": {"scheme": "cividis"}},
         "text": {"color": palette.muted, "fontSize": 13},
     }
 

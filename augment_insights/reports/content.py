@@ -11,14 +11,13 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from augment_insights import __version__
+from augment_insights.charts import theme
 from augment_insights.tables import is_rate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import polars as pl
-
-    from augment_insights.charts import theme
 
 NO_DATA = "no data"
 
@@ -53,6 +52,18 @@ class Figure:
     page_spec: Mapping[str, Any]
     table: pl.DataFrame
     how_to_read: str
+
+    def laid_out(self, *, most_rows: int) -> dict[str, Any]:
+        """Return its words and so many of its numbers, as the templates of a page and a document name them."""
+        return {
+            "title": self.title,
+            "how_to_read": self.how_to_read,
+            "description": theme.describe(self.spec),
+            "columns": self.table.columns,
+            "is_number": [dtype.is_numeric() for dtype in self.table.dtypes],
+            "rows": table_rows(self.table.head(most_rows)),
+            "hidden_rows": max(0, self.table.height - most_rows),
+        }
 
 
 @dataclass(frozen=True)

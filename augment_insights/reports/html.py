@@ -22,7 +22,7 @@ from jinja2 import Environment, StrictUndefined
 from augment_insights.charts import theme
 from augment_insights.errors import ReportError
 from augment_insights.export import whole_file
-from augment_insights.reports.content import SAMPLE, Figure, asset, table_rows
+from augment_insights.reports.content import SAMPLE, Figure, asset
 from augment_insights.transport.settings import cache_root
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _without_pictures(figures: Mapping[str, dict[str, Any]], excess: int) -> dic
 
 def _render(content: Content, figures: Mapping[str, dict[str, Any]], *, most_rows: int) -> str:
     blocks = [
-        {**figures[block.name], **_rows(block, most_rows)} if isinstance(block, Figure) else block
+        {**figures[block.name], **block.laid_out(most_rows=most_rows)} if isinstance(block, Figure) else block
         for block in content.blocks
     ]
     return _template().render(
@@ -97,7 +97,7 @@ def _render(content: Content, figures: Mapping[str, dict[str, Any]], *, most_row
 
 
 def _figure_parts(number: int, figure: Figure) -> dict[str, Any]:
-    """Return what the template shows of a figure, but for its numbers."""
+    """Return the pictures of a figure: one for the page's script to draw, one for readers without scripts."""
     # A schema's address is for editors; left out, the page names no address of the web.
     spec = {key: value for key, value in figure.page_spec.items() if key != "$schema"}
     # As an image it is told by its description; what a reader of its marks would hear is a third of its size.
@@ -105,22 +105,9 @@ def _figure_parts(number: int, figure: Figure) -> dict[str, Any]:
     image = b64encode(theme.to_svg(silent).encode()).decode("ascii")
     return {
         "id": f"figure-{number}",
-        "title": figure.title,
-        "how_to_read": figure.how_to_read,
-        "description": theme.describe(figure.spec),
         # Nothing in the data of a page's script may end the script or start another.
         "island": json.dumps(spec, allow_nan=False).translate(_ESCAPES),
         "image": f"data:image/svg+xml;base64,{image}",
-    }
-
-
-def _rows(figure: Figure, most_rows: int) -> dict[str, Any]:
-    table = figure.table
-    return {
-        "columns": table.columns,
-        "is_number": [dtype.is_numeric() for dtype in table.dtypes],
-        "rows": table_rows(table.head(most_rows)),
-        "hidden_rows": max(0, table.height - most_rows),
     }
 
 

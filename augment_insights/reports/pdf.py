@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from augment_insights.charts import theme
-from augment_insights.reports.content import SAMPLE, Figure, asset, table_rows
+from augment_insights.reports.content import SAMPLE, Figure, asset
 
 if TYPE_CHECKING:
     from augment_insights.reports.content import Content
@@ -49,7 +49,7 @@ def _breakable(value: Any) -> Any:
         return _LONG_WORD.sub(lambda word: _PIECE.sub(lambda piece: f"{piece[0]}{_BREAK}", word[0]), value)
     if isinstance(value, dict):
         return {name: _breakable(item) for name, item in value.items()}
-    return [_breakable(item) for item in value] if isinstance(value, list) else value
+    return [_breakable(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _data(content: Content) -> dict[str, Any]:
@@ -64,23 +64,11 @@ def _data(content: Content) -> dict[str, Any]:
         "summary": list(content.summary),
         "headlines": [[line.label, line.value, line.detail] for line in content.headlines],
         "blocks": [
-            _figure(numbers[block.name], block) if isinstance(block, Figure) else {"words": block}
+            {**block.laid_out(most_rows=MAX_TABLE_ROWS), "image": f"{numbers[block.name]}.pdf"}
+            if isinstance(block, Figure)
+            else {"words": block}
             for block in content.blocks
         ],
         "definitions": [list(pair) for pair in content.definitions.items()],
         "manifest": [list(pair) for pair in content.manifest_words.items()],
-    }
-
-
-def _figure(number: int, figure: Figure) -> dict[str, Any]:
-    table = figure.table
-    return {
-        "title": figure.title,
-        "reading": figure.how_to_read,
-        "image": f"{number}.pdf",
-        "description": theme.describe(figure.spec),
-        "columns": table.columns,
-        "numeric": [dtype.is_numeric() for dtype in table.dtypes],
-        "rows": [list(row) for row in table_rows(table.head(MAX_TABLE_ROWS))],
-        "hidden": max(0, table.height - MAX_TABLE_ROWS),
     }
