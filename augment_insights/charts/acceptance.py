@@ -12,13 +12,7 @@ from augment_insights.charts.marks import Caption
 from augment_insights.charts.theme import ACCENT, WIDTH
 from augment_insights.errors import TableError
 from augment_insights.periods import day_text
-from augment_insights.tables import (
-    ACCEPTANCE_CHANGE,
-    ACCEPTANCE_DISTRIBUTION,
-    ACCEPTANCE_RATE,
-    COMPARISON,
-    columns_of,
-)
+from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_DISTRIBUTION, ACCEPTANCE_RATE, COMPARISON, columns_of
 
 if TYPE_CHECKING:
     from datetime import date

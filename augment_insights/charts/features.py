@@ -348,7 +348,16 @@ def habit_ladder(
         told = marks.counted(rows, "group")
     else:
         drawn = counts.drop("group")
-        layers = _ladder(drawn, color=color.legend(None), tooltip=marks.tooltip(drawn, titles))
+        base = alt.Chart(drawn).encode(
+            x=alt.X(
+                "users:Q", title="Users", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0, nice=True)
+            ),
+            y=alt.Y("tier:N", title=None, sort=drawn["tier"].to_list()),
+            tooltip=marks.tooltip(drawn, titles),
+        )
+        number = "format(datum.users, ',d') + ' · ' + format(datum.users / datum.of_users, '.0%')"
+        bars = base.mark_bar(cornerRadiusEnd=2).encode(color=color.legend(None))
+        layers = [bars, marks.numbers(base, number)]
         rows = drawn.height
         told = ", ".join(f"{tier} {users}" for tier, users in drawn.select("tier", "users").iter_rows())
     return marks.single(layers, title, "Bar chart", told, width=width, height=_TIER_ROW_HEIGHT * rows)
@@ -461,7 +470,7 @@ def _pieces(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _grid(frame: pl.DataFrame) -> pl.DataFrame:
     """Add the pairs of modes that nobody went between, without a number."""
-    present = set(frame["from_mode"]) | set(frame["to_mode"])
+    present = {*frame["from_mode"], *frame["to_mode"]}
     names = [name for name in _MODES.values() if name in present]
     names += sorted(present.difference(names))
     rows = pl.DataFrame({"from_mode": names}, schema={"from_mode": pl.String})
@@ -500,18 +509,6 @@ def _count_tiers(frame: pl.DataFrame) -> pl.DataFrame:
         .sort("group", "place")
         .drop("place")
     )
-
-
-def _ladder(drawn: pl.DataFrame, *, color: alt.Color, tooltip: list[alt.Tooltip]) -> list[alt.Chart]:
-    scale = alt.Scale(domainMin=0, nice=True)
-    base = alt.Chart(drawn).encode(
-        x=alt.X("users:Q", title="Users", axis=marks.whole_axis(grid=True), scale=scale),
-        y=alt.Y("tier:N", title=None, sort=drawn["tier"].to_list()),
-        tooltip=tooltip,
-    )
-    number = "format(datum.users, ',d') + ' · ' + format(datum.users / datum.of_users, '.0%')"
-    bars = base.mark_bar(cornerRadiusEnd=2).encode(color=color)
-    return [bars, marks.numbers(base, number)]
 
 
 def _two_panels(ranked: pl.DataFrame) -> list[alt.Chart]:
