@@ -17,9 +17,10 @@ lab: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/browser
 
-# Without the tests that start kernels, kill processes or build wheels.
+# Without the tests that start kernels, kill processes, build wheels or take seconds, and with fewer drawn cases.
 test-fast: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/browser -m 'not slow'
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/browser -m 'not slow' \
+		--hypothesis-profile fast
 
 # In a real JupyterLab, in Debian's Chromium; skipped where there is none.
 test-browser: $(VENV)/.installed-dev

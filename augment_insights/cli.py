@@ -127,24 +127,20 @@ def report(
     One HTML file to share, or what --format names, and the notebook that made it.
     """
     options: dict[str, Any] = {
-        "every": None if every is None else every.value,
-        "user_type": user_type,
-        "team": team,
-        "roster": None if roster is None else str(roster.absolute()),
-        "names": names,
-        "min_group_size": min_group_size,
-        "archive": None if archive is None else str(archive.absolute()),
-    }
-    given = {name: value for name, value in options.items() if value is not None}
-    asked: dict[str, Any] = {
         "start_date": start_date,
         "end_date": end_date,
         "formats": formats or ["html"],
         "source": "sample" if sample else "api",
         "output_dir": output_dir,
-        **given,
-        **_parameters(param or []),
+        "every": every and every.value,
+        "user_type": user_type,
+        "team": team,
+        "roster": roster and str(roster.absolute()),
+        "names": names,
+        "min_group_size": min_group_size,
+        "archive": archive and str(archive.absolute()),
     }
+    asked = {name: value for name, value in options.items() if value is not None} | _parameters(param or [])
     if per is None:
         _print_paths(insights.reports.write(template, **asked).paths)
         return
@@ -340,11 +336,10 @@ def sync(
 @cache_app.command("info")
 def cache_info() -> None:
     """Show where the cache lies and what is in it."""
-    from augment_insights.transport.session import cache_files
-    from augment_insights.transport.settings import cache_root
+    from augment_insights.transport import session, settings
 
-    files = cache_files(cache_root())
-    typer.echo(f"Cache folder: {cache_root()}")
+    files = session.cache_files(settings.cache_root())
+    typer.echo(f"Cache folder: {settings.cache_root()}")
     for file in files:
         size = f"{file.size_bytes / 1e6:.1f} MB"
         typer.echo(f"  {file.path.name}: {file.answers} answers, {file.expired} expired, {size}")
@@ -355,12 +350,11 @@ def cache_info() -> None:
 @cache_app.command("clear")
 def cache_clear() -> None:
     """Delete every cached answer; the rate limit is remembered."""
-    from augment_insights.transport.session import clear_cache
-    from augment_insights.transport.settings import cache_root
+    from augment_insights.transport import session, settings
 
-    gone = clear_cache(cache_root())
+    gone = session.clear_cache(settings.cache_root())
     answers = sum(file.answers + file.expired for file in gone)
-    typer.echo(f"Deleted {len(gone)} cache files with {answers} answers from {cache_root()}")
+    typer.echo(f"Deleted {len(gone)} cache files with {answers} answers from {settings.cache_root()}")
 
 
 @app.command()
@@ -388,18 +382,14 @@ def serve(
     with insights.sample.serve(insights.sample.AnalyticsApp(organisation, now=now, rate_limit=limit), port=port) as url:
         typer.echo(f"Serving on {url} until Ctrl-C. Any token will do:")
         typer.echo(f"  AUGMENT_API_URL={url} AUGMENT_API_TOKEN=any augment-insights report overview")
-        _wait_for_interrupt()
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            typer.echo("Stopped.")
 
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def _wait_for_interrupt() -> None:
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        typer.echo("Stopped.")
 
 
 def _read_records(path: Path) -> list[dict[str, Any]]:

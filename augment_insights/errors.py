@@ -27,6 +27,7 @@ traceback of these errors holds the API token.
 
 from __future__ import annotations
 
+import copyreg
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -36,20 +37,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _rebuild(kind: type[InsightsError], args: tuple[Any, ...], state: dict[str, Any]) -> InsightsError:
-    """Make an error again on the other side of a process border."""
-    error = kind.__new__(kind)
-    error.args = args
-    error.__dict__.update(state)
-    return error
-
-
 class InsightsError(Exception):
     """The root: everything this package raises on purpose is one of these."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by state, so that an error survives a process pool with its data."""
-        return _rebuild, (type(self), self.args, self.__dict__)
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class ConfigurationError(InsightsError):

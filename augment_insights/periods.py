@@ -173,18 +173,16 @@ def parse_day(value: date | str, *, name: str = "date") -> date:
 def _check(days: DayRange, *, now: datetime) -> DayRange:
     """Refuse what the API is sure to refuse, before any request is spent on it."""
     oldest, newest = oldest_day(now), newest_day(now)
-    valid = f"The API answers for {oldest} to {newest} (UTC, both included)."
     if days.end < days.start:
-        raise DateRangeError(f"The range ends before it starts: {days}. {valid}", start=days.start, end=days.end)
-    if days.end > newest:
-        raise DateRangeError(
-            f"The last day {days.end} is today (UTC) or later. {valid}", start=days.start, end=days.end
-        )
-    if days.start < oldest:
-        raise DateRangeError(
-            f"The first day {days.start} is over two years back. {valid}", start=days.start, end=days.end
-        )
-    return days
+        problem = f"The range ends before it starts: {days}"
+    elif days.end > newest:
+        problem = f"The last day {days.end} is today (UTC) or later"
+    elif days.start < oldest:
+        problem = f"The first day {days.start} is over two years back"
+    else:
+        return days
+    valid = f"The API answers for {oldest} to {newest} (UTC, both included)."
+    raise DateRangeError(f"{problem}. {valid}", start=days.start, end=days.end)
 
 
 def resolve_range(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
@@ -66,19 +67,16 @@ class Table:
         The noun, in lower case.
     grain : str
         What one row is.
-    key : tuple of str
-        The columns that name a row; no two rows share them.
     columns : Mapping of str to Column
         Every column, in order.
-    source : str
-        Where the numbers come from.
+    key : tuple of str
+        The columns that name a row; no two rows share them. None of its own where the columns grouped by do.
     """
 
     name: str
     grain: str
-    key: tuple[str, ...]
     columns: Mapping[str, Column]
-    source: str
+    key: tuple[str, ...] = ()
 
     @property
     def schema(self) -> pl.Schema:
@@ -190,22 +188,17 @@ def is_rate(column: str) -> bool:
     return column.endswith(("_rate", "_share", "_low", "_high"))
 
 
-def columns_of(frame: pl.DataFrame | pl.LazyFrame) -> pl.Schema:
+def columns_of(frame: object) -> pl.Schema:
     """Return a frame's schema, and a clear error for what is no Polars frame."""
     if isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
         return frame.collect_schema()
+    library = type(frame).__module__.partition(".")[0]  # others have a DataFrame too
+    whose = "" if library in ("builtins", __package__) else f"{library} "
     raise TableError(
-        f"A Polars DataFrame or LazyFrame is needed, and a {_kind_of(frame)} came.",
+        f"A Polars DataFrame or LazyFrame is needed, and a {whose}{type(frame).__name__} came.",
         table="frame",
         hint="convert it with pl.DataFrame(...) or pl.from_pandas(...).",
     )
-
-
-def _kind_of(thing: object) -> str:
-    """Name what came, and whose it is: other libraries have a DataFrame too."""
-    library = type(thing).__module__.partition(".")[0]
-    whose = "" if library in ("builtins", __package__) else f"{library} "
-    return f"{whose}{type(thing).__name__}"
 
 
 def require(schema: pl.Schema, names: tuple[str, ...], *, table: str) -> None:
@@ -235,27 +228,28 @@ def _same_kind(found: pl.DataType, wanted: pl.DataType | type[pl.DataType]) -> b
     return found == wanted
 
 
+_count = partial(Column, pl.Int64())
+_number = partial(Column, pl.Float64())
+
 _DATE = Column(pl.Date(), "UTC day")
-_PERIOD_START = Column(pl.Date(), "first UTC day of the period")
-_PERIOD_END = Column(pl.Date(), "last UTC day of the period")
-_USER = Column(pl.String(), "e-mail of a person, name of a service account, as the API gave it")
-_USER_TYPE = Column(USER_TYPE, "person or service_account")
-_METRIC_COLUMNS = {name: Column(pl.Int64(), meaning, nullable=True) for name, meaning in METRICS.items()}
+_USER = {
+    "user": Column(pl.String(), "e-mail of a person, name of a service account, as the API gave it"),
+    "user_type": Column(USER_TYPE, "person or service_account"),
+}
+_METRIC_COLUMNS = {name: _count(meaning, nullable=True) for name, meaning in METRICS.items()}
 
 DAU_COUNT = Table(
     name="dau_count",
     grain="one row a UTC day of the range",
     key=("date",),
-    columns={"date": _DATE, "user_count": Column(pl.Int64(), "active users that day")},
-    source="GET /analytics/v0/dau-count",
+    columns={"date": _DATE, "user_count": _count("active users that day")},
 )
 
 DAU = Table(
     name="dau",
     grain="one row a user and active UTC day",
     key=("date", "user_type", "user"),
-    columns={"date": _DATE, "user": _USER, "user_type": _USER_TYPE},
-    source="GET /analytics/v0/dau",
+    columns={"date": _DATE, **_USER},
 )
 
 DAILY_USAGE = Table(
@@ -263,22 +257,6 @@ DAILY_USAGE = Table(
     grain="one row a UTC day of the range",
     key=("date",),
     columns={"date": _DATE, **_METRIC_COLUMNS},
-    source="GET /analytics/v0/daily-usage",
-)
-
-USER_ACTIVITY = Table(
-    name="user_activity",
-    grain="one row a user with activity, and a period",
-    key=("period_start", "user_type", "user"),
-    columns={
-        "period_start": _PERIOD_START,
-        "period_end": _PERIOD_END,
-        "user": _USER,
-        "user_type": _USER_TYPE,
-        "active_days": Column(pl.Int64(), "days with activity in the period"),
-        **_METRIC_COLUMNS,
-    },
-    source="GET /analytics/v0/user-activity",
 )
 
 ACTIVITY = Table(
@@ -286,13 +264,18 @@ ACTIVITY = Table(
     grain="one row a user with activity, and a period",
     key=("period_start", "user_type", "user"),
     columns={
-        "period_start": _PERIOD_START,
-        "period_end": _PERIOD_END,
-        "user": _USER,
-        "user_type": _USER_TYPE,
-        "active_days": Column(pl.Int64(), "days with activity in the period"),
+        "period_start": Column(pl.Date(), "first UTC day of the period"),
+        "period_end": Column(pl.Date(), "last UTC day of the period"),
+        **_USER,
+        "active_days": _count("days with activity in the period"),
     },
-    source="GET /analytics/v0/dau, day by day, or GET /analytics/v0/user-activity",
+)
+
+USER_ACTIVITY = Table(
+    name="user_activity",
+    grain="one row a user with activity, and a period",
+    key=("period_start", "user_type", "user"),
+    columns={**ACTIVITY.columns, **_METRIC_COLUMNS},
 )
 
 EDITOR_LANGUAGE = Table(
@@ -301,13 +284,11 @@ EDITOR_LANGUAGE = Table(
     key=("date", "user_type", "user", "language", "editor"),
     columns={
         "date": _DATE,
-        "user": _USER,
-        "user_type": _USER_TYPE,
+        **_USER,
         "language": Column(pl.String(), "programming language, as the API names it; may be Unknown"),
         "editor": Column(pl.String(), "editor, as the API names it; may be Unknown"),
         **_METRIC_COLUMNS,
     },
-    source="GET /analytics/v0/daily-user-activity-by-editor-language",
 )
 
 ENDPOINT_TABLES: Mapping[str, Table] = {
@@ -318,23 +299,36 @@ ENDPOINT_TABLES: Mapping[str, Table] = {
 # ---- Activity over time: what analysis answers. Grouped with by=, the groups stand before the first count. ----
 
 _COMPLETE = Column(pl.Boolean(), "whether all its days lie within those of the data")
-_ANALYSIS_PERIOD_START = Column(pl.Date(), "first UTC day of the calendar period")
-_ANALYSIS_PERIOD_END = Column(pl.Date(), "last UTC day of the whole calendar period")
-_WINDOW_DAYS = Column(pl.Int64(), "length of the window in days, the date included")
-_RATE_LOW = Column(pl.Float64(), "lower bound of the rate's 95 % confidence interval", nullable=True)
-_RATE_HIGH = Column(pl.Float64(), "upper bound of the rate's 95 % confidence interval", nullable=True)
+_PERIOD = {
+    "period_start": Column(pl.Date(), "first UTC day of the calendar period"),
+    "period_end": Column(pl.Date(), "last UTC day of the whole calendar period"),
+}
+_WINDOW_DAYS = _count("length of the window in days, the date included")
+
+
+def _interval(name: str) -> dict[str, Column]:
+    """Return the columns of a rate's 95 % confidence interval."""
+    return {
+        f"{name}_{end}": _number(f"{bound} bound of the rate's 95 % confidence interval", nullable=True)
+        for end, bound in (("low", "lower"), ("high", "upper"))
+    }
+
+
+def _rate(name: str, meaning: str) -> dict[str, Column]:
+    """Return the columns of a rate and its 95 % confidence interval."""
+    rate = _number(f"{meaning}, 0 to 1; null without a denominator", nullable=True)
+    return {name: rate, **_interval(name)}
+
 
 ACTIVE_USERS = Table(
     name="active_users",
     grain="one row a calendar period",
     key=("period_start",),
     columns={
-        "period_start": _ANALYSIS_PERIOD_START,
-        "period_end": _ANALYSIS_PERIOD_END,
-        "active_users": Column(pl.Int64(), "users active on at least one day of the period"),
+        **_PERIOD,
+        "active_users": _count("users active on at least one day of the period"),
         "is_complete": _COMPLETE,
     },
-    source="analysis.active_users",
 )
 
 ROLLING_ACTIVE_USERS = Table(
@@ -344,10 +338,9 @@ ROLLING_ACTIVE_USERS = Table(
     columns={
         "date": _DATE,
         "window_days": _WINDOW_DAYS,
-        "active_users": Column(pl.Int64(), "users active on at least one day of the window that ends on the date"),
+        "active_users": _count("users active on at least one day of the window that ends on the date"),
         "is_complete": Column(pl.Boolean(), "whether the data reaches back to the window's first day"),
     },
-    source="analysis.rolling_active_users",
 )
 
 STICKINESS = Table(
@@ -357,12 +350,11 @@ STICKINESS = Table(
     columns={
         "date": _DATE,
         "window_days": _WINDOW_DAYS,
-        "mean_daily_users": Column(pl.Float64(), "mean of the daily active users over the window"),
-        "active_users": Column(pl.Int64(), "users active on at least one day of the window"),
-        "stickiness_rate": Column(pl.Float64(), "mean_daily_users / active_users, 0 to 1", nullable=True),
+        "mean_daily_users": _number("mean of the daily active users over the window (day: of the day)"),
+        "active_users": _count("users active on at least one day of the window"),
+        "stickiness_rate": _number("mean_daily_users / active_users, 0 to 1", nullable=True),
         "is_complete": Column(pl.Boolean(), "whether the data reaches back to the window's first day"),
     },
-    source="analysis.stickiness",
 )
 
 ACTIVE_DAY_DISTRIBUTION = Table(
@@ -370,10 +362,9 @@ ACTIVE_DAY_DISTRIBUTION = Table(
     grain="one row a number of active days, 1 to the window's length",
     key=("active_days",),
     columns={
-        "active_days": Column(pl.Int64(), "days with activity in the window"),
-        "users": Column(pl.Int64(), "users who were active on exactly so many days"),
+        "active_days": _count("days with activity in the window"),
+        "users": _count("users who were active on exactly so many days"),
     },
-    source="analysis.active_day_distribution",
 )
 
 ADOPTION_CURVE = Table(
@@ -381,11 +372,10 @@ ADOPTION_CURVE = Table(
     grain="one row a calendar period",
     key=("period_start",),
     columns={
-        "period_start": _ANALYSIS_PERIOD_START,
-        "new_users": Column(pl.Int64(), "users first seen in the period"),
-        "cumulative_users": Column(pl.Int64(), "users seen in the period or before, the look-back included"),
+        "period_start": _PERIOD["period_start"],
+        "new_users": _count("users first seen in the period"),
+        "cumulative_users": _count("users seen in the period or before, the look-back included"),
     },
-    source="analysis.adoption_curve",
 )
 
 LICENSED_ADOPTION_CURVE = Table(
@@ -394,10 +384,9 @@ LICENSED_ADOPTION_CURVE = Table(
     key=("period_start",),
     columns={
         **ADOPTION_CURVE.columns,
-        "ever_licensed_users": Column(pl.Int64(), "users who got a licence in the period or before, ended ones too"),
-        "seen_rate": Column(pl.Float64(), "cumulative_users / ever_licensed_users", nullable=True),
+        "ever_licensed_users": _count("users who got a licence in the period or before, ended ones too"),
+        "seen_rate": _number("cumulative_users / ever_licensed_users", nullable=True),
     },
-    source="analysis.adoption_curve with licences",
 )
 
 TIME_TO_FIRST_USE = Table(
@@ -405,14 +394,12 @@ TIME_TO_FIRST_USE = Table(
     grain="one row a number of days since the licence began",
     key=("days",),
     columns={
-        "days": Column(pl.Int64(), "days since the licence began; 0 is its first day"),
-        "at_risk_users": Column(pl.Int64(), "users who had not started before, and are still followed"),
-        "started_users": Column(pl.Int64(), "users whose first activity is on that day"),
-        "started_rate": Column(pl.Float64(), "share started by then, 1 - Kaplan-Meier survival, 0 to 1"),
-        "started_rate_low": _RATE_LOW,
-        "started_rate_high": _RATE_HIGH,
+        "days": _count("days since the licence began; 0 is its first day"),
+        "at_risk_users": _count("users who had not started before, and are still followed"),
+        "started_users": _count("users whose first activity is on that day"),
+        "started_rate": _number("share started by then, 1 - Kaplan-Meier survival, 0 to 1"),
+        **_interval("started_rate"),
     },
-    source="analysis.time_to_first_use",
 )
 
 LIFECYCLE = Table(
@@ -420,17 +407,14 @@ LIFECYCLE = Table(
     grain="one row a calendar period",
     key=("period_start",),
     columns={
-        "period_start": _ANALYSIS_PERIOD_START,
-        "new_users": Column(pl.Int64(), "users never active before the period"),
-        "returning_users": Column(pl.Int64(), "active users who were active in the period before too", nullable=True),
-        "resurrected_users": Column(
-            pl.Int64(), "active users seen before, but not in the period before", nullable=True
-        ),
-        "dormant_users": Column(pl.Int64(), "users active in the period before and not in this one", nullable=True),
-        "active_users": Column(pl.Int64(), "users active in the period"),
+        "period_start": _PERIOD["period_start"],
+        "new_users": _count("users never active before the period"),
+        "returning_users": _count("active users who were active in the period before too", nullable=True),
+        "resurrected_users": _count("active users seen before, but not in the period before", nullable=True),
+        "dormant_users": _count("users active in the period before and not in this one", nullable=True),
+        "active_users": _count("users active in the period"),
         "is_complete": _COMPLETE,
     },
-    source="analysis.lifecycle",
 )
 
 COHORT_RETENTION = Table(
@@ -439,15 +423,13 @@ COHORT_RETENTION = Table(
     key=("cohort", "period"),
     columns={
         "cohort": Column(pl.Date(), "first UTC day of the calendar period in which the cohort began"),
-        "period": Column(pl.Int64(), "periods since then; 0 is the cohort's own"),
-        "cohort_users": Column(pl.Int64(), "users in the cohort"),
-        "retained_users": Column(pl.Int64(), "those active in the period (unbounded: or later)", nullable=True),
-        "retention_rate": Column(pl.Float64(), "retained_users / cohort_users, 0 to 1", nullable=True),
-        "retention_rate_low": _RATE_LOW,
-        "retention_rate_high": _RATE_HIGH,
+        "period": _count("periods since then (n_day: days since each user's own start); 0 is the start"),
+        "cohort_users": _count("users in the cohort"),
+        "retained_users": _count("those active in the period (unbounded: or later)", nullable=True),
+        "retention_rate": _number("retained_users / cohort_users, 0 to 1", nullable=True),
+        **_interval("retention_rate"),
         "is_complete": _COMPLETE,
     },
-    source="analysis.cohort_retention",
 )
 
 RETENTION_CURVE = Table(
@@ -455,15 +437,13 @@ RETENTION_CURVE = Table(
     grain="one row a period since the cohorts began",
     key=("period",),
     columns={
-        "period": Column(pl.Int64(), "periods since the cohort began; 0 is the cohort's own"),
-        "cohorts": Column(pl.Int64(), "cohorts with users that have reached the period"),
-        "eligible_users": Column(pl.Int64(), "users of these cohorts"),
-        "retained_users": Column(pl.Int64(), "those active in the period (unbounded: or later)"),
-        "retention_rate": Column(pl.Float64(), "retained_users / eligible_users, 0 to 1", nullable=True),
-        "retention_rate_low": _RATE_LOW,
-        "retention_rate_high": _RATE_HIGH,
+        "period": _count("periods since the cohort began; 0 is the cohort's own"),
+        "cohorts": _count("cohorts with users that have reached the period"),
+        "eligible_users": _count("users of these cohorts"),
+        "retained_users": _count("those active in the period (unbounded: or later)"),
+        "retention_rate": _number("retained_users / eligible_users, 0 to 1", nullable=True),
+        **_interval("retention_rate"),
     },
-    source="analysis.retention_curve",
 )
 
 SURVIVAL = Table(
@@ -471,41 +451,26 @@ SURVIVAL = Table(
     grain="one row a number of days since the first activity",
     key=("days",),
     columns={
-        "days": Column(pl.Int64(), "days since the first activity"),
-        "at_risk_users": Column(pl.Int64(), "users who had not lapsed before, and are still followed"),
-        "lapsed_users": Column(pl.Int64(), "users whose inactivity gap begins on that day"),
-        "survival_rate": Column(pl.Float64(), "share not yet lapsed, Kaplan-Meier, 0 to 1"),
-        "survival_rate_low": _RATE_LOW,
-        "survival_rate_high": _RATE_HIGH,
+        "days": _count("days since the first activity"),
+        "at_risk_users": _count("users who had not lapsed before, and are still followed"),
+        "lapsed_users": _count("users whose inactivity gap begins on that day"),
+        "survival_rate": _number("share not yet lapsed, Kaplan-Meier, 0 to 1"),
+        **_interval("survival_rate"),
     },
-    source="analysis.survival",
 )
 
 # ---- Rates, features, habits, comparisons, reconciliation: a table names its own columns, groups come besides. ----
 
 
-def _rate(name: str, meaning: str) -> dict[str, Column]:
-    """Return the columns of a rate and its 95 % confidence interval."""
-    return {
-        name: Column(pl.Float64(), f"{meaning}, 0 to 1; null without a denominator", nullable=True),
-        f"{name}_low": _RATE_LOW,
-        f"{name}_high": _RATE_HIGH,
-    }
-
-
 ACCEPTANCE_RATE = Table(
     name="acceptance_rate",
     grain="one row a group and period; the columns grouped by, and period_start, come first",
-    key=(),
     columns={
-        "users": Column(
-            pl.Int64(), "distinct users with a suggestion; null where the frame has no users", nullable=True
-        ),
-        "suggested_count": Column(pl.Int64(), "suggested completions, or lines", nullable=True),
-        "accepted_count": Column(pl.Int64(), "accepted of them", nullable=True),
+        "users": _count("distinct users with a suggestion; null where the frame has no users", nullable=True),
+        "suggested_count": _count("suggested completions, or lines", nullable=True),
+        "accepted_count": _count("accepted of them", nullable=True),
         **_rate("acceptance_rate", "accepted_count / suggested_count"),
     },
-    source="analysis.acceptance_rate",
 )
 
 ACCEPTANCE_DISTRIBUTION = Table(
@@ -513,24 +478,21 @@ ACCEPTANCE_DISTRIBUTION = Table(
     grain="one row a step of the rate, from 0 to 1",
     key=("acceptance_from",),
     columns={
-        "acceptance_from": Column(pl.Float64(), "acceptance rate from which the step reaches, included"),
-        "acceptance_to": Column(pl.Float64(), "acceptance rate up to which it reaches, included in the last step only"),
-        "users": Column(pl.Int64(), "users whose own rate lies in the step"),
+        "acceptance_from": _number("acceptance rate from which the step reaches, included"),
+        "acceptance_to": _number("acceptance rate up to which it reaches, included in the last step only"),
+        "users": _count("users whose own rate lies in the step"),
     },
-    source="analysis.acceptance_distribution",
 )
 
 ACCEPTANCE_CHANGE = Table(
     name="acceptance_change",
     grain="one row a group, and the total last; the columns grouped by come first, null in the total",
-    key=(),
     columns={
-        "rate_effect": Column(pl.Float64(), "change of the rate because the group accepts more or less", nullable=True),
-        "mix_effect": Column(pl.Float64(), "change of the rate because the group's weight moved", nullable=True),
-        "entry_exit_effect": Column(pl.Float64(), "change of the rate because the group is new or gone", nullable=True),
-        "total_effect": Column(pl.Float64(), "the three together; in the total, after minus before", nullable=True),
+        "rate_effect": _number("change of the rate because the group accepts more or less", nullable=True),
+        "mix_effect": _number("change of the rate because the group's weight moved", nullable=True),
+        "entry_exit_effect": _number("change of the rate because the group is new or gone", nullable=True),
+        "total_effect": _number("the three together; in the total, after minus before", nullable=True),
     },
-    source="analysis.acceptance_change",
 )
 
 ROSTER = Table(
@@ -538,7 +500,6 @@ ROSTER = Table(
     grain="one row a licensed user; any of team, licensed_from, licensed_to and other columns may be there too",
     key=("user",),
     columns={"user": Column(pl.String(), "e-mail of a person; compared without case")},
-    source="the analyst's own file, analysis.read_roster",
 )
 
 ADOPTION_RATE = Table(
@@ -546,14 +507,12 @@ ADOPTION_RATE = Table(
     grain="one row a calendar period and group; the columns grouped by stand before active_users",
     key=("period_start",),
     columns={
-        "period_start": _ANALYSIS_PERIOD_START,
-        "period_end": _ANALYSIS_PERIOD_END,
-        "active_users": Column(pl.Int64(), "users active on at least one day of the period (with a roster: licensed)"),
-        "licensed_users": Column(pl.Int64(), "users licensed on at least one day of the period, or seats"),
+        **_PERIOD,
+        "active_users": _count("users active on at least one day of the period (with a roster: licensed)"),
+        "licensed_users": _count("users licensed on at least one day of the period, or seats"),
         **_rate("adoption_rate", "active_users / licensed_users"),
         "is_complete": _COMPLETE,
     },
-    source="analysis.adoption_rate",
 )
 
 LICENCE_STATUS = pl.Enum(["new", "never_used", "idle", "active", "ended", "not_begun"])
@@ -568,9 +527,8 @@ LICENCES = Table(
         "team": Column(pl.String(), "the roster's team; null where it has none", nullable=True),
         "status": Column(LICENCE_STATUS, "new, never_used, idle, active; ended and not_begun are not valid that day"),
         "last_active": Column(pl.Date(), "last day with activity; null: never", nullable=True),
-        "idle_days": Column(pl.Int64(), "days from then to the last day of the data", nullable=True),
+        "idle_days": _count("days from then to the last day of the data", nullable=True),
     },
-    source="analysis.licences",
 )
 
 LICENSED = pl.Enum(["licensed", "licence ended or not begun", "not on the roster"])
@@ -584,9 +542,8 @@ POPULATION_BRIDGE = Table(
     columns={
         "licence": Column(LICENSED, "on the last day of the data"),
         "seen": Column(SEEN, "active in the range, seen before it only, or never"),
-        "users": Column(pl.Int64(), "people of the roster or the activity who are both"),
+        "users": _count("people of the roster or the activity who are both"),
     },
-    source="analysis.population_bridge",
 )
 
 MODE = pl.Enum(
@@ -600,11 +557,10 @@ FEATURE_ADOPTION = Table(
     key=("feature",),
     columns={
         "feature": Column(MODE, "way of working together"),
-        "active_users": Column(pl.Int64(), "distinct users with activity"),
-        "feature_users": Column(pl.Int64(), "those who used the mode; null when no row knows it", nullable=True),
+        "active_users": _count("distinct users with activity"),
+        "feature_users": _count("those who acted in the mode; null when no row knows it", nullable=True),
         **_rate("feature_rate", "feature_users / active_users"),
     },
-    source="analysis.feature_adoption",
 )
 
 MODE_MIX = Table(
@@ -613,12 +569,11 @@ MODE_MIX = Table(
     key=("mode",),
     columns={
         "mode": Column(MODE, "way of working together"),
-        "messages_count": Column(pl.Int64(), "its messages; completions have none", nullable=True),
-        "messages_share": Column(pl.Float64(), "of the messages of all modes, 0 to 1", nullable=True),
-        "lines_count": Column(pl.Int64(), "its lines of code; chat has none", nullable=True),
-        "lines_share": Column(pl.Float64(), "of the lines of all modes, 0 to 1", nullable=True),
+        "messages_count": _count("its messages; completions have none", nullable=True),
+        "messages_share": _number("of the messages of all modes, 0 to 1", nullable=True),
+        "lines_count": _count("its lines of code; chat has none", nullable=True),
+        "lines_share": _number("of the lines of all modes, 0 to 1", nullable=True),
     },
-    source="analysis.mode_mix",
 )
 
 MODE_TRANSITIONS = Table(
@@ -628,10 +583,9 @@ MODE_TRANSITIONS = Table(
     columns={
         "from_mode": Column(MODE, "a user's dominant mode in a period"),
         "to_mode": Column(MODE, "the user's dominant mode in the next period"),
-        "users": Column(pl.Int64(), "distinct users who made this step at least once"),
-        "share": Column(pl.Float64(), "this step, of all steps from from_mode, 0 to 1"),
+        "users": _count("distinct users who made this step at least once"),
+        "share": _number("this step, of all steps from from_mode, 0 to 1"),
     },
-    source="analysis.mode_transitions",
 )
 
 HABIT_TIER = pl.Enum(["power", "habitual", "novice", "low", "non-user"])
@@ -642,25 +596,21 @@ HABIT_LADDER = Table(
     grain="one row a user",
     key=("user_type", "user"),
     columns={
-        "user": _USER,
-        "user_type": _USER_TYPE,
-        "active_weeks": Column(pl.Int64(), "weeks with activity, of those looked at"),
-        "mean_actions": Column(pl.Float64(), "messages and accepted completions a week, over all weeks looked at"),
+        **_USER,
+        "active_weeks": _count("weeks with activity, of those looked at"),
+        "mean_actions": _number("messages and accepted completions a week, over all weeks looked at"),
         "tier": Column(HABIT_TIER, "power, habitual, novice, low or non-user"),
     },
-    source="analysis.habit_ladder",
 )
 
 CONCENTRATION = Table(
     name="concentration",
     grain="one row",
-    key=(),
     columns={
-        "top_decile_share": Column(pl.Float64(), "share by the top tenth of the users, 0 to 1", nullable=True),
-        "gini": Column(pl.Float64(), "Gini's coefficient over users, 0 to 1", nullable=True),
-        "users": Column(pl.Int64(), "users whose metric is known"),
+        "top_decile_share": _number("share by the top tenth of the users, 0 to 1", nullable=True),
+        "gini": _number("Gini's coefficient over users, 0 to 1", nullable=True),
+        "users": _count("users whose metric is known"),
     },
-    source="analysis.concentration",
 )
 
 CHECK_STATUS = pl.Enum(["agrees", "differs", "unknown"])
@@ -673,12 +623,11 @@ RECONCILIATION = Table(
     columns={
         "check": Column(pl.String(), "what is compared"),
         "date": Column(pl.Date(), "UTC day, or first day of the period; null: the whole range", nullable=True),
-        "left": Column(pl.Int64(), "the number left of the equals sign", nullable=True),
-        "right": Column(pl.Int64(), "the number right of it", nullable=True),
-        "residual": Column(pl.Int64(), "left - right; null when one is not known", nullable=True),
+        "left": _count("the number left of the equals sign", nullable=True),
+        "right": _count("the number right of it", nullable=True),
+        "residual": _count("left - right; null when one is not known", nullable=True),
         "status": Column(CHECK_STATUS, "agrees, differs or unknown"),
     },
-    source="analysis.reconcile",
 )
 
 DATA_QUALITY = Table(
@@ -687,13 +636,10 @@ DATA_QUALITY = Table(
     key=("check",),
     columns={
         "check": Column(pl.String(), "the table, and what may be missing, duplicate or unknown in it"),
-        "affected_count": Column(pl.Int64(), "rows (or days, or users) to which that happened"),
-        "checked_count": Column(pl.Int64(), "rows (or days, or users) that were looked at"),
-        "affected_share": Column(
-            pl.Float64(), "affected_count / checked_count, 0 to 1; null if there were none", nullable=True
-        ),
+        "affected_count": _count("rows (or days, or users) to which that happened"),
+        "checked_count": _count("rows (or days, or users) that were looked at"),
+        "affected_share": _number("affected_count / checked_count, 0 to 1; null if there were none", nullable=True),
     },
-    source="analysis.data_quality",
 )
 
 VERDICT = pl.Enum(["higher", "lower", "no measurable change"])
@@ -702,22 +648,18 @@ VERDICT = pl.Enum(["higher", "lower", "no measurable change"])
 COMPARISON = Table(
     name="comparison",
     grain="one row a group; the columns grouped by come first",
-    key=(),
     columns={
         "metric": Column(pl.String(), "the rate that is compared"),
-        "before": Column(pl.Float64(), "its value before", nullable=True),
-        "after": Column(pl.Float64(), "its value after", nullable=True),
-        "difference": Column(pl.Float64(), "after - before, in points of the rate", nullable=True),
-        "difference_low": Column(pl.Float64(), "lower bound of its 95 % confidence interval", nullable=True),
-        "difference_high": Column(pl.Float64(), "upper bound of its 95 % confidence interval", nullable=True),
+        "before": _number("its value before", nullable=True),
+        "after": _number("its value after", nullable=True),
+        "difference": _number("after - before, in points of the rate", nullable=True),
+        "difference_low": _number("lower bound of its 95 % confidence interval", nullable=True),
+        "difference_high": _number("upper bound of its 95 % confidence interval", nullable=True),
         "is_paired": Column(pl.Boolean(), "whether the same people were compared with themselves"),
-        "both_users": Column(
-            pl.Int64(), "users who count on both sides; null where the table does not say", nullable=True
-        ),
-        "before_users": Column(pl.Int64(), "users who count before only", nullable=True),
-        "after_users": Column(pl.Int64(), "users who count after only", nullable=True),
-        "compared_groups": Column(pl.Int64(), "groups with an interval: the verdicts hold for so many together"),
+        "both_users": _count("users who count on both sides; null where the table does not say", nullable=True),
+        "before_users": _count("users who count before only", nullable=True),
+        "after_users": _count("users who count after only", nullable=True),
+        "compared_groups": _count("groups with an interval: the verdicts hold for so many together"),
         "verdict": Column(VERDICT, "higher, lower or no measurable change; null without an interval", nullable=True),
     },
-    source="analysis.compare_periods, analysis.compare",
 )

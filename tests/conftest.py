@@ -23,10 +23,10 @@ from augment_insights.charts import theme
 from augment_insights.transport.rate_limit import Clock
 
 # A test of drawn cases may take fixtures that make things, and as long as a busy machine needs.
-settings.register_profile(
-    "tests", max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-settings.load_profile("tests")
+DRAWN: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+settings.register_profile("fast", max_examples=20, **DRAWN)
+settings.register_profile("all", max_examples=60, **DRAWN)
+settings.load_profile("all")
 
 TOKEN = "tok-7f3a9c51e2d84b06"
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)

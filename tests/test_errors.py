@@ -66,16 +66,11 @@ def test_the_tree_in_the_docstring_is_the_tree():
 
 
 def test_what_users_may_catch_otherwise():
-    """Days and tables that are wrong are ValueErrors too; warnings are UserWarnings."""
+    """Days and tables that are wrong are ValueErrors too, whose hint ends the message; warnings are UserWarnings."""
+    assert str(errors.TableError("Wrong.", table="t", hint="do this.")) == "Wrong. Hint: do this."
     assert issubclass(errors.DateRangeError, ValueError)
     assert issubclass(errors.TableError, ValueError)
     assert issubclass(errors.InsightsWarning, UserWarning)
-
-
-def test_a_hint_ends_the_message_of_a_table_error():
-    """The hint is an attribute and the end of the message."""
-    assert str(errors.TableError("Wrong.", table="t", hint="do this.")) == "Wrong. Hint: do this."
-    assert str(errors.TableError("Wrong.", table="t")) == "Wrong."
 
 
 @given(word=st.text(max_size=20), known=st.lists(st.text(min_size=1, max_size=10), min_size=1, max_size=5))

@@ -247,7 +247,7 @@ def adoption_curve(
     >>> adoption_curve(activity, licences=4).rows()
     [(datetime.date(2026, 1, 5), 1, 1, 4, 0.25), (datetime.date(2026, 1, 12), 1, 2, 4, 0.5)]
     """
-    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, since=since, as_of=as_of)
+    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, since=since, as_of=as_of, lookback=lookback)
     calendar = order.calendar(every, lookback)
     users, roster = order.first_days(), None
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
@@ -819,7 +819,7 @@ def _seats(licences: object) -> int:
     if isinstance(licences, int) and not isinstance(licences, bool) and licences >= 0:
         return licences
     if not isinstance(licences, (int, float, str, PathLike)):
-        columns_of(licences)  # type: ignore[arg-type]  # it is none, and the error says what it is
+        columns_of(licences)  # it is none, and the error says what it is
     raise ValueError(
         f"licences={licences!r} is not a number of seats. Hint: pass an integer >= 0, "
         "or a roster, such as read_roster(path)."

@@ -16,6 +16,7 @@ from augment_insights.analysis.population import (
     USER_KEY,
     as_columns,
     data_span,
+    first_day,
     is_licensed,
     last_day,
     licences_of,
@@ -327,6 +328,7 @@ def habit_ladder(
     habitual_weeks: int = 9,
     power_actions: int = 15,
     user_type: str = "person",
+    since: date | str | None = None,
     as_of: date | str | None = None,
 ) -> pl.DataFrame:
     """Who has made a habit of it: which users are power users, habitual, novices, low, or none?
@@ -358,8 +360,9 @@ def habit_ladder(
         From how many actions a week on a habitual user is a power user.
     user_type : {"person", "service_account", "all"}
         Whose habits.
-    as_of : date or str, optional
-        The last day of the data, which ends the last complete week; left out, the last day of any row.
+    since, as_of : date or str, optional
+        The first and the last day of the data, of which the last ends the last complete week; left out,
+        the first and the last day of any row.
 
     Returns
     -------
@@ -406,16 +409,18 @@ def habit_ladder(
     check_count("weeks", weeks)
     check_count("habitual_weeks", habitual_weeks, at_most=weeks)
     require(columns_of(weekly_user_activity), ("user",), table="weekly_user_activity")
-    rows, _ = usage_rows(weekly_user_activity, _HABIT_ACTIONS, every="1w", user_type=user_type, as_of=as_of)
+    rows, _ = usage_rows(
+        weekly_user_activity, _HABIT_ACTIONS, every="1w", user_type=user_type, since=since, as_of=as_of
+    )
     span = data_span(weekly_user_activity)
-    last = last_day(span, as_of)
+    first, last = first_day(span, since), last_day(span, as_of)
     if last is None:
         return HABIT_LADDER.empty()
     end = calendar_period(last + _DAY, "1w").start - _DAY
     start = end + _DAY - timedelta(weeks=weeks)
-    if span is not None and span.first > start:
+    if first is not None and first > start:
         warnings.warn(
-            f"The last {weeks} complete weeks begin on {start}, and the data begins on {span.first}: the days "
+            f"The last {weeks} complete weeks begin on {start}, and the data begins on {first}: the days "
             f"before count as inactive. Hint: fetch from {start} on, or pass weeks=.",
             DataWarning,
             stacklevel=2,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 import polars as pl
 
 from augment_insights.errors import DataWarning, TableError, did_you_mean, plural
-from augment_insights.periods import check_every, parse_day
+from augment_insights.periods import EVERY, check_every, parse_day
 from augment_insights.tables import (
     DAILY_USAGE,
     EDITOR_LANGUAGE,
@@ -241,13 +241,13 @@ def first_day(span: Span | None, since: date | str | None) -> date | None:
 
 def period_start(day: pl.Expr, every: Every) -> pl.Expr:
     """Return the first day of the calendar period that holds each day (weeks from Monday)."""
-    check_every(every)
+    if every not in EVERY:
+        check_every(every)  # says which periods there are
     return day if every == "1d" else day.dt.truncate(every)
 
 
 def period_end(start: pl.Expr, every: Every) -> pl.Expr:
-    """Return the last day of the whole calendar period that begins on each day."""
-    check_every(every)
+    """Return the last day of the whole calendar period that begins on each day, as :func:`period_start` gives it."""
     return start.dt.offset_by(every).dt.offset_by("-1d")
 
 

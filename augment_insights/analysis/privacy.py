@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from fractions import Fraction
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -226,10 +225,13 @@ class Total:
         How often each cell is in the sum.
     overlaps : bool
         One person can be in several cells: people do not add up, while what they did does.
+    measure : str
+        What is summed, where it is not people: sums of two measures are not subtracted from each other.
     """
 
     cells: Mapping[Hashable, int]
     overlaps: bool = False
+    measure: str = ""
 
 
 def complementary_suppression(
@@ -277,25 +279,32 @@ def complementary_suppression(
     """
     rank = {cell: (people[cell] or 0, number) for number, cell in enumerate(people)}
     gone = set(hidden)
-    given_up: set[frozenset[Hashable]] = set()
+    given_up: set[tuple[frozenset[Hashable], frozenset[int]]] = set()
 
     def findable(gone: AbstractSet[Hashable]) -> list[_Sum]:
         known = [_Sum.over(gone, total, number) for number, total in enumerate(totals)]
-        known = [one for one in known if one.cells]
+        known = [one for one in known if one.cells and one.name not in given_up]
         found = [one for one in known if one.is_too_small(rank, min_group_size)]
         if not found:
-            solved = [*_eliminated(known, rank), *_eliminated(known, {cell: (-size, n) for cell, (size, n) in rank.items()})]
+            largest_first = {cell: (-size, n) for cell, (size, n) in rank.items()}
+            solved = [
+                one
+                for measure in {total.measure for total in totals}
+                for order in (rank, largest_first)
+                for one in _eliminated([one for one in known if totals[min(one.of)].measure == measure], order)
+            ]
             found = [one for one in solved if one.is_too_small(rank, min_group_size)]
             found = found or _pinned([*known, *solved], rank, min_group_size)
-        return [one for one in found if frozenset(one.cells) not in given_up]
+        return [one for one in found if one.name not in given_up]
 
     while found := findable(gone):
+        before = set(gone)
         for one in found:
-            involved = {cell for number in one.of for cell in totals[number].cells} - gone - shown
-            if involved:
+            involved = {cell for number in one.of for cell in totals[number].cells} - before - shown
+            if not involved:
+                given_up.add(one.name)  # everything behind it is hidden already, or was shown before
+            elif not involved & gone:
                 gone.add(min(involved, key=rank.__getitem__))
-            else:
-                given_up.add(frozenset(one.cells))  # everything behind it is hidden already, or was shown before
     for cell in sorted(gone - hidden, key=rank.__getitem__, reverse=True):
         if not findable(gone - {cell}):
             gone.remove(cell)
@@ -306,14 +315,21 @@ def complementary_suppression(
 class _Sum:
     """A known sum of hidden cells, and the totals that it was derived from."""
 
-    cells: dict[Hashable, Fraction]
+    cells: dict[Hashable, float]
     overlaps: bool
     of: set[int]
+
+    @property
+    def name(self) -> tuple[frozenset[Hashable], frozenset[int]]:
+        """The hidden cells, and where the sum comes from."""
+        return frozenset(self.cells), frozenset(self.of)
 
     @classmethod
     def over(cls, gone: AbstractSet[Hashable], total: Total, number: int) -> _Sum:
         """Return what is known of the hidden cells of a total."""
-        return cls({cell: Fraction(times) for cell, times in total.cells.items() if cell in gone}, total.overlaps, {number})
+        return cls(
+            {cell: float(times) for cell, times in total.cells.items() if cell in gone}, total.overlaps, {number}
+        )
 
     def is_too_small(self, rank: Mapping[Hashable, tuple[int, int]], min_group_size: int) -> bool:
         """Whether it pins its cells to fewer people: it is of one cell, or of too few people and subtracts none."""
@@ -326,8 +342,10 @@ class _Sum:
     def minus(self, other: _Sum, cell: Hashable) -> _Sum:
         """Return the difference to another sum in which a cell is no more."""
         times = self.cells[cell] / other.cells[cell]
-        both = {one: self.cells.get(one, 0) - times * other.cells.get(one, 0) for one in {**self.cells, **other.cells}}
-        left = {one: Fraction(value) for one, value in both.items() if value}
+        left = dict(self.cells)
+        for one, value in other.cells.items():
+            left[one] = left.get(one, 0.0) - times * value
+        left = {one: value for one, value in left.items() if abs(value) > _TINY}
         return _Sum(left, self.overlaps or other.overlaps, self.of | other.of)
 
 
@@ -351,9 +369,7 @@ def _pinned(sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]], min_grou
     least: dict[Hashable, float] = dict.fromkeys((cell for one in sums for cell in one.cells), 0.0)
     most = dict.fromkeys(least, inf)
     of: dict[Hashable, set[int]] = {cell: set() for cell in least}
-    rows = [
-        ({cell: float(times) for cell, times in one.cells.items()}, one.of) for one in sums if not one.overlaps
-    ]
+    rows = [(one.cells, one.of) for one in sums if not one.overlaps]
     is_moving = True
     while is_moving:
         is_moving = False
@@ -367,6 +383,4 @@ def _pinned(sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]], min_grou
                     is_moving = True
                     least[cell], most[cell] = low, high
                     of[cell] |= numbers.union(*(of[one] for one in cells))
-    return [
-        _Sum({cell: Fraction(1)}, False, of[cell]) for cell, high in most.items() if high < min_group_size - _TINY
-    ]
+    return [_Sum({cell: 1.0}, False, of[cell]) for cell, high in most.items() if high < min_group_size - _TINY]

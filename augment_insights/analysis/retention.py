@@ -67,7 +67,8 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
         that is known ("unbounded", rolling). Both go by the calendar: week 1 begins the next Monday,
         also for somebody who began on a Sunday. "n_day" counts from each user's own start, as many
         vendors do: ``period`` is then a number of days, and retained means active on exactly that day
-        after the first one. It needs rows of days; ``every`` only makes the cohorts.
+        after the first one. It needs rows of days; ``every`` only makes the cohorts (draw the table with
+        ``every="1d"``).
     cohort : {"first", "recurring", "existing"}
         "first": users by the period of their first activity in all of ``activity``. "recurring":
         everyone who is active in a period makes its cohort, so a user is in many. "existing": whoever
@@ -376,7 +377,9 @@ def lifecycle(
     >>> table.select("new_users", "returning_users", "resurrected_users", "dormant_users").rows()
     [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)]
     """
-    order = prepare(activity).ordered(LIFECYCLE, user_type=user_type, since=since, as_of=as_of, by=by)
+    order = prepare(activity).ordered(
+        LIFECYCLE, user_type=user_type, since=since, as_of=as_of, by=by, lookback=lookback
+    )
     calendar = order.calendar(every, lookback)
     users, before, label = pl.col("users"), pl.col("before"), pl.col("label")
     states = (

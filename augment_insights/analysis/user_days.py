@@ -9,6 +9,7 @@ stays in memory are a few bytes a user-day.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -95,23 +96,30 @@ class UserDays:
         """Return the days of the users asked for in order, from the last time if that is known.
 
         ``table`` is the one that the question is answered with; ``needs_days`` refuses rows of weeks or months
-        after the look-back.
+        after the look-back. A longer row across the end of the look-back counts on both sides of it.
         """
         columns = as_columns(by, self.activity, reserved=table.columns)
         first, last = first_day(self.span, since), last_day(self.span, as_of)
-        if needs_days and not self.is_daily:
+        border = None
+        if first is not None and not self.is_daily:
+            shown_from = first + timedelta(days=check_count("lookback", lookback or 0, at_least=0))
             start, end = row_days(self.activity)
-            is_asked = (start >= pl.lit(first)) & (end >= pl.lit(first).dt.offset_by(f"{lookback or 0}d"))
-            if self.activity.lazy().select((is_asked & (start < end)).any()).collect().item():
+            is_shown = (start >= first) & (end >= shown_from)
+            is_long, is_across = is_shown & (start < end), is_shown & (start < shown_from)
+            has_long, has_across = (
+                self.activity.lazy().select(long=is_long.any(), across=is_across.any()).collect().row(0)
+            )
+            border = shown_from if has_across else None
+            if needs_days and has_long:
                 raise TableError(
                     f"{table.name} needs one row a user and day, and this frame has rows that span several days.",
                     table=ACTIVITY,
                     hint="fetch days: fetch.dau(start_date=..., end_date=...), "
                     "or fetch.user_activity(..., every='1d').",
                 )
-        key = (user_type, first, last, *columns)
+        key = (user_type, first, last, border, *columns)
         if key not in self._orders:
-            self._orders[key] = _order(self, user_type=user_type, first=first, last=last, by=columns)
+            self._orders[key] = _order(self, user_type=user_type, first=first, last=last, border=border, by=columns)
         return self._orders[key]
 
 
@@ -315,8 +323,10 @@ def _check_span(source: UserDays, first: date | None, last: date | None) -> None
         )
 
 
-def _order(source: UserDays, *, user_type: str, first: date | None, last: date | None, by: list[str]) -> OrderedDays:
-    """Put each user's days in order and find the gap before each."""
+def _order(
+    source: UserDays, *, user_type: str, first: date | None, last: date | None, border: date | None, by: list[str]
+) -> OrderedDays:
+    """Put each user's days in order and find the gap before each; a row across the border counts the day before too."""
     _check_span(source, first, last)
     activity = source.activity
     start, end = row_days(activity)
@@ -331,14 +341,15 @@ def _order(source: UserDays, *, user_type: str, first: date | None, last: date |
         return (day.to_physical() - pl.lit(first, dtype=pl.Date).to_physical()).cast(pl.Int16)
 
     seen = rows.select("user", "user_type", **groups, days=at(end))
-    if not source.is_daily:  # a longer row also says that its user was there when it began: see OrderedDays.calendar
-        longer = rows.filter(start < end).select("user", "user_type", **groups, days=at(start))
-        seen = pl.concat([seen, longer])
+    if border is not None:
+        across = rows.filter(start < border, end >= border)
+        before = at(pl.lit(border - timedelta(days=1)))
+        seen = pl.concat([seen, across.select("user", "user_type", **groups, days=before)])
     lists = _days_of_users(
         seen,
         [*groups, *(["user_type"] if user_type == "all" else [])],
         is_in_memory=isinstance(activity, pl.DataFrame),
-        is_in_order=source.is_daily
+        is_in_order=border is None
         and isinstance(activity, pl.DataFrame)
         and activity[end.meta.output_name()].is_sorted(),
     )

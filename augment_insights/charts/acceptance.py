@@ -49,8 +49,9 @@ def acceptance_rate(
     data holds only in part is an open point on a dashed line. A table by groups without periods gives a dot
     with whiskers a group, highest rate first: at most the 40 with most suggestions, and the subtitle
     says so. Joined to ``analysis.compare_groups`` (its ``verdict`` and ``compared_groups``), groups stand and are
-    coloured by their verdict against the rest, which is not to be read off the whiskers. By both: a line a group, at most six, and bands with up to three groups. A rate that is
-    null (nothing was suggested) leaves a gap, never a zero.
+    coloured by their verdict against the rest, which is not to be read off the whiskers. By both: a line
+    a group, at most six, and bands with up to three groups. A rate that is null (nothing was suggested)
+    leaves a gap, never a zero.
 
     Parameters
     ----------

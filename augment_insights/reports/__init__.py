@@ -10,7 +10,7 @@ from augment_insights.reports.page import Page
 from augment_insights.reports.run import Batch, Report, build, write, write_each
 from augment_insights.reports.sharing import Sharing
 from augment_insights.reports.study import ReportDays, Study, report_days, study
-from augment_insights.reports.summary import change_in_words, count_in_words
+from augment_insights.reports.summary import bridge_in_words, change_in_words, count_in_words, licences_in_words
 from augment_insights.reports.template import new, templates, workspace
 
 __all__ = [
@@ -20,9 +20,11 @@ __all__ = [
     "ReportDays",
     "Sharing",
     "Study",
+    "bridge_in_words",
     "build",
     "change_in_words",
     "count_in_words",
+    "licences_in_words",
     "new",
     "report_days",
     "study",

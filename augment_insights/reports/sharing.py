@@ -52,7 +52,7 @@ _LABELS = ("user_type", "metric", "check", "kind", "counted")
 
 _TIMES = ("period_start", "date")
 _STEPS = ("window_days", "period", "days", "active_days", "acceptance_from")
-_DEEDS = (*_TIMES, *_STEPS, "cohort", "tier", "feature", "mode", "from_mode", "to_mode")
+_DEEDS = (*_TIMES, *_STEPS, "cohort", "tier", "feature", "mode", "from_mode", "to_mode", "status", "licence", "seen")
 """Groups by what people did, and when: small ones are hidden where names are not shown."""
 
 _FLOWS = ("new_users", "returning_users", "resurrected_users", "dormant_users", "cumulative_users")
@@ -63,9 +63,9 @@ _COMMON = ("active_users", "licensed_users", "eligible_users", "new_users", "at_
 
 _NEVER_SUMMED = (*_LABELS, "row", "window_days", "period", "days", "from_mode")
 _UNNAMED = {*_LABELS, "user", "period_end", "acceptance_to", SUPPRESSED}
-_CONTRACTS = [table for table in vars(tables).values() if isinstance(table, tables.Table)]
-_MEASURES = {name for table in _CONTRACTS for name in table.columns} - {*_DEEDS, *_UNNAMED, *OVERLAPPING}
-_UNITS = re.compile(r".*_(users|count|lines|rate|low|high|share|days)")
+_COLUMNS = [pair for table in vars(tables).values() if isinstance(table, tables.Table) for pair in table.schema.items()]
+_MEASURES = {name for name, dtype in _COLUMNS if dtype.is_numeric()} - {*_DEEDS, *_UNNAMED}
+_UNITS = re.compile(r"is_complete|is_paired|verdict|.*_(users|count|lines|rate|low|high|share|days)")
 _ADDED_UP = re.compile("|".join((r".*_count|.*share|user_days", *tables.METRICS)))
 """What is summed over groups even where people are not."""
 
@@ -263,20 +263,25 @@ class Sharing:
 
     def _decide(self, table: pl.DataFrame, cells: Mapping[str, list[Cell]]) -> None:
         """Hide what is small among the new cells, and what would give it away beside all that was shown before."""
-        shown = self._people.keys() - self._hidden
-        for column, found in cells.items():
-            self._people.update(zip(found, table[column].fill_null(0), strict=True))
-        if {"cohort", "period", "is_complete"} <= {*table.columns} and len(_groups_of(table)) == len(("cohort", "period")):
+        if {*_groups_of(table)} == {"cohort", "period"} and "is_complete" in table.columns:
             for cohort, period in table.filter("is_complete").select("cohort", "period").iter_rows():
                 self._reached.setdefault(period, set()).add(cohort)
-        if self.min_group_size == 1:
+        shown = self._people.keys() - self._hidden
+        new: set[Hashable] = {cell for found in cells.values() for cell in found} - self._people.keys()
+        for column, found in cells.items():
+            self._people.update(zip(found, table[column].fill_null(0), strict=True))
+        if not new or self.min_group_size == 1:
             return
         small = {cell for cell, people in self._people.items() if people < self.min_group_size}
         rest: dict[Hashable, int] = {}
-        totals = [*self._sums_over_groups(rest), *filter(self._holds, self._identities())]
+        totals = _about(new, [*self._sums_over_groups(rest), *filter(self._holds, self._identities())])
         people: dict[Hashable, int] = {**self._people, **rest}
         hidden = complementary_suppression(
-            people, (small - shown) | self._hidden | rest.keys(), totals, min_group_size=self.min_group_size, shown=shown
+            people,
+            (small - shown) | self._hidden | rest.keys(),
+            totals,
+            min_group_size=self.min_group_size,
+            shown=shown,
         )
         self._hidden = {cell for cell in self._people if cell in hidden}
 
@@ -294,7 +299,10 @@ class Sharing:
             overlaps = name in OVERLAPPING or (name in _TIMES and noun != "new_users")
             if overlaps and not noun.startswith("+"):
                 continue  # the people of two languages, or weeks, do not add up, and nothing else here does
-            yield Total(dict.fromkeys(parts, 1), overlaps)
+            for measure, without in (
+                {"messages": "completions", "lines": "chat"}.items() if name == "mode" else [("", "")]
+            ):
+                yield Total({cell: 1 for cell in parts if (name, without) not in cell[2]}, overlaps, measure)
             if name == "active_days":  # the user-days of all are known, too
                 yield Total({cell: dict(cell[2])[name] for cell in parts})
             others = self._people.get(whole, 0) - sum(self._people[cell] for cell in parts)
@@ -321,7 +329,8 @@ class Sharing:
             if noun == "mean_daily_users":  # times the window's days: a sum of single days
                 (_, day), (_, window) = named
                 single: list[Cell] = [
-                    ("active_users", 0, (("date", day - timedelta(days=back)), ("window_days", 1))) for back in range(window)
+                    ("active_users", 0, (("date", day - timedelta(days=back)), ("window_days", 1)))
+                    for back in range(window)
                 ]
                 yield Total({(noun, 0, named): -1, **dict.fromkeys(single, 1)})
         for period, cohorts in self._reached.items():
@@ -332,24 +341,33 @@ class Sharing:
         """Whether all cells of a sum are on the page, and it comes out."""
         cells = total.cells.items()
         return all(cell in self._people for cell, _ in cells) and not sum(
-            times * self._people[cell] for cell, times in cells  # type: ignore[index]  # looked up just before
+            times * self._people[cell]
+            for cell, times in cells  # type: ignore[index]  # looked up just before
         )
 
     def _hides_group(self, values: Mapping[str, Any]) -> bool:
         """Whether a table that counts people hides this group, or one that it is a part of."""
-        return any(
-            named and noun not in _FLOWS and {*named} <= {*values.items()} for noun, _, named in self._hidden
-        )
+        return any(named and noun not in _FLOWS and {*named} <= {*values.items()} for noun, _, named in self._hidden)
 
     def _with_people(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Return a mix of modes with the ``users`` of each, told by the activity that the report has fetched."""
+        """Return a table that does not count the people of its rows with their number, as far as it can be told.
+
+        A comparison stands on the smaller of its two sides. Of a mix of modes, the activity tells that was fetched.
+        """
+        if {"both_users", "before_users", "after_users"} <= {*table.columns}:
+            fewer = pl.min_horizontal("before_users", "after_users")
+            return table.with_columns(users=pl.col("both_users") + fewer)
         if self.is_open or _counts_of(table) or not {"mode", "period_start"} <= {*table.columns}:
             return table
         for usage in self._usage:
             if {*table["period_start"]} <= {*usage["period_start"]}:
                 used = feature_adoption(usage, by="period_start", user_type="all")
                 users = used.select("period_start", mode="feature", users="feature_users")
-                return table.join(users, on=["period_start", "mode"], how="left", maintain_order="left")
+                known = table.join(users, on=["period_start", "mode"], how="left", maintain_order="left")
+                is_none = pl.all_horizontal(
+                    pl.col("messages_count", "lines_count").is_null()
+                )  # there is no number to hide
+                return known.with_columns(users=pl.when(~is_none).then("users").otherwise(self.min_group_size))
         return table.with_columns(users=pl.lit(0))  # nobody knows how many: hidden
 
     def _with_pseudonyms(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -404,6 +422,16 @@ def _counts_of(table: pl.DataFrame) -> list[str]:
     if "new_users" in table.columns:
         return [name for name in (*_FLOWS, "active_users", "licensed_users") if name in table.columns]
     return [name for name in ("feature_users", *PEOPLE, "user_count") if name in table.columns][:1]
+
+
+def _about(cells: set[Hashable], totals: list[Total]) -> list[Total]:
+    """Return the totals that are connected to some cells."""
+    found, left = list[Total](), totals
+    while more := [total for total in left if not cells.isdisjoint(total.cells)]:
+        left = [total for total in left if cells.isdisjoint(total.cells)]
+        found += more
+        cells = cells.union(*(total.cells for total in more))
+    return found
 
 
 def _summed(table: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:

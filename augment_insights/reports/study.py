@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 import augment_insights
-from augment_insights.analysis import join_roster, read_roster
+from augment_insights.analysis import compare_periods, join_roster, read_roster
 from augment_insights.analysis.population import with_user_key
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
 from augment_insights.periods import (
@@ -29,6 +29,7 @@ from augment_insights.periods import (
 )
 from augment_insights.reports.page import Page
 from augment_insights.reports.sharing import Sharing
+from augment_insights.tables import COMPARISON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -354,6 +355,45 @@ class Study:
     def groups(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return a result table without the numbers of groups that are too small; draw charts from that."""
         return self.sharing.groups(table)
+
+    def compare_last(
+        self,
+        activity: pl.DataFrame,
+        periods: pl.DataFrame,
+        *,
+        metric: str,
+        count: int = 1,
+        by: str | None = None,
+        licences: pl.DataFrame | None = None,
+    ) -> pl.DataFrame:
+        """Compare the last complete periods with as many before them, the same people paired.
+
+        Parameters
+        ----------
+        activity : DataFrame
+            The rows, as for :func:`augment_insights.analysis.compare_periods`.
+        periods : DataFrame
+            Which periods there are: ``period_start``, ``period_end`` and ``is_complete``, as
+            :func:`augment_insights.analysis.active_users` gives them.
+        metric, by, licences
+            As for :func:`augment_insights.analysis.compare_periods`.
+        count : int
+            How many complete periods make one side.
+
+        Returns
+        -------
+        DataFrame
+            The table COMPARISON, without a row where there are not enough complete periods.
+        """
+        complete = periods.filter("is_complete").sort("period_start")
+        if complete.height < 2 * count:
+            groups = {} if by is None else {by: pl.String}
+            return pl.DataFrame(schema={**groups, **COMPARISON.schema})
+        starts, ends = complete["period_start"], complete["period_end"]
+        before, after = (starts[-2 * count], ends[-count - 1]), (starts[-count], ends[-1])
+        return compare_periods(
+            activity, before, after, metric=metric, by=by, licences=licences, user_type=self.user_type
+        )
 
     def page(self, title: str, *, template: str) -> Page:
         """Begin the page of a template: who is counted, the days, and how the report is made."""

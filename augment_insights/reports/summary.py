@@ -7,12 +7,22 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import polars.selectors as cs
 
-from augment_insights.errors import TableError
+from augment_insights.errors import TableError, plural
 from augment_insights.periods import NOUN, Every, check_every, day_text
-from augment_insights.tables import COMPARISON, columns_of, is_rate, require
+from augment_insights.tables import (
+    COMPARISON,
+    LICENCE_STATUS,
+    LICENSED,
+    POPULATION_BRIDGE,
+    SEEN,
+    columns_of,
+    is_rate,
+    require,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import date
 
 _POINTS = 100
 _SINGULAR = (
@@ -124,6 +134,91 @@ def _people_in_words(row: Mapping[str, Any]) -> str:
         return f"; the same people paired, {row['both_users']:,} on both sides"
     known = row["before_users"] is not None and row["after_users"] is not None
     return f"; different people, {row['before_users']:,} and {row['after_users']:,}" if known else "; different people"
+
+
+def bridge_in_words(bridge: pl.DataFrame, *, what: str, as_of: date | None) -> list[str]:
+    """Say how the people with a licence, the active ones and all who were seen stand to one another.
+
+    Parameters
+    ----------
+    bridge : DataFrame
+        From :func:`augment_insights.analysis.population_bridge`.
+    what : str
+        Who is counted, such as ``"people"``.
+    as_of : date or None
+        The last day of the data.
+
+    Returns
+    -------
+    list of str
+        One sentence; none where a number is hidden, as the sums would give it away.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from augment_insights.tables import POPULATION_BRIDGE
+    >>> rows = [("licensed", "active", 87), ("licensed", "seen before", 6), ("licensed", "never seen", 21),
+    ...     ("licence ended or not begun", "active", 3), ("not on the roster", "active", 4)]
+    >>> bridge = pl.DataFrame(rows, schema=POPULATION_BRIDGE.schema, orient="row")
+    >>> print(bridge_in_words(bridge, what="people", as_of=date(2026, 3, 31))[0])
+    Of 114 people with a licence on 31 Mar 2026, 87 were active in the range, 6 only before it, and 21 never; with 3
+    more whose licence has ended or not begun, and 4 who are not on the roster, 94 people were active.
+    """
+    require(columns_of(bridge), tuple(POPULATION_BRIDGE.columns), table=POPULATION_BRIDGE.name)
+    if bridge["users"].null_count():
+        return []
+    found = bridge.select("licence", "seen", "users").iter_rows()
+    users: dict[tuple[str, str], int] = {(licence, seen): count for licence, seen, count in found}
+    active, before, never = (users.get(("licensed", seen), 0) for seen in SEEN.categories)
+    ended, strangers = (users.get((licence, "active"), 0) for licence in LICENSED.categories[1:])
+    day = "the last day" if as_of is None else day_text(as_of)
+    told = (
+        f"Of {_counted(active + before + never, what)} with a licence on {day}, {active:,} were active in the range, "
+        f"{before:,} only before it, and {never:,} never; with {ended:,} more whose licence has ended or not begun, "
+        f"and {strangers:,} who are not on the roster, {_counted(active + ended + strangers, f'{what} were active')}."
+    )
+    return [told]
+
+
+def licences_in_words(by_status: pl.DataFrame, *, as_of: date | None) -> list[str]:
+    """Say how many of the valid licences are used, idle, or were never used.
+
+    Parameters
+    ----------
+    by_status : DataFrame
+        ``licence`` and ``users``: the licences of :func:`augment_insights.analysis.licences`, counted by status.
+    as_of : date or None
+        The last day of the data.
+
+    Returns
+    -------
+    list of str
+        One sentence; none where a number is hidden.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> rows = {"licence": ["never_used", "idle", "active", "ended"], "users": [21, 6, 87, 9]}
+    >>> print(licences_in_words(pl.DataFrame(rows), as_of=date(2026, 3, 31))[0])
+    Of 114 licences valid on 31 Mar 2026, 87 are active, 6 idle, 21 were never used and 0 are new; 9 that have ended
+    and 0 that have not begun are not counted.
+    """
+    if by_status["users"].null_count():
+        return []
+    users = {**dict.fromkeys(LICENCE_STATUS.categories, 0), **dict(by_status.select("licence", "users").iter_rows())}
+    valid = sum(users[status] for status in ("new", "never_used", "idle", "active"))
+    day = "the last day" if as_of is None else day_text(as_of)
+    told = (
+        f"Of {plural(valid, 'licence')} valid on {day}, {users['active']:,} are active, {users['idle']:,} idle, "
+        f"{users['never_used']:,} were never used and {users['new']:,} are new; {users['ended']:,} that have ended and "
+        f"{users['not_begun']:,} that have not begun are not counted."
+    )
+    return [told]
+
+
+def _counted(number: int, what: str) -> str:
+    """Write a number of people in front of what is said of them."""
+    return f"{number:,} {of_one(what) if number == 1 else what}"
 
 
 def count_in_words(table: pl.DataFrame, count: str, *, what: str, every: str) -> list[str]:

@@ -107,11 +107,22 @@ class View:
         return {**self.counting, "every": self.choice.every}
 
     @property
-    def since_known(self) -> dict[str, Any]:
+    def covered(self) -> dict[str, Any]:
+        """What an analysis of the range's activity over time is told."""
+        return {**self.counting, "since": self.choice.days.start}
+
+    @property
+    def looked_back(self) -> dict[str, Any]:
         """What an analysis that looks back is told: ``known`` begins with warm-up days, if anybody was active then."""
-        first: Any = self.known["period_start"].min()
-        days = 0 if first is None else (self.choice.days.start - first).days
-        return {**self.by_period, "lookback": days if days > 0 else None}
+        start = self.choice.days.start
+        known_from: Any = self.known["period_start"].min()
+        first = start if known_from is None else min(start, known_from)
+        return {**self.counting, "since": first, "lookback": (start - first).days}
+
+    @property
+    def since_known(self) -> dict[str, Any]:
+        """The same for an analysis by calendar periods."""
+        return {**self.looked_back, "every": self.choice.every}
 
     @property
     def caption(self) -> dict[str, Any]:
@@ -137,13 +148,14 @@ class Question:
         Filters that are answered by splitting everybody: asked of a group alone, a table would begin on the group's
         own first active day, and the zeros before it would be missing.
     drawn_with : tuple of str
-        What the chart is told besides the table: ``every``, or the measure as ``of``.
+        What the chart is told besides the table: ``every``, ``since``, the measure as ``of``, or that the
+        ``population`` are newcomers.
     numbers : callable, optional
         From that table to the numbers that stand beside the chart; left out, the table itself.
     table : str
         The coarsest of the tables ``GRAINS`` that answers it.
-    by_period, looks_back, needs_roster : bool
-        Whether it goes by calendar periods, does so and must know who is not new, cannot do without licences.
+    has_period, looks_back, needs_roster : bool
+        Whether it goes by calendar periods, must know who is not new, cannot do without licences.
     metrics : dict of str to str
         The measures to choose from, words and names.
     splits : tuple of str
@@ -158,16 +170,11 @@ class Question:
     drawn_with: tuple[str, ...] = ()
     numbers: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     table: str = LISTS
-    by_period: bool = False
+    has_period: bool = False
     looks_back: bool = False
     needs_roster: bool = False
     metrics: Mapping[str, str] = field(default_factory=dict)
     splits: tuple[str, ...] = ()
-
-    @property
-    def has_period(self) -> bool:
-        """Whether it listens to the calendar period."""
-        return self.by_period or self.looks_back
 
     def fit(self, choice: Choice, *, has_teams: bool) -> Choice:
         """Return a choice without what this question does not listen to."""
@@ -193,11 +200,12 @@ class Question:
         """Put the question to the rows of a view."""
         notes: list[str] = []
         choice = view.choice
-        told = {"every": choice.every, "of": choice.metric}
+        newcomers = f"{choice.population} who began in the range"
+        told = {"every": choice.every, "since": choice.days.start, "of": choice.metric, "population": newcomers}
         with _taking_notes(notes):
             table = view.sharing.groups(self._table(view))
-            how = {name: told[name] for name in (("every",) if self.looks_back else self.drawn_with)}
-            chart = getattr(charts, self.name)(table, **how, **view.caption)
+            how = {name: told[name] for name in self.drawn_with}
+            chart = getattr(charts, self.name)(table, **{**view.caption, **how})
         shown = table if self.numbers is None else self.numbers(table)
         return Answer(self.title, shown, chart, self.how_to_read, tuple(notes))
 
@@ -238,10 +246,10 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "active_users",
         "How many are active?",
-        "A user counts once in a period. A dashed line ends in a period that is not over: it will still grow.",
-        lambda view, by: analysis.active_users(view.rows, by=by, **view.by_period),
+        "A user counts once in a period. A dashed line ends in a period that the range holds only in part.",
+        lambda view, by: analysis.active_users(view.rows, by=by, every=view.choice.every, **view.covered),
         in_groups=FILTERS,
-        by_period=True,
+        has_period=True,
         splits=FILTERS,
     ),
     Question(
@@ -249,7 +257,7 @@ QUESTIONS: tuple[Question, ...] = (
         "How many were active in the last 1, 7 and 28 days?",
         "Each day counts the users of the window that ends on it. The dashed head reaches back before the first day.",
         lambda view, by: analysis.rolling_active_users(
-            view.rows, windows=28 if view.choice.split else (1, 7, 28), by=by, **view.counting
+            view.rows, windows=28 if view.choice.split else (1, 7, 28), by=by, **view.covered
         ),
         in_groups=FILTERS,
         splits=FILTERS,
@@ -258,13 +266,13 @@ QUESTIONS: tuple[Question, ...] = (
         "stickiness",
         "How often do they come?",
         "Mean daily users of 28 days divided by the users of the 28 days: near 71% at most in a five-day week.",
-        lambda view, _by: analysis.stickiness(view.rows, **view.counting),
+        lambda view, _by: analysis.stickiness(view.rows, **view.covered),
     ),
     Question(
         "active_day_distribution",
         "On how many of the last 28 days were they active?",
         "A bar is the users with so many active days. A hill at the left is curiosity, at the right daily work.",
-        lambda view, _by: analysis.active_day_distribution(view.rows, **view.counting),
+        lambda view, _by: analysis.active_day_distribution(view.rows, **view.covered),
     ),
     Question(
         "lifecycle",
@@ -273,6 +281,8 @@ QUESTIONS: tuple[Question, ...] = (
         "the period before, and not in this one. Grey: seen before, and whether in the period before is not known.",
         lambda view, by: analysis.lifecycle(view.known, by=by, **view.since_known),
         in_groups=FILTERS,
+        drawn_with=("every",),
+        has_period=True,
         looks_back=True,
         splits=("team",),
     ),
@@ -281,6 +291,8 @@ QUESTIONS: tuple[Question, ...] = (
         "Who stays, by when they began?",
         "A row: users first active in that period; along it, the share active k periods later. Grey: not known yet.",
         lambda view, _by: analysis.cohort_retention(view.known, periods=MOST_COLUMNS, **view.since_known),
+        drawn_with=("every",),
+        has_period=True,
         looks_back=True,
     ),
     Question(
@@ -290,30 +302,38 @@ QUESTIONS: tuple[Question, ...] = (
         lambda view, by: analysis.retention_curve(
             analysis.cohort_retention(view.known, by=by, **view.since_known), by=by
         ),
+        drawn_with=("every",),
+        has_period=True,
         looks_back=True,
         splits=("team",),
     ),
     Question(
         "survival",
-        "How long until they lapse (four weeks without activity)?",
-        "The share still using it so many days after the first activity of the range; users who are still active "
-        "count for as long as they were seen.",
-        lambda view, _by: analysis.survival(view.rows, **view.counting),
+        "How long until newcomers lapse (four weeks without activity)?",
+        "Of those who began in the range, the share that has not lapsed so many days after. A gap shows when its four "
+        "weeks are over, so all are followed to four weeks before the last day.",
+        lambda view, _by: analysis.survival(view.known, **view.looked_back),
+        drawn_with=("population",),
+        looks_back=True,
     ),
     Question(
         "adoption_curve",
         "How many have ever used it?",
         "It only rises: everybody seen in the period or before. With a roster, beside the licences.",
         lambda view, _by: analysis.adoption_curve(view.known, licences=view.roster, **view.since_known),
+        drawn_with=("every", "since"),
+        has_period=True,
         looks_back=True,
     ),
     Question(
         "adoption_rate",
         "Which share of the licences is used?",
         "Licensed users active in the period divided by the licensed. The band is a 95 % confidence interval.",
-        lambda view, by: analysis.adoption_rate(view.rows, licences=view.roster, by=by, **view.by_period),
+        lambda view, by: analysis.adoption_rate(
+            view.rows, licences=view.roster, by=by, every=view.choice.every, **view.covered
+        ),
         in_groups=("team",),
-        by_period=True,
+        has_period=True,
         needs_roster=True,
     ),
     Question(
@@ -322,16 +342,17 @@ QUESTIONS: tuple[Question, ...] = (
         "All accepted inline completions of a period divided by all suggested. The band is a 95 % confidence interval "
         "over users. What agents write has no suggestion to accept, and is not counted here.",
         lambda view, by: analysis.acceptance_rate(view.rows, by=by, of=view.choice.metric, **view.by_period),
-        drawn_with=("every",),
+        drawn_with=("every", "since"),
         table=USERS,
-        by_period=True,
+        has_period=True,
         metrics={"Suggestions": "suggestions", "Lines": "lines"},
         splits=FILTERS,
     ),
     Question(
         "feature_adoption",
         "Which ways of working do they use?",
-        "The share of active users who used each way at least once. Unreported ways are unknown, not unused.",
+        "The share of active users with at least one message, or accepted completion, in each way. Unreported ways are "
+        "unknown, not unused.",
         lambda view, by: analysis.feature_adoption(view.rows, by=by, **view.counting),
         table=USERS,
         splits=FILTERS,
@@ -341,9 +362,9 @@ QUESTIONS: tuple[Question, ...] = (
         "How is the work split between the ways of working?",
         "Each way's share of the messages, or of the lines, of a period.",
         lambda view, by: analysis.mode_mix(view.rows, by=by, **view.by_period),
-        drawn_with=("of", "every"),
+        drawn_with=("of", "every", "since"),
         table=USERS,
-        by_period=True,
+        has_period=True,
         metrics={"Messages": "messages", "Lines": "lines"},
         splits=FILTERS,
     ),
@@ -353,14 +374,14 @@ QUESTIONS: tuple[Question, ...] = (
         "A row is a user's main way in one period, a column that of the next. The diagonal is staying.",
         lambda view, _by: analysis.mode_transitions(view.rows, **view.by_period),
         table=USERS,
-        by_period=True,
+        has_period=True,
     ),
     Question(
         "habit_ladder",
         "Who made a habit of it?",
         "Over the last 12 complete weeks: power, habitual, novice and low users, and with a roster non-users. Choose a "
         "range that holds the 12 weeks: those before it count as weeks without activity.",
-        lambda view, _by: analysis.habit_ladder(view.rows, roster=view.roster, **view.counting),
+        lambda view, _by: analysis.habit_ladder(view.rows, roster=view.roster, **view.covered),
         # Counts of each tier: a list of names would travel with every export.
         numbers=lambda users: users.group_by("tier").agg(users=pl.len().cast(pl.Int64)).sort("tier"),
         table=USERS,

@@ -1,20 +1,14 @@
 """What the tests of the analysis share: small made-up activity, and the check of a table's contract."""
 
-from __future__ import annotations
-
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
 
-from augment_insights.tables import METRICS, USER_ACTIVITY
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from augment_insights.tables import Table
+from augment_insights.tables import METRICS, USER_ACTIVITY, Table
 
 MONDAY = date(2026, 1, 5)
 

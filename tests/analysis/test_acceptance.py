@@ -1,15 +1,13 @@
 """Acceptance: pooled rates, what is missing, what moved it, and whether a change is more than chance."""
 
-from __future__ import annotations
-
 from collections import Counter
 from datetime import date
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import confint_proportions_2indep
 
@@ -25,13 +23,7 @@ from augment_insights.tables import (
     METRICS,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    MakeUsage = Callable[..., pl.DataFrame]
-
 KINDS = ("person", "service_account", "all")
-few = settings(max_examples=40, deadline=None)
 names = st.sampled_from(["ada@x.io", "Ada@x.io", "bob@x.io", "cyd@x.io"])
 suggestions = st.integers(0, 50).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n)))
 records = st.lists(st.tuples(names, st.sampled_from(["Go", "C", None]), suggestions), max_size=25)
@@ -49,7 +41,7 @@ def languages(rows: list[tuple[str, str | None, tuple[int, int]]]) -> pl.DataFra
     return pl.DataFrame(flat, schema=types | counts, orient="row")
 
 
-def test_rates_are_pooled_and_never_averaged(make_usage: MakeUsage) -> None:
+def test_rates_are_pooled_and_never_averaged(make_usage):
     """80 of 100 and 15 of 40 make 95 of 140 = 0.6786; the mean of the two rates would be 0.5875."""
     rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 100, 80), row("bob@x.io", 40, 15)))
     found = rates.row(0, named=True)
@@ -59,7 +51,7 @@ def test_rates_are_pooled_and_never_averaged(make_usage: MakeUsage) -> None:
     assert bounds == pytest.approx((0, 1), abs=1e-6)  # two users who differ so much say next to nothing
 
 
-def test_a_result_keeps_its_table(make_usage: MakeUsage) -> None:
+def test_a_result_keeps_its_table(make_usage):
     """Groups first, then the period, then the columns of ACCEPTANCE_RATE with their dtypes; sorted; so without rows."""
     usage = make_usage(row("b", 9, 3, week=1, team="B"), row("a", 9, 3, team="A"), row("b", 1, 1, team="B"))
     monday, next_monday = date(2026, 1, 5), date(2026, 1, 12)
@@ -71,7 +63,7 @@ def test_a_result_keeps_its_table(make_usage: MakeUsage) -> None:
     assert analysis.acceptance_rate(EDITOR_LANGUAGE.empty(), by=["language", "user"]).is_empty()
 
 
-def test_nothing_suggested_is_no_rate(make_usage: MakeUsage) -> None:
+def test_nothing_suggested_is_no_rate(make_usage):
     """0/0 is null, with its counts; it is neither 0 nor NaN, and moves no other group."""
     rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 0, 0), row("bob@x.io", 4, 1)), by="user")
     assert rates.select("user", "users", "suggested_count", "acceptance_rate").rows() == [
@@ -81,7 +73,7 @@ def test_nothing_suggested_is_no_rate(make_usage: MakeUsage) -> None:
     assert rates["acceptance_rate_low"].to_list() == [None, None]
 
 
-def test_by_lines_only_rows_that_know_them_count(make_usage: MakeUsage) -> None:
+def test_by_lines_only_rows_that_know_them_count(make_usage):
     """A row without suggested lines adds its written lines to neither side: 30/100, not 90/100."""
     known = {"completions_lines_of_code": 30, "completions_suggested_lines_of_code": 100}
     unknown = {"completions_lines_of_code": 60, "completions_suggested_lines_of_code": None}
@@ -94,14 +86,14 @@ def test_by_lines_only_rows_that_know_them_count(make_usage: MakeUsage) -> None:
     assert analysis.acceptance_rate(usage, of="lines")["acceptance_rate"].to_list() == [0.3]
 
 
-def test_more_accepted_than_suggested_is_kept_and_said(make_usage: MakeUsage) -> None:
+def test_more_accepted_than_suggested_is_kept_and_said(make_usage):
     """A row of 12 accepted of 10 gives 1.2, and a warning that counts it."""
     with pytest.warns(DataWarning, match="1 row with more completions_accepted than completions_count"):
         rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 10, 12)))
     assert rates["acceptance_rate"].to_list() == [1.2]
 
 
-def test_automation_is_apart(make_usage: MakeUsage) -> None:
+def test_automation_is_apart(make_usage):
     """People by default, automation on demand; only automation leaves people without a row; so in sums by type."""
     usage = make_usage(row("ada@x.io", 10, 5), row("ci", 10, 1, user_type="service_account"))
     for frame in (usage, usage.drop("user")):
@@ -111,7 +103,7 @@ def test_automation_is_apart(make_usage: MakeUsage) -> None:
 
 
 @pytest.mark.parametrize("nobody", [{"user": None}, {"user_type": None}])
-def test_a_row_of_nobody_is_in_no_population(make_usage: MakeUsage, nobody: dict[str, None]) -> None:
+def test_a_row_of_nobody_is_in_no_population(make_usage, nobody):
     """People and automation add up to all: a row without a name or a type is in none of the three, and said."""
     usage = make_usage(
         row("ada@x.io", 10, 5), row("ci", 20, 1, user_type="service_account"), {**row("x", 7, 7), **nobody}
@@ -122,7 +114,7 @@ def test_a_row_of_nobody_is_in_no_population(make_usage: MakeUsage, nobody: dict
         assert rates["suggested_count"].to_list() == [suggested]
 
 
-def test_another_word_for_a_person_is_refused(make_usage: MakeUsage) -> None:
+def test_another_word_for_a_person_is_refused(make_usage):
     """Rows of a "Person" would be in no count of people, in silence: the error names the word, and the two known."""
     usage = make_usage(row("ada@x.io", 10, 5)).with_columns(user_type=pl.lit("Person"))
     with pytest.raises(TableError, match="'Person' as user_type, and it is one of person, service_account"):
@@ -131,7 +123,7 @@ def test_another_word_for_a_person_is_refused(make_usage: MakeUsage) -> None:
         analysis.active_users(usage, every="1w")
 
 
-def test_duplicates_count_once_where_rows_have_a_name(make_usage: MakeUsage) -> None:
+def test_duplicates_count_once_where_rows_have_a_name(make_usage):
     """A page that was read twice counts once, and is said; of a cut frame equal rows may both be true, and count."""
     usage = make_usage(row("ada@x.io", 10, 5), row("bob@x.io", 10, 5))
     with pytest.warns(DataWarning, match="1 duplicate row of usage"):
@@ -141,7 +133,7 @@ def test_duplicates_count_once_where_rows_have_a_name(make_usage: MakeUsage) -> 
     assert analysis.acceptance_rate(cut)["suggested_count"].to_list() == [20]
 
 
-def test_rows_that_differ_in_a_further_column_are_added_up(make_usage: MakeUsage) -> None:
+def test_rows_that_differ_in_a_further_column_are_added_up(make_usage):
     """Go 10/5 and C 10/5 of one user and week are 20 suggestions, by language 10 each: in every question of usage."""
     shared = {"total_messages": 7, "active_days": 1}
     usage = make_usage(row("ada@x.io", 10, 5, language="Go", **shared), row("ada@x.io", 10, 5, language="C", **shared))
@@ -154,7 +146,7 @@ def test_rows_that_differ_in_a_further_column_are_added_up(make_usage: MakeUsage
         assert analysis.acceptance_rate(again)["suggested_count"].to_list() == [20]
 
 
-def test_a_user_is_one_whatever_the_spelling_and_a_service_account_of_that_name_another(make_usage: MakeUsage) -> None:
+def test_a_user_is_one_whatever_the_spelling_and_a_service_account_of_that_name_another(make_usage):
     """Ada@ and ada@ have one row, in the spelling that comes first; with all types, which then are told, two."""
     usage = make_usage(
         row("ada@x.io", 10, 4, chat_messages=3),
@@ -180,9 +172,8 @@ def test_a_user_is_one_whatever_the_spelling_and_a_service_account_of_that_name_
     assert change["user_type"].to_list() == ["person", "service_account", None]
 
 
-@few
 @given(records, st.randoms(use_true_random=False))
-def test_any_order_and_a_lazy_frame_give_the_same(rows: list[Any], dice: Any) -> None:
+def test_any_order_and_a_lazy_frame_give_the_same(rows, dice):
     """Rows in another order, and a LazyFrame, give the same table to the last bit."""
     shuffled = dice.sample(rows, len(rows))
     expected = analysis.acceptance_rate(languages(rows), by="language")
@@ -190,9 +181,8 @@ def test_any_order_and_a_lazy_frame_give_the_same(rows: list[Any], dice: Any) ->
     assert analysis.acceptance_rate(languages(rows).lazy(), by="language").equals(expected)
 
 
-@few
 @given(records)
-def test_groups_are_those_of_plain_python(rows: list[Any]) -> None:
+def test_groups_are_those_of_plain_python(rows):
     """Counts, users and rates of each language are those of a loop over the rows, as exact fractions."""
     expected = {}
     for language in {language for _, language, _ in rows}:
@@ -207,7 +197,7 @@ def test_groups_are_those_of_plain_python(rows: list[Any]) -> None:
     assert (table["acceptance_rate_low"].is_not_null() == has_interval.fill_null(value=False)).all()
 
 
-def test_daily_usage_has_a_rate_and_no_interval() -> None:
+def test_daily_usage_has_a_rate_and_no_interval():
     """A frame without users is pooled over its days; users and bounds are null, automation cannot be had."""
     days = pl.DataFrame({"date": [date(2026, 1, 5), date(2026, 1, 12)], **{name: [1, 1] for name in METRICS}})
     days = days.with_columns(completions_count=pl.Series([10, 30]), completions_accepted=pl.Series([5, 3]))
@@ -221,7 +211,7 @@ def test_daily_usage_has_a_rate_and_no_interval() -> None:
         analysis.acceptance_rate(days, user_type="service_account")
 
 
-def test_as_of_leaves_out_what_reaches_past_it(make_usage: MakeUsage) -> None:
+def test_as_of_leaves_out_what_reaches_past_it(make_usage):
     """A week that ends after the last day does not count."""
     usage = make_usage(row("ada@x.io", 10, 5), row("ada@x.io", 90, 9, week=1))
     assert analysis.acceptance_rate(usage, as_of="2026-01-17")["suggested_count"].to_list() == [10]
@@ -237,7 +227,7 @@ def test_as_of_leaves_out_what_reaches_past_it(make_usage: MakeUsage) -> None:
         ({"every": "1mo"}, "spans 2026-01-26 to 2026-02-01"),  # a week cannot be split between two months
     ],
 )
-def test_what_cannot_be_answered_is_refused(make_usage: MakeUsage, wrong: dict[str, str], message: str) -> None:
+def test_what_cannot_be_answered_is_refused(make_usage, wrong, message):
     """A mistyped word, column or group gets an error that names the right one."""
     usage = make_usage(row("ada@x.io", 1, 1, week=3, team="A")).drop("completions_lines_of_code")
     with pytest.raises(ValueError, match=message):
@@ -248,7 +238,7 @@ def change(before: list[Any], after: list[Any], **more: Any) -> pl.DataFrame:
     return analysis.acceptance_change(languages(before), languages(after), by="language", **more)
 
 
-def test_a_change_is_taken_apart_by_hand() -> None:
+def test_a_change_is_taken_apart_by_hand():
     """Go 40/50 to 45/50 is a rate effect, C 20/50 that is gone and Rust 35/50 that is new are entry and exit.
 
     R0 = 60/100, R1 = 80/100, M = 0.7. Go: 0.5 * (0.9 - 0.8) = 0.05. C: -0.5 * (0.4 - 0.7) = 0.15.
@@ -295,9 +285,8 @@ def plain_change(before: list[Any], after: list[Any]) -> dict[str | None, tuple[
     return effects
 
 
-@few
 @given(records, records)
-def test_the_parts_add_up_to_the_change(before: list[Any], after: list[Any]) -> None:
+def test_the_parts_add_up_to_the_change(before, after):
     """Rate, mix, entry and exit add up to R1 - R0 in the total and in each row, as exact fractions do."""
     table = change(before, after)
     if not before and not after:
@@ -319,7 +308,7 @@ def test_the_parts_add_up_to_the_change(before: list[Any], after: list[Any]) -> 
     assert (whole - table["total_effect"]).abs().max() < 1e-12
 
 
-def test_a_user_is_the_same_user_on_both_sides() -> None:
+def test_a_user_is_the_same_user_on_both_sides():
     """By user, Ada@ before and ada@ after is one user whose rate changed, not one gone and one new."""
     before, after = [("Ada@x.io", "Go", (10, 5))], [("ada@x.io", "Go", (10, 6))]
     table = analysis.acceptance_change(languages(before), languages(after), by="user")
@@ -328,7 +317,7 @@ def test_a_user_is_the_same_user_on_both_sides() -> None:
     assert table["entry_exit_effect"].to_list() == [0.0, 0.0]
 
 
-def test_no_change_of_nothing() -> None:
+def test_no_change_of_nothing():
     """Two empty sides have no rows; one empty side has no effects: null, not zero."""
     assert change([], []).schema == pl.Schema({"language": pl.String, **ACCEPTANCE_CHANGE.schema})
     with pytest.raises(ValueError, match="names no column"):
@@ -344,7 +333,7 @@ def own_rates(counts: list[tuple[int, int]]) -> pl.DataFrame:
     )
 
 
-def test_a_step_holds_the_rates_from_its_lower_end_on() -> None:
+def test_a_step_holds_the_rates_from_its_lower_end_on():
     """15 of 100 is in the step from 15%, though 0.15 / 0.05 is less than 3 to a computer; the last also has its end.
 
     More than all, which the API should not send, is in the last one too.
@@ -357,7 +346,7 @@ def test_a_step_holds_the_rates_from_its_lower_end_on() -> None:
     assert table["users"].to_list() == [0, 2]
 
 
-def test_who_saw_few_suggestions_has_no_rate_of_their_own() -> None:
+def test_who_saw_few_suggestions_has_no_rate_of_their_own():
     """99 suggestions in two rows are too few, 100 are not; with none left the table is empty."""
     rows = own_rates([(50, 0), (49, 0), (50, 50), (50, 50)]).with_columns(
         user=pl.Series(["a@x.io", "A@x.io", "b@x.io", "b@x.io"])
@@ -366,7 +355,7 @@ def test_who_saw_few_suggestions_has_no_rate_of_their_own() -> None:
     assert analysis.acceptance_distribution(rows, min_suggested=101).is_empty()
 
 
-def test_the_parts_add_up_also_where_nothing_was_suggested() -> None:
+def test_the_parts_add_up_also_where_nothing_was_suggested():
     """5 of 10, then 7 of 10, 2 of these in a language without a suggestion: that is its entry, the whole 0.2."""
     with pytest.warns(DataWarning, match="1 row with more"):
         table = change([("ada@x.io", "Go", (10, 5))], [("ada@x.io", "Go", (10, 5)), ("ada@x.io", "C", (0, 2))])
@@ -376,7 +365,7 @@ def test_the_parts_add_up_also_where_nothing_was_suggested() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"steps": 0}, {"steps": 2.5}, {"min_suggested": 0}])
-def test_a_distribution_needs_a_step_and_a_suggestion(wrong: dict[str, Any]) -> None:
+def test_a_distribution_needs_a_step_and_a_suggestion(wrong):
     """The parameter is named."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         analysis.acceptance_distribution(own_rates([(100, 1)]), **wrong)
@@ -405,9 +394,8 @@ def rates(
 FEBRUARY = {"start": date(2026, 2, 1), "end": date(2026, 2, 28)}
 
 
-@few
 @given(st.data())
-def test_the_interval_is_newcombes(data: st.DataObject) -> None:
+def test_the_interval_is_newcombes(data):
     """For shares of people the interval is statsmodels' Newcombe interval, and the verdict follows it."""
     n0, n1 = data.draw(st.integers(1, 300)), data.draw(st.integers(1, 300))
     s0, s1 = data.draw(st.integers(0, n0)), data.draw(st.integers(0, n1))
@@ -422,7 +410,7 @@ def test_the_interval_is_newcombes(data: st.DataObject) -> None:
         assert found["verdict"] == ("higher" if low > 0 else "lower" if high < 0 else "no measurable change")
 
 
-def test_three_teams_three_verdicts() -> None:
+def test_three_teams_three_verdicts():
     """A doubled, B fell, C moved within its interval; a group on one side only, or without people, has no verdict.
 
     Users without a team are compared with users without a team.
@@ -445,7 +433,7 @@ def test_three_teams_three_verdicts() -> None:
     assert table.filter(pl.col("team") == "gone")["difference_low"].to_list() == [None]
 
 
-def test_acceptance_of_two_groups_is_compared_by_its_users(make_usage: MakeUsage) -> None:
+def test_acceptance_of_two_groups_is_compared_by_its_users(make_usage):
     """Ten users at 40 % against ten at 60 %, alike within each: a difference. Without users there is no verdict."""
     rows = [
         {"user": f"{team}{n}", "team": team, "completions_count": 100, "completions_accepted": base + n % 3}
@@ -479,9 +467,7 @@ MONTH = rates([("A", 1, 9)])
         ({}, {}, "adoption_rates", "did you mean 'adoption_rate'"),
     ],
 )
-def test_different_definitions_are_refused(
-    before: dict[str, Any], after: dict[str, Any], metric: str, message: str
-) -> None:
+def test_different_definitions_are_refused(before, after, metric, message):
     """Another table, a month against a week or one that is not over, a metric without an interval: each says why."""
     sides = [
         MONTH.with_columns(pl.lit(value).alias(name) for name, value in facts.items()) for facts in (before, after)
@@ -490,7 +476,7 @@ def test_different_definitions_are_refused(
         analysis.compare(*sides, metric=metric)
 
 
-def test_one_row_a_group() -> None:
+def test_one_row_a_group():
     """Several periods on one side are ambiguous: refused, with what to filter."""
     months = pl.concat([rates([("A", 1, 9)]), rates([("A", 2, 9)], **FEBRUARY)])
     with pytest.raises(TableError, match=r"before has 2 rows .*filter to one period"):
@@ -499,7 +485,7 @@ def test_one_row_a_group() -> None:
         analysis.compare(months.head(1), months, metric="adoption_rate", by="team")
 
 
-def test_nothing_compared_is_an_empty_table() -> None:
+def test_nothing_compared_is_an_empty_table():
     """Two empty sides have no rows, and the schema of the table."""
     table = analysis.compare(MONTH.head(0), MONTH.head(0), metric="adoption_rate")
     assert table.schema == COMPARISON.schema

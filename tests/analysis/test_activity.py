@@ -1,25 +1,16 @@
 """How many are active: calendar periods, trailing windows and stickiness, by hand and as SQL counts."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment_insights import Client, analysis, fetch
 from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Make = Callable[..., pl.DataFrame]
-    Ask = Callable[..., list[tuple[Any, ...]]]
-    Keeps = Callable[..., None]
-    Days = dict[str, list[int]]
+Days = dict[str, list[int]]
 
 MONDAY = date(2026, 1, 5)
 EVERY = ("1d", "1w", "1mo", "1q")
@@ -30,7 +21,6 @@ days_by_user = st.dictionaries(
     st.lists(st.integers(0, 70), min_size=1, max_size=15),
     min_size=1,
 )
-few = settings(max_examples=40, deadline=None)
 
 
 def numbers(frame: pl.DataFrame, column: str = "active_users") -> list[int]:
@@ -40,7 +30,7 @@ def numbers(frame: pl.DataFrame, column: str = "active_users") -> list[int]:
 # ---- Calendar periods --------------------------------------------------------------------------
 
 
-def test_a_user_counts_once_in_a_period(make_activity: Make) -> None:
+def test_a_user_counts_once_in_a_period(make_activity):
     """WAU is distinct users: two days of one week are one user, and never a sum of DAUs."""
     activity = make_activity({"ada@x.io": [0, 1, 7], "bob@x.io": [6]})
     assert analysis.active_users(activity, every="1w").rows() == [
@@ -50,13 +40,13 @@ def test_a_user_counts_once_in_a_period(make_activity: Make) -> None:
     assert numbers(analysis.active_users(activity)) == [1, 1, 0, 0, 0, 0, 1, 1]
 
 
-def test_a_day_that_nobody_was_active_is_a_zero(make_activity: Make) -> None:
+def test_a_day_that_nobody_was_active_is_a_zero(make_activity):
     """Days that the API omits between the first and the last are 0, and so are those up to as_of."""
     activity = make_activity({"ada@x.io": [0, 3]})
     assert numbers(analysis.active_users(activity, as_of="2026-01-10")) == [1, 0, 0, 1, 0, 0]
 
 
-def test_months_are_as_long_as_they_are(make_activity: Make) -> None:
+def test_months_are_as_long_as_they_are(make_activity):
     """February ends on the 28th, or on the 29th of a leap year; March on the 31st."""
     for year, last in ((2026, 28), (2024, 29)):
         activity = make_activity({"ada@x.io": [0, last - 1, last]}, start=date(year, 2, 1))
@@ -68,7 +58,7 @@ def test_months_are_as_long_as_they_are(make_activity: Make) -> None:
         assert analysis.active_users(activity, every="1mo", as_of=date(year, 3, 31))["is_complete"].all()
 
 
-def test_a_year_may_end_within_a_week(make_activity: Make) -> None:
+def test_a_year_may_end_within_a_week(make_activity):
     """31 December 2025 and 1 January 2026 are one ISO week, two months and two quarters."""
     activity = make_activity({"ada@x.io": [0], "bob@x.io": [1]}, start=date(2025, 12, 31))
     assert analysis.active_users(activity, every="1w").rows() == [(date(2025, 12, 29), date(2026, 1, 4), 2, False)]
@@ -82,14 +72,14 @@ def test_a_year_may_end_within_a_week(make_activity: Make) -> None:
     ]
 
 
-def test_a_week_is_complete_with_its_sunday(make_activity: Make) -> None:
+def test_a_week_is_complete_with_its_sunday(make_activity):
     """A period is complete when its last day is at or before the last day of the data."""
     activity = make_activity({"ada@x.io": [0]})
     assert analysis.active_users(activity, every="1w", as_of="2026-01-10")["is_complete"].to_list() == [False]
     assert analysis.active_users(activity, every="1w", as_of="2026-01-11")["is_complete"].to_list() == [True]
 
 
-def test_a_first_week_is_complete_when_its_monday_is_covered(make_activity: Make) -> None:
+def test_a_first_week_is_complete_when_its_monday_is_covered(make_activity):
     """Data from a Wednesday on holds part of the week, unless since= says that the days before were asked for."""
     activity = make_activity({"ada@x.io": [2, 7]})
     asked = {"every": "1w", "as_of": "2026-01-18"}
@@ -105,7 +95,7 @@ def test_a_first_week_is_complete_when_its_monday_is_covered(make_activity: Make
     assert nobody.select("active_users", "is_complete").rows() == [(0, True), (0, True)]
 
 
-def test_the_week_that_the_default_range_cuts_is_not_complete() -> None:
+def test_the_week_that_the_default_range_cuts_is_not_complete():
     """Seven days of weekly rows begin within a week: its row says so, and so does its count."""
     client = Client.sample(today="2026-03-12")  # a Thursday: 5 to 11 March
     weekly = fetch.user_activity(every="1w", client=client)
@@ -115,7 +105,7 @@ def test_the_week_that_the_default_range_cuts_is_not_complete() -> None:
     assert analysis.active_users(whole, every="1w")["is_complete"].to_list() == [True, False]
 
 
-def test_windows_before_since_are_zeros(make_activity: Make) -> None:
+def test_windows_before_since_are_zeros(make_activity):
     """Days before the first row are known to be empty when since= covers them: windows over them are complete."""
     activity = make_activity({"ada@x.io": [2]})
     table = analysis.rolling_active_users(activity, windows=2, since=MONDAY)
@@ -124,7 +114,7 @@ def test_windows_before_since_are_zeros(make_activity: Make) -> None:
     assert analysis.active_day_distribution(activity, since=MONDAY, window=3)["users"].to_list() == [1, 0, 0]
 
 
-def test_stickiness_of_the_day_alone(make_activity: Make) -> None:
+def test_stickiness_of_the_day_alone(make_activity):
     """kind="day": the users of the day over those of the window, as many vendors do (window=30)."""
     activity = make_activity({"ada@x.io": [0, 1, 2], "bob@x.io": [0]})
     table = analysis.stickiness(activity, window=3, kind="day")
@@ -136,11 +126,8 @@ def test_stickiness_of_the_day_alone(make_activity: Make) -> None:
         analysis.stickiness(activity, kind="days")
 
 
-@few
 @given(days=days_by_user, start=st.sampled_from(STARTS), every=st.sampled_from(EVERY), more=st.integers(0, 9))
-def test_active_users_are_what_sql_counts(
-    make_activity: Make, ask_duckdb: Ask, days: Days, start: date, every: str, more: int
-) -> None:
+def test_active_users_are_what_sql_counts(make_activity, ask_duckdb, days, start, every, more):
     """Each period's users equal DuckDB's count(distinct) by date_trunc; what it has no row for is 0."""
     activity = make_activity(days, start=start)
     as_of = activity["date"].max() + timedelta(days=more)
@@ -157,7 +144,7 @@ def test_active_users_are_what_sql_counts(
     assert table["is_complete"].to_list() == [a >= first and b <= as_of for a, b in zip(starts, ends, strict=True)]
 
 
-def test_groups_stand_before_the_count_and_have_every_period(make_activity: Make, assert_keeps: Keeps) -> None:
+def test_groups_stand_before_the_count_and_have_every_period(make_activity, assert_keeps):
     """Grouped by team, each team has a row in each period; a user of two teams counts in both."""
     activity = make_activity({"ada@x.io": [0, 7], "bob@x.io": [14]}).with_columns(
         team=pl.Series(["red", "blue", "red"])
@@ -169,7 +156,7 @@ def test_groups_stand_before_the_count_and_have_every_period(make_activity: Make
     ]  # fmt: skip
 
 
-def test_results_keep_their_tables(make_activity: Make, assert_keeps: Keeps) -> None:
+def test_results_keep_their_tables(make_activity, assert_keeps):
     """Columns, order and dtypes are those written down, and so is where a null may be."""
     activity = make_activity({"ada@x.io": [0, 3, 40], "bob@x.io": [2]})
     assert_keeps(analysis.active_users(activity, every="1w"), ACTIVE_USERS)
@@ -178,7 +165,7 @@ def test_results_keep_their_tables(make_activity: Make, assert_keeps: Keeps) -> 
     assert_keeps(analysis.active_day_distribution(activity), ACTIVE_DAY_DISTRIBUTION)
 
 
-def test_one_user_and_one_day_are_enough(make_activity: Make) -> None:
+def test_one_user_and_one_day_are_enough(make_activity):
     """The smallest table has answers."""
     activity = make_activity({"ada@x.io": [0]})
     assert numbers(analysis.active_users(activity)) == [1]
@@ -187,7 +174,7 @@ def test_one_user_and_one_day_are_enough(make_activity: Make) -> None:
     assert analysis.stickiness(activity).row(0) == (date(2026, 1, 5), 28, 1.0, 1, 1.0, False)
 
 
-def test_periods_of_one_day_are_days() -> None:
+def test_periods_of_one_day_are_days():
     """user_activity fetched by the day answers every question that dau answers."""
     daily = pl.DataFrame(
         {
@@ -203,7 +190,7 @@ def test_periods_of_one_day_are_days() -> None:
 # ---- Trailing windows --------------------------------------------------------------------------
 
 
-def test_a_window_ends_on_its_day_and_includes_it(make_activity: Make) -> None:
+def test_a_window_ends_on_its_day_and_includes_it(make_activity):
     """A window of 7 days holds a user's day for exactly 7 days, one of 28 for 28: not 8, not 29."""
     activity = make_activity({"ada@x.io": [0]})
     table = analysis.rolling_active_users(activity, windows=(28, 7, 7), as_of="2026-02-05")
@@ -214,22 +201,19 @@ def test_a_window_ends_on_its_day_and_includes_it(make_activity: Make) -> None:
     assert complete.rows() == [(7, date(2026, 1, 11)), (28, date(2026, 2, 1))]
 
 
-def test_a_day_exactly_one_window_later_takes_over(make_activity: Make) -> None:
+def test_a_day_exactly_one_window_later_takes_over(make_activity):
     """A user who comes every 7th day is in every 7-day window, once."""
     activity = make_activity({"ada@x.io": [0, 7, 14]})
     assert numbers(analysis.rolling_active_users(activity, windows=7, as_of="2026-01-26")) == [1] * 21 + [0]
 
 
-@few
 @given(
     days=days_by_user,
     start=st.sampled_from(STARTS),
     windows=st.lists(st.integers(1, 80), min_size=1, max_size=3, unique=True),
     more=st.integers(0, 40),
 )
-def test_rolling_users_are_what_sql_counts(
-    make_activity: Make, ask_duckdb: Ask, days: Days, start: date, windows: Any, more: int
-) -> None:
+def test_rolling_users_are_what_sql_counts(make_activity, ask_duckdb, days, start, windows, more):
     """Each window's users equal DuckDB's count(distinct) over a range join, of any length, every day."""
     activity = make_activity(days, start=start)
     as_of = activity["date"].max() + timedelta(days=more)
@@ -244,7 +228,7 @@ def test_rolling_users_are_what_sql_counts(
     assert analysis.rolling_active_users(activity, windows=windows, as_of=as_of).rows() == expected
 
 
-def test_rolling_users_of_groups_are_those_of_each_group_alone(make_activity: Make) -> None:
+def test_rolling_users_of_groups_are_those_of_each_group_alone(make_activity):
     """by= gives each group what it would have alone, on the days of the whole table."""
     activity = make_activity({"ada@x.io": [0, 5, 9], "bob@x.io": [2, 3]}).with_columns(
         team=pl.Series(["red", "blue", "red", "red", "blue"])
@@ -257,7 +241,7 @@ def test_rolling_users_of_groups_are_those_of_each_group_alone(make_activity: Ma
 
 
 @pytest.mark.parametrize("windows", [0, -7, 7.0, "7", [7, 0], [1.5], True])
-def test_a_window_is_a_positive_number_of_days(make_activity: Make, windows: Any) -> None:
+def test_a_window_is_a_positive_number_of_days(make_activity, windows):
     """Zero, negative, broken or boolean lengths are refused."""
     with pytest.raises(ValueError, match=r"windows=.* is not an integer >= 1"):
         analysis.rolling_active_users(make_activity({"ada@x.io": [0]}), windows=windows)
@@ -266,7 +250,7 @@ def test_a_window_is_a_positive_number_of_days(make_activity: Make, windows: Any
 # ---- Stickiness --------------------------------------------------------------------------------
 
 
-def test_stickiness_is_mean_daily_over_window_users(make_activity: Make) -> None:
+def test_stickiness_is_mean_daily_over_window_users(make_activity):
     """Ada on 4 of 4 days and Bob on 2: (1 + 1 + 2 + 2) / 4 of 2 users, and half-known windows use known days."""
     activity = make_activity({"ada@x.io": [0, 1, 2, 3], "bob@x.io": [2, 3]})
     table = analysis.stickiness(activity, window=4)
@@ -275,17 +259,14 @@ def test_stickiness_is_mean_daily_over_window_users(make_activity: Make) -> None
     assert table["is_complete"].to_list() == [False, False, False, True]
 
 
-def test_no_users_no_stickiness(make_activity: Make) -> None:
+def test_no_users_no_stickiness(make_activity):
     """A window without anyone has a null rate, not 0."""
     table = analysis.stickiness(make_activity({"ada@x.io": [0]}), window=2, as_of="2026-01-07")
     assert table["stickiness_rate"].to_list() == [1.0, 0.5, None]
 
 
-@few
 @given(days=days_by_user, window=st.integers(1, 40), more=st.integers(0, 40))
-def test_the_distribution_adds_up_to_users_and_their_days(
-    make_activity: Make, days: Days, window: int, more: int
-) -> None:
+def test_the_distribution_adds_up_to_users_and_their_days(make_activity, days, window, more):
     """L-ness counts each user of the window once; its mean over the window's length is the stickiness."""
     activity = make_activity(days)
     as_of = activity["date"].max() + timedelta(days=more)

@@ -1,9 +1,7 @@
 """Which groups differ from all the others: the same people paired, different people apart."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import polars as pl
 import pytest
@@ -12,10 +10,7 @@ from scipy import stats
 from augment_insights import analysis
 from augment_insights.tables import COMPARISON
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Usage = Callable[..., pl.DataFrame]
+Usage = Callable[..., pl.DataFrame]
 
 
 def writing(make_usage: Usage, *rows: tuple[str, str, int, int]) -> pl.DataFrame:
@@ -28,7 +23,7 @@ def writing(make_usage: Usage, *rows: tuple[str, str, int, int]) -> pl.DataFrame
     )
 
 
-def test_a_language_against_the_rest_by_hand(make_usage: Usage) -> None:
+def test_a_language_against_the_rest_by_hand(make_usage):
     """Three people write Go and C, 100 suggestions of each; all accept 5 to 9 more in Go: paired, it shows.
 
     Go 15, 35 and 55 (rate .35), C 10, 28 and 46 (rate .28): residuals -20, 0, 20 and -18, 0, 18, each over 200.
@@ -45,7 +40,7 @@ def test_a_language_against_the_rest_by_hand(make_usage: Usage) -> None:
     assert (c["difference_low"], c["difference_high"]) == pytest.approx((-0.07 - reach, -0.07 + reach))
 
 
-def test_teams_are_different_people_whose_variances_add_up(make_usage: Usage) -> None:
+def test_teams_are_different_people_whose_variances_add_up(make_usage):
     """By hand: nobody is on both sides, so the squares of both sides' residuals are summed.
 
     Team A accepts 20, 30, 40 of 100 each, the others 50, 60, 70: residuals -10, 0, 10 over 200 on both sides.
@@ -58,7 +53,7 @@ def test_teams_are_different_people_whose_variances_add_up(make_usage: Usage) ->
     assert (found["is_paired"], found["both_users"], found["before_users"], found["after_users"]) == (False, 0, 3, 3)
 
 
-def test_who_did_it_in_two_other_groups_is_one_person(make_usage: Usage) -> None:
+def test_who_did_it_in_two_other_groups_is_one_person(make_usage):
     """Ada chats in C and Zig, Bob only in C; against Go, where both are active, the rest has 2 of 2 people."""
     chats = {("ada", "C"): 4, ("ada", "Zig"): 9, ("bob", "C"): 1, ("ada", "Go"): 1, ("bob", "Go"): 0}
     usage = make_usage(
@@ -70,7 +65,7 @@ def test_who_did_it_in_two_other_groups_is_one_person(make_usage: Usage) -> None
     assert mean.select("before", "after").row(0) == (7.0, 0.5)
 
 
-def test_few_people_get_no_verdict_and_are_not_counted(make_usage: Usage) -> None:
+def test_few_people_get_no_verdict_and_are_not_counted(make_usage):
     """A group of two is in the rest of the others; a user who is alone on a side has no spread."""
     rows = [(f"u{n}", "ABC"[n % 3], 30 + 5 * n, 100) for n in range(8)] + [("lone", "D", 10, 100)]
     usage = writing(make_usage, *rows)
@@ -81,7 +76,7 @@ def test_few_people_get_no_verdict_and_are_not_counted(make_usage: Usage) -> Non
     assert analysis.compare_groups(usage, metric="acceptance_rate", by="language")["compared_groups"][0] == 3
 
 
-def test_intervals_that_overlap_may_belong_to_groups_that_differ(make_usage: Usage) -> None:
+def test_intervals_that_overlap_may_belong_to_groups_that_differ(make_usage):
     """48 of 80 and 56 of 70 people: their own intervals overlap, and the difference leaves zero out."""
     chats = [("A", n < 48) for n in range(80)] + [("B", n < 56) for n in range(70)]
     usage = make_usage(
@@ -95,7 +90,7 @@ def test_intervals_that_overlap_may_belong_to_groups_that_differ(make_usage: Usa
 
 
 @pytest.mark.parametrize(("metric", "by", "said"), [("active_rate", "language", "compare"), ("chat_rate", [], "by=")])
-def test_what_cannot_be_compared_is_refused(make_usage: Usage, metric: str, by: str, said: str) -> None:
+def test_what_cannot_be_compared_is_refused(make_usage, metric, by, said):
     """Everybody in a group is active in it; no group is no comparison."""
     with pytest.raises(ValueError, match=said):
         analysis.compare_groups(writing(make_usage, ("ada", "Go", 1, 2)), metric=metric, by=by)

@@ -1,15 +1,14 @@
 """Two periods of mostly the same people: the pairs decide."""
 
-from __future__ import annotations
-
 import math
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
@@ -19,9 +18,6 @@ from augment_insights import analysis
 from augment_insights.analysis.intervals import mcnemar_p
 from augment_insights.errors import DateRangeError, TableError
 from augment_insights.tables import COMPARISON
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 FIRST, SECOND = ("2026-01-05", "2026-01-11"), ("2026-01-12", "2026-01-18")
 WEEKS: dict[str, Any] = {"before": FIRST, "after": SECOND}
@@ -39,7 +35,7 @@ def accepting(make_usage: Callable[..., pl.DataFrame], *users: Sequence[int | No
     )
 
 
-def test_a_change_by_hand(make_usage: Callable[..., pl.DataFrame]) -> None:
+def test_a_change_by_hand(make_usage):
     """Three users, alike in size: the variance is that of each user's change, not of the users' levels.
 
     Before 10, 30 and 50 of 100, after 15, 36 and 54: rates 90/300 and 105/300, residuals -20, 0, 20 and
@@ -61,7 +57,7 @@ def test_a_change_by_hand(make_usage: Callable[..., pl.DataFrame]) -> None:
     assert (found["compared_groups"], found["verdict"]) == (1, "higher")
 
 
-def test_independent_intervals_would_not_have_seen_it(make_usage: Callable[..., pl.DataFrame]) -> None:
+def test_independent_intervals_would_not_have_seen_it(make_usage):
     """The same change, with the weeks taken as two groups of different people, drowns in how people differ."""
     usage = accepting(make_usage, (10, 100, 15, 100), (30, 100, 36, 100), (50, 100, 54, 100))
     rates = analysis.acceptance_rate(usage, every="1w").drop("period_start")
@@ -73,9 +69,8 @@ def test_independent_intervals_would_not_have_seen_it(make_usage: Callable[..., 
 numbers = st.tuples(st.integers(0, 40), st.integers(0, 40))
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(numbers, numbers), min_size=2, max_size=12))
-def test_the_interval_is_the_jackknifes(users: list[tuple[tuple[int, int], tuple[int, int]]]) -> None:
+def test_the_interval_is_the_jackknifes(users):
     """A second way: leave each user out of both ratios; the squared changes of the difference add up to its variance.
 
     For a ratio of sums, leaving a user out moves it by minus the residual over the denominator without the user.
@@ -146,9 +141,7 @@ def newcombe(kept: int, lost: int, gained: int, neither: int) -> tuple[float, fl
     ("pairs", "verdict"),
     [((9, 3, 7, 1), "no measurable change"), ((30, 2, 14, 20), "higher"), ((40, 12, 1, 7), "lower")],
 )
-def test_a_share_of_the_same_people_is_newcombes(
-    make_activity: Callable[..., pl.DataFrame], pairs: tuple[int, int, int, int], verdict: str
-) -> None:
+def test_a_share_of_the_same_people_is_newcombes(make_activity, pairs, verdict):
     """Of a fixed number of people the pairs decide: who came, who left, who stayed, who was never there."""
     found = analysis.compare_periods(active(make_activity, *pairs), **WEEKS, metric="active_rate").row(0, named=True)
     kept, lost, *_others = pairs
@@ -159,7 +152,7 @@ def test_a_share_of_the_same_people_is_newcombes(
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
-def test_mcnemar_is_the_mid_p_of_the_exact_test(gained: int, lost: int) -> None:
+def test_mcnemar_is_the_mid_p_of_the_exact_test(gained, lost):
     """The mid-p is the exact p-value less the probability of the very split that was seen."""
     exact = mcnemar([[0, gained], [lost, 0]], exact=True).pvalue
     seen = stats.binom.pmf(min(gained, lost), gained + lost, 0.5) if gained + lost else 0.0
@@ -167,13 +160,13 @@ def test_mcnemar_is_the_mid_p_of_the_exact_test(gained: int, lost: int) -> None:
     assert mcnemar_p(gained, lost) == pytest.approx(expected, abs=1e-12)
 
 
-def test_half_on_leave_every_other_week_is_no_change(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_half_on_leave_every_other_week_is_no_change(make_activity):
     """Twenty who come in the first week only and twenty in the second: the pairs see no change."""
     found = analysis.compare_periods(active(make_activity, 0, 20, 20, 0), **WEEKS, metric="active_rate")
     assert found["verdict"].to_list() == ["no measurable change"]
 
 
-def test_several_groups_are_judged_together(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_several_groups_are_judged_together(make_activity):
     """Holm's correction, as statsmodels has it: a p-value of .02 is a change alone, and not one of four."""
     frames = [
         active(make_activity, 5, lost, gained, 5).with_columns(
@@ -191,7 +184,7 @@ def test_several_groups_are_judged_together(make_activity: Callable[..., pl.Data
     assert analysis.compare_periods(frames[0], **WEEKS, metric="active_rate")["verdict"].to_list() == ["higher"]
 
 
-def test_who_is_licensed_is_the_denominator(make_activity: Callable[..., pl.DataFrame]) -> None:
+def test_who_is_licensed_is_the_denominator(make_activity):
     """Of adoption, licensed people count, whoever else is active; one whose licence begins later counts after only."""
     roster = pl.DataFrame(
         {
@@ -206,7 +199,7 @@ def test_who_is_licensed_is_the_denominator(make_activity: Callable[..., pl.Data
     assert (found["both_users"], found["before_users"], found["after_users"]) == (4, 0, 1)
 
 
-def test_a_mode_is_used_by_an_action_of_the_user(make_usage: Callable[..., pl.DataFrame]) -> None:
+def test_a_mode_is_used_by_an_action_of_the_user(make_usage):
     """A completion that nobody accepted is not use; two rows of a person in a week are one person."""
     suggested = {"completions_count": 9, "language": "Go"}
     usage = make_usage(
@@ -220,7 +213,7 @@ def test_a_mode_is_used_by_an_action_of_the_user(make_usage: Callable[..., pl.Da
     assert (found["before"], found["after"]) == (1 / 2, 0)
 
 
-def test_what_cannot_be_compared_is_refused(make_usage: Callable[..., pl.DataFrame]) -> None:
+def test_what_cannot_be_compared_is_refused(make_usage):
     """Overlapping or backward periods, a day against a week, a row over the border: each says why."""
     usage = accepting(make_usage, (1, 2, 1, 2), (1, 3, 2, 3))
     for periods, said in (
@@ -238,7 +231,7 @@ def test_what_cannot_be_compared_is_refused(make_usage: Callable[..., pl.DataFra
         analysis.compare_periods(usage, **WEEKS, metric="adoption_rate")
 
 
-def test_no_rows_no_answer(make_usage: Callable[..., pl.DataFrame]) -> None:
+def test_no_rows_no_answer(make_usage):
     """An empty frame has no rows, and the schema of the table."""
     usage = accepting(make_usage, (1, 2, 1, 2)).clear()
     table = analysis.compare_periods(usage, **WEEKS, metric="acceptance_rate", by="user")

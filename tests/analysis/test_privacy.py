@@ -1,31 +1,23 @@
 """Privacy: pseudonyms that hold through a report, and groups too small to be shown."""
 
-from __future__ import annotations
-
 import hashlib
 from datetime import date
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment_insights import analysis
 from augment_insights.errors import ConfigurationError, TableError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-few = settings(max_examples=60, deadline=None)
 
 
 def users(*names: str | None, kind: str = "person") -> pl.DataFrame:
     return pl.DataFrame({"user": list(names), "user_type": [kind] * len(names), "n": list(range(len(names)))})
 
 
-def test_a_pseudonym_is_a_keyed_hash_of_the_name() -> None:
+def test_a_pseudonym_is_a_keyed_hash_of_the_name():
     """BLAKE2b of the lower-case name under the (hashed) key, computed a second time here; digits lengthen it.
 
     Under another key it is another name: two reports cannot be laid beside each other.
@@ -38,7 +30,7 @@ def test_a_pseudonym_is_a_keyed_hash_of_the_name() -> None:
     assert analysis.pseudonymise(users("ada@x.io"), "other")["user"][0] != f"user-{expected[:8]}"
 
 
-def test_a_user_has_one_pseudonym_through_a_report() -> None:
+def test_a_user_has_one_pseudonym_through_a_report():
     """Activity, roster (without user_type) and a LazyFrame agree; bots, and people of that name, differ."""
     activity = analysis.pseudonymise(users("Ada@x.io", "bob@x.io", "ada@x.io"), "k")["user"]
     roster = analysis.pseudonymise(pl.DataFrame({"user": ["bob@x.io", "ADA@x.io"]}), "k")["user"]
@@ -51,7 +43,7 @@ def test_a_user_has_one_pseudonym_through_a_report() -> None:
     assert bot.removeprefix("bot-") != activity[0].removeprefix("user-")
 
 
-def test_rows_and_other_columns_stay() -> None:
+def test_rows_and_other_columns_stay():
     """Order, other columns and missing names are as before; the frame given is not changed."""
     frame = users("bob@x.io", None, "ada@x.io")
     hidden = analysis.pseudonymise(frame, "k")
@@ -61,7 +53,8 @@ def test_rows_and_other_columns_stay() -> None:
     assert analysis.pseudonymise(frame.clear(), "k").schema == frame.schema
 
 
-def test_a_shared_pseudonym_is_refused() -> None:
+@pytest.mark.slow
+def test_a_shared_pseudonym_is_refused():
     """Two people under one pseudonym would be one person: an error, until more digits are asked for.
 
     Among 200,000 names about five pairs share 32 bits; without one the chance is 1 in 100.
@@ -72,7 +65,7 @@ def test_a_shared_pseudonym_is_refused() -> None:
     assert analysis.pseudonymise(many, "k", digits=16)["user"].n_unique() == 200_000
 
 
-def test_a_key_is_needed_and_never_shown() -> None:
+def test_a_key_is_needed_and_never_shown():
     """No key, no pseudonyms; the error of a bad call does not repeat the key."""
     with pytest.raises(ConfigurationError, match=r"secrets\.token_hex"):
         analysis.pseudonymise(users("ada@x.io"), "")
@@ -109,12 +102,12 @@ def hidden_of(sizes: list[int | None], **more: int) -> list[int]:
         ([None, 8, 9], [0, 1]),  # an unknown size is not known to be enough
     ],
 )
-def test_which_groups_are_hidden(sizes: list[int | None], hidden: list[int]) -> None:
+def test_which_groups_are_hidden(sizes, hidden):
     """Each case by hand, with five people as the least."""
     assert hidden_of(sizes) == hidden
 
 
-def test_hidden_numbers_are_null_and_names_stay() -> None:
+def test_hidden_numbers_are_null_and_names_stay():
     """All numbers of a hidden row go; its group, its period and what is not a number stay; rows keep their order."""
     frame = teams([3, 90, 2], period_start=date(2026, 1, 5), is_complete=True)
     table = analysis.suppress_small_groups(frame.lazy(), by="team")
@@ -127,7 +120,7 @@ def test_hidden_numbers_are_null_and_names_stay() -> None:
     assert table.drop("is_suppressed").schema == frame.schema
 
 
-def test_what_is_shown_together_hides_together() -> None:
+def test_what_is_shown_together_hides_together():
     """A small group in one week hides a second one in that week only.
 
     With teams and languages, each team and each language has no hidden cell alone (a 2 x 2 is hidden whole).
@@ -139,9 +132,8 @@ def test_what_is_shown_together_hides_together() -> None:
     assert analysis.suppress_small_groups(cells, by=["team", "language"])["is_suppressed"].all()
 
 
-@few
 @given(st.lists(st.tuples(st.sampled_from("ABCD"), st.sampled_from("wxyz"), st.integers(0, 12)), max_size=16))
-def test_no_hidden_group_can_be_found_by_subtraction(cells: list[tuple[str, str, int]]) -> None:
+def test_no_hidden_group_can_be_found_by_subtraction(cells):
     """Everything small is hidden, and no row, column or whole has exactly one hidden cell among shown ones."""
     unique = {cell[:2]: cell for cell in cells}
     frame = pl.DataFrame(
@@ -158,7 +150,7 @@ def test_no_hidden_group_can_be_found_by_subtraction(cells: list[tuple[str, str,
     assert again.sort("team", "language").equals(table.sort("team", "language"))
 
 
-def test_the_size_is_the_population(make_usage: Callable[..., pl.DataFrame]) -> None:
+def test_the_size_is_the_population(make_usage):
     """Adoption hides by licensed users, acceptance by users; another column can be named."""
     both = teams([9, 9]).with_columns(licensed_users=pl.Series([2, 3]))
     assert analysis.suppress_small_groups(both, by="team")["is_suppressed"].all()
@@ -172,7 +164,7 @@ def test_the_size_is_the_population(make_usage: Callable[..., pl.DataFrame]) -> 
     assert shown["acceptance_rate"].to_list() == [0.5]
 
 
-def test_a_table_without_people_is_refused() -> None:
+def test_a_table_without_people_is_refused():
     """Nothing is shown by accident: no column of people, no group, no size, each is an error."""
     frame = teams([9]).rename({"users": "seats"})
     with pytest.raises(TableError, match="counts people"):

@@ -1,15 +1,13 @@
 """Quality: what is missing, duplicate or unknown, and whether the tables agree, one fault at a time."""
 
-from __future__ import annotations
-
 import json
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment_insights import analysis
@@ -26,13 +24,9 @@ from augment_insights.tables import (
     USER_ACTIVITY,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 EXAMPLES = Path(__file__).parents[1] / "data"
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
 MESSAGES = ("chat", "remote_agent", "ide_agent", "cli_agent_interactive", "cli_agent_non_interactive")
-few = settings(max_examples=25, deadline=None)
 
 
 def editor_language(*rows: tuple[str, str | None, str, int, int]) -> pl.DataFrame:
@@ -47,7 +41,7 @@ def found(table: pl.DataFrame) -> dict[str, tuple[int, int]]:
     return {check: (affected, of) for check, affected, of, _ in table.rows()}
 
 
-def test_each_kind_of_flaw_is_counted_over_its_own_rows_or_users() -> None:
+def test_each_kind_of_flaw_is_counted_over_its_own_rows_or_users():
     """Five rows of two users: one twice in another spelling, two without language, one editor unknown, one too keen."""
     rows = editor_language(
         ("ada@x.io", "Go", "Vim", 10, 3),
@@ -69,7 +63,7 @@ def test_each_kind_of_flaw_is_counted_over_its_own_rows_or_users() -> None:
     assert table["affected_share"].to_list() == [0.2, 0.5, 0.0, 0.2, 0.4, 0.2]
 
 
-def test_a_missing_day_is_one_of_the_range_without_a_row() -> None:
+def test_a_missing_day_is_one_of_the_range_without_a_row():
     """Monday of Monday and Tuesday is there; in the list of users a day without anybody is none that is missing."""
     counts = pl.DataFrame({"date": [MONDAY], "user_count": [0]})
     nobody = pl.DataFrame(schema={"date": pl.Date, "user": pl.String, "user_type": pl.String})
@@ -79,13 +73,13 @@ def test_a_missing_day_is_one_of_the_range_without_a_row() -> None:
     assert "dau_count: days missing" not in found(analysis.data_quality(dau_count=counts))
 
 
-def test_a_null_in_any_metric_is_a_row_that_lacks_one() -> None:
+def test_a_null_in_any_metric_is_a_row_that_lacks_one():
     """Of two days one has no tool calls told."""
     usage = pl.DataFrame({"date": [MONDAY, TUESDAY], "total_messages": [4, 5], "total_tool_calls": [None, 7]})
     assert found(analysis.data_quality(daily_usage=usage))["daily_usage: rows without some metric"] == (1, 2)
 
 
-def test_a_person_and_a_service_account_of_one_name_are_two_users() -> None:
+def test_a_person_and_a_service_account_of_one_name_are_two_users():
     """And a service account's name is compared as it is written: CI and ci are two."""
     kinds = ["service_account", "service_account", "person"]
     listed = pl.DataFrame({"date": [MONDAY] * 3, "user": ["CI", "ci", "ci"], "user_type": kinds})
@@ -95,7 +89,7 @@ def test_a_person_and_a_service_account_of_one_name_are_two_users() -> None:
     }
 
 
-def test_nothing_to_look_at_is_no_share() -> None:
+def test_nothing_to_look_at_is_no_share():
     """Empty tables have every check, with 0 of 0 and a null; no table at all has none."""
     table = analysis.data_quality(**{name: contract.empty() for name, contract in ENDPOINT_TABLES.items()})
     assert table["checked_count"].unique().to_list() == [0]
@@ -103,7 +97,7 @@ def test_nothing_to_look_at_is_no_share() -> None:
     assert analysis.data_quality().equals(DATA_QUALITY.empty())
 
 
-def test_what_is_no_range_or_no_table_is_refused() -> None:
+def test_what_is_no_range_or_no_table_is_refused():
     """A negative number of missing days would be nonsense; a table without its columns or dates is named."""
     counts = pl.DataFrame({"date": ["2026-01-05"], "user_count": [1]})
     with pytest.raises(DateRangeError, match="ends before it starts: 2026-01-06 to 2026-01-05"):
@@ -123,7 +117,7 @@ def day(number: int) -> date:
     return MONDAY + timedelta(days=number)
 
 
-def daily(table: Any, rows: list[dict[str, Any]]) -> pl.DataFrame:
+def daily(table, rows: list[dict[str, Any]]) -> pl.DataFrame:
     """Make a table of days from rows that name only what matters; other metrics are 0."""
     usual = {**dict.fromkeys(METRICS, 0), "user_type": "person", "language": "Go", "editor": "Vim"}
     return pl.DataFrame([{name: {**usual, **row}[name] for name in table.columns} for row in rows], schema=table.schema)
@@ -147,7 +141,7 @@ def published_users() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=USER_ACTIVITY.schema)
 
 
-def test_the_published_example_breaks_its_own_sum() -> None:
+def test_the_published_example_breaks_its_own_sum():
     """Ada's 65 messages are 78 by mode: reported as a difference of -13, while the lines agree."""
     table = analysis.reconcile(user_activity=published_users())
     assert table.schema == RECONCILIATION.schema
@@ -157,7 +151,7 @@ def test_the_published_example_breaks_its_own_sum() -> None:
     assert of(alone, "total_messages = modes (user_activity)") == [(None, 65, 78, -13, "differs")]
 
 
-def test_dau_count_with_automation_in_it() -> None:
+def test_dau_count_with_automation_in_it():
     """3 counted, 2 people and a service account listed: the reading of all users fits, and has the days."""
     counts = pl.DataFrame({"date": [day(0), day(1), day(2)], "user_count": [3, 1, 0]})
     listed = daily(
@@ -180,7 +174,7 @@ def test_dau_count_with_automation_in_it() -> None:
     assert of(table, "dau_count = dau (people)") == [(None, 4, 3, 1, "differs")]
 
 
-def test_dau_count_without_automation_in_it() -> None:
+def test_dau_count_without_automation_in_it():
     """When the count is of people, that reading has the days; a day nobody is listed for, in between, is 0.
 
     The reading that fits worse can be left out.
@@ -200,7 +194,7 @@ def test_dau_count_without_automation_in_it() -> None:
     assert told["check"].to_list() == ["dau_count = dau (people)"] * 4
 
 
-def test_user_days_are_counted_in_two_ways(make_usage: Callable[..., pl.DataFrame]) -> None:
+def test_user_days_are_counted_in_two_ways(make_usage):
     """Active days of week 0 are its daily counts; of week 1 a day is missing, so that nobody knows.
 
     A user without active_days makes the user-days unknown: no residual is made up.
@@ -218,7 +212,7 @@ def test_user_days_are_counted_in_two_ways(make_usage: Callable[..., pl.DataFram
     assert rows.select("left", "residual", "status").unique().rows() == [(None, None, "unknown")]
 
 
-def test_a_metric_that_differs_is_found(make_usage: Callable[..., pl.DataFrame]) -> None:
+def test_a_metric_that_differs_is_found(make_usage):
     """Users' messages of each week against the days of it; a metric unknown on one side is unknown."""
     usage = make_usage(
         {"user": "ada@x.io", "total_messages": 9, "total_tool_calls": None},
@@ -236,7 +230,7 @@ def test_a_metric_that_differs_is_found(make_usage: Callable[..., pl.DataFrame])
     assert of(table, "user_activity = daily_usage: chat_messages")[2] == (None, 0, 0, 0, "agrees")
 
 
-def test_records_by_language_are_checked_day_by_day() -> None:
+def test_records_by_language_are_checked_day_by_day():
     """An idle day between the records is 0; a day after them is not known."""
     records = [{"date": day(n), "user": "ada@x.io", "chat_messages": 2} for n in (0, 2)]
     records.append({"date": day(2), "user": "ada@x.io", "language": "C", "chat_messages": 1})
@@ -250,7 +244,7 @@ def test_records_by_language_are_checked_day_by_day() -> None:
     ]
 
 
-def test_an_unknown_part_makes_a_total_unknown() -> None:
+def test_an_unknown_part_makes_a_total_unknown():
     """A null among the parts is not a 0: the sum is unknown, and not a difference."""
     days = daily(DAILY_USAGE, [{"date": day(0), "total_messages": 3, "chat_messages": None}])
     assert of(analysis.reconcile(daily_usage=days), "total_messages = modes (daily_usage)") == [
@@ -258,7 +252,6 @@ def test_an_unknown_part_makes_a_total_unknown() -> None:
     ]
 
 
-@few
 @given(
     st.lists(
         st.tuples(
@@ -272,7 +265,7 @@ def test_an_unknown_part_makes_a_total_unknown() -> None:
         unique_by=lambda record: record[:3],
     )
 )
-def test_tables_of_one_truth_agree(records: list[Any]) -> None:
+def test_tables_of_one_truth_agree(records):
     """Five tables summed from the same records agree in every check that can be made."""
     rows = [
         {"date": day(n), "user": user, "user_type": "service_account" if user == "ci" else "person"}
@@ -301,7 +294,7 @@ def test_tables_of_one_truth_agree(records: list[Any]) -> None:
     assert len(of(whole.filter(pl.col("status") == "agrees"), "dau_count = dau (all users)")) == known + 1
 
 
-def test_nothing_given_nothing_checked() -> None:
+def test_nothing_given_nothing_checked():
     """Without tables, and with empty ones, there is an empty table with the same columns."""
     for given_tables in ({}, {"daily_usage": DAILY_USAGE.empty(), "editor_language": EDITOR_LANGUAGE.empty()}):
         table = analysis.reconcile(**given_tables)

@@ -1,14 +1,11 @@
 """Who stays, who is new, returning, back and gone, and until when: by hand, by laws, and as SQL counts."""
 
-from __future__ import annotations
-
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from augment_insights import analysis
@@ -16,13 +13,7 @@ from augment_insights.analysis.intervals import kaplan_meier
 from augment_insights.errors import TableError
 from augment_insights.tables import COHORT_RETENTION, LIFECYCLE, RETENTION_CURVE, SURVIVAL
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Make = Callable[..., pl.DataFrame]
-    Ask = Callable[..., list[tuple[Any, ...]]]
-    Keeps = Callable[..., None]
-    Days = dict[str, list[int]]
+Days = dict[str, list[int]]
 
 MONDAY = date(2026, 1, 5)
 STATES = ["new_users", "returning_users", "resurrected_users", "dormant_users"]
@@ -35,7 +26,6 @@ days_by_user = st.dictionaries(
 KINDS = st.sampled_from(["bounded", "unbounded"])
 RULES = st.sampled_from(["first", "recurring"])
 UNITS = {"1d": ("day", "1 day"), "1w": ("week", "7 days"), "1mo": ("month", "1 month"), "1q": ("quarter", "3 months")}
-few = settings(max_examples=40, deadline=None)
 
 RETENTION_SQL = """
     , p as (select distinct u, date_trunc($unit, date)::date as p from a),
@@ -79,7 +69,7 @@ def matrix(table: pl.DataFrame) -> list[list[int | None]]:
 # ---- Published and hand-worked -----------------------------------------------------------------
 
 
-def test_the_published_unbounded_matrix(make_activity: Make) -> None:
+def test_the_published_unbounded_matrix(make_activity):
     """Rolling retention of recurring day cohorts, as a product-analytics suite tests it."""
     activity = make_activity({"p1": [0, 3, 4], "p2": [0, 1], "p3": [1, 2, 3], "p4": [3, 4], "p5": [4]})
     table = analysis.cohort_retention(
@@ -88,14 +78,14 @@ def test_the_published_unbounded_matrix(make_activity: Make) -> None:
     assert matrix(table) == [[2, 2, 1, 1, 1, 0], [2, 1, 1, 0, 0], [1, 1, 0, 0], [3, 2, 0], [3, 0], [0]]
 
 
-def test_the_published_bounded_matrix(make_activity: Make) -> None:
+def test_the_published_bounded_matrix(make_activity):
     """Classic retention of recurring day cohorts, as a product-analytics suite tests it."""
     activity = make_activity({"p1": [0, 1, 2, 5, 6], "p2": [1, 2, 3, 6]})
     table = analysis.cohort_retention(activity, every="1d", cohort="recurring", as_of=date(2026, 1, 15))
     assert matrix(table)[:2] == [[1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0], [2, 2, 1, 0, 1, 2, 0, 0, 0, 0]]
 
 
-def test_a_cell_whose_week_is_not_over_is_null(make_activity: Make) -> None:
+def test_a_cell_whose_week_is_not_over_is_null(make_activity):
     """The open week is unknown, never 0; counts stand beside each rate and its Wilson interval."""
     # Week 0: Ada and Bob; week 1: Ada, and Cyd begins; week 2 ends on its Tuesday.
     activity = make_activity({"ada@x.io": [0, 8, 14], "bob@x.io": [6], "cyd@x.io": [7, 15]})
@@ -117,7 +107,7 @@ def test_a_cell_whose_week_is_not_over_is_null(make_activity: Make) -> None:
     assert analysis.cohort_retention(activity, as_of="2026-01-25")["is_complete"].all()
 
 
-def test_a_cut_first_week_is_no_whole_cohort(make_activity: Make) -> None:
+def test_a_cut_first_week_is_no_whole_cohort(make_activity):
     """Data from a Wednesday on: that week's cohort is unknown and in no curve, unless since= covers its Monday."""
     activity = make_activity({"ada@x.io": [2, 7, 14], "bob@x.io": [7, 20]})
     for rule in ("first", "recurring"):
@@ -132,7 +122,7 @@ def test_a_cut_first_week_is_no_whole_cohort(make_activity: Make) -> None:
     assert matrix(later) == [[2, 2], [0]]
 
 
-def test_n_day_retention_counts_from_each_users_own_start(make_activity: Make) -> None:
+def test_n_day_retention_counts_from_each_users_own_start(make_activity):
     """Ada begins on Monday and Bob on Sunday: both are back on their day 1 and day 7, whatever the week is called."""
     activity = make_activity({"ada@x.io": [0, 1, 7, 9], "bob@x.io": [6, 7, 13], "cyd@x.io": [7]})
     table = analysis.cohort_retention(activity, kind="n_day", as_of="2026-01-19", periods=9)
@@ -155,7 +145,7 @@ def test_n_day_retention_counts_from_each_users_own_start(make_activity: Make) -
         analysis.cohort_retention(weekly, kind="n_day")
 
 
-def test_a_cohort_nobody_joined_has_no_rate(make_activity: Make) -> None:
+def test_a_cohort_nobody_joined_has_no_rate(make_activity):
     """0 of 0 is null: an empty week is a row of the matrix, and no 0 % of it."""
     table = analysis.cohort_retention(make_activity({"ada@x.io": [0, 13]}), as_of="2026-01-18")
     assert table.row(-1, named=True) == {
@@ -164,7 +154,7 @@ def test_a_cohort_nobody_joined_has_no_rate(make_activity: Make) -> None:
     }  # fmt: skip
 
 
-def test_whoever_is_seen_in_the_look_back_is_one_cohort_on_request(make_activity: Make) -> None:
+def test_whoever_is_seen_in_the_look_back_is_one_cohort_on_request(make_activity):
     """Period 0 is all of the look-back, also for who was not there in its last week; newcomers are in none of it."""
     # The look-back is weeks 0 and 1: Ada, Bob and Cyd are there. Week 2: Ada, and Dan begins. Week 3: Ada, Cyd, Dan.
     activity = make_activity({"ada@x.io": [0, 8, 14, 21], "bob@x.io": [6], "cyd@x.io": [7, 27], "dan@x.io": [15, 22]})
@@ -182,11 +172,8 @@ def test_whoever_is_seen_in_the_look_back_is_one_cohort_on_request(make_activity
         analysis.cohort_retention(activity, cohort="existing")
 
 
-@few
 @given(days=days_by_user, kind=KINDS, lookback=st.integers(1, 40), every=st.sampled_from(["1d", "1w", "1mo"]))
-def test_the_existing_and_the_new_are_everybody(
-    make_activity: Make, days: Days, kind: Any, lookback: int, every: Any
-) -> None:
+def test_the_existing_and_the_new_are_everybody(make_activity, days, kind, lookback, every):
     """A user is seen in the look-back, or in one first cohort: together as many as there are, and nobody twice."""
     activity = make_activity(days)
     asked = {"kind": kind, "lookback": lookback, "every": every, "as_of": activity["date"].max()}
@@ -195,14 +182,14 @@ def test_the_existing_and_the_new_are_everybody(
     assert existing["cohort_users"].sum() + new["cohort_users"].sum() == len({name.lower() for name in days})
 
 
-def test_months_are_cohorts_too(make_activity: Make) -> None:
+def test_months_are_cohorts_too(make_activity):
     """Month cohorts follow the calendar: 29 February 2024 is in the month after 31 January."""
     activity = make_activity({"ada@x.io": [30, 59, 60]}, start=date(2024, 1, 1))
     table = analysis.cohort_retention(activity, every="1mo", since="2024-01-01", as_of="2024-03-31")
     assert matrix(table) == [[1, 1, 1], [0, 0], [0]]
 
 
-def test_a_week_across_the_year_is_one_cohort(make_activity: Make) -> None:
+def test_a_week_across_the_year_is_one_cohort(make_activity):
     """31 December and 1 January are the same ISO week, so the same cohort."""
     activity = make_activity({"ada@x.io": [0, 7], "bob@x.io": [1]}, start=date(2025, 12, 31))
     table = analysis.cohort_retention(activity, since="2025-12-29", as_of="2026-01-11")
@@ -210,7 +197,7 @@ def test_a_week_across_the_year_is_one_cohort(make_activity: Make) -> None:
     assert matrix(table) == [[2, 1], [0]]
 
 
-def test_periods_limits_how_far_cohorts_are_shown(make_activity: Make) -> None:
+def test_periods_limits_how_far_cohorts_are_shown(make_activity):
     """periods=1 shows each cohort's own period and one more, and changes none of the cells."""
     activity = make_activity({"ada@x.io": [0, 1, 3, 4], "bob@x.io": [1, 4]})
     for kind in ("bounded", "unbounded"):
@@ -229,7 +216,7 @@ def test_periods_limits_how_far_cohorts_are_shown(make_activity: Make) -> None:
         ({"every": "1y"}, "is not a period"),
     ],
 )
-def test_an_unknown_choice_is_refused(make_activity: Make, choice: dict[str, Any], message: str) -> None:
+def test_an_unknown_choice_is_refused(make_activity, choice, message):
     """A mistyped word says what is known."""
     with pytest.raises(ValueError, match=message):
         analysis.cohort_retention(make_activity({"ada@x.io": [0]}), **choice)
@@ -238,7 +225,7 @@ def test_an_unknown_choice_is_refused(make_activity: Make, choice: dict[str, Any
 # ---- Look-back ---------------------------------------------------------------------------------
 
 
-def test_users_at_the_head_are_in_no_cohort_after_a_lookback(make_activity: Make) -> None:
+def test_users_at_the_head_are_in_no_cohort_after_a_lookback(make_activity):
     """Whoever is seen in the look-back is existing; without one the same window calls them new."""
     activity = make_activity({"ada@x.io": [0, 14, 21], "bob@x.io": [15, 21], "cyd@x.io": [13, 20]})
     window = activity.filter(pl.col("date") >= date(2026, 1, 19))
@@ -248,7 +235,7 @@ def test_users_at_the_head_are_in_no_cohort_after_a_lookback(make_activity: Make
     assert matrix(table) == [[1, 1], [0]]
 
 
-def test_recurring_cohorts_after_a_lookback_hold_everyone_active(make_activity: Make) -> None:
+def test_recurring_cohorts_after_a_lookback_hold_everyone_active(make_activity):
     """A recurring cohort is who is active in its period, existing or new; only its periods are hidden."""
     activity = make_activity({"ada@x.io": [0, 7, 14], "bob@x.io": [8]})
     for kind in ("bounded", "unbounded"):
@@ -257,7 +244,7 @@ def test_recurring_cohorts_after_a_lookback_hold_everyone_active(make_activity: 
         assert analysis.cohort_retention(activity, cohort="recurring", kind=kind, lookback=7).equals(later)
 
 
-def test_a_lookback_that_ends_within_a_week_begins_cohorts_there(make_activity: Make) -> None:
+def test_a_lookback_that_ends_within_a_week_begins_cohorts_there(make_activity):
     """A user first seen after the look-back's last day is new, also in the week it ends in: that cohort is cut."""
     activity = make_activity({"ada@x.io": [0, 11], "bob@x.io": [10, 14], "cyd@x.io": [11, 14]})
     table = analysis.cohort_retention(activity, lookback=11, as_of="2026-01-25")
@@ -268,7 +255,7 @@ def test_a_lookback_that_ends_within_a_week_begins_cohorts_there(make_activity: 
     ]
 
 
-def test_one_long_row_can_look_back() -> None:
+def test_one_long_row_can_look_back():
     """A report's shape: one row of 90 days tells who existed, clipped weekly rows tell the rest."""
     rows = [
         (date(2025, 10, 3), date(2025, 12, 31), "ada@x.io"),
@@ -293,7 +280,6 @@ def test_one_long_row_can_look_back() -> None:
 # ---- Against another engine, and laws ----------------------------------------------------------
 
 
-@few
 @given(
     days=days_by_user,
     start=st.sampled_from(STARTS),
@@ -302,9 +288,7 @@ def test_one_long_row_can_look_back() -> None:
     cohort=RULES,
     more=st.integers(0, 9),
 )
-def test_retention_is_what_sql_counts(
-    make_activity: Make, ask_duckdb: Ask, days: Days, start: date, every: str, kind: str, cohort: str, more: int
-) -> None:
+def test_retention_is_what_sql_counts(make_activity, ask_duckdb, days, start, every, kind, cohort, more):
     """Every cell of every kind and rule equals DuckDB's, by counting distinct users of joined periods."""
     activity = make_activity(days, start=start)
     as_of = activity["date"].max() + timedelta(days=more)
@@ -315,9 +299,8 @@ def test_retention_is_what_sql_counts(
     assert table.select(counts).rows() == expected
 
 
-@few
 @given(days=days_by_user, every=st.sampled_from(["1d", "1w"]), cohort=RULES, lookback=st.integers(0, 40))
-def test_the_laws_of_retention(make_activity: Make, days: Days, every: str, cohort: str, lookback: Any) -> None:
+def test_the_laws_of_retention(make_activity, days, every, cohort, lookback):
     """All are retained in period 0; unbounded is never below bounded and never rises."""
     activity = make_activity(days)
     bounded, unbounded = (
@@ -333,9 +316,8 @@ def test_the_laws_of_retention(make_activity: Make, days: Days, every: str, coho
     assert (unbounded.select(pl.col("retained_users").diff().over("cohort")).to_series().drop_nulls() <= 0).all()
 
 
-@few
 @given(days=days_by_user, lookback=st.integers(0, 60))
-def test_cohorts_and_lifecycle_agree(make_activity: Make, days: Days, lookback: Any) -> None:
+def test_cohorts_and_lifecycle_agree(make_activity, days, lookback):
     """A cohort's users are the new users of its week, whatever the look-back."""
     activity = make_activity(days)
     cohorts = analysis.cohort_retention(activity, lookback=lookback, periods=0)
@@ -348,11 +330,8 @@ def test_cohorts_and_lifecycle_agree(make_activity: Make, days: Days, lookback: 
 # ---- Groups and contract -----------------------------------------------------------------------
 
 
-@few
 @given(days=days_by_user, teams=st.lists(st.sampled_from(["red", "blue", None]), min_size=90, max_size=90), kind=KINDS)
-def test_each_group_has_the_retention_it_has_alone(
-    make_activity: Make, days: Days, teams: list[str | None], kind: str
-) -> None:
+def test_each_group_has_the_retention_it_has_alone(make_activity, days, teams, kind):
     """by= gives each group's rows what the group alone gives, on the weeks of the whole table."""
     activity = make_activity({**days, "zoe@x.io": [0, 90]})
     activity = activity.with_columns(team=pl.Series(teams[: activity.height]))
@@ -365,7 +344,7 @@ def test_each_group_has_the_retention_it_has_alone(
             assert table.filter(pl.col("team").eq_missing(team)).drop("team").equals(expected)
 
 
-def test_results_keep_their_tables(make_activity: Make, assert_keeps: Keeps) -> None:
+def test_results_keep_their_tables(make_activity, assert_keeps):
     """Columns, order and dtypes are those written down, with and without groups; no users, no survival."""
     activity = make_activity({"ada@x.io": [0, 30], "bob@x.io": [3]}).with_columns(team=pl.lit("red"))
     cohorts = analysis.cohort_retention(activity, by="team")
@@ -383,7 +362,7 @@ def test_results_keep_their_tables(make_activity: Make, assert_keeps: Keeps) -> 
 # ---- The curve ---------------------------------------------------------------------------------
 
 
-def test_the_curve_is_a_ratio_of_sums_over_cohorts_that_got_there(make_activity: Make) -> None:
+def test_the_curve_is_a_ratio_of_sums_over_cohorts_that_got_there(make_activity):
     """Weeks of 2 and 1 users: (1 + 1) of (2 + 1) after a week; after two only the first has got there."""
     activity = make_activity({"ada@x.io": [0, 8, 14], "bob@x.io": [6], "cyd@x.io": [7, 15]})
     curve = analysis.retention_curve(analysis.cohort_retention(activity, as_of="2026-01-25"))
@@ -397,7 +376,7 @@ def test_the_curve_is_a_ratio_of_sums_over_cohorts_that_got_there(make_activity:
     ]
 
 
-def test_the_curve_of_groups_is_that_of_each(make_activity: Make) -> None:
+def test_the_curve_of_groups_is_that_of_each(make_activity):
     """by= keeps groups apart; without it they are added up, and two teams' rows of a week are one cohort."""
     activity = make_activity({"ada@x.io": [0, 7], "bob@x.io": [0]}).with_columns(team=pl.Series(["red", "red", "blue"]))
     cohorts = analysis.cohort_retention(activity, by="team", as_of="2026-01-18")
@@ -408,7 +387,7 @@ def test_the_curve_of_groups_is_that_of_each(make_activity: Make) -> None:
     assert together.equals(analysis.retention_curve(analysis.cohort_retention(activity, as_of="2026-01-18"))[1:2])
 
 
-def test_the_curve_is_lazy_when_asked_lazily(make_activity: Make) -> None:
+def test_the_curve_is_lazy_when_asked_lazily(make_activity):
     """Nothing must be counted first, so a LazyFrame gives a LazyFrame, with the same answer."""
     cohorts = analysis.cohort_retention(make_activity({"ada@x.io": [0, 8]}))
     lazy = analysis.retention_curve(cohorts.lazy())
@@ -417,7 +396,7 @@ def test_the_curve_is_lazy_when_asked_lazily(make_activity: Make) -> None:
     assert analysis.retention_curve(cohorts.clear()).schema == RETENTION_CURVE.schema
 
 
-def test_the_curve_needs_a_retention_table(make_activity: Make) -> None:
+def test_the_curve_needs_a_retention_table(make_activity):
     """Another table is refused, naming what is missing."""
     with pytest.raises(TableError, match="cohort_retention needs the columns"):
         analysis.retention_curve(make_activity({"ada@x.io": [0]}))
@@ -426,7 +405,7 @@ def test_the_curve_needs_a_retention_table(make_activity: Make) -> None:
 # ---- Lifecycle ----------------------------------------------------------------------------------
 
 
-def test_one_user_through_all_states(make_activity: Make) -> None:
+def test_one_user_through_all_states(make_activity):
     """The published example: active on days 9, 11, 12, 13, 15, 17, 18 and 19 of 9 to 19."""
     activity = make_activity({"ada@x.io": [9, 11, 12, 13, 15, 17, 18, 19]}, start=date(2026, 1, 1))
     table = analysis.lifecycle(activity, every="1d")
@@ -439,7 +418,7 @@ def test_one_user_through_all_states(make_activity: Make) -> None:
     }
 
 
-def test_a_week_of_each_kind(make_activity: Make) -> None:
+def test_a_week_of_each_kind(make_activity):
     """Ada comes in weeks 0 and 1, Bob in 0 and 3, Cyd in 2: each week has its row, the open one too."""
     activity = make_activity({"ada@x.io": [0, 2, 7], "bob@x.io": [1, 21], "cyd@x.io": [16]})
     assert analysis.lifecycle(activity).rows() == [
@@ -450,18 +429,15 @@ def test_a_week_of_each_kind(make_activity: Make) -> None:
     ]
 
 
-def test_weeks_without_anyone_are_there(make_activity: Make) -> None:
+def test_weeks_without_anyone_are_there(make_activity):
     """A period in which nobody came has a row, and users fall dormant once, in their first silent period."""
     table = analysis.lifecycle(make_activity({"ada@x.io": [0]}), as_of="2026-01-25")
     assert table["active_users"].to_list() == [1, 0, 0]
     assert table["dormant_users"].to_list() == [0, 1, 0]
 
 
-@few
 @given(days=days_by_user, start=st.sampled_from(STARTS), every=st.sampled_from(sorted(UNITS)), more=st.integers(0, 9))
-def test_lifecycle_is_what_sql_counts(
-    make_activity: Make, ask_duckdb: Ask, days: Days, start: date, every: str, more: int
-) -> None:
+def test_lifecycle_is_what_sql_counts(make_activity, ask_duckdb, days, start, every, more):
     """Every state of every period equals DuckDB's, by lag and lead over each user's periods."""
     activity = make_activity(days, start=start)
     as_of = activity["date"].max() + timedelta(days=more)
@@ -470,9 +446,8 @@ def test_lifecycle_is_what_sql_counts(
     assert analysis.lifecycle(activity, every=every, as_of=as_of).drop("is_complete").rows() == expected
 
 
-@few
 @given(days=days_by_user, every=st.sampled_from(sorted(UNITS)), lookback=st.integers(0, 60))
-def test_the_identities_hold(make_activity: Make, days: Days, every: str, lookback: Any) -> None:
+def test_the_identities_hold(make_activity, days, every, lookback):
     """Active = new + returning + resurrected, and active changes by new + resurrected - dormant."""
     table = analysis.lifecycle(make_activity(days), every=every, lookback=lookback)
     new, returning, resurrected, dormant = (table[state] for state in STATES)
@@ -481,16 +456,15 @@ def test_the_identities_hold(make_activity: Make, days: Days, every: str, lookba
     assert ((new + resurrected - dormant)[1:] == change[1:]).all()
 
 
-@few
 @given(days=days_by_user, weeks=st.integers(0, 12))
-def test_a_lookback_hides_periods_and_changes_none(make_activity: Make, days: Days, weeks: int) -> None:
+def test_a_lookback_hides_periods_and_changes_none(make_activity, days, weeks):
     """With a look-back of whole weeks, the weeks after it are those of the whole history."""
     activity = make_activity({**days, "zoe@x.io": [0]})
     whole = analysis.lifecycle(activity)
     assert analysis.lifecycle(activity, lookback=7 * weeks).equals(whole.slice(weeks))
 
 
-def test_users_at_the_head_are_not_new_after_a_lookback(make_activity: Make) -> None:
+def test_users_at_the_head_are_not_new_after_a_lookback(make_activity):
     """Without a look-back the head of the window looks new; with one, only who really begins is new."""
     activity = make_activity({"ada@x.io": [0, 28], "bob@x.io": [21, 28], "cyd@x.io": [29]})
     window = activity.filter(pl.col("date") >= date(2026, 2, 2))
@@ -498,7 +472,7 @@ def test_users_at_the_head_are_not_new_after_a_lookback(make_activity: Make) -> 
     assert analysis.lifecycle(activity, lookback=28).rows() == [(date(2026, 2, 2), 1, 1, 1, 0, 3, False)]
 
 
-def test_a_lookback_may_end_within_a_week(make_activity: Make) -> None:
+def test_a_lookback_may_end_within_a_week(make_activity):
     """Then the week is shown from there on; its earlier days count to the week before."""
     # The look-back is Monday 5 to Thursday 15 January; Friday 16 is in the week of Monday 12.
     activity = make_activity({"ada@x.io": [8, 11], "bob@x.io": [9, 14], "cyd@x.io": [12], "dan@x.io": [0, 13]})
@@ -509,14 +483,14 @@ def test_a_lookback_may_end_within_a_week(make_activity: Make) -> None:
     ]
 
 
-def test_a_lookback_longer_than_the_data_shows_nothing(make_activity: Make) -> None:
+def test_a_lookback_longer_than_the_data_shows_nothing(make_activity):
     """If all of the data only looks back, no period is left to show."""
     assert analysis.lifecycle(make_activity({"ada@x.io": [0, 5]}), lookback=6).is_empty()
     assert analysis.lifecycle(make_activity({"ada@x.io": [0, 5]}), lookback=5).height == 1
 
 
 @pytest.mark.parametrize("lookback", [-1, 1.5, "28d", True])
-def test_a_lookback_is_a_number_of_days(make_activity: Make, lookback: Any) -> None:
+def test_a_lookback_is_a_number_of_days(make_activity, lookback):
     """Anything else is refused."""
     with pytest.raises(ValueError, match=r"lookback=.* is not an integer >= 0"):
         analysis.lifecycle(make_activity({"ada@x.io": [0]}), lookback=lookback)
@@ -528,7 +502,7 @@ def period_rows(*rows: tuple[date, date, str]) -> pl.DataFrame:
     )
 
 
-def test_weekly_rows_give_the_weeks_that_daily_rows_give(make_activity: Make) -> None:
+def test_weekly_rows_give_the_weeks_that_daily_rows_give(make_activity):
     """The states of weeks need no days: rows of weeks, clipped at the range's ends, give the same table."""
     daily = make_activity({"ada@x.io": [3, 7, 22], "bob@x.io": [4, 21], "cyd@x.io": [16]})
     monday = pl.col("date").dt.truncate("1w")
@@ -542,7 +516,7 @@ def test_weekly_rows_give_the_weeks_that_daily_rows_give(make_activity: Make) ->
     assert analysis.lifecycle(weekly).equals(analysis.lifecycle(daily))
 
 
-def test_a_coarse_lookback_tells_who_is_new_and_no_more() -> None:
+def test_a_coarse_lookback_tells_who_is_new_and_no_more():
     """One row of 90 days before: who is in it is not new; whether active in the week before, nobody knows."""
     activity = period_rows(
         (date(2025, 10, 7), date(2026, 1, 4), "ada@x.io"),
@@ -556,7 +530,7 @@ def test_a_coarse_lookback_tells_who_is_new_and_no_more() -> None:
     ]
 
 
-def test_a_month_across_the_look_backs_end_is_nobodys_first() -> None:
+def test_a_month_across_the_look_backs_end_is_nobodys_first():
     """The look-back ends on 14 February: who has a row of all February may have been there before, and is not new."""
     activity = period_rows(
         (date(2026, 1, 1), date(2026, 1, 31), "ada@x.io"),
@@ -575,7 +549,7 @@ def test_a_month_across_the_look_backs_end_is_nobodys_first() -> None:
     assert curve.select("new_users", "cumulative_users").rows() == [(0, 2), (1, 3)]
 
 
-def test_a_coarse_lookback_that_ends_early_leaves_nothing_unknown() -> None:
+def test_a_coarse_lookback_that_ends_early_leaves_nothing_unknown():
     """If a gap lies between a coarse row and the week before the first, that week is known to be silent."""
     activity = period_rows(
         (date(2025, 10, 7), date(2025, 12, 20), "ada@x.io"),
@@ -585,14 +559,14 @@ def test_a_coarse_lookback_that_ends_early_leaves_nothing_unknown() -> None:
     assert analysis.lifecycle(activity, lookback=90).rows() == [(date(2026, 1, 5), 0, 0, 1, 1, 1, True)]
 
 
-def test_coarse_rows_are_refused_where_they_would_be_shown() -> None:
+def test_coarse_rows_are_refused_where_they_would_be_shown():
     """Without the look-back the same row of 90 days cannot stand for a week."""
     coarse = period_rows((date(2025, 10, 7), date(2026, 1, 4), "ada@x.io"))
     with pytest.raises(TableError, match="every='1w' cannot be answered from a row that spans 2025-10-07"):
         analysis.lifecycle(coarse)
 
 
-def test_coarse_rows_after_as_of_do_not_matter() -> None:
+def test_coarse_rows_after_as_of_do_not_matter():
     """What as_of leaves out is not looked at: a long row that ends later refuses nothing."""
     activity = period_rows(
         (date(2026, 1, 5), date(2026, 1, 11), "ada@x.io"), (date(2026, 1, 12), date(2026, 3, 31), "ada@x.io")
@@ -600,7 +574,7 @@ def test_coarse_rows_after_as_of_do_not_matter() -> None:
     assert analysis.lifecycle(activity, as_of="2026-01-11")["active_users"].to_list() == [1]
 
 
-def test_groups_have_lives_of_their_own(make_activity: Make) -> None:
+def test_groups_have_lives_of_their_own(make_activity):
     """by= follows a user in each group: new in a team with the first activity in it."""
     activity = make_activity({"ada@x.io": [0, 7, 14]}).with_columns(team=pl.Series(["red", "blue", "red"]))
     table = analysis.lifecycle(activity, by="team")
@@ -614,7 +588,7 @@ def test_groups_have_lives_of_their_own(make_activity: Make) -> None:
 # ---- Survival -----------------------------------------------------------------------------------
 
 
-def test_survival_by_hand(make_activity: Make) -> None:
+def test_survival_by_hand(make_activity):
     """Gaps of 3 days: one lapses on day 1, one on day 4 though back later, two are followed on, one began too late."""
     activity = make_activity(
         {"ada@x.io": [0], "bob@x.io": [2, 5, 9], "cyd@x.io": [6, 9], "dan@x.io": [0, 3, 6], "eve@x.io": [7]}
@@ -630,21 +604,21 @@ def test_survival_by_hand(make_activity: Make) -> None:
 
 
 @pytest.mark.parametrize(("last", "at_risk", "lapsed"), [(27, [], 0), (28, [1], 0), (29, [1, 1], 1), (60, [1, 1], 1)])
-def test_nobody_is_followed_into_the_last_days(make_activity: Make, last: int, at_risk: list[int], lapsed: int) -> None:
+def test_nobody_is_followed_into_the_last_days(make_activity, last, at_risk, lapsed):
     """Active on day 0 only: followed to the last day minus 28, and a lapse on day 1 once that is followed."""
     table = analysis.survival(make_activity({"ada@x.io": [0]}), as_of=MONDAY + timedelta(days=last))
     assert table["at_risk_users"].to_list() == at_risk
     assert table["lapsed_users"].sum() == lapsed
 
 
-def test_a_return_after_exactly_the_silence_is_a_lapse(make_activity: Make) -> None:
+def test_a_return_after_exactly_the_silence_is_a_lapse(make_activity):
     """With 3 silent days between two active ones a silence of 3 has happened, one of 4 has not."""
     activity = make_activity({"ada@x.io": [0, 4, 9]})
     assert analysis.survival(activity, inactive_days=3)["lapsed_users"].sum() == 1
     assert analysis.survival(activity, inactive_days=5)["lapsed_users"].sum() == 0
 
 
-def test_newcomers_are_those_whom_the_look_back_does_not_have(make_activity: Make) -> None:
+def test_newcomers_are_those_whom_the_look_back_does_not_have(make_activity):
     """Ada was there before, in another spelling and a row of weeks; Bob began: the curve is Bob's alone."""
     range_days = make_activity({"ada@x.io": [28], "bob@x.io": [28, 35]})
     before = pl.DataFrame({"user": ["ADA@x.io"], "user_type": ["person"], "period_start": [MONDAY]})
@@ -664,7 +638,7 @@ def test_newcomers_are_those_whom_the_look_back_does_not_have(make_activity: Mak
         analysis.survival(activity, lookback=27, **asked)
 
 
-def test_each_group_has_a_curve_and_few_have_no_interval(make_activity: Make) -> None:
+def test_each_group_has_a_curve_and_few_have_no_interval(make_activity):
     """Of 12 red users 4 leave at once and 3 after a week; under ten at risk there is no interval."""
     days = {f"red{n}@x.io": [0] if n < 4 else [0, 7] if n < 7 else [0, 7, 14, 20] for n in range(12)}
     activity = make_activity({**days, "blue@x.io": [3]})
@@ -691,11 +665,8 @@ def followed(days: list[int], last: int, inactive_days: int) -> list[tuple[int, 
     return [(end - first, False)] if first <= end else []
 
 
-@few
 @given(days=days_by_user, inactive_days=st.integers(1, 40), more=st.integers(0, 30))
-def test_survival_is_kaplan_meiers_of_each_users_time(
-    make_activity: Make, days: Days, inactive_days: int, more: int
-) -> None:
+def test_survival_is_kaplan_meiers_of_each_users_time(make_activity, days, inactive_days, more):
     """The curve is Kaplan-Meier's of the users' times, each found by walking the user's days one by one."""
     last = max(max(numbers) for numbers in days.values()) + more
     activity = make_activity(days)
@@ -714,7 +685,7 @@ RUNS = 1000
 @pytest.mark.slow
 @pytest.mark.parametrize("weeks", [13, 26, 52])
 @pytest.mark.parametrize("hazard", [0.01, 0.02, 0.05])
-def test_the_interval_of_survival_holds_the_truth(weeks: int, hazard: float) -> None:
+def test_the_interval_of_survival_holds_the_truth(weeks, hazard):
     """200 newcomers over the weeks leave for good at a daily hazard: no bias, and 95 % intervals that hold in 95 %."""
     random, last = np.random.default_rng([weeks, round(hazard * 100)]), 7 * weeks - 1
     users = pl.DataFrame({"run": np.repeat(np.arange(RUNS), 200), "user": np.tile(np.arange(200), RUNS)}).with_columns(
@@ -743,7 +714,7 @@ def test_the_interval_of_survival_holds_the_truth(weeks: int, hazard: float) -> 
     assert looked_at[:3] == [7, 14, 28]
 
 
-def test_survival_needs_days(make_activity: Make) -> None:
+def test_survival_needs_days(make_activity):
     """Rows of weeks, and a silence of no days, are refused."""
     weekly = make_activity({"ada@x.io": [0]}).select(
         "user", "user_type", period_start="date", period_end=pl.col("date").dt.offset_by("6d")

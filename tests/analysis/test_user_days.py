@@ -1,11 +1,10 @@
 """Whose activity counts, in what groups, and in what frames: each question of activity answers alike."""
 
-from __future__ import annotations
-
 import gc
 import weakref
+from collections.abc import Callable
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 import pytest
@@ -15,11 +14,6 @@ from hypothesis import strategies as st
 from augment_insights import analysis
 from augment_insights.errors import DataWarning, TableError
 from augment_insights.tables import COHORT_RETENTION
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Make = Callable[..., pl.DataFrame]
 
 MONDAY = date(2026, 1, 5)
 KINDS = pl.Enum(["person", "service_account"])
@@ -69,11 +63,10 @@ def table(rows: list[tuple[int, str, str | None]]) -> pl.DataFrame:
 # ---- The frame ----------------------------------------------------------------------------------
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.slow
+@settings(max_examples=20)
 @given(rows=rows_of_activity, seed=st.integers(0, 99))
-def test_neither_order_nor_repetition_nor_laziness_changes_an_answer(
-    rows: list[tuple[int, str, str | None]], seed: int
-) -> None:
+def test_neither_order_nor_repetition_nor_laziness_changes_an_answer(rows, seed):
     """Shuffled rows, rows that come twice, a LazyFrame and a prepared table give what the plain table gives."""
     activity = table(rows)
     shuffled = pl.concat([activity, activity.head(3)]).sample(fraction=1, shuffle=True, seed=seed)
@@ -84,7 +77,7 @@ def test_neither_order_nor_repetition_nor_laziness_changes_an_answer(
 
 
 @pytest.mark.parametrize("dtype", [pl.UInt32, pl.Int64, pl.Categorical])
-def test_users_may_be_coded(dtype: type[pl.DataType]) -> None:
+def test_users_may_be_coded(dtype):
     """A number or a category in place of a name, as an archive stores them, is a user too, streamed and in memory."""
     named = table([(day, f"{code}", None) for code in range(9) for day in range(0, 60, code + 1)])
     named = named.with_columns(user_type=pl.lit("person", dtype=KINDS))
@@ -96,7 +89,7 @@ def test_users_may_be_coded(dtype: type[pl.DataType]) -> None:
             assert question(coded.lazy()).equals(expected), name
 
 
-def test_no_rows_give_no_rows_and_the_same_columns() -> None:
+def test_no_rows_give_no_rows_and_the_same_columns():
     """An empty frame is answered with an empty table of the same schema, groups included."""
     activity = table([(0, "ada@x.io", "red"), (9, "ada@x.io", "red")])
     for question in QUESTIONS.values():
@@ -106,7 +99,7 @@ def test_no_rows_give_no_rows_and_the_same_columns() -> None:
         assert nothing.is_empty()
 
 
-def test_as_of_leaves_later_rows_out(make_activity: Make) -> None:
+def test_as_of_leaves_later_rows_out(make_activity):
     """The answer as of a day is that of a table that ends there; a day before the data knows nothing."""
     activity = make_activity({"ada@x.io": [0, 3, 9], "bob@x.io": [8]})
     early = activity.filter(pl.col("date") <= date(2026, 1, 9))
@@ -118,7 +111,7 @@ def test_as_of_leaves_later_rows_out(make_activity: Make) -> None:
         assert question(activity, as_of="2026-01-01").is_empty()
 
 
-def test_weekly_rows_answer_weeks_and_not_days() -> None:
+def test_weekly_rows_answer_weeks_and_not_days():
     """Rows of weeks, clipped at a range's border, give weekly users; days and months are refused with a hint."""
     weekly = pl.DataFrame(
         {
@@ -162,22 +155,20 @@ def test_weekly_rows_answer_weeks_and_not_days() -> None:
         ),
     ],
 )
-def test_a_frame_that_breaks_its_contract_is_told_how(
-    make_activity: Make, change: Callable[[pl.DataFrame], pl.DataFrame], message: str
-) -> None:
+def test_a_frame_that_breaks_its_contract_is_told_how(make_activity, change, message):
     """A missing column, a date as text, a row without a day: each is a TableError that says which."""
     with pytest.raises(TableError, match=message):
         analysis.active_users(change(make_activity({"ada@x.io": [0]})))
 
 
-def test_what_is_no_frame_is_refused() -> None:
+def test_what_is_no_frame_is_refused():
     """A list is not a table, and the message says what is."""
     with pytest.raises(TableError, match="Polars DataFrame or LazyFrame is needed"):
         analysis.active_users([1, 2])
 
 
 @pytest.mark.parametrize("start", [date(2059, 9, 17), date(2059, 9, 18), date(1880, 4, 13), date(9990, 1, 1)])
-def test_days_are_told_apart_in_any_century(make_activity: Make, start: date) -> None:
+def test_days_are_told_apart_in_any_century(make_activity, start):
     """Days of 16 bits from 1970 would end on 17 September 2059, and begin in 1880: none is lost there."""
     activity = make_activity({"ada@x.io": [0, 1, 3], "bob@x.io": [2, 40]}, start=start)
     assert numbers(analysis.active_users(activity)) == [1, 1, 1, 1, *[0] * 36, 1]
@@ -185,7 +176,7 @@ def test_days_are_told_apart_in_any_century(make_activity: Make, start: date) ->
     assert numbers(two_days) == [1, 1, 2, 2, 1, *[0] * 35, 1]
 
 
-def test_an_as_of_in_another_century_is_a_mistake(make_activity: Make) -> None:
+def test_an_as_of_in_another_century_is_a_mistake(make_activity):
     """A slip in the year would lay out millions of empty days: it is said, and nothing is laid out."""
     activity = make_activity({"ada@x.io": [0, 1]})
     for question in (analysis.active_users, analysis.cohort_retention, analysis.lifecycle):
@@ -193,7 +184,7 @@ def test_an_as_of_in_another_century_is_a_mistake(make_activity: Make) -> None:
             question(activity, as_of="9999-12-30")
 
 
-def test_days_too_far_apart_are_a_mistake(make_activity: Make) -> None:
+def test_days_too_far_apart_are_a_mistake(make_activity):
     """A typing error in a year is reported, and does not make two centuries of empty days."""
     activity = make_activity({"ada@x.io": [0, 70_000]})
     with pytest.raises(TableError, match="one of these days is a mistake"):
@@ -204,7 +195,7 @@ def test_days_too_far_apart_are_a_mistake(make_activity: Make) -> None:
 
 
 @pytest.mark.parametrize("name", ["group", "label", "day", "users", "user_key", "gap", "first", "cohort_label"])
-def test_a_group_may_have_any_name(make_activity: Make, name: str) -> None:
+def test_a_group_may_have_any_name(make_activity, name):
     """No name of a column is taken but those of the result."""
     activity = make_activity({"ada@x.io": [0, 7], "bob@x.io": [7]}).with_columns(
         pl.Series(name, ["red", "blue", "red"]), team=pl.Series(["red", "blue", "red"])
@@ -219,7 +210,7 @@ def test_a_group_may_have_any_name(make_activity: Make, name: str) -> None:
         assert question(activity, by=name).equals(question(activity, by="team").rename({"team": name}))
 
 
-def test_several_columns_group_together_and_null_is_a_group(make_activity: Make) -> None:
+def test_several_columns_group_together_and_null_is_a_group(make_activity):
     """by=[...] makes one group of each combination that occurs; a missing value is one of them."""
     activity = make_activity({"ada@x.io": [0], "bob@x.io": [0], "cyd@x.io": [0]}).with_columns(
         team=pl.Series(["red", "red", None]), site=pl.Series(["a", "b", "b"])
@@ -228,7 +219,7 @@ def test_several_columns_group_together_and_null_is_a_group(make_activity: Make)
     assert table.select("team", "site", "active_users").rows() == [("red", "a", 1), ("red", "b", 1), (None, "b", 1)]
 
 
-def test_grouping_by_the_user_and_its_kind_is_allowed(make_activity: Make) -> None:
+def test_grouping_by_the_user_and_its_kind_is_allowed(make_activity):
     """The columns of a user may be groups like any other."""
     activity = make_activity({"ada@x.io": [0, 1]})
     assert analysis.active_users(activity, every="1w", by="user").select("user", "active_users").rows() == [
@@ -241,7 +232,7 @@ def test_grouping_by_the_user_and_its_kind_is_allowed(make_activity: Make) -> No
     ]  # fmt: skip
 
 
-def test_a_group_must_exist_and_not_be_taken(make_activity: Make) -> None:
+def test_a_group_must_exist_and_not_be_taken(make_activity):
     """A mistyped group names the nearest column; one that the result needs for itself is refused."""
     activity = make_activity({"ada@x.io": [0]}).with_columns(team=pl.lit("red"), is_complete=pl.lit("x"))
     with pytest.raises(TableError, match="did you mean 'team'"):
@@ -255,7 +246,7 @@ def test_a_group_must_exist_and_not_be_taken(make_activity: Make) -> None:
 # ---- Who is counted ----------------------------------------------------------------------------
 
 
-def test_people_and_automation_are_apart(make_activity: Make) -> None:
+def test_people_and_automation_are_apart(make_activity):
     """Only people count by default; a person and a service account of one name are two users."""
     activity = pl.concat(
         [
@@ -269,7 +260,7 @@ def test_people_and_automation_are_apart(make_activity: Make) -> None:
     assert numbers(analysis.active_users(activity, every="1w", user_type="all")) == [4]
 
 
-def test_only_service_accounts_are_zero_people(make_activity: Make) -> None:
+def test_only_service_accounts_are_zero_people(make_activity):
     """The days on which only automation worked are known days with nobody active."""
     activity = make_activity({"ci": [0, 2]}, user_type="service_account")
     assert numbers(analysis.active_users(activity)) == [0, 0, 0]
@@ -280,7 +271,7 @@ def test_only_service_accounts_are_zero_people(make_activity: Make) -> None:
     assert analysis.survival(activity).is_empty()
 
 
-def test_one_address_in_two_spellings_is_one_person(make_activity: Make) -> None:
+def test_one_address_in_two_spellings_is_one_person(make_activity):
     """E-mails are compared in lower case, beyond ASCII too; names of service accounts as they are."""
     people = make_activity({"Ada@X.io": [0], "ada@x.io": [0], "ÉVE@x.io": [0], "éve@x.io": [0]})
     assert numbers(analysis.active_users(people)) == [2]
@@ -291,7 +282,7 @@ def test_one_address_in_two_spellings_is_one_person(make_activity: Make) -> None
     assert numbers(analysis.active_users(bots, user_type="all")) == [2]
 
 
-def test_a_missing_name_is_not_a_user(make_activity: Make) -> None:
+def test_a_missing_name_is_not_a_user(make_activity):
     """Rows without a user are left out with a warning that counts them; they are not one user."""
     nobody = pl.lit(None, dtype=pl.String).alias("user")
     activity = pl.concat([make_activity({"ada@x.io": [0]}), make_activity({"x": [0, 1]}).with_columns(nobody)])
@@ -301,7 +292,7 @@ def test_a_missing_name_is_not_a_user(make_activity: Make) -> None:
         assert numbers(analysis.active_users(activity.lazy())) == [1, 0]
 
 
-def test_a_row_of_no_active_days_is_no_activity(make_usage: Make) -> None:
+def test_a_row_of_no_active_days_is_no_activity(make_usage):
     """A name on the list of a week on which the user did nothing: not active, and not new; the week itself is known."""
     weekly = make_usage(
         {"user": "ada@x.io", "active_days": 2, "total_messages": 3, "chat_messages": 3},
@@ -315,7 +306,7 @@ def test_a_row_of_no_active_days_is_no_activity(make_usage: Make) -> None:
     assert chat.select("active_users", "feature_users").row(0) == (2, 2)
 
 
-def test_an_unknown_population_or_period_says_what_is_known(make_activity: Make) -> None:
+def test_an_unknown_population_or_period_says_what_is_known(make_activity):
     """A mistyped user_type or every is refused with what there is."""
     activity = make_activity({"ada@x.io": [0]})
     with pytest.raises(ValueError, match="did you mean 'person'"):
@@ -327,7 +318,7 @@ def test_an_unknown_population_or_period_says_what_is_known(make_activity: Make)
 # ---- Prepared once -----------------------------------------------------------------------------
 
 
-def test_a_prepared_table_answers_every_choice(make_activity: Make) -> None:
+def test_a_prepared_table_answers_every_choice(make_activity):
     """One prepared table gives each function, population, group and day what the frame itself gives."""
     activity = pl.concat(
         [
@@ -346,7 +337,7 @@ def test_a_prepared_table_answers_every_choice(make_activity: Make) -> None:
             assert analysis.cohort_retention(days, **choice).equals(analysis.cohort_retention(activity, **choice))
 
 
-def test_an_answer_lets_go_of_the_memory_it_took(make_activity: Make) -> None:
+def test_an_answer_lets_go_of_the_memory_it_took(make_activity):
     """What was put in order goes when its last user does: many bytes a row do not wait for the collector of cycles."""
     days = analysis.prepare(make_activity({"ada@x.io": [0, 7]}))
     analysis.cohort_retention(days)
@@ -361,7 +352,7 @@ def test_an_answer_lets_go_of_the_memory_it_took(make_activity: Make) -> None:
         gc.enable()
 
 
-def test_names_that_are_nearly_alike_are_as_many_users() -> None:
+def test_names_that_are_nearly_alike_are_as_many_users():
     """Names are told apart by a hash of 64 bits; one of 32 would lose some five users of 200,000."""
     count = 200_000
     names = pl.select(user=pl.format("user{}@corp.io", pl.int_range(count)))

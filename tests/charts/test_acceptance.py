@@ -61,6 +61,17 @@ def test_acceptance_of_a_week_that_ends_after_the_data_is_dashed(weekly_acceptan
     assert look.values(over, look.layers(over, "line")[0]) == [0.25, None, 0.3, 0.25]
 
 
+def test_a_week_that_begins_before_the_data_is_dashed_too(weekly_acceptance, look):
+    """``since`` a day after the first Monday: that week's rate is open, and no part of the line."""
+    cut = weekly_acceptance.with_columns(acceptance_rate=pl.col("acceptance_rate").fill_null(0.5))
+    spec = theme.to_vegalite(charts.acceptance_rate(cut, since=date(2026, 8, 25)))
+    solid, dashed = look.layers(spec, "line")
+    assert look.values(spec, solid) == [None, 0.5, 0.3, 0.25]
+    assert look.values(spec, dashed) == [0.25, 0.5, None, None]
+    whole = theme.to_vegalite(charts.acceptance_rate(cut, since=date(2026, 8, 24)))
+    assert look.values(whole, look.layers(whole, "line")[0]) == [0.25, 0.5, 0.3, 0.25]
+
+
 def test_a_week_without_suggestions_is_a_gap_and_not_a_zero(weekly_acceptance, rows_of):
     """0/0 stays null all the way into the picture."""
     spec = theme.to_vegalite(charts.acceptance_rate(weekly_acceptance))
@@ -89,7 +100,7 @@ def test_groups_without_periods_are_dots_sorted_by_rate_and_unrated_ones_last(te
     assert [row["acceptance_rate"] for row in rows_of(spec)] == [0.4, 0.2, None]
 
 
-def test_groups_stand_and_are_coloured_by_their_verdict_against_the_rest(look: Any) -> None:
+def test_groups_stand_and_are_coloured_by_their_verdict_against_the_rest(look):
     """The highest rate is not the first: few people stand behind it, and whiskers that overlap say nothing."""
     rows = [
         ("C", 40, 100, 30, 0.3, 0.25, 0.35, 3, "no measurable change"),

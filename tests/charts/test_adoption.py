@@ -74,6 +74,8 @@ def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve, rows_
     assert [row["state"] for row in rows] == ["complete", "complete", "incomplete"]
     over = rows_of(charts.adoption_curve(curve, as_of="2026-03-31"))
     assert [row["solid"] for row in over] == [5, 7, 8]
+    cut = rows_of(charts.adoption_curve(curve, since="2026-01-02", as_of="2026-03-31"))
+    assert [row["solid"] for row in cut] == [None, 7, 8]
 
 
 def test_bars_fill_their_months(curve, rows_of):

@@ -81,11 +81,13 @@ def test_a_mode_has_the_same_colour_in_both_mixes(mix):
 
 
 def test_a_month_that_is_not_over_is_faded(mix, rows_of):
-    """The data ends on the 27th of February."""
+    """The data ends on the 27th of February, or begins on the 2nd of January."""
     rows = rows_of(charts.mode_mix(mix, of="lines", as_of="2026-02-27"))
     assert [row["state"] for row in rows] == ["complete"] * 2 + ["incomplete"] * 2
-    rows = rows_of(charts.mode_mix(mix, of="lines", as_of="2026-02-28"))
+    rows = rows_of(charts.mode_mix(mix, of="lines", since="2026-01-01", as_of="2026-02-28"))
     assert {row["state"] for row in rows} == {"complete"}
+    rows = rows_of(charts.mode_mix(mix, of="lines", since="2026-01-02", as_of="2026-02-28"))
+    assert [row["state"] for row in rows] == ["incomplete"] * 2 + ["complete"] * 2
 
 
 def test_groups_without_periods_are_bars_and_with_periods_panels(mix):

@@ -98,6 +98,7 @@ def test_an_estimate_keeps_its_bounds(days, ends, table, every):
     assert plan.requests_to_send_least <= plan.requests_to_send <= plan.requests_to_send_most
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.dictionaries(st.integers(0, 12), st.tuples(st.sampled_from([1, 60, 110]), st.integers(1, 3)), max_size=4))
 def test_records_are_at_least_one_a_user(days):

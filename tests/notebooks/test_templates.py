@@ -6,9 +6,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ import pytest
 from augment_insights import reports
 from augment_insights.periods import last_published_day
 from augment_insights.reports import template
-from augment_insights.sample import AnalyticsApp, RecordStore, serve
+from augment_insights.sample import AnalyticsApp, RecordStore
 
 TEMPLATES = reports.templates()
 COMMAND = str(Path(sys.executable).with_name("augment-insights"))
@@ -186,14 +185,16 @@ SIX_PEOPLE = [
 """Six people, active every week of the last four: 10 suggestions each, 3 of them accepted; and a bot."""
 
 
-@contextmanager
-def organisation(records: list[dict[str, Any]]) -> Iterator[None]:
+@pytest.fixture
+def organisation(serve, monkeypatch) -> Callable[[list[dict[str, Any]]], None]:
     """Serve records, and point the environment to them."""
-    app = AnalyticsApp(RecordStore(records), now=lambda: datetime.now(UTC))
-    with serve(app) as url, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUGMENT_API_URL", url)
-        patch.setenv("AUGMENT_API_TOKEN", "made-up")
-        yield
+
+    def begin(records: list[dict[str, Any]]) -> None:
+        app = AnalyticsApp(RecordStore(records), now=lambda: datetime.now(UTC))
+        monkeypatch.setenv("AUGMENT_API_URL", serve(app).url)
+        monkeypatch.setenv("AUGMENT_API_TOKEN", "made-up")
+
+    return begin
 
 
 def headlines(folder: Path) -> dict[str, list[str]]:
@@ -221,17 +222,17 @@ SIX = {
 }
 NOBODY = {
     "acceptance": {f"Acceptance by {what}, last complete month": "no data" for what in ("suggestions", "lines")},
-    "adoption": {ACTIVE: "no data"},
+    "adoption": {ACTIVE: "0"},  # what is published without anybody is zero
     "data_quality": {"The API and itself": "agrees"},
-    "overview": {ACCEPTED: "no data", RETAINED: "no data"},
-    "retention": {RETAINED: "no data"},
+    "overview": {ACTIVE: "0", ACCEPTED: "no data", RETAINED: "no data"},
+    "retention": {ACTIVE: "0", RETAINED: "no data"},
 }
 
 
 @pytest.mark.filterwarnings("ignore:The last 12 complete weeks begin on")  # a finding that is shown, and no failure
 @pytest.mark.parametrize(("records", "expected"), [(SIX_PEOPLE, SIX), ([], NOBODY)], ids=["six", "nobody"])
 @each
-def test_six_people_or_nobody_at_all_are_a_report(name, records, expected, tmp_path):
+def test_six_people_or_nobody_at_all_are_a_report(name, records, expected, tmp_path, organisation):
     """The figures that can be told by hand; of nobody, every rate says that there is no data, and nothing fails.
 
     With a roster of eight in two teams, both shown; of nobody, without one.
@@ -241,8 +242,8 @@ def test_six_people_or_nobody_at_all_are_a_report(name, records, expected, tmp_p
     roster.write_text("\n".join(["user,team,licensed_from", *teams]))
     days = {"start_date": str(LAST_SUNDAY - timedelta(days=27)), "end_date": str(LAST_SUNDAY)}
     shown = {"roster": str(roster) if records else None, "min_group_size": 1, "output_dir": str(tmp_path / "out")}
-    with organisation(records):
-        run_in_process(name, **{"source": "api", **days, **shown, **FEW_REQUESTS.get(name, {})})
+    organisation(records)
+    run_in_process(name, **{"source": "api", **days, **shown, **FEW_REQUESTS.get(name, {})})
     told = headlines(tmp_path / "out")
     assert {label: told[label][0] for label in expected.get(name, {})} == expected.get(name, {})
     if name == "overview" and records:
@@ -251,12 +252,13 @@ def test_six_people_or_nobody_at_all_are_a_report(name, records, expected, tmp_p
     assert "NaN" not in page.read_text("utf-8").split("<main>")[1].split("</main>")[0]
 
 
-def test_another_spelling_of_an_e_mail_is_no_newcomer(tmp_path):
+def test_another_spelling_of_an_e_mail_is_no_newcomer(tmp_path, organisation):
     """Whoever was there before the range, written otherwise, is not followed as somebody who began in it."""
     start = LAST_SUNDAY - timedelta(days=6)
     seen = [({"user_email": "Ada@x.io"}, start - timedelta(days=30)), ({"user_email": "ada@x.io"}, start)]
     seen.append(({"user_email": "bob@x.io"}, start))
     chosen = {"source": "api", "start_date": str(start), "end_date": str(LAST_SUNDAY), "output_dir": str(tmp_path)}
-    with organisation([record(*one) for one in seen]):
-        names = run_in_process("retention", **chosen)
-    assert names["newcomers"]["user"].unique().to_list() == ["bob@x.io"]
+    organisation([record(*one) for one in seen])
+    names = run_in_process("retention", inactive_days=3, **chosen)
+    # All are followed to Thursday: Bob, who lapses on Tuesday, and nobody else.
+    assert names["survival"].select("days", "at_risk_users", "lapsed_users").rows() == [(0, 1, 0), (1, 1, 1)]

@@ -1,15 +1,18 @@
 """How much of people a report shows: no name gets out, no small group either, and nothing else is lost."""
 
 import json
+import warnings
+from datetime import date, timedelta
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augment_insights import charts
+from augment_insights import analysis, charts
 from augment_insights.errors import ConfigurationError, ReportError
 from augment_insights.reports import Page, Sharing
+from augment_insights.tables import METRICS, USER_TYPE
 
 USERS = pl.DataFrame(
     {
@@ -39,7 +42,7 @@ def test_pseudonyms_are_the_same_in_every_table_and_for_every_spelling():
     names = dict(zip(USERS["active_days"], users.sort("active_days")["user"], strict=True))
     assert names[1] == names[4] != names[2]
     assert names[3].startswith("bot-")
-    assert sharing.table(users).equals(users)
+    assert sorted(sharing.table(users)["user"]) == sorted({*names.values()})
     assert sharing.words("Ask ADA@x.io or bob@x.io!") == f"Ask {names[1]} or {names[2]}!"
     assert sharing.words("ci-bot") == names[3]
     assert Sharing("pseudonyms", key="l").users(USERS).sort("active_days")["user"][0] != names[1]
@@ -131,3 +134,213 @@ def test_words_without_a_name_are_left_alone_in_no_time():
     """A picture written as letters is long, and holds no name."""
     picture = "iVBORw0KGgo" * 100_000
     assert Sharing("hide").words(picture) == picture
+
+
+# ---- complementary suppression over a page ----
+
+WEEKS = [date(2026, 3, 2) + timedelta(weeks=n) for n in range(4)]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pl.Series(["A", "B", "C"]),
+        pl.Series([1, 2, 3]),
+        pl.Series([1.0, 2.0, 3.0]),
+        pl.Series(["A", "B", "C"], dtype=pl.Enum(["A", "B", "C"])),
+        pl.Series(["A", "B", "C"], dtype=pl.Categorical),
+        pl.Series(WEEKS[:3]),
+    ],
+    ids=["text", "integer", "float", "enum", "categorical", "date"],
+)
+@pytest.mark.parametrize("switch", ["show", "pseudonyms", "hide"])
+def test_groups_are_hidden_whatever_their_type(values, switch):
+    """40, 2 and 1: two are too few together, so all are hidden. The names of the groups stay."""
+    table = pl.DataFrame({"team": values, "users": [40, 2, 1], "acceptance_rate": [0.3, 0.2, 0.1]})
+    shown = Sharing(switch).groups(table)
+    assert shown["team"].equals(values.rename("team"))
+    assert shown["users"].to_list() == shown["acceptance_rate"].to_list() == [None] * 3
+
+
+def test_yes_and_no_are_groups_too():
+    """Four managers of forty-four people: both numbers go, as one gives the other away."""
+    table = pl.DataFrame({"is_manager": [True, False], "users": [4, 40]})
+    assert Sharing("hide").groups(table)["users"].to_list() == [None, None]
+
+
+@pytest.mark.parametrize("switch", ["pseudonyms", "hide"])
+@pytest.mark.parametrize(
+    ("table", "hidden"),
+    [
+        ({"active_days": [1, 2, 3, 4], "users": [9, 3, 3, 8]}, [0, 1, 2, 3]),
+        ({"acceptance_from": [0.0, 0.5], "acceptance_to": [0.5, 1.0], "users": [9, 3]}, [0, 1]),
+        ({"tier": ["power", "low"], "users": [2, 30]}, [0, 1]),
+        (
+            {"from_mode": ["chat", "chat", "ide_agent"], "to_mode": ["chat", "ide_agent", "chat"], "users": [9, 6, 2]},
+            [2],
+        ),
+        ({"days": [0, 1, 2], "at_risk_users": [9, 6, 4]}, [2]),
+        ({"users": [4]}, [0]),
+    ],
+    ids=["days", "rates", "tiers", "transitions", "ages", "everybody"],
+)
+def test_groups_by_what_people_did_are_hidden_where_names_are_not_shown(table, hidden, switch):
+    """By hand. Of days of activity two sums are known (people, user-days), which solve for any two; for a third, user-days
+    leave it fewer than five.
+    """
+    frame = pl.DataFrame(table)
+    people = frame.columns[-1]
+    shown = Sharing(switch).groups(frame)
+    expected = [None if row in hidden else size for row, size in enumerate(table[people])]
+    assert shown[people].to_list() == expected
+    assert Sharing("show").groups(frame.select(frame.columns)).height == frame.height
+
+
+def lifecycle(*new):
+    frame = pl.DataFrame({"period_start": WEEKS, "new_users": new, "returning_users": [50] * 4})
+    return frame.with_columns(
+        resurrected_users=pl.lit(20),
+        dormant_users=pl.lit(30),
+        active_users=pl.col("new_users") + 70,
+        is_complete=pl.lit(value=True),
+    )
+
+
+def cohorts(*sizes):
+    return pl.DataFrame(
+        [
+            (week, k, size, size, 1.0, n + k < 4)
+            for n, (week, size) in enumerate(zip(WEEKS, sizes, strict=True))
+            for k in range(2)
+        ],
+        schema=["cohort", "period", "cohort_users", "retained_users", "retention_rate", "is_complete"],
+        orient="row",
+    )
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_hidden_cohort_does_not_stand_among_the_new_users_of_the_same_page(is_first):
+    """Whichever table comes first: a cohort of 2 (and of 6, beside it) is nowhere; nor is it a step of the curve."""
+    sharing, sizes = Sharing("hide"), (8, 2, 6, 9)
+    tables = [cohorts(*sizes), lifecycle(*sizes)]
+    first, second = (sharing.groups(table) for table in (tables if is_first else tables[::-1]))
+    shown, flow = (first, second) if is_first else (second, first)
+    assert shown.filter(period=0)["cohort_users"].to_list() == flow["new_users"].to_list()
+    assert flow["new_users"][1] is None
+    assert flow["active_users"][1] is None or flow["returning_users"][1] is None or flow["resurrected_users"][1] is None
+    curve = pl.DataFrame({"period_start": WEEKS, "new_users": sizes, "cumulative_users": [50, 52, 58, 67]})
+    ever = sharing.groups(curve)["cumulative_users"].to_list()
+    assert None in ever[:2]
+
+
+def test_the_pooled_curve_does_not_tell_a_hidden_cohort():
+    """Eligible for week 0: 25, for week 1: 16; the cohort between them has 9, and one of 2 would show the same way."""
+    sharing = Sharing("hide")
+    sharing.groups(cohorts(8, 6, 9, 2))
+    pooled = pl.DataFrame({"period": [0, 1], "cohorts": [4, 3], "eligible_users": [25, 23], "retained_users": [25, 20]})
+    assert sharing.groups(pooled)["eligible_users"].null_count() == 1
+
+
+def test_a_team_is_hidden_where_the_whole_is_shown_and_the_others_are_not_there():
+    """Ten of all teams, and the only team in the table has eight: the other two people would be told."""
+    sharing = Sharing("hide")
+    pooled = pl.DataFrame({"period": [9], "cohorts": [3], "eligible_users": [10], "retained_users": [6]})
+    assert sharing.groups(pooled)["retained_users"].to_list() == [6]
+    by_team = pl.DataFrame(
+        {"team": ["Web"], "period": [9], "cohorts": [2], "eligible_users": [8], "retained_users": [5]}
+    )
+    assert sharing.groups(by_team)["retained_users"].to_list() == [None]
+
+
+def test_days_of_few_people_stay_hidden_in_the_mean_of_a_window():
+    """One hidden day would be what the window's mean leaves over."""
+    days = [date(2026, 3, 2) + timedelta(days=n) for n in range(3)]
+    sharing = Sharing("hide")
+    rolling = pl.DataFrame({"date": days, "window_days": [1] * 3, "active_users": [9, 2, 8], "is_complete": [True] * 3})
+    assert sharing.groups(rolling)["active_users"].to_list() == [9, None, 8]
+    means = pl.DataFrame({"date": days[2:], "window_days": [3], "mean_daily_users": [19 / 3], "active_users": [12]})
+    assert sharing.groups(means)["mean_daily_users"].to_list() == [None]
+
+
+@pytest.mark.parametrize("switch", ["pseudonyms", "hide"])
+def test_a_raw_sheet_does_not_give_back_what_a_figure_hides(switch):
+    """Cobol has one user: no sheet has languages by user, or days."""
+    rows = [
+        {"date": WEEKS[0], "user": f"u{n}@x.io", "language": "Cobol" if n == 0 else "Go", "completions_count": 5}
+        for n in range(9)
+    ]
+    shown = Sharing(switch).table(pl.DataFrame(rows))
+    assert "language" not in shown.columns
+    assert shown["completions_count"].sum() == 45
+    assert shown.height == (9 if switch == "pseudonyms" else 1)
+
+
+def test_a_way_of_working_of_few_people_is_hidden_in_the_mix():
+    """Its messages are hidden though the table does not count people: the activity that was fetched tells them."""
+    sharing = Sharing("hide")
+    rows = [
+        {
+            "period_start": WEEKS[0],
+            "period_end": WEEKS[0] + timedelta(days=6),
+            "user": f"u{n}@x.io",
+            "user_type": "person",
+            "active_days": 1,
+        }
+        | dict.fromkeys(METRICS, 0)
+        | {"chat_messages": 3, "ide_agent_messages": 2 * (n < 8), "remote_agent_messages": 4 * (n < 2)}
+        for n in range(9)
+    ]
+    usage = sharing.users(pl.DataFrame(rows, schema_overrides={"user_type": USER_TYPE}))
+    shown = sharing.groups(analysis.mode_mix(usage, every="1w"))
+    told = dict(shown.select(pl.col("mode").cast(pl.String), "messages_count").rows())
+    assert told["remote_agent"] is None
+    assert told["ide_agent"] is None  # eight people: the next smallest
+    assert told["chat"] == 27
+
+
+def test_the_smallest_group_is_that_which_was_shown():
+    """Nine, of a least of five."""
+    sharing = Sharing("hide")
+    assert sharing.smallest_group == "no groups"
+    assert sharing.groups(TEAMS)["users"].to_list() == [40, None, None, 12]
+    assert sharing.smallest_group == "12 people"
+    sharing.groups(pl.DataFrame({"team": ["X", "Y"], "users": [7, 90]}))
+    assert sharing.smallest_group == "7 people"
+
+
+def test_a_headline_of_few_people_says_so():
+    """The rate of four people is no rate to be passed on."""
+    row = pl.DataFrame({"users": [4], "a": [2], "b": [4], "r": [0.5], "r_low": [0.2], "r_high": [0.8]})
+    page = Page("T", population="p", as_of=None, range_asked="", sharing=Sharing("hide"))
+    (line,) = page.headline_rate("Rate", row, "r", counts=("a", "b"), unit="people").content().headlines
+    assert (line.value, line.detail) == ("fewer than 5 people", "")
+    assert (Sharing("hide").count(4), Sharing("hide").count(1234), Sharing("show").count(4)) == (
+        "fewer than 5",
+        "1,234",
+        "4",
+    )
+
+
+def test_a_warning_names_nobody():
+    """It is told all the same."""
+    with pytest.warns(UserWarning, match=r"^\(name hidden\) is twice there\.$"), Sharing("hide").naming_nobody():
+        warnings.warn("ada@x.io is twice there.", UserWarning, stacklevel=1)
+
+
+def test_nothing_computed_depends_on_the_key():
+    """Two pages of other pseudonyms have the same numbers, to the last digit."""
+    rows = [
+        {
+            "period_start": WEEKS[n % 4],
+            "user": f"u{n % 31:02}@x.io",
+            "user_type": "person",
+            "completions_count": 50 + n * 7 % 90,
+        }
+        | {"completions_accepted": n * 5 % 50}
+        for n in range(120)
+    ]
+    frame = pl.DataFrame(rows, schema_overrides={"user_type": USER_TYPE}).with_columns(
+        period_end=pl.col("period_start") + timedelta(days=6)
+    )
+    one, two = (analysis.acceptance_rate(Sharing("pseudonyms", key=key).users(frame)) for key in ("k", "l"))
+    assert one.equals(two)

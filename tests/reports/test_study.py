@@ -1,5 +1,6 @@
 """What a report begins with: its days, its people, and the parameters that choose them."""
 
+import traceback
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augment_insights.errors import ConfigurationError, DateRangeError
+from augment_insights.errors import ConfigurationError, DateRangeError, TableError
 from augment_insights.periods import DayRange, oldest_day
 from augment_insights.reports import Study, report_days, study
 
@@ -92,7 +93,7 @@ def test_a_study_keeps_to_its_team_and_says_what_is_missing():
     ):
         with pytest.raises(ConfigurationError, match=words):
             Study(**wrong)
-    hidden = Study(roster=ROSTER, names="hide")
+    hidden = Study(roster=ROSTER, names="hide", min_group_size=2)
     assert hidden.roster is not None
     assert not hidden.roster["user"].str.contains("@").any()
 
@@ -105,3 +106,34 @@ def test_a_study_takes_a_template_s_parameters_by_their_names():
     assert repr(study()) == repr(Study())
     with pytest.raises(TypeError, match="formats"):
         study(formats=["html"])
+
+
+@pytest.mark.parametrize("names", ["hide", "pseudonyms"])
+def test_a_report_of_few_people_is_refused_where_names_are_not_shown(names):
+    """A team of three, and a roster of six under a least of seven; a second spelling is no further person."""
+    teams = ["Web"] * 4 + ["Search"] * 5
+    users = ["a@x.io", "b@x.io", "c@x.io", "c@x.io", *(f"s{n}@x.io" for n in range(5))]
+    roster = pl.DataFrame({"user": users, "team": teams}).unique(pl.col("user").str.to_lowercase(), keep="first")
+    with pytest.raises(ConfigurationError, match="The team 'Web' has fewer than 5 people"):
+        Study(roster=roster, team="Web", names=names)
+    with pytest.raises(ConfigurationError, match="The roster has fewer than 9 people"):
+        Study(roster=roster, names=names, min_group_size=9)
+    assert Study(roster=roster, team="Search", names=names).team == "Search"
+    assert Study(roster=roster, team="Web").team == "Web"
+
+
+def test_a_team_that_is_a_number_is_found_by_its_number():
+    """As Excel and Parquet bring them."""
+    roster = pl.DataFrame({"user": ["a@x.io", "b@x.io"], "team": [7, 12]})
+    assert Study(roster=roster, team="7").roster["user"].to_list() == ["a@x.io"]
+
+
+@pytest.mark.parametrize("names", ["hide", "pseudonyms"])
+def test_the_error_of_a_contradictory_roster_names_nobody_where_names_are_not_shown(names):
+    """Nor does what it was raised from."""
+    roster = pl.DataFrame({"user": ["ada@x.io", "Ada@x.io"], "team": ["Web", "Search"]})
+    with pytest.raises(TableError, match="different things") as caught:
+        Study(roster=roster, names=names)
+    assert "x.io" not in "".join(traceback.format_exception(caught.value))
+    with pytest.raises(TableError, match="x.io"):
+        Study(roster=roster)

@@ -56,8 +56,14 @@ def share(rows: list[Row], top: str, bottom: str, keep: Callable[[date, Record],
 
 
 def test_totals_are_the_sums_of_their_parts(rows):
-    """In every record: messages and lines add up over the ways of working, to the unit."""
-    for _, _, metrics in rows:
+    """In every record, messages and lines add up over the ways of working, to the unit: no fraction, nothing negative.
+
+    No row is of zeros only, and each user, language and editor is there once a day.
+    """
+    assert len({(day, *record[:-1]) for day, record, _ in rows}) == len(rows)
+    for _, record, metrics in rows:
+        assert all(type(value) is int and value >= 0 for value in metrics.values())
+        assert any(record.metrics)
         assert metrics["total_messages"] == sum(metrics[f"{mode}_messages"] for mode in MODES)
         agents = sum(metrics[f"{mode}_lines_of_code"] for mode in MODES[1:])
         assert metrics["total_modified_lines_of_code"] == metrics["completions_lines_of_code"] + agents
@@ -72,14 +78,6 @@ def test_nothing_is_accepted_that_was_not_suggested(rows):
         assert metrics["completions_accepted"] or not metrics["completions_lines_of_code"]
         for mode in MODES[1:]:
             assert metrics[f"{mode}_messages"] or not metrics[f"{mode}_lines_of_code"]
-
-
-def test_records_are_whole_unique_and_activity(rows):
-    """No fraction, nothing negative or missing, no row of zeros only, and each user, language and editor once a day."""
-    for _, record, metrics in rows:
-        assert all(type(value) is int and value >= 0 for value in metrics.values())
-        assert any(record.metrics)
-    assert len({(day, *record[:-1]) for day, record, _ in rows}) == len(rows)
 
 
 def test_history_runs_from_a_monday_57_weeks_back_to_yesterday(organisation):

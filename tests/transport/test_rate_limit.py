@@ -349,12 +349,15 @@ def test_four_processes_share_one_limit_and_one_cache(serve):
 
 
 def test_threads_of_one_client_share_it_too(path):
-    """Eight threads on one handle never take more than there is, by the moments at which a server may have them."""
-    limit = make_limit(path, Clock(), requests_per_minute=6000, burst=5)
+    """Eight threads on one handle never take more than there is, by the moments at which a server may have them.
+
+    To half an interval: a thread that has its permission may wait for its turn on the processor.
+    """
+    limit = make_limit(path, Clock(), requests_per_minute=1200, burst=5)
     arrived: list[float] = []
 
     def work() -> None:
-        for _ in range(10):
+        for _ in range(5):
             permit = limit.acquire()
             arrived.append(time.time())
             limit.settle(permit)
@@ -365,8 +368,8 @@ def test_threads_of_one_client_share_it_too(path):
     for thread in threads:
         thread.join()
     moments = iter(sorted(arrived))
-    server = TokenBucket(requests_per_minute=6000, burst=5, clock=lambda: next(moments))
-    assert [server.take() for _ in range(80)] == [0.0] * 80
+    server = TokenBucket(requests_per_minute=1200, burst=5, clock=lambda: next(moments))
+    assert max(server.take() for _ in range(40)) < 0.025
 
 
 def test_an_infinite_limit_is_none(a_limit, clock):

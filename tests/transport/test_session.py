@@ -65,14 +65,12 @@ def test_files_are_their_owners_alone(cache_file, connect, api):
         os.umask(before)
 
 
-def test_a_shared_folder_stays_shared(connect, tmp_path, api):
+def test_a_shared_folder_stays_shared(api, connect, tmp_path):
     """A folder with the sticky bit, such as /tmp, belongs to everybody: its mode is left alone, the file is private."""
-    common = tmp_path / "common"
-    common.mkdir()
-    common.chmod(0o1777)
-    client = connect(api.url, cache=common)
+    tmp_path.chmod(0o1777)
+    client = connect(api.url, cache=tmp_path)
     read(client)
-    assert common.stat().st_mode & 0o7777 == 0o1777
+    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
     assert client.cache_path.stat().st_mode & 0o777 == 0o600
 
 
@@ -294,6 +292,7 @@ def test_an_empty_file_is_an_empty_cache(cache_file, connect, api):
     assert api.count == 2
 
 
+@pytest.mark.slow
 def test_damage_that_shows_in_mid_work_costs_one_warning(connect, api):
     """Pages that go bad under an open cache: the work goes on in memory, rightly, with one warning."""
     client = connect(api.url)
@@ -577,6 +576,7 @@ def test_a_server_that_is_silent_or_drips_is_given_up(where, serve, connect, wir
     assert isinstance(outcome[0], ApiUnavailableError)
 
 
+@pytest.mark.slow
 def test_a_bomb_of_zeros_is_refused(serve, connect, wire):
     """A small gzip body that unpacks to more than any answer is refused, and does not fill the memory."""
     bomb = gzip.compress(b" " * (70 * 2**20), compresslevel=9)

@@ -79,14 +79,13 @@ def test_nothing_shows_the_token(wire):
 
 @pytest.mark.parametrize("bad", ["two words", "line\nbreak", "naïve", "", "  ", "tab\tbed", "nul\0"])
 def test_a_token_that_cannot_be_one_is_refused_unspoken(bad):
-    """A token with blanks or line breaks is a copying mistake; the message does not repeat it."""
+    """A token with blanks or line breaks is a copying mistake; the message does not repeat it.
+
+    Without any, the message names the variable and the way without one.
+    """
     with pytest.raises(ConfigurationError) as caught:
         Client(bad)
     assert caught.value.setting == "AUGMENT_API_TOKEN"
     assert not bad.strip() or bad not in str(caught.value)
-
-
-def test_no_token_is_a_setting_to_make():
-    """Without a token the message names the variable and the way without one."""
     with pytest.raises(ConfigurationError, match=r"AUGMENT_API_TOKEN.*Client\.sample"):
         Client()

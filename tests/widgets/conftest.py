@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -11,7 +11,7 @@ import pytest
 
 from augment_insights import Client, widgets
 from augment_insights.periods import DayRange
-from augment_insights.sample import AnalyticsApp, RecordStore, serve
+from augment_insights.sample import AnalyticsApp, RecordStore
 from augment_insights.transport.rate_limit import Clock
 
 TODAY = date(2026, 3, 10)
@@ -67,11 +67,11 @@ def explorer(client, roster, tmp_path) -> Any:
     return opened
 
 
-class Gate:
+class Gate(AnalyticsApp):
     """The small organisation's API over HTTP: it writes down what is asked, and can be shut."""
 
     def __init__(self) -> None:
-        self._app = AnalyticsApp(RecordStore(organisation()), now=lambda: datetime(2026, 3, 10, 12, tzinfo=UTC))
+        super().__init__(RecordStore(organisation()), now=Clock(TODAY).now)
         self._open = threading.Event()
         self.open = self._open.set
         self.open()
@@ -95,7 +95,7 @@ class Gate:
         if self.refuses:
             start("401 Unauthorized", [("Content-Type", "application/json")])
             return [b'{"error": {"code": "unauthenticated", "message": "who are you"}}']
-        return self._app(environ, start)
+        return super().__call__(environ, start)
 
     @property
     def lists(self) -> list[str]:
@@ -112,9 +112,9 @@ def gate() -> Iterator[Gate]:
 
 
 @pytest.fixture
-def remote(gate) -> Iterator[Callable[..., Client]]:
+def remote(gate, serve) -> Iterator[Callable[..., Client]]:
     """Make clients of that API, over HTTP."""
-    with serve(gate) as url, ExitStack() as clients:  # type: ignore[arg-type]  # any WSGI app is served
-        settings: dict[str, Any] = {"base_url": url, "requests_per_minute": 60000, "clock": Clock(TODAY)}
+    settings: dict[str, Any] = {"base_url": serve(gate).url, "requests_per_minute": 60000, "clock": Clock(TODAY)}
+    with ExitStack() as clients:
         yield lambda **more: clients.enter_context(Client("made-up", **settings, **more))
         gate.open()

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from augment_insights import Client, widgets
+from augment_insights import Client, analysis, fetch, widgets
 from augment_insights.charts.theme import VEGA_MIME
 from augment_insights.errors import DataWarning
 from augment_insights.widgets.questions import BY_NAME, View
@@ -51,6 +51,7 @@ def test_acceptance_is_a_ratio_of_sums(explorer):
     assert vim["acceptance_rate"].to_list() == [0.5] * 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_empty", [False, True])
 def test_no_question_fails(client, *, is_empty):
     """A year by days, the longest range in the shortest periods; and an organisation in which nobody was active."""
@@ -61,6 +62,32 @@ def test_no_question_fails(client, *, is_empty):
         opened.controls["question"].value = name
         assert 'role="alert"' not in opened.screen.words.value, name
         assert opened.answer is not None
+
+
+def test_a_range_that_begins_on_a_sunday_does_not_begin_with_a_whole_week(explorer):
+    """Of the week of 9 February only its Sunday is covered: it is not complete, in the table and in the drawing."""
+    explorer.controls["start_date"].value = date(2026, 2, 15)
+    explorer.wait()
+    assert explorer.answer.table["is_complete"].to_list() == [False, True, True, True]
+    data = explorer.answer.chart.to_dict()["datasets"]
+    first = next(row for rows in data.values() for row in rows if str(row.get("period_start", "")) < "2026-02-10")
+    assert (first["solid"], first["state"]) == (None, "incomplete")
+
+
+@pytest.mark.slow
+def test_survival_follows_newcomers_as_the_report_does():
+    """The explorer's curve is that of the users whom the look-back does not have, found a second way."""
+    client = Client.sample(today="2026-03-10")
+    start, end = date(2026, 1, 26), date(2026, 3, 8)
+    explorer = widgets.explore(client, question="survival", start_date=start, end_date=end, interactive=False)
+    known = fetch.activity(start, end, every="1d", lookback_days=90, client=client)
+    key = pl.col("user").str.to_lowercase()
+    before = known.filter(pl.col("period_start") < start).select(key).to_series()
+    newcomers = known.filter(~key.is_in(before.implode()))
+    expected = analysis.survival(newcomers, since=start, as_of=end)
+    assert 0 < expected["at_risk_users"][0] < newcomers["user"].n_unique() < known["user"].n_unique()
+    assert explorer.answer.table.equals(expected)
+    assert "people who began in the range" in str(explorer.answer.chart.title)
 
 
 def test_who_was_there_before_the_range_is_not_new(explorer):

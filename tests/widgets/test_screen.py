@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
 
 from augment_insights import Client, widgets
 
@@ -89,6 +90,7 @@ def test_filters_are_in_the_name(explorer):
     assert sorted(path.name for path in folder.iterdir()) == [f"{NAME}-Not_on_the_roster.csv", f"{NAME}.csv"]
 
 
+@pytest.mark.slow
 def test_the_whole_report_answers_every_question(explorer):
     """One page with each question of the list, its filters, and nobody's name."""
     explorer.controls["user_type"].value = "all"
