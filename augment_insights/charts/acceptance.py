@@ -96,7 +96,7 @@ def acceptance_rate(
     named = f" by {' and '.join(by)}".replace("_", " ").lower() if by else ""
     caption = Caption(population, as_of, sample)
     compared = frame["compared_groups"].max() if "compared_groups" in frame.columns else None
-    judged = f"{compared} groups, each compared with the rest" if compared else ""
+    judged = f"{compared} groups, each compared with the rest" if isinstance(compared, int) and compared else ""
     title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer, judged)
     if not frame["acceptance_rate"].count():
         return marks.no_data(title, width=width)
@@ -334,7 +334,18 @@ def acceptance_change(
     drawn = _falls(steps, whole=total["total_effect"])
     parts = [f"{step} {points:+.2f}" for step, points in drawn.select("step", "effect_points").iter_rows()]
     told, height = f"in percentage points, {', '.join(parts)}", _ROW_HEIGHT * drawn.height
-    return marks.single(_waterfall(drawn), title, "Waterfall chart", told, width=width, height=height)
+    base = alt.Chart(drawn).encode(
+        y=alt.Y("step:N", title=None, scale=alt.Scale(domain=drawn["step"].to_list())),
+        tooltip=marks.tooltip(drawn, {"step": "Step", "effect_points": "Effect, points", "direction": "It"}),
+    )
+    axis = _points_axis("Percentage points of the acceptance rate")
+    color = marks.series_color(_DIRECTIONS, column="direction")
+    bars = base.mark_bar().encode(x=alt.X("start:Q", axis=axis, scale=_FROM_ZERO), x2="end:Q", color=color)
+    reach = base.transform_calculate(right="max(datum.start, datum.end)").mark_text(align="left", dx=6)
+    text = alt.Text("effect_points:Q", format="+.2f")
+    points = reach.encode(x=alt.X("right:Q", scale=_FROM_ZERO), text=text)
+    layers = [bars, marks.zero_line(drawn), points]
+    return marks.single(layers, title, "Waterfall chart", told, width=width, height=height)
 
 
 def _row_name(frame: pl.DataFrame) -> pl.Expr:
@@ -414,19 +425,3 @@ def _falls(steps: pl.DataFrame, *, whole: float) -> pl.DataFrame:
     return pl.concat(
         [laid.with_columns(direction.alias("direction")), ground.with_columns(pl.lit(all_of_it).alias("direction"))]
     ).select(marks.distinct("step"), (effect * 100).alias("effect_points"), "start", "end", "direction")
-
-
-def _waterfall(drawn: pl.DataFrame) -> list[alt.Chart]:
-    base = alt.Chart(drawn).encode(
-        y=alt.Y("step:N", title=None, scale=alt.Scale(domain=drawn["step"].to_list())),
-        tooltip=marks.tooltip(drawn, {"step": "Step", "effect_points": "Effect, points", "direction": "It"}),
-    )
-    bars = base.mark_bar().encode(
-        x=alt.X("start:Q", axis=_points_axis("Percentage points of the acceptance rate"), scale=_FROM_ZERO),
-        x2="end:Q",
-        color=marks.series_color(_DIRECTIONS, column="direction"),
-    )
-    reach = base.transform_calculate(right="max(datum.start, datum.end)")
-    text = alt.Text("effect_points:Q", format="+.2f")
-    points = reach.mark_text(align="left", dx=6).encode(x=alt.X("right:Q", scale=_FROM_ZERO), text=text)
-    return [bars, marks.zero_line(drawn), points]

@@ -283,7 +283,22 @@ def mode_transitions(
     stays = steps.filter(pl.col("from_mode") == pl.col("to_mode")).height
     told = f"{marks.counted(frame.height, 'kind')} of steps, {stays} of them staying"
     size = {"width": min(width, _WIDEST_CELL * sides), "height": _CELL * sides}
-    return marks.single(_transition_map(drawn), title, "Heat map", told, **size)
+    titles = {"from_mode": "From", "to_mode": "To", "share": "Share of the steps from it"}
+    titles |= {"users": "Users who made the step"}
+    scale = alt.Scale(domain=drawn["from_mode"].unique(maintain_order=True).to_list(), paddingInner=0.04)
+    base = alt.Chart(drawn).encode(
+        x=alt.X("to_mode:N", title="In the next period", scale=scale, axis=alt.Axis(labelAngle=-30)),
+        y=alt.Y("from_mode:N", title="In one period", scale=scale),
+        tooltip=marks.tooltip(drawn, titles),
+    )
+    known = "isValid(datum.share)"
+    legend = alt.Legend(format="%", gradientLength=120)
+    cells = marks.heat_map(base, "share", title="Share of steps", unknown=f"!{known}", legend=legend)
+    share = "(datum.share > 0 && datum.share < 0.005 ? '<1%' : format(datum.share, '.0%'))"
+    number = f"{share} + ' · ' + format(datum.users, ',d')"
+    texts = base.mark_text(fontSize=12).transform_filter(known).transform_calculate(number=number)
+    layers = [*cells, texts.encode(text="number:N", color=marks.ramp_ink("share"))]
+    return marks.single(layers, title, "Heat map", told, **size)
 
 
 def habit_ladder(
@@ -475,24 +490,6 @@ def _grid(frame: pl.DataFrame) -> pl.DataFrame:
     names += sorted(present.difference(names))
     rows = pl.DataFrame({"from_mode": names}, schema={"from_mode": pl.String})
     return rows.join(rows.select(to_mode="from_mode"), how="cross").join(frame, on=["from_mode", "to_mode"], how="left")
-
-
-def _transition_map(drawn: pl.DataFrame) -> list[alt.Chart]:
-    share_title, users_title = "Share of the steps from it", "Users who made the step"
-    titles = {"from_mode": "From", "to_mode": "To", "share": share_title, "users": users_title}
-    scale = alt.Scale(domain=drawn["from_mode"].unique(maintain_order=True).to_list(), paddingInner=0.04)
-    base = alt.Chart(drawn).encode(
-        x=alt.X("to_mode:N", title="In the next period", scale=scale, axis=alt.Axis(labelAngle=-30)),
-        y=alt.Y("from_mode:N", title="In one period", scale=scale),
-        tooltip=marks.tooltip(drawn, titles),
-    )
-    known = "isValid(datum.share)"
-    legend = alt.Legend(format="%", gradientLength=120)
-    cells = marks.heat_map(base, "share", title="Share of steps", unknown=f"!{known}", legend=legend)
-    share = "(datum.share > 0 && datum.share < 0.005 ? '<1%' : format(datum.share, '.0%'))"
-    number = f"{share} + ' · ' + format(datum.users, ',d')"
-    texts = base.mark_text(fontSize=12).transform_filter(known).transform_calculate(number=number)
-    return [*cells, texts.encode(text="number:N", color=marks.ramp_ink("share"))]
 
 
 def _count_tiers(frame: pl.DataFrame) -> pl.DataFrame:
