@@ -95,8 +95,8 @@ def acceptance_rate(
     by = [] if over_time else marks.group_columns(columns_of(table), [*ACCEPTANCE_RATE.columns, "verdict"])
     named = f" by {' and '.join(by)}".replace("_", " ").lower() if by else ""
     caption = Caption(population, as_of, sample)
-    compared = frame["compared_groups"].max() if "compared_groups" in frame.columns else None
-    judged = f"{compared} groups, each compared with the rest" if isinstance(compared, int) and compared else ""
+    most = frame["compared_groups"].max() if "compared_groups" in frame.columns else None
+    judged = f"{most} groups, each compared with the rest" if most else ""
     title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer, judged)
     if not frame["acceptance_rate"].count():
         return marks.no_data(title, width=width)
