@@ -99,7 +99,7 @@ def files_opened(call: Callable[[], object]) -> list[str]:
 
     def note(frame: FrameType, event: str, _argument: object) -> None:
         code = frame.f_code
-        imports = code.co_name in ("<module>", "__getattr__")
+        imports = code.co_qualname.split(".")[0] in ("<module>", "__getattr__")
         if event == "call" and not imports and code.co_filename.startswith(package):
             opened.add(code.co_filename)
 
