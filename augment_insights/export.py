@@ -109,7 +109,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
     >>> with whole_folder(getfixture("tmp_path") / "tables") as unfinished:
     ...     _ = (unfinished / "manifest.json").write_text("{}")
     """
-    if path.exists() and not _made_here(path):
+    entries = list(path.iterdir()) if path.is_dir() else [path]
+    made_here = (path / MANIFEST).is_file() and all(entry.is_file() and entry.suffix in _MADE_HERE for entry in entries)
+    if path.exists() and entries and not made_here:
         raise ConfigurationError(
             f"{path} holds other files, and would be replaced. Hint: name a folder that is not there yet.",
             setting="folder",
@@ -131,13 +133,6 @@ def replace_folder(finished: Path, path: Path) -> None:
         path.rename(old)
     finished.rename(path)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _made_here(path: Path) -> bool:
-    """Tell whether a folder is empty, or holds what this module writes and nothing else."""
-    entries = list(path.iterdir()) if path.is_dir() else [path]
-    is_ours = (path / MANIFEST).is_file() and all(entry.is_file() and entry.suffix in _MADE_HERE for entry in entries)
-    return is_ours or not entries
 
 
 def _flush(path: Path) -> None:

@@ -90,13 +90,17 @@ def count(paths: list[Path]) -> Count:
 
 
 def files_opened(call: Callable[[], object]) -> list[str]:
-    """Return the files of the package of which a function runs during a call."""
+    """Return the files of the package of which a function runs during a call.
+
+    A module's ``__getattr__`` is left out: it imports the charts when the first is asked for, and does no more.
+    """
     opened: set[str] = set()
     package = str(PACKAGE)
 
     def note(frame: FrameType, event: str, _argument: object) -> None:
         code = frame.f_code
-        if event == "call" and code.co_name != "<module>" and code.co_filename.startswith(package):
+        imports = code.co_qualname.split(".")[0] in ("<module>", "__getattr__")
+        if event == "call" and not imports and code.co_filename.startswith(package):
             opened.add(code.co_filename)
 
     sys.setprofile(note)

@@ -12,13 +12,7 @@ from augment_insights.charts.marks import Caption
 from augment_insights.charts.theme import ACCENT, WIDTH
 from augment_insights.errors import TableError
 from augment_insights.periods import day_text
-from augment_insights.tables import (
-    ACCEPTANCE_CHANGE,
-    ACCEPTANCE_DISTRIBUTION,
-    ACCEPTANCE_RATE,
-    COMPARISON,
-    columns_of,
-)
+from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_DISTRIBUTION, ACCEPTANCE_RATE, COMPARISON, columns_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -339,7 +333,18 @@ def acceptance_change(
     drawn = _falls(steps, whole=total["total_effect"])
     parts = [f"{step} {points:+.2f}" for step, points in drawn.select("step", "effect_points").iter_rows()]
     told, height = f"in percentage points, {', '.join(parts)}", _ROW_HEIGHT * drawn.height
-    return marks.single(_waterfall(drawn), title, "Waterfall chart", told, width=width, height=height)
+    base = alt.Chart(drawn).encode(
+        y=alt.Y("step:N", title=None, scale=alt.Scale(domain=drawn["step"].to_list())),
+        tooltip=marks.tooltip(drawn, {"step": "Step", "effect_points": "Effect, points", "direction": "It"}),
+    )
+    axis = _points_axis("Percentage points of the acceptance rate")
+    color = marks.series_color(_DIRECTIONS, column="direction")
+    bars = base.mark_bar().encode(x=alt.X("start:Q", axis=axis, scale=_FROM_ZERO), x2="end:Q", color=color)
+    reach = base.transform_calculate(right="max(datum.start, datum.end)").mark_text(align="left", dx=6)
+    text = alt.Text("effect_points:Q", format="+.2f")
+    points = reach.encode(x=alt.X("right:Q", scale=_FROM_ZERO), text=text)
+    layers = [bars, marks.zero_line(drawn), points]
+    return marks.single(layers, title, "Waterfall chart", told, width=width, height=height)
 
 
 def _row_name(frame: pl.DataFrame) -> pl.Expr:
@@ -419,19 +424,3 @@ def _falls(steps: pl.DataFrame, *, whole: float) -> pl.DataFrame:
     return pl.concat(
         [laid.with_columns(direction.alias("direction")), ground.with_columns(pl.lit(all_of_it).alias("direction"))]
     ).select(marks.distinct("step"), (effect * 100).alias("effect_points"), "start", "end", "direction")
-
-
-def _waterfall(drawn: pl.DataFrame) -> list[alt.Chart]:
-    base = alt.Chart(drawn).encode(
-        y=alt.Y("step:N", title=None, scale=alt.Scale(domain=drawn["step"].to_list())),
-        tooltip=marks.tooltip(drawn, {"step": "Step", "effect_points": "Effect, points", "direction": "It"}),
-    )
-    bars = base.mark_bar().encode(
-        x=alt.X("start:Q", axis=_points_axis("Percentage points of the acceptance rate"), scale=_FROM_ZERO),
-        x2="end:Q",
-        color=marks.series_color(_DIRECTIONS, column="direction"),
-    )
-    reach = base.transform_calculate(right="max(datum.start, datum.end)")
-    text = alt.Text("effect_points:Q", format="+.2f")
-    points = reach.mark_text(align="left", dx=6).encode(x=alt.X("right:Q", scale=_FROM_ZERO), text=text)
-    return [bars, marks.zero_line(drawn), points]

@@ -136,10 +136,7 @@ def rolling_active_users(
     >>> rolling_active_users(days, population="engineers").title.subtitle
     'engineers · data to 2 Mar 2026'
     """
-    frame = _with_windows(marks.read(table, ROLLING_ACTIVE_USERS))
-    lengths = frame["window"].unique(maintain_order=True).to_list()
-    heading = f"Active users in a window of {lengths[0]}" if len(lengths) == 1 else "Active users in trailing windows"
-    return _trailing(frame, "active_users", heading=heading, caption=Caption(population, as_of, sample), width=width)
+    return _trailing(marks.read(table, ROLLING_ACTIVE_USERS), Caption(population, as_of, sample), width=width)
 
 
 def stickiness(
@@ -188,11 +185,7 @@ def stickiness(
     >>> stickiness(days).title.text
     'Stickiness: mean daily users of the users of 28 days'
     """
-    frame = _with_windows(marks.read(table, STICKINESS))
-    lengths = frame["window"].unique(maintain_order=True).to_list()
-    of = f"the users of {lengths[0]}" if len(lengths) == 1 else "the window's users"
-    heading = f"Stickiness: mean daily users of {of}"
-    return _trailing(frame, "stickiness_rate", heading=heading, caption=Caption(population, as_of, sample), width=width)
+    return _trailing(marks.read(table, STICKINESS), Caption(population, as_of, sample), width=width)
 
 
 def active_day_distribution(
@@ -266,14 +259,6 @@ def _every(frame: pl.DataFrame) -> Every | None:
     return next((every for every, most in _LONGEST.items() if days <= most), "1q")
 
 
-def _with_windows(frame: pl.DataFrame) -> pl.DataFrame:
-    """Add the windows' names, shortest first."""
-    lengths = frame["window_days"].unique().sort().to_list()
-    names = [marks.counted(length, "day") for length in lengths]
-    named = pl.col("window_days").replace_strict(lengths, names, return_dtype=pl.String)
-    return frame.sort("window_days").with_columns(named.alias("window"))
-
-
 def _thin(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     """Keep the last day and every n-th before it, so that a chart stays light, and say so."""
     step = -(-frame.height // _MAX_ROWS)
@@ -285,11 +270,19 @@ def _thin(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     return frame.filter((last - pl.col("date")).dt.total_days() % step == 0), f"one day in {step} is drawn"
 
 
-def _trailing(
-    frame: pl.DataFrame, value: str, *, heading: str, caption: Caption, width: int
-) -> alt.LayerChart | alt.FacetChart:
-    """Draw a line a window, or a group; a panel a group where there are several of both."""
-    several = frame["window"].n_unique() > 1
+def _trailing(frame: pl.DataFrame, caption: Caption, *, width: int) -> alt.LayerChart | alt.FacetChart:
+    """Draw users or their stickiness: a line a window, or a group; a panel a group where there are several of both."""
+    lengths = frame["window_days"].unique().sort().to_list()
+    names = [marks.counted(length, "day") for length in lengths]
+    named = pl.col("window_days").replace_strict(lengths, names, return_dtype=pl.String)
+    frame = frame.sort("window_days").with_columns(named.alias("window"))
+    several, is_rate = len(names) != 1, "stickiness_rate" in frame.columns
+    if is_rate:
+        value, of = "stickiness_rate", "the window's users" if several else f"the users of {names[0]}"
+        heading, y = f"Stickiness: mean daily users of {of}", marks.share_axis("Mean daily users / active users")
+    else:
+        value, y = "active_users", marks.count_axis("Active users")
+        heading = "Active users in trailing windows" if several else f"Active users in a window of {names[0]}"
     most = marks.MAX_PANELS if several else marks.MAX_LINES
     frame, fewer = marks.largest_groups(frame, size="active_users", most=most)
     frame, thinned = _thin(frame)
@@ -303,8 +296,6 @@ def _trailing(
         drawn, color = drawn.rename({"group": "panel"}, strict=False), {"color": _window_color(drawn)}
     titles = {"date": "Last day of the window", "window": "Window", "stickiness_rate": "Stickiness"}
     titles |= {"mean_daily_users": "Mean daily users", "active_users": "Active users", "state": "The window is"}
-    is_rate = value == "stickiness_rate"
-    y = marks.share_axis("Mean daily users / active users") if is_rate else marks.count_axis("Active users")
     base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["date"], "1d", time="date"), **color)
     layers = marks.lines(base, y, value=value, titles=titles | marks.GROUP, time="date")
     told = f"{marks.counted(drawn['date'].n_unique(), 'day')}{_ends_text(frame, value)}"

@@ -289,7 +289,22 @@ def mode_transitions(
     stays = steps.filter(pl.col("from_mode") == pl.col("to_mode")).height
     told = f"{marks.counted(frame.height, 'kind')} of steps, {stays} of them staying"
     size = {"width": min(width, _WIDEST_CELL * sides), "height": _CELL * sides}
-    return marks.single(_transition_map(drawn), title, "Heat map", told, **size)
+    titles = {"from_mode": "From", "to_mode": "To", "share": "Share of the steps from it"}
+    titles |= {"users": "Users who made the step"}
+    scale = alt.Scale(domain=drawn["from_mode"].unique(maintain_order=True).to_list(), paddingInner=0.04)
+    base = alt.Chart(drawn).encode(
+        x=alt.X("to_mode:N", title="In the next period", scale=scale, axis=alt.Axis(labelAngle=-30)),
+        y=alt.Y("from_mode:N", title="In one period", scale=scale),
+        tooltip=marks.tooltip(drawn, titles),
+    )
+    known = "isValid(datum.share)"
+    legend = alt.Legend(format="%", gradientLength=120)
+    cells = marks.heat_map(base, "share", title="Share of steps", unknown=f"!{known}", legend=legend)
+    share = "(datum.share > 0 && datum.share < 0.005 ? '<1%' : format(datum.share, '.0%'))"
+    number = f"{share} + ' · ' + format(datum.users, ',d')"
+    texts = base.mark_text(fontSize=12).transform_filter(known).transform_calculate(number=number)
+    layers = [*cells, texts.encode(text="number:N", color=marks.ramp_ink("share"))]
+    return marks.single(layers, title, "Heat map", told, **size)
 
 
 def habit_ladder(
@@ -354,7 +369,16 @@ def habit_ladder(
         told = marks.counted(rows, "group")
     else:
         drawn = counts.drop("group")
-        layers = _ladder(drawn, color=color.legend(None), tooltip=marks.tooltip(drawn, titles))
+        base = alt.Chart(drawn).encode(
+            x=alt.X(
+                "users:Q", title="Users", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0, nice=True)
+            ),
+            y=alt.Y("tier:N", title=None, sort=drawn["tier"].to_list()),
+            tooltip=marks.tooltip(drawn, titles),
+        )
+        number = "format(datum.users, ',d') + ' · ' + format(datum.users / datum.of_users, '.0%')"
+        bars = base.mark_bar(cornerRadiusEnd=2).encode(color=color.legend(None))
+        layers = [bars, marks.numbers(base, number)]
         rows = drawn.height
         told = ", ".join(f"{tier} {users}" for tier, users in drawn.select("tier", "users").iter_rows())
     return marks.single(layers, title, "Bar chart", told, width=width, height=_TIER_ROW_HEIGHT * rows)
@@ -467,29 +491,11 @@ def _pieces(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _grid(frame: pl.DataFrame) -> pl.DataFrame:
     """Add the pairs of modes that nobody went between, without a number."""
-    present = set(frame["from_mode"]) | set(frame["to_mode"])
+    present = {*frame["from_mode"], *frame["to_mode"]}
     names = [name for name in _MODES.values() if name in present]
     names += sorted(present.difference(names))
     rows = pl.DataFrame({"from_mode": names}, schema={"from_mode": pl.String})
     return rows.join(rows.select(to_mode="from_mode"), how="cross").join(frame, on=["from_mode", "to_mode"], how="left")
-
-
-def _transition_map(drawn: pl.DataFrame) -> list[alt.Chart]:
-    share_title, users_title = "Share of the steps from it", "Users who made the step"
-    titles = {"from_mode": "From", "to_mode": "To", "share": share_title, "users": users_title}
-    scale = alt.Scale(domain=drawn["from_mode"].unique(maintain_order=True).to_list(), paddingInner=0.04)
-    base = alt.Chart(drawn).encode(
-        x=alt.X("to_mode:N", title="In the next period", scale=scale, axis=alt.Axis(labelAngle=-30)),
-        y=alt.Y("from_mode:N", title="In one period", scale=scale),
-        tooltip=marks.tooltip(drawn, titles),
-    )
-    known = "isValid(datum.share)"
-    legend = alt.Legend(format="%", gradientLength=120)
-    cells = marks.heat_map(base, "share", title="Share of steps", unknown=f"!{known}", legend=legend)
-    share = "(datum.share > 0 && datum.share < 0.005 ? '<1%' : format(datum.share, '.0%'))"
-    number = f"{share} + ' · ' + format(datum.users, ',d')"
-    texts = base.mark_text(fontSize=12).transform_filter(known).transform_calculate(number=number)
-    return [*cells, texts.encode(text="number:N", color=marks.ramp_ink("share"))]
 
 
 def _count_tiers(frame: pl.DataFrame) -> pl.DataFrame:
@@ -506,18 +512,6 @@ def _count_tiers(frame: pl.DataFrame) -> pl.DataFrame:
         .sort("group", "place")
         .drop("place")
     )
-
-
-def _ladder(drawn: pl.DataFrame, *, color: alt.Color, tooltip: list[alt.Tooltip]) -> list[alt.Chart]:
-    scale = alt.Scale(domainMin=0, nice=True)
-    base = alt.Chart(drawn).encode(
-        x=alt.X("users:Q", title="Users", axis=marks.whole_axis(grid=True), scale=scale),
-        y=alt.Y("tier:N", title=None, sort=drawn["tier"].to_list()),
-        tooltip=tooltip,
-    )
-    number = "format(datum.users, ',d') + ' · ' + format(datum.users / datum.of_users, '.0%')"
-    bars = base.mark_bar(cornerRadiusEnd=2).encode(color=color)
-    return [bars, marks.numbers(base, number)]
 
 
 def _two_panels(ranked: pl.DataFrame) -> list[alt.Chart]:

@@ -501,13 +501,7 @@ def lines(
 
 
 def whiskers(
-    drawn: pl.DataFrame,
-    *,
-    row: str,
-    rate: str,
-    title: str,
-    titles: Mapping[str, str],
-    color: Mapping[str, Any],
+    drawn: pl.DataFrame, *, row: str, rate: str, title: str, titles: Mapping[str, str], color: Mapping[str, Any]
 ) -> alt.LayerChart:
     """Return a row for each ``row`` with its rate as a dot and the rate's interval as whiskers.
 

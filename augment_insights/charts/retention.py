@@ -259,7 +259,16 @@ def lifecycle(
     )
     if frame.is_empty():
         return marks.no_data(title, width=width)
-    layers = _lifecycle_bars(_pieces(frame, every=period), every=period)
+    drawn = _pieces(frame, every=period)
+    titles = {"period_start": "From", "state": "Users", "users": "How many", "active_users": "Active users in all"}
+    titles |= {"over": marks.noun(period).capitalize()} | marks.GROUP
+    groupby = ["panel"] if "panel" in drawn.columns else []
+    # Below the axis stand users as well: their number carries no minus sign.
+    axis, words = marks.whole_axis(signed=False), "Users" if groupby else "Users (dormant below the axis)"
+    y = alt.Y("bottom:Q", title=words, axis=axis)
+    color = marks.present_color(drawn, dict(_STATES.values()), column="state")
+    bars = marks.period_bars(drawn, y, every=period, color=color, titles=titles, over="over")
+    layers = [bars, marks.zero_line(drawn, axis="y", groupby=groupby)]
     return marks.panels(layers, title, "Stacked bar chart", _states_text(frame), width=width)
 
 
@@ -387,18 +396,6 @@ def _pieces(frame: pl.DataFrame, *, every: Every | None) -> pl.DataFrame:
         .sort("panel", "period_start", "bottom", "state")
     )
     return drawn if marks.is_grouped(frame) else drawn.drop("panel")
-
-
-def _lifecycle_bars(drawn: pl.DataFrame, *, every: Every | None) -> list[alt.Chart]:
-    titles = {"period_start": "From", "state": "Users", "users": "How many", "active_users": "Active users in all"}
-    titles |= {"over": marks.noun(every).capitalize()} | marks.GROUP
-    groupby = ["panel"] if "panel" in drawn.columns else []
-    title = "Users" if groupby else "Users (dormant below the axis)"
-    # Below the axis stand users as well: their number carries no minus sign.
-    y = alt.Y("bottom:Q", title=title, axis=marks.whole_axis(signed=False))
-    color = marks.present_color(drawn, dict(_STATES.values()), column="state")
-    bars = marks.period_bars(drawn, y, every=every, color=color, titles=titles, over="over")
-    return [bars, marks.zero_line(drawn, axis="y", groupby=groupby)]
 
 
 def _states_text(frame: pl.DataFrame) -> str:

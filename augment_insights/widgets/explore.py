@@ -636,9 +636,8 @@ def _control(make: type, label: str, tooltip: str, **values: Any) -> Any:
 
 
 def _or_all(names: Sequence[str] | None) -> list[tuple[str, str]]:
-    if names is None:
-        return [("All", _ALL), ("Load the names to choose from …", _LOAD)]
-    return [("All", _ALL), *((name, name) for name in names)]
+    rest = [("Load the names to choose from …", _LOAD)] if names is None else [(name, name) for name in names]
+    return [("All", _ALL), *rest]
 
 
 def _read_frame(frame: pl.DataFrame | pl.LazyFrame) -> tuple[str, pl.DataFrame]:

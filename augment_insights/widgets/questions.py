@@ -238,9 +238,8 @@ def _taking_notes(notes: list[str]) -> Iterator[None]:
         yield
 
 
-def _tiers(users: pl.DataFrame) -> pl.DataFrame:
-    """Count the users of each tier: a list of names would travel with every export."""
-    return users.group_by("tier").agg(users=pl.len().cast(pl.Int64)).sort("tier")
+def _in_words(metric: str) -> str:
+    return metric.replace("_", " ").capitalize()
 
 
 def _feature_adoption(view: View, by: list[str] | None) -> pl.DataFrame:
@@ -256,15 +255,6 @@ def _feature_adoption(view: View, by: list[str] | None) -> pl.DataFrame:
     ]
     return table.join(pl.concat(verdicts), on=["feature", *by], how="left", nulls_equal=True, maintain_order="left")
 
-
-def _concentration(view: View) -> pl.DataFrame:
-    metric = view.choice.metric
-    words = next(label for label, name in _SUMMED.items() if name == metric)
-    table = analysis.concentration(view.rows, metric=metric, **view.counting)
-    return table.select(pl.lit(words).alias("metric"), pl.all())
-
-
-_SUMMED = {name.replace("_", " ").capitalize(): name for name in METRICS}
 
 QUESTIONS: tuple[Question, ...] = (
     Question(
@@ -407,16 +397,19 @@ QUESTIONS: tuple[Question, ...] = (
         "Over the last 12 complete weeks: power, habitual, novice and low users, and with a roster non-users. Choose a "
         "range that holds the 12 weeks: those before it count as weeks without activity.",
         lambda view, _by: analysis.habit_ladder(view.rows, roster=view.roster, **view.covered),
-        numbers=_tiers,
+        # Counts of each tier: a list of names would travel with every export.
+        numbers=lambda users: users.group_by("tier").agg(users=pl.len().cast(pl.Int64)).sort("tier"),
         table=USERS,
     ),
     Question(
         "concentration",
         "How much is done by a few?",
         "The share by the tenth of the users who do most; 10% if all did the same. Gini: 0 if all did the same.",
-        lambda view, _by: _concentration(view),
+        lambda view, _by: analysis.concentration(view.rows, metric=view.choice.metric, **view.counting).select(
+            pl.lit(_in_words(view.choice.metric)).alias("metric"), pl.all()
+        ),
         table=USERS,
-        metrics=_SUMMED,
+        metrics={_in_words(name): name for name in METRICS},
     ),
 )
 """In the order of the control."""
