@@ -8,9 +8,8 @@ import sys
 import threading
 import warnings
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
@@ -34,16 +33,8 @@ app.add_typer(cache_app, name="cache")
 
 StartDate = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First day (UTC), included.")]
 EndDate = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day (UTC), included.")]
+Every = Literal["1d", "1w", "1mo", "1q"]
 Sample = Annotated[bool, typer.Option("--sample", help="Use the built-in, made-up organisation: no token, no network.")]
-
-
-class Every(StrEnum):
-    """The periods of ``fetch --every``."""
-
-    DAY = "1d"
-    WEEK = "1w"
-    MONTH = "1mo"
-    QUARTER = "1q"
 
 
 def main() -> None:
@@ -132,7 +123,7 @@ def report(
         "formats": formats or ["html"],
         "source": "sample" if sample else "api",
         "output_dir": output_dir,
-        "every": every and every.value,
+        "every": every,
         "user_type": user_type,
         "team": team,
         "roster": roster and str(roster.absolute()),
@@ -200,13 +191,8 @@ def lab(
 ) -> None:
     """Open JupyterLab on the templates."""
     place = insights.reports.workspace(folder)
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        f"--ServerApp.root_dir={place.resolve()}",
-        f"--ServerApp.port={port}",
-    ]
+    command = [sys.executable, "-m", "jupyterlab"]
+    command += [f"--ServerApp.root_dir={place.resolve()}", f"--ServerApp.port={port}"]
     command += [] if browser else ["--no-browser"]
     typer.echo(f"Opening JupyterLab on {place}. Ctrl-C ends it.")
     raise typer.Exit(_run_until_interrupted(subprocess.Popen(command)))  # noqa: S603 (our own interpreter)
@@ -252,9 +238,13 @@ def fetch(
     from augment_insights.export import format_of, write_table
 
     name = table.replace("-", "_")
-    options = _options_of(name, date=date, every=every and every.value, lookback_days=lookback_days)
+    options = _options_of(name, date=date, every=every, lookback_days=lookback_days)
     if dry_run:
-        _print_plan(name, options, start_date=start_date, end_date=end_date, sample=sample)
+        if date is not None and (start_date or end_date):
+            raise ConfigurationError("--date cannot go together with a range. Hint: give one of them.", setting="date")
+        options.pop("date", None)
+        with _client(sample=sample) as client:
+            typer.echo(insights.fetch.plan(name, start_date or date, end_date or date, client=client, **options))
         return
     if out is None:
         raise typer.BadParameter("where to is missing; or ask for the price alone, with --dry-run", param_hint="--out")
@@ -266,32 +256,16 @@ def fetch(
 
 def _options_of(name: str, **options: Any) -> dict[str, Any]:
     """Return the options that were given, if the table takes them."""
-    from augment_insights.fetch.plan import TABLES
+    from augment_insights.fetch.plan import PARAMETERS, TABLES
 
     if name not in TABLES:
         raise ConfigurationError(
             f"{name!r} is not a table that is fetched.{did_you_mean(name, TABLES)}", setting="TABLE"
         )
-    taken = {
-        "dau": {"date"},
-        "editor_language": {"date"},
-        "user_activity": {"every"},
-        "activity": {"every", "lookback_days"},
-    }.get(name, set())
     given = {option: value for option, value in options.items() if value is not None}
-    for option in sorted(given.keys() - taken):
+    for option in sorted(given.keys() - PARAMETERS.get(name, set())):
         raise ConfigurationError(f"{name} takes no --{option.replace('_', '-')}. Hint: leave it out.", setting=option)
     return given
-
-
-def _print_plan(
-    name: str, options: dict[str, Any], *, start_date: str | None, end_date: str | None, sample: bool
-) -> None:
-    date = options.pop("date", None)
-    if date is not None and (start_date or end_date):
-        raise ConfigurationError("--date cannot go together with a range. Hint: give one of them.", setting="date")
-    with _client(sample=sample) as client:
-        typer.echo(insights.fetch.plan(name, start_date or date, end_date or date, client=client, **options))
 
 
 def _client(*, sample: bool, archive: Path | None = None) -> insights.Client:

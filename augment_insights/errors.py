@@ -78,13 +78,7 @@ class ApiError(InsightsError):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        url: str,
-        status: int | None = None,
-        code: str | None = None,
-        attempts: int = 1,
+        self, message: str, *, url: str, status: int | None = None, code: str | None = None, attempts: int = 1
     ) -> None:
         super().__init__(message)
         self.url = url
@@ -154,14 +148,7 @@ class TableError(InsightsError, ValueError):
 class ReportError(InsightsError):
     """A report could not be made; what was computed until then is at ``saved_to``."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        template: str,
-        cell: int | None = None,
-        saved_to: Path | None = None,
-    ) -> None:
+    def __init__(self, message: str, *, template: str, cell: int | None = None, saved_to: Path | None = None) -> None:
         super().__init__(message)
         self.template = template
         self.cell = cell

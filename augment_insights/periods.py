@@ -186,10 +186,7 @@ def _check(days: DayRange, *, now: datetime) -> DayRange:
 
 
 def resolve_range(
-    start_date: date | str | None = None,
-    end_date: date | str | None = None,
-    *,
-    now: datetime,
+    start_date: date | str | None = None, end_date: date | str | None = None, *, now: datetime
 ) -> DayRange:
     """Fill in a range by the API's own rules and check it.
 
@@ -265,8 +262,7 @@ def windows(days: DayRange, *, max_days: int = MAX_RANGE_DAYS) -> list[DayRange]
     >>> [str(w) for w in windows(DayRange(date(2026, 1, 1), date(2026, 4, 1)))]
     ['2026-01-01 to 2026-03-31', '2026-04-01 to 2026-04-01']
     """
-    starts = range(0, days.days, max_days)
-    firsts = [days.start + timedelta(days=n) for n in starts]
+    firsts = [days.start + timedelta(days=n) for n in range(0, days.days, max_days)]
     return [DayRange(first, min(days.end, first + timedelta(days=max_days - 1))) for first in firsts]
 
 

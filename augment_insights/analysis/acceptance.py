@@ -329,7 +329,7 @@ def acceptance_change(
     See Also
     --------
     acceptance_rate : the rates themselves.
-    compare : whether a change is more than chance.
+    compare_periods : whether a change is more than chance; ask that first.
     augment_insights.charts.acceptance_change : its chart.
 
     Examples
@@ -381,13 +381,13 @@ def compare(
     metric: str,
     by: str | Sequence[str] | None = None,
 ) -> pl.DataFrame:
-    """Which way did a rate go between two periods (or between two groups), if that can be told?
+    """Which of two groups of different people has the higher rate, by more than chance?
 
     The rates stay as their tables give them: ratios of sums with a 95 % confidence interval. The interval of the
     difference is built from both: for shares of people that is Newcombe's hybrid score interval,
-    for acceptance the same construction on its intervals over users. When it holds zero, or a side has no
-    interval, there is no verdict. The sides are taken as independent; where the same people
-    stand on both, the interval errs on the wide side as long as they behave alike on both.
+    for acceptance the same construction on its intervals over users. When it holds zero, there is no
+    measurable change; when a side has no interval, there is no verdict. The sides are taken as independent: for two
+    periods of mostly the same people :func:`compare_periods` sees far smaller changes.
 
     Parameters
     ----------
@@ -413,7 +413,12 @@ def compare(
         difference      Float64 after - before, in points of the rate
         difference_low  Float64 lower bound of its 95 % confidence interval
         difference_high Float64 upper bound
-        verdict         Enum    higher, lower or no measurable change
+        is_paired       Boolean false
+        both_users      Int64   0; null where the tables do not count people
+        before_users    Int64   people before, null where the table does not say
+        after_users     Int64   people after
+        compared_groups Int64   groups with an interval: the verdicts hold for so many together (Holm)
+        verdict         Enum    higher, lower or no measurable change; null without an interval
         =============== ======= =========================================================
 
     Raises
@@ -430,7 +435,7 @@ def compare(
 
     See Also
     --------
-    acceptance_change : what moved the acceptance rate.
+    compare_periods : two periods of mostly the same people, paired.
     augment_insights.charts.compare : its chart.
 
     Examples
@@ -690,7 +695,7 @@ def compare_periods(
     Notes
     -----
     The interval is of each group by itself. With several groups a verdict asks for more than an interval that
-    leaves zero out, since of twenty such intervals one does so by chance.
+    leaves zero out: the more groups are compared, the more of such intervals there are without any change.
 
     References
     ----------

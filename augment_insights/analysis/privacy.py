@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -235,13 +235,13 @@ class Total:
 
 
 def complementary_suppression(
-    people: Mapping[Hashable, int | None],
-    hidden: AbstractSet[Hashable],
+    people: Mapping[Any, int | None],
+    hidden: AbstractSet[Any],
     totals: Sequence[Total],
     *,
     min_group_size: int,
-    shown: AbstractSet[Hashable] = frozenset(),
-) -> set[Hashable]:
+    shown: AbstractSet[Any] = frozenset(),
+) -> set[Any]:
     """Which cells must be hidden so that no small one is found by adding and subtracting?
 
     The known sums are solved for the hidden cells (Gaussian elimination, smallest and largest cells first), and
@@ -327,9 +327,8 @@ class _Sum:
     @classmethod
     def over(cls, gone: AbstractSet[Hashable], total: Total, number: int) -> _Sum:
         """Return what is known of the hidden cells of a total."""
-        return cls(
-            {cell: float(times) for cell, times in total.cells.items() if cell in gone}, total.overlaps, {number}
-        )
+        cells = {cell: float(times) for cell, times in total.cells.items() if cell in gone}
+        return cls(cells, total.overlaps, {number})
 
     def is_too_small(self, rank: Mapping[Hashable, tuple[int, int]], min_group_size: int) -> bool:
         """Whether it pins its cells to fewer people: it is of one cell, or of too few people and subtracts none."""
@@ -383,4 +382,6 @@ def _pinned(sums: list[_Sum], rank: Mapping[Hashable, tuple[int, int]], min_grou
                     is_moving = True
                     least[cell], most[cell] = low, high
                     of[cell] |= numbers.union(*(of[one] for one in cells))
-    return [_Sum({cell: 1.0}, False, of[cell]) for cell, high in most.items() if high < min_group_size - _TINY]
+    return [
+        _Sum({cell: 1.0}, overlaps=False, of=of[cell]) for cell, high in most.items() if high < min_group_size - _TINY
+    ]

@@ -101,7 +101,7 @@ class UserDays:
         columns = as_columns(by, self.activity, reserved=table.columns)
         first, last = first_day(self.span, since), last_day(self.span, as_of)
         border = None
-        if first is not None and not self.is_daily:
+        if first is not None and not self.is_daily and (needs_days or lookback):
             shown_from = first + timedelta(days=check_count("lookback", lookback or 0, at_least=0))
             start, end = row_days(self.activity)
             is_shown = (start >= first) & (end >= shown_from)

@@ -23,6 +23,7 @@ from augment_insights.tables import ENDPOINT_TABLES, METRICS, USER_ACTIVITY, Tab
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from os import PathLike
 
@@ -240,7 +241,9 @@ class Archive:
         """
         known = _table(table)
         rows = month.scan_rows(known, self._months(known.name))
-        return month.named(known, rows, month.scan_users(self._users_path))
+        if "user" in known.columns:
+            rows = rows.join(month.scan_users(self._users_path), on="user_code", how="left", maintain_order="left")
+        return rows.select(known.schema.names())
 
     def read(self, table: str, days: date | DayRange) -> pl.DataFrame:
         """Read the days of a range that are kept.
@@ -558,24 +561,28 @@ class Archive:
         with whole_file(self.path / "archive.json", private=True) as unfinished:
             unfinished.write_text(json.dumps(note, indent=1), encoding="utf-8")
 
-    def _make_folder(self) -> None:
-        """Make the folder, for its owner alone."""
+    @contextmanager
+    def _locked(self, name: str, *, seconds: float) -> Iterator[bool]:
+        """Try for a lock, which the system frees when its process dies; tell whether it is held."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (self.path / "archive.json").exists() and self.path.stat().st_mode & 0o077:
-            self.path.chmod(0o700)
+            self.path.chmod(0o700)  # for its owner alone
+        lock = FileLock(self.path / name, mode=0o600, fallback_to_soft=False)
+        with suppress(Timeout):  # another process has it; whatever else goes wrong is raised
+            lock.acquire(timeout=seconds, poll_interval=_LOCK_POLL)
+        try:
+            yield lock.is_locked
+        finally:
+            lock.release()
 
-    @contextmanager
-    def syncing(self) -> Iterator[bool]:
+    def syncing(self) -> AbstractContextManager[bool]:
         """Hold the lock of a whole sync; False where another sync has it."""
-        self._make_folder()
-        with _locked(self.path / ".lock-sync", seconds=0) as held:
-            yield held
+        return self._locked(".lock-sync", seconds=0)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """Hold the write lock, for one commit."""
-        self._make_folder()
-        with _locked(self.path / ".lock-write", seconds=LOCK_SECONDS) as held:
+        with self._locked(".lock-write", seconds=LOCK_SECONDS) as held:
             if not held:
                 raise ArchiveError(
                     f"Another process has been writing to the archive {self.path} for {LOCK_SECONDS:g} s. "
@@ -590,7 +597,7 @@ class Archive:
             return
         leftovers = sorted(self.path.rglob(".tmp-*"))
         if leftovers:
-            with _locked(self.path / ".lock-write", seconds=0) as held:
+            with self._locked(".lock-write", seconds=0) as held:
                 for leftover in leftovers if held else []:
                     leftover.unlink(missing_ok=True)
 
@@ -645,18 +652,6 @@ def _table(name: str) -> Table:
 
 def _as_range(days: date | DayRange) -> DayRange:
     return days if isinstance(days, DayRange) else DayRange(days, days)
-
-
-@contextmanager
-def _locked(path: Path, *, seconds: float) -> Iterator[bool]:
-    """Try for a lock, which the system frees when its process dies; tell whether it is held."""
-    lock = FileLock(path, mode=0o600, fallback_to_soft=False)
-    with suppress(Timeout):  # another process has it; whatever else goes wrong is raised
-        lock.acquire(timeout=seconds, poll_interval=_LOCK_POLL)
-    try:
-        yield lock.is_locked
-    finally:
-        lock.release()
 
 
 def _gaps(manifest: pl.DataFrame) -> pl.DataFrame:

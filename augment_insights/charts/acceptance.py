@@ -85,6 +85,7 @@ def acceptance_rate(
     'engineers · 95 % confidence intervals'
     """
     frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start", "verdict", "compared_groups"])
+    compared = marks.compared_note(frame)
     over_time = "period_start" in frame.columns
     most = marks.MAX_LINES if over_time else marks.MAX_ROWS
     frame, fewer = marks.largest_groups(frame, size="suggested_count", most=most)
@@ -95,9 +96,7 @@ def acceptance_rate(
     by = [] if over_time else marks.group_columns(columns_of(table), [*ACCEPTANCE_RATE.columns, "verdict"])
     named = f" by {' and '.join(by)}".replace("_", " ").lower() if by else ""
     caption = Caption(population, as_of, sample)
-    most = frame["compared_groups"].max() if "compared_groups" in frame.columns else None
-    judged = f"{most} groups, each compared with the rest" if most else ""
-    title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer, judged)
+    title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer, compared)
     if not frame["acceptance_rate"].count():
         return marks.no_data(title, width=width)
     titles = {"period_start": "From", "acceptance_rate": "Acceptance rate"}
@@ -306,7 +305,7 @@ def acceptance_change(
     See Also
     --------
     augment_insights.analysis.acceptance_change : the table.
-    compare : whether a change is more than chance.
+    compare : whether a change is more than chance; ask that first.
 
     Examples
     --------

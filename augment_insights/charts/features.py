@@ -74,7 +74,8 @@ def feature_adoption(
     A row a way of working, in a fixed order: a dot for the share, whiskers for its 95 % confidence
     interval. A way that the API reports for nobody keeps its row and gets no dot: it is unknown, not
     unused. A table by groups has a coloured dot a group in each row, at most six: those with most
-    active users, and the subtitle says so.
+    active users, and the subtitle says so. Joined to ``analysis.compare_groups`` (``verdict``, ``compared_groups``),
+    dots without a measurable difference from the rest are pale.
 
     Parameters
     ----------
@@ -110,10 +111,11 @@ def feature_adoption(
     >>> feature_adoption(features, population="engineers").title.subtitle
     'engineers · 95 % confidence intervals'
     """
-    frame = marks.read(table, FEATURE_ADOPTION, keys=["feature", "group"])
+    frame = marks.read(table, FEATURE_ADOPTION, keys=["feature", "group"], also=["verdict", "compared_groups"])
+    compared = marks.compared_note(frame)
     frame, fewer = marks.largest_groups(frame, size="active_users", most=marks.MAX_LINES)
     title = Caption(population, as_of, sample).title(
-        "Feature adoption: users of each way of working", marks.interval_note(frame, "feature_rate"), fewer
+        "Feature adoption: users of each way of working", marks.interval_note(frame, "feature_rate"), fewer, compared
     )
     if not frame["feature_rate"].count():
         return marks.no_data(title, width=width)
@@ -121,6 +123,10 @@ def feature_adoption(
     titles = {"feature": "Way of working", "feature_rate": "Share of active users", "feature_users": "Users of it"}
     titles |= {"active_users": "Active users"} | marks.interval("feature_rate") | marks.GROUP
     axis = titles["feature_rate"]
+    if "verdict" in drawn.columns and color:
+        titles["verdict"] = "Against the rest"
+        color["opacity"] = marks.unless_judged("verdict")
+        drawn = drawn.with_columns(marks.against_the_rest())
     chart = marks.whiskers(drawn, row="feature", rate="feature_rate", title=axis, titles=titles, color=color)
     told = _shares_text(drawn, "feature", "feature_rate")
     if color:

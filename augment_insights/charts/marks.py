@@ -265,6 +265,24 @@ def interval_note(frame: pl.DataFrame, rate: str) -> str:
     return "95 % confidence intervals" if frame[f"{rate}_low"].count() else ""
 
 
+def compared_note(frame: pl.DataFrame) -> str:
+    """Return the note of how many groups were compared with the others, if they were."""
+    most = frame["compared_groups"].max() if "compared_groups" in frame.columns else None
+    return f"{most} groups, each compared with the rest" if isinstance(most, int) and most > 1 else ""
+
+
+def against_the_rest() -> pl.Expr:
+    """Return the verdict on each group against all the others in words, ordered."""
+    words = pl.col("verdict").cast(pl.String).fill_null(NO_VERDICT).replace_strict(_AGAINST_THE_REST)
+    return words.cast(pl.Enum(list(_AGAINST_THE_REST.values()))).alias("verdict")
+
+
+def unless_judged(column: str) -> Any:
+    """Return the opacity of groups: pale where :func:`against_the_rest` measures no difference."""
+    differs = (alt.datum[column] == _AGAINST_THE_REST["higher"]) | (alt.datum[column] == _AGAINST_THE_REST["lower"])
+    return alt.when(differs).then(alt.value(1)).otherwise(alt.value(_FADED))
+
+
 def has_bands(frame: pl.DataFrame) -> bool:
     """Tell whether the groups are few enough for their bands to be told apart."""
     return frame["group"].n_unique() <= _MOST_BANDS
@@ -518,8 +536,7 @@ def ranked_dots(
     named = frame.with_columns(pl.col("group").fill_null("all"))
     order, color = [pl.col(rate)], {}
     if "verdict" in frame.columns:
-        words = pl.col("verdict").cast(pl.String).fill_null(NO_VERDICT).replace_strict(_AGAINST_THE_REST)
-        named = named.with_columns(words.cast(pl.Enum(list(_AGAINST_THE_REST.values()))).alias("verdict"))
+        named = named.with_columns(against_the_rest())
         colors = {words: VERDICTS[verdict] for verdict, words in _AGAINST_THE_REST.items()}
         color = {"color": present_color(named, colors, column="verdict")}
         order = [-pl.col("verdict").to_physical().cast(pl.Int64), *order]

@@ -283,8 +283,8 @@ def survival(
     """How many days after their first activity are users still with us?
 
     A Kaplan-Meier curve in steps, with its 95 % confidence interval as a band: read off the share
-    that has not lapsed by a day. Users who are still active are followed to the last day of the
-    data and no further, so few stand behind the right end, and the band widens. A table with a
+    that has not lapsed by a day. Users are followed as far as a gap can be seen and no further, so few
+    stand behind the right end: the band widens, and ends with fewer than ten of them. A table with a
     column of groups has a curve a group, at most six, with bands for up to three.
 
     Parameters

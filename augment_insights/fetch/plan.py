@@ -40,6 +40,14 @@ TABLES = (*tables.ENDPOINT_TABLES, tables.ACTIVITY.name)
 LISTS = (tables.DAU.name, tables.EDITOR_LANGUAGE.name)
 """The tables of which one answer is a single day; the others answer for up to 90 days."""
 
+PARAMETERS = {
+    tables.DAU.name: {"date"},
+    tables.EDITOR_LANGUAGE.name: {"date"},
+    tables.USER_ACTIVITY.name: {"every"},
+    tables.ACTIVITY.name: {"every", "lookback_days"},
+}
+"""What a table can be asked by besides a range."""
+
 RECORDS_PER_USER = 1.6
 """Languages and editors that a user works in on a day, where no day is known to tell."""
 
@@ -707,9 +715,8 @@ def _check_parameters(table: str, **given: Any) -> None:
         raise ConfigurationError(
             f"{table!r} is not a table that is fetched.{did_you_mean(table, TABLES)}", setting="table"
         )
-    takes = {tables.ACTIVITY.name: {"every", "lookback_days"}, tables.USER_ACTIVITY.name: {"every"}}.get(table, set())
     for name, value in given.items():
-        if value is not None and name not in takes:
+        if value is not None and name not in PARAMETERS.get(table, ()):
             raise ConfigurationError(f"{table} takes no {name}. Hint: leave it out.", setting=name)
 
 

@@ -508,7 +508,9 @@ def _execute(run: _Run, folder: Path) -> Report:
                 _tidy(run, notebook, folder=folder)
             words = run.sharing.words(_words(error, console))
             failure = _failure(run, error, words, notebook, folder=folder)
-            raise failure from (error if run.sharing.is_open else None)
+            if run.sharing.is_open:
+                raise failure from error
+            raise failure from None  # what it was raised from may name people
         _tidy(run, notebook, folder=folder)
         return _publish(run, notebook, folder=folder)
 

@@ -30,7 +30,7 @@ from augment_insights.analysis.privacy import OVERLAPPING, PEOPLE, Total, comple
 from augment_insights.errors import ConfigurationError, InsightsError, not_valid
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 Names = Literal["show", "pseudonyms", "hide"]
 
@@ -267,25 +267,24 @@ class Sharing:
             for cohort, period in table.filter("is_complete").select("cohort", "period").iter_rows():
                 self._reached.setdefault(period, set()).add(cohort)
         shown = self._people.keys() - self._hidden
-        new: set[Hashable] = {cell for found in cells.values() for cell in found} - self._people.keys()
+        new = {cell for found in cells.values() for cell in found} - self._people.keys()
         for column, found in cells.items():
             self._people.update(zip(found, table[column].fill_null(0), strict=True))
         if not new or self.min_group_size == 1:
             return
         small = {cell for cell, people in self._people.items() if people < self.min_group_size}
-        rest: dict[Hashable, int] = {}
+        rest: dict[Any, int] = {}
         totals = _about(new, [*self._sums_over_groups(rest), *filter(self._holds, self._identities())])
-        people: dict[Hashable, int] = {**self._people, **rest}
         hidden = complementary_suppression(
-            people,
+            {**self._people, **rest},
             (small - shown) | self._hidden | rest.keys(),
             totals,
             min_group_size=self.min_group_size,
             shown=shown,
         )
-        self._hidden = {cell for cell in self._people if cell in hidden}
+        self._hidden = hidden & self._people.keys()
 
-    def _sums_over_groups(self, rest: dict[Hashable, int]) -> Iterator[Total]:
+    def _sums_over_groups(self, rest: dict[Any, int]) -> Iterator[Total]:
         """Yield the sums over groups, the rest of a whole that is shown in a cell of its own: it goes to ``rest``."""
         lines: dict[tuple[str, Cell], list[Cell]] = {}
         for cell in self._people:
@@ -299,9 +298,8 @@ class Sharing:
             overlaps = name in OVERLAPPING or (name in _TIMES and noun != "new_users")
             if overlaps and not noun.startswith("+"):
                 continue  # the people of two languages, or weeks, do not add up, and nothing else here does
-            for measure, without in (
-                {"messages": "completions", "lines": "chat"}.items() if name == "mode" else [("", "")]
-            ):
+            measures = {"messages": "completions", "lines": "chat"} if name == "mode" else {"": ""}
+            for measure, without in measures.items():  # the mode that has none of them
                 yield Total({cell: 1 for cell in parts if (name, without) not in cell[2]}, overlaps, measure)
             if name == "active_days":  # the user-days of all are known, too
                 yield Total({cell: dict(cell[2])[name] for cell in parts})
@@ -328,10 +326,8 @@ class Sharing:
         for noun, _, named in self._people:
             if noun == "mean_daily_users":  # times the window's days: a sum of single days
                 (_, day), (_, window) = named
-                single: list[Cell] = [
-                    ("active_users", 0, (("date", day - timedelta(days=back)), ("window_days", 1)))
-                    for back in range(window)
-                ]
+                days = [day - timedelta(days=back) for back in range(window)]
+                single = [("active_users", 0, (("date", one), ("window_days", 1))) for one in days]
                 yield Total({(noun, 0, named): -1, **dict.fromkeys(single, 1)})
         for period, cohorts in self._reached.items():
             pooled: Cell = ("eligible_users", 0, (("period", period),))
@@ -339,10 +335,9 @@ class Sharing:
 
     def _holds(self, total: Total) -> bool:
         """Whether all cells of a sum are on the page, and it comes out."""
-        cells = total.cells.items()
-        return all(cell in self._people for cell, _ in cells) and not sum(
-            times * self._people[cell]
-            for cell, times in cells  # type: ignore[index]  # looked up just before
+        cells: Mapping[Any, int] = total.cells
+        return all(cell in self._people for cell in cells) and not sum(
+            times * self._people[cell] for cell, times in cells.items()
         )
 
     def _hides_group(self, values: Mapping[str, Any]) -> bool:
@@ -364,9 +359,7 @@ class Sharing:
                 used = feature_adoption(usage, by="period_start", user_type="all")
                 users = used.select("period_start", mode="feature", users="feature_users")
                 known = table.join(users, on=["period_start", "mode"], how="left", maintain_order="left")
-                is_none = pl.all_horizontal(
-                    pl.col("messages_count", "lines_count").is_null()
-                )  # there is no number to hide
+                is_none = pl.all_horizontal(pl.col("messages_count", "lines_count").is_null())  # nothing to hide
                 return known.with_columns(users=pl.when(~is_none).then("users").otherwise(self.min_group_size))
         return table.with_columns(users=pl.lit(0))  # nobody knows how many: hidden
 
@@ -424,7 +417,7 @@ def _counts_of(table: pl.DataFrame) -> list[str]:
     return [name for name in ("feature_users", *PEOPLE, "user_count") if name in table.columns][:1]
 
 
-def _about(cells: set[Hashable], totals: list[Total]) -> list[Total]:
+def _about(cells: set[Any], totals: list[Total]) -> list[Total]:
     """Return the totals that are connected to some cells."""
     found, left = list[Total](), totals
     while more := [total for total in left if not cells.isdisjoint(total.cells)]:

@@ -172,8 +172,9 @@ def bridge_in_words(bridge: pl.DataFrame, *, what: str, as_of: date | None) -> l
     active, before, never = (users.get(("licensed", seen), 0) for seen in SEEN.categories)
     ended, strangers = (users.get((licence, "active"), 0) for licence in LICENSED.categories[1:])
     day = "the last day" if as_of is None else day_text(as_of)
+    verb = "was" if active == 1 else "were"
     told = (
-        f"Of {_counted(active + before + never, what)} with a licence on {day}, {active:,} were active in the range, "
+        f"Of {_counted(active + before + never, what)} with a licence on {day}, {active:,} {verb} active in the range, "
         f"{before:,} only before it, and {never:,} never; with {ended:,} more whose licence has ended or not begun, "
         f"and {strangers:,} who are not on the roster, {_counted(active + ended + strangers, f'{what} were active')}."
     )
@@ -200,8 +201,8 @@ def licences_in_words(by_status: pl.DataFrame, *, as_of: date | None) -> list[st
     >>> from datetime import date
     >>> rows = {"licence": ["never_used", "idle", "active", "ended"], "users": [21, 6, 87, 9]}
     >>> print(licences_in_words(pl.DataFrame(rows), as_of=date(2026, 3, 31))[0])
-    Of 114 licences valid on 31 Mar 2026, 87 are active, 6 idle, 21 were never used and 0 are new; 9 that have ended
-    and 0 that have not begun are not counted.
+    Of 114 licences valid on 31 Mar 2026: active 87, idle 6, never used 21, new 0; not counted are those that have
+    ended (9) or not begun (0).
     """
     if by_status["users"].null_count():
         return []
@@ -209,9 +210,9 @@ def licences_in_words(by_status: pl.DataFrame, *, as_of: date | None) -> list[st
     valid = sum(users[status] for status in ("new", "never_used", "idle", "active"))
     day = "the last day" if as_of is None else day_text(as_of)
     told = (
-        f"Of {plural(valid, 'licence')} valid on {day}, {users['active']:,} are active, {users['idle']:,} idle, "
-        f"{users['never_used']:,} were never used and {users['new']:,} are new; {users['ended']:,} that have ended and "
-        f"{users['not_begun']:,} that have not begun are not counted."
+        f"Of {plural(valid, 'licence')} valid on {day}: active {users['active']:,}, idle {users['idle']:,}, never used "
+        f"{users['never_used']:,}, new {users['new']:,}; not counted are those that have ended ({users['ended']:,}) or "
+        f"not begun ({users['not_begun']:,})."
     )
     return [told]
 

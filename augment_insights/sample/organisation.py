@@ -224,10 +224,8 @@ def _draw_stints(rng: random.Random, habit: str, start: date) -> tuple[DayRange,
         return (DayRange(start, after(70, 190)),)
     if habit == "comeback":
         stopped = after(25, 80)
-        return (
-            DayRange(start, stopped),
-            DayRange(stopped + timedelta(days=rng.randrange(35, 90)), for_good),
-        )
+        returned = stopped + timedelta(days=rng.randrange(35, 90))
+        return DayRange(start, stopped), DayRange(returned, for_good)
     return (DayRange(start, for_good),)
 
 
@@ -392,13 +390,9 @@ def _person_day(person: Person, day: date, rng: random.Random) -> Iterator[Recor
     agents = person.agent_peak * _ramp(person.agents_from, day, _AGENT_RAMP_DAYS)
     languages = _languages_of_the_day(person, rng)
     for share, language in zip(_SHARES_OF_LANGUAGES[len(languages)], languages, strict=True):
-        yield Record(
-            PERSON,
-            person.user,
-            language,
-            _editor_of_the_moment(person, rng),
-            _editor_metrics(person, day, rng, load=load * share, agents=agents),
-        )
+        editor = _editor_of_the_moment(person, rng)
+        metrics = _editor_metrics(person, day, rng, load=load * share, agents=agents)
+        yield Record(PERSON, person.user, language, editor, metrics)
     if person.cli_from is not None and day >= person.cli_from and _happens(rng, _CLI_SHARE_OF_DAYS):
         yield Record(PERSON, person.user, languages[0], "CLI", _cli_metrics(rng, load=load, agents=agents))
 
@@ -527,10 +521,8 @@ def roster_csv(today: date) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["user", "team", "licensed_from", "licensed_to", "role"])
     for person in sorted(_people_of(_history_of(today).start), key=lambda person: person.user):
-        gone = person.licensed_to is not None and person.licensed_to < today
-        writer.writerow(
-            [person.user, person.team, person.licensed_from, person.licensed_to if gone else "", person.role]
-        )
+        ended = person.licensed_to if person.licensed_to is not None and person.licensed_to < today else ""
+        writer.writerow([person.user, person.team, person.licensed_from, ended, person.role])
     return text.getvalue()
 
 

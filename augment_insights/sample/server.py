@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
 _BASE = "/analytics/v0"
 _RANGE_PARAMETERS = frozenset({"start_date", "end_date"})
-_DAY_PARAMETERS = frozenset({"date"})
 _PAGE_PARAMETERS = frozenset({"cursor", "page_size"})
+_DAY_PARAMETERS = _PAGE_PARAMETERS | {"date"}
 _MAX_PARAMETERS = 20
 _LONGEST_NUMBER = 6
 
@@ -202,13 +202,10 @@ class AnalyticsApp:
         self._users = lru_cache(maxsize=None)(lambda day: _by_user(self._records(day)))
         self._endpoints: dict[str, tuple[Callable[[_Asked], dict[str, Any]], frozenset[str]]] = {
             f"{_BASE}/dau-count": (self._dau_count, _RANGE_PARAMETERS),
-            f"{_BASE}/dau": (self._dau, _DAY_PARAMETERS | _PAGE_PARAMETERS),
+            f"{_BASE}/dau": (self._dau, _DAY_PARAMETERS),
             f"{_BASE}/daily-usage": (self._daily_usage, _RANGE_PARAMETERS),
             f"{_BASE}/user-activity": (self._user_activity, _RANGE_PARAMETERS | _PAGE_PARAMETERS),
-            f"{_BASE}/daily-user-activity-by-editor-language": (
-                self._editor_language,
-                _DAY_PARAMETERS | _PAGE_PARAMETERS,
-            ),
+            f"{_BASE}/daily-user-activity-by-editor-language": (self._editor_language, _DAY_PARAMETERS),
         }
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -229,7 +226,11 @@ class AnalyticsApp:
     def _answer(self, environ: WSGIEnvironment) -> dict[str, Any]:
         """Let a request in, find its endpoint, read its parameters, and ask it."""
         self._authenticate(environ.get("HTTP_AUTHORIZATION", ""))
-        self._limit()
+        wait = self._rate_limit.take() if self._rate_limit is not None else 0.0
+        if wait > 0:
+            retry_after = ("Retry-After", str(math.ceil(wait)))
+            problem = "the rate limit is used up"
+            raise _RefusalError(HTTPStatus.TOO_MANY_REQUESTS, "ResourceExhausted", problem, retry_after)
         path = environ.get("PATH_INFO", "")
         if path not in self._endpoints:
             raise _RefusalError(HTTPStatus.NOT_FOUND, "NotFound", "there is no such endpoint")
@@ -246,22 +247,9 @@ class AnalyticsApp:
         if good and self._token is not None:
             good = compare_digest(token.encode("utf-8", "replace"), self._token.encode("utf-8", "replace"))
         if not good:
-            raise _RefusalError(
-                HTTPStatus.UNAUTHORIZED,
-                "Unauthenticated",
-                "the bearer token is missing or invalid",
-                ("WWW-Authenticate", "Bearer"),
-            )
-
-    def _limit(self) -> None:
-        wait = self._rate_limit.take() if self._rate_limit is not None else 0.0
-        if wait > 0:
-            raise _RefusalError(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                "ResourceExhausted",
-                "the rate limit is used up",
-                ("Retry-After", str(math.ceil(wait))),
-            )
+            problem = "the bearer token is missing or invalid"
+            challenge = ("WWW-Authenticate", "Bearer")
+            raise _RefusalError(HTTPStatus.UNAUTHORIZED, "Unauthenticated", problem, challenge)
 
     def _dau_count(self, asked: _Asked) -> dict[str, Any]:
         days = _asked_range(asked)
@@ -294,11 +282,8 @@ class AnalyticsApp:
             for field, name in chosen
         ]
         metadata = _range_metadata(days, asked.now, total_days=days.days)
-        return {
-            "users": page,
-            "pagination": pagination,
-            "metadata": {**metadata, "returned_user_count": len(page)},
-        }
+        metadata["returned_user_count"] = len(page)
+        return {"users": page, "pagination": pagination, "metadata": metadata}
 
     def _editor_language(self, asked: _Asked) -> dict[str, Any]:
         day = _asked_day(asked)
@@ -335,12 +320,8 @@ def _by_user(records: Sequence[Record]) -> dict[tuple[str, str], tuple[int | Non
 
 def _total(rows: Iterable[tuple[int | None, ...]]) -> tuple[int | None, ...]:
     """Add up metric by metric; a metric that every row lacks stays missing."""
-    return tuple(_sum_known(column) for column in zip(*rows, strict=True))
-
-
-def _sum_known(values: Iterable[int | None]) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+    known = ([value for value in column if value is not None] for column in zip(*rows, strict=True))
+    return tuple(sum(values) if values else None for values in known)
 
 
 def _named(metrics: tuple[int | None, ...]) -> dict[str, int]:

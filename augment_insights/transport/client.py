@@ -295,9 +295,7 @@ class Client:
         try:
             found = walk(endpoint, params, ask=self._ask, forget=self._forget)
         except WrongShapeError as wrong:
-            error = responses.unexpected(
-                Question(endpoint, params, self.base_url), wrong, attempts=1, token=self._token
-            )
+            error = responses.unexpected(self._question(endpoint, params), wrong)
         else:
             told = [*(page.metadata.generated_at for page in found), *(self.generated_at or ())]
             moments = [moment for moment in told if moment]  # all are UTC, and sort as text
@@ -353,7 +351,7 @@ class Client:
 
     def _ask(self, endpoint: Endpoint, params: Mapping[str, str]) -> Answer:
         """Get one page: from the cache, or from the API with patience."""
-        question = Question(endpoint, params, self.base_url)
+        question = self._question(endpoint, params)
         progress = self._progress
         if progress is not None and "cursor" in params:
             progress.expect_more()
@@ -362,7 +360,8 @@ class Client:
         for attempt in range(1, self._retry.attempts + 1):
             if progress is not None:
                 progress.check()
-            outcome = self._attempt(question, attempt)
+            question.attempts = attempt
+            outcome = self._attempt(question)
             if isinstance(outcome, Answer):
                 if progress is not None:
                     progress.advance()
@@ -381,23 +380,26 @@ class Client:
             self._wait(backoff)  # not after a 429: the rate limit does that waiting
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _attempt(self, question: Question, attempt: int) -> Answer | Failure:
+    def _attempt(self, question: Question) -> Answer | Failure:
         """Ask once."""
         try:
             response = self._get(question)
         except ConnectionError as failure:
-            return responses.unreachable(question, failure, attempts=attempt)
-        outcome = responses.read(question, response, attempts=attempt, token=self._token, now=self.now())
+            return responses.unreachable(question, failure)
+        outcome = responses.read(question, response, now=self.now())
         if isinstance(outcome, Answer):
             self.answers_from_cache += response.from_cache
-            responses.warn_of_unknown(question.endpoint, response, token=self._token, seen=self._fields_seen)
+            responses.warn_of_unknown(question, response, seen=self._fields_seen)
         return outcome
+
+    def _question(self, endpoint: Endpoint, params: Mapping[str, str]) -> Question:
+        return Question(endpoint, params, base_url=self.base_url, token=self._token)
 
     def _find(self, endpoint: Endpoint, params: Mapping[str, str]) -> Answer | None:
         """Get one page from the cache; None where it is not there, or is not valid any more."""
-        question = Question(endpoint, params, self.base_url)
+        question = self._question(endpoint, params)
         response = self._get(question, only_if_cached=True)
-        outcome = responses.read(question, response, attempts=1, token=self._token, now=self.now())
+        outcome = responses.read(question, response, now=self.now())
         return outcome if isinstance(outcome, Answer) else None
 
     def _get(self, question: Question, **how: bool) -> Any:

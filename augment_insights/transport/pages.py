@@ -169,7 +169,15 @@ def walk(
         walked = Walk()
         is_last_try = restart == MOST_RESTARTS
         try:
-            _walk_once(walked, endpoint, endpoint.sized(params), ask=ask, forget=forget)
+            cursor: str | None = ""
+            while cursor is not None:
+                question = endpoint.sized(params) | ({"cursor": cursor} if cursor else {})
+                answer = ask(endpoint, question)
+                if walked.is_outdated(answer) and answer.cache_key:
+                    # The first pages of an earlier walk have expired and this one not yet; what is left is renewed.
+                    forget([answer.cache_key])
+                    answer = ask(endpoint, question)
+                cursor = walked.add(answer)
         except SnapshotChangedError:
             if is_last_try:
                 raise WrongShapeError("data was published during each of three tries", "$.metadata") from None
@@ -184,25 +192,6 @@ def walk(
             return walked.pages
         forget(walked.cache_keys)
     raise AssertionError("unreachable: the last try returns or raises")
-
-
-def _walk_once(
-    walked: Walk,
-    endpoint: Endpoint,
-    sized: dict[str, str],
-    *,
-    ask: Callable[[Endpoint, Mapping[str, str]], Answer],
-    forget: Callable[[list[str]], None],
-) -> None:
-    cursor = walked.add(ask(endpoint, sized))
-    while cursor is not None:
-        question = {**sized, "cursor": cursor}
-        answer = ask(endpoint, question)
-        if walked.is_outdated(answer) and answer.cache_key:
-            # The first pages of an earlier walk have expired and this one not yet; each that is left of it is renewed.
-            forget([answer.cache_key])
-            answer = ask(endpoint, question)
-        cursor = walked.add(answer)
 
 
 def look(

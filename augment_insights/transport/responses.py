@@ -139,64 +139,64 @@ class Failure:
 
 
 class Question:
-    """One request to an endpoint, and how errors speak of it."""
+    """One request to an endpoint, how often it was asked (``attempts``), and how errors speak of it."""
 
-    def __init__(self, endpoint: messages.Endpoint, params: Mapping[str, str], base_url: str) -> None:
+    def __init__(self, endpoint: messages.Endpoint, params: Mapping[str, str], *, base_url: str, token: Token) -> None:
         self.endpoint = endpoint
+        self.token = token
+        self.attempts = 1
         self.params = dict(sorted(params.items()))
         self.url = f"{base_url}{endpoint.path}"
         self.shown = f"{self.url}?{urlencode(self.params)}" if params else self.url
 
-    def error(self, kind: type[E], what: str, *, attempts: int, hint: str, **details: Any) -> E:
+    def error(self, kind: type[E], what: str, *, hint: str, **details: Any) -> E:
         """Make an error that says what happened, to which request, after how many attempts, and what to do."""
         asked = ", ".join(f"{name}={value}" for name, value in self.params.items()) or "no parameters"
-        tries = f"{attempts} attempt{'s' if attempts > 1 else ''}"
+        tries = errors.plural(self.attempts, "attempt")
         message = f"{what}. Asked: {self.endpoint.path} with {asked}; {tries}. Hint: {hint}."
-        return kind(message, url=self.shown, attempts=attempts, **details)
+        return kind(message, url=self.shown, attempts=self.attempts, **details)
 
 
-def read(question: Question, response: Any, *, attempts: int, token: Token, now: datetime) -> Answer | Failure:
+def read(question: Question, response: Any, *, now: datetime) -> Answer | Failure:
     """Read what came to a question, from the API or from the cache."""
     if response.status_code != HTTPStatus.OK:
-        return _refused(question, response, attempts=attempts, token=token, now=now)
+        return _refused(question, response, now=now)
     try:
         page = messages.decode(question.endpoint, response.content)
     except WrongShapeError as error:
         wrong = error
     else:
         cursor = page.pagination.next_cursor if page.pagination is not None else None
-        if not cursor or not token.appears_in(cursor):
+        if not cursor or not question.token.appears_in(cursor):
             return Answer(page, created_at=response.created_at, cache_key=response.cache_key)
         wrong = WrongShapeError("it holds the API token, which is not sent in a URL", "$.pagination.next_cursor")
-    return Failure(unexpected(question, wrong, attempts=attempts, token=token), may_pass=not wrong.is_json)
+    return Failure(unexpected(question, wrong), may_pass=not wrong.is_json)
 
 
-def unexpected(
-    question: Question, error: WrongShapeError, *, attempts: int, token: Token
-) -> errors.UnexpectedResponseError:
+def unexpected(question: Question, error: WrongShapeError) -> errors.UnexpectedResponseError:
     """Return the error of an answer, or of pages, that are not as documented."""
-    said = token.redact(str(error))
+    said = question.token.redact(str(error))
     if error.is_json:
         what = f"The API's answer is not as documented: {said} at {error.path}"
         hint = "nothing of it was kept; look for a newer version of augment-insights"
     else:
         what, hint = f"The API answered with something that is not JSON ({said})", "try again later"
     kind = errors.UnexpectedResponseError
-    return question.error(kind, what, attempts=attempts, hint=hint, status=int(HTTPStatus.OK), path=error.path)
+    return question.error(kind, what, hint=hint, status=int(HTTPStatus.OK), path=error.path)
 
 
-def unreachable(question: Question, cause: Exception, *, attempts: int) -> Failure:
+def unreachable(question: Question, cause: Exception) -> Failure:
     """Return the failure of a request that no whole answer came to."""
     what, hint = f"The API could not be reached ({cause})", "check the network and try again"
-    error = question.error(errors.ApiUnavailableError, what, attempts=attempts, hint=hint)
+    error = question.error(errors.ApiUnavailableError, what, hint=hint)
     error.__cause__ = cause
     return Failure(error, may_pass=True)
 
 
-def _refused(question: Question, response: Any, *, attempts: int, token: Token, now: datetime) -> Failure:
+def _refused(question: Question, response: Any, *, now: datetime) -> Failure:
     """Return the failure that a status other than 200 stands for; only 408, 429 and 5xx may pass."""
     status = response.status_code
-    code, message = (text and token.redact(text) for text in messages.decode_error(response.content or b""))
+    code, message = (text and question.token.redact(text) for text in messages.decode_error(response.content or b""))
     said = f" ({status}): {message} [{code}]" if code or message else f" ({status})"
     kind, may_pass = errors.ApiError, False
     what, hint = f"The API answered with an unexpected status{said}", "check the base URL"
@@ -213,7 +213,7 @@ def _refused(question: Question, response: Any, *, attempts: int, token: Token, 
         what, hint = f"The API is not available{said}", f"try again later. {_CACHED}"
     elif HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         kind, what = errors.UnexpectedResponseError, f"The API redirects ({status}), and the token is not sent on"
-    return Failure(question.error(kind, what, attempts=attempts, hint=hint, **details), may_pass)
+    return Failure(question.error(kind, what, hint=hint, **details), may_pass)
 
 
 def is_complete(response: Any, *, base_url: str, token: Token) -> bool:
@@ -229,12 +229,14 @@ def is_complete(response: Any, *, base_url: str, token: Token) -> bool:
         return False
 
 
-def warn_of_unknown(endpoint: messages.Endpoint, response: Any, *, token: Token, seen: set[str]) -> None:
+def warn_of_unknown(question: Question, response: Any, *, seen: set[str]) -> None:
     """Warn of fields that this version does not know; ``seen`` is what was looked at before, and grows by it."""
-    if response.from_cache and endpoint.name in seen:
+    name = question.endpoint.name
+    if response.from_cache and name in seen:
         return
-    seen.add(endpoint.name)
-    found = {f"{endpoint.name}: {token.redact(name)}" for name in messages.unknown_fields(endpoint, response.content)}
+    seen.add(name)
+    unknown = messages.unknown_fields(question.endpoint, response.content)
+    found = {f"{name}: {question.token.redact(field)}" for field in unknown}
     if found <= seen:
         return
     warnings.warn(

@@ -17,7 +17,7 @@ import polars as pl
 from augment_insights import analysis, charts
 from augment_insights.errors import DataWarning
 from augment_insights.reports.study import POPULATIONS
-from augment_insights.tables import METRICS
+from augment_insights.tables import METRICS, MODE
 from augment_insights.widgets.screen import Answer
 
 if TYPE_CHECKING:
@@ -242,6 +242,20 @@ def _in_words(metric: str) -> str:
     return metric.replace("_", " ").capitalize()
 
 
+def _feature_adoption(view: View, by: list[str] | None) -> pl.DataFrame:
+    """Return who uses which way of working, and of groups the verdict on each against all the others."""
+    table = analysis.feature_adoption(view.rows, by=by, **view.counting)
+    if not by:
+        return table
+    verdicts = [
+        analysis.compare_groups(view.rows, metric=f"{mode}_rate", by=by, user_type=view.choice.user_type).select(
+            pl.lit(mode, MODE).alias("feature"), *by, "compared_groups", "verdict"
+        )
+        for mode in MODE.categories
+    ]
+    return table.join(pl.concat(verdicts), on=["feature", *by], how="left", nulls_equal=True, maintain_order="left")
+
+
 QUESTIONS: tuple[Question, ...] = (
     Question(
         "active_users",
@@ -339,8 +353,9 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "acceptance_rate",
         "How much of what is suggested is accepted?",
-        "All accepted inline completions of a period divided by all suggested. The band is a 95 % confidence interval "
-        "over users. What agents write has no suggestion to accept, and is not counted here.",
+        "All accepted inline completions of a period divided by all suggested. The band says how well the rate of that "
+        "period is known (95 % confidence interval over users), not whether two periods differ. What agents write has "
+        "no suggestion to accept, and is not counted here.",
         lambda view, by: analysis.acceptance_rate(view.rows, by=by, of=view.choice.metric, **view.by_period),
         drawn_with=("every", "since"),
         table=USERS,
@@ -352,8 +367,8 @@ QUESTIONS: tuple[Question, ...] = (
         "feature_adoption",
         "Which ways of working do they use?",
         "The share of active users with at least one message, or accepted completion, in each way. Unreported ways are "
-        "unknown, not unused.",
-        lambda view, by: analysis.feature_adoption(view.rows, by=by, **view.counting),
+        "unknown, not unused. Groups in full colour differ measurably from all the others.",
+        _feature_adoption,
         table=USERS,
         splits=FILTERS,
     ),

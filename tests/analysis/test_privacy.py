@@ -6,10 +6,12 @@ from itertools import groupby
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.optimize import linprog
 
 from augment_insights import analysis
+from augment_insights.analysis.privacy import Total, complementary_suppression
 from augment_insights.errors import ConfigurationError, TableError
 
 
@@ -176,3 +178,76 @@ def test_a_table_without_people_is_refused():
     for wrong in (0, 2.5, "5", True):
         with pytest.raises(ValueError, match="min_group_size"):
             analysis.suppress_small_groups(teams([9]), by="team", min_group_size=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "hidden"),
+    [
+        ([40, 2, 1], [0, 1, 2]),  # 2 and 1 are three people together
+        ([40, 1, 0], [0, 1, 2]),  # and one
+        ([40, 9, 2, 1], [1, 2, 3]),
+        ([40, 3, 2], [1, 2]),  # five together: enough
+    ],
+)
+def test_hidden_groups_are_enough_people_together(sizes, hidden):
+    """Their sum is known, and so is at most how many each can be."""
+    assert hidden_of(sizes) == hidden
+
+
+def test_of_groups_that_overlap_one_must_be_large_enough_by_itself():
+    """The four Go users may be the three of Cobol and one more, so C, the next smallest, is hidden with them."""
+    frame = pl.DataFrame(
+        {"language": ["C", "Cobol", "Go", "Java"], "users": [9, 3, 4, 80], "suggested_count": [90, 30, 40, 800]}
+    )
+    flags = analysis.suppress_small_groups(frame, by="language")["is_suppressed"].to_list()
+    assert flags == [True, True, True, False]
+
+
+def total(*parts: str, whole: str | None = None) -> Total:
+    return Total({**dict.fromkeys(parts, 1), **({} if whole is None else {whole: -1})})
+
+
+def hidden_cells(people: dict[str, int], *totals: Total, shown: tuple[str, ...] = ()) -> list[str]:
+    small = {cell for cell, size in people.items() if size < 5 and cell not in shown}
+    return sorted(complementary_suppression(people, small, totals, min_group_size=5, shown={*shown}))
+
+
+def test_a_cell_is_not_found_over_several_totals():
+    """New people of two weeks, 2 and 1, stand between two counts of all so far: three people, whichever is hidden."""
+    people = {"w1": 50, "n2": 2, "w2": 52, "n3": 1, "w3": 53, "n4": 9, "w4": 62}
+    chain = [total(f"w{n - 1}", f"n{n}", whole=f"w{n}") for n in (2, 3, 4)]
+    assert hidden_cells(people, *chain) == ["n2", "n3", "w1", "w2"]  # nor does 53 tell: nothing before it is shown
+
+
+def test_what_was_shown_before_stays_and_others_are_hidden_instead():
+    """A of 20 is on the page already, so B of 30 goes."""
+    people = {"A": 20, "B": 30, "C": 2}
+    assert hidden_cells(people, total("A", "B", "C")) == ["A", "C"]
+    assert hidden_cells(people, total("A", "B", "C"), shown=("A",)) == ["B", "C"]
+    assert hidden_cells(people, total("A", "B", "C"), shown=("A", "B")) == ["C"]  # too late: nothing is left to hide
+
+
+def test_no_more_is_hidden_than_is_needed():
+    """Of a count of all so far, weeks stay that are at least five people apart."""
+    people = {"w0": 50, "n1": 2, "w1": 52, "n2": 4, "w2": 56, "n3": 3, "w3": 59, "n4": 4, "w4": 63}
+    chain = [total(f"w{n - 1}", f"n{n}", whole=f"w{n}") for n in (1, 2, 3, 4)]
+    assert hidden_cells(people, *chain) == ["n1", "n2", "n3", "n4", "w1", "w3"]  # 50, 56 and 63 stay
+
+
+@given(st.lists(st.integers(0, 12), min_size=9, max_size=9), st.booleans())
+def test_a_linear_programme_finds_nobody_either(sizes, has_total):
+    """Three teams by three weeks with all margins, solved a second way: each hidden cell may be of five people."""
+    cells = [(row, column) for row in range(3) for column in range(3)]
+    people = dict(zip(cells, sizes, strict=True))
+    lines = [[cell for cell in cells if cell[axis] == n] for axis in (0, 1) for n in range(3)] + [cells] * has_total
+    assume(all(sum(people[cell] for cell in line) >= 5 for line in lines))  # else the total itself is hidden
+    small = {cell for cell, size in people.items() if size < 5}
+    hidden = sorted(
+        complementary_suppression(people, small, [Total(dict.fromkeys(line, 1)) for line in lines], min_group_size=5)
+    )
+    rows = [[float(cell in line) for cell in hidden] for line in lines]
+    sums = [sum(people[cell] for cell in line if cell in hidden) for line in lines]
+    for place, cell in enumerate(hidden if len(hidden) < 9 else []):
+        goal = [-float(number == place) for number in range(len(hidden))]
+        most = -linprog(goal, A_eq=rows, b_eq=sums).fun
+        assert most >= 5 - 1e-6, cell

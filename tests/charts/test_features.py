@@ -8,7 +8,7 @@ import pytest
 
 from augment_insights import charts
 from augment_insights.charts import theme
-from augment_insights.tables import CONCENTRATION, FEATURE_ADOPTION, HABIT_LADDER, MODE, MODE_TRANSITIONS
+from augment_insights.tables import CONCENTRATION, FEATURE_ADOPTION, HABIT_LADDER, MODE, MODE_TRANSITIONS, VERDICT
 
 LABELS = ["Completions", "Chat", "IDE agent", "Remote agent", "CLI agent, interactive", "CLI agent, non-interactive"]
 
@@ -164,3 +164,19 @@ def test_metrics_stand_in_two_panels_the_most_concentrated_first(rows_of):
     assert "40 users" in charts.concentration(table).title.subtitle
     even = {row["panel"]: row["even"] for row in rows_of(spec)}
     assert even == dict(zip(panels, [0.1, None], strict=True)), "10% of the users would do 10%; of Gini it says nothing"
+
+
+def test_groups_without_a_measurable_difference_are_pale(look, rows_of):
+    """Of two teams one chats more than the rest; the verdict is in the tooltip, and how many were compared above."""
+    rows = [("chat", "A", 40, 30, 0.75, 0.6, 0.86, 2, "higher"), ("chat", "B", 9, 3, 0.33, 0.12, 0.65, 2, None)]
+    names = ["feature", "team", *list(FEATURE_ADOPTION.columns)[1:], "compared_groups", "verdict"]
+    schema = {**FEATURE_ADOPTION.schema, "team": pl.String, "compared_groups": pl.Int64, "verdict": VERDICT}
+    table = pl.DataFrame(rows, schema={name: schema[name] for name in names}, orient="row")
+    chart = charts.feature_adoption(table)
+    assert chart.title.subtitle.endswith("2 groups, each compared with the rest")
+    assert {row["group"]: row["verdict"] for row in rows_of(chart)} == {
+        "A": "higher than the rest",
+        "B": "too few people",
+    }
+    (dots,) = look.layers(theme.to_vegalite(chart), "point")
+    assert "higher than the rest" in str(dots["encoding"]["opacity"])

@@ -27,6 +27,7 @@ SHARED = (
     *("min_group_size", "names", "output_dir", "formats"),
 )
 FIGURES = {"acceptance": 7, "adoption": 12, "data_quality": 3, "explore": 3, "overview": 3, "retention": 5}
+"""A change of acceptance that is measured is taken apart in one figure more."""
 
 # The made-up organisation's history moves with the clock, and so do the days of these tests.
 LAST_DAY = last_published_day(datetime.now(UTC))
@@ -123,14 +124,15 @@ def test_an_unattended_run_leaves_a_page_and_a_notebook_that_can_be_passed_on(na
     page, path = sorted(finished[name].iterdir())
     html = page.read_text("utf-8")
     assert page.stat().st_size <= 2_000_000
-    assert html.count('type="application/json"') == FIGURES[name]
+    figures = FIGURES[name] + ("What moved it?" in html)
+    assert html.count('type="application/json"') == figures
     assert "sample data: a made-up organisation" in html
     assert "@example.com" not in html + path.read_text("utf-8")
     outputs = [output for cell in cells_of(path) for output in cell.get("outputs", [])]
     shown = [set(output["data"]) for output in outputs if "data" in output]
     pictures = [kinds for kinds in shown if "image/png" in kinds]
     assert pictures == [{"application/vnd.vega.v5+json", "image/png", "text/plain"}] * len(pictures)
-    assert len(pictures) == (1 if name == "explore" else FIGURES[name])
+    assert len(pictures) == (1 if name == "explore" else figures)
     assert not any("widget" in kind for kinds in shown for kind in kinds)
     assert {output["output_type"] for output in outputs} <= {"execute_result", "display_data"}
 
@@ -158,7 +160,7 @@ def test_a_converted_notebook_shows_each_chart_as_a_picture(finished):
     (notebook,) = finished["acceptance"].glob("*.ipynb")
     html, _ = HTMLExporter(template_name="classic").from_filename(str(notebook))
     pictures = [tag for tag in re.findall(r"<img [^>]*>", html) if 'src="data:image/png' in tag]
-    assert len(pictures) == FIGURES["acceptance"]
+    assert len(pictures) in (FIGURES["acceptance"], FIGURES["acceptance"] + 1)
     assert all(re.search(r'alt="[^"]*\S[^"]*"', tag) for tag in pictures)
 
 

@@ -1,9 +1,9 @@
 """Attack finished reports: whoever adds and subtracts what is shown finds no group of a few people.
 
-The attacker has every table of a page, knows what adds up to what, and what a company knows of itself: how many people are
-in all teams, tiers and days of activity together. For each number that is hidden they ask a linear programme
-(``scipy``, not the package's own solver) for the most that it can be. Where that is fewer people than the smallest
-group that may be shown, they have found a few people.
+The attacker has every table of a page, knows what adds up to what, and what a company knows of itself: how many
+people are in all teams, tiers and days of activity together. For each number that is hidden they ask a linear
+programme (``scipy``, not the package's own solver) for the most that it can be. Where that is fewer people than the
+smallest group that may be shown, they have found a few people.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from scipy.optimize import linprog
 
-from augment_insights import Client, reports, sample
+from augment_insights import Client, analysis, fetch, reports, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,10 +28,6 @@ TODAY = date(2026, 3, 11)
 DAYS = {"start_date": "2026-01-12", "end_date": "2026-03-10"}
 
 Variable = tuple[Any, ...]
-Equation = tuple[dict[Variable, float], float]
-"""Coefficients, and their sum."""
-
-Tables = "Mapping[str, pl.DataFrame]"
 
 
 class Attack:
@@ -46,6 +42,7 @@ class Attack:
             table()
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of a table, none if it is not on the page."""
         return self.shown[name].iter_rows(named=True) if name in self.shown else iter(())
 
     def learn(self, variable: Variable, value: float | None) -> Variable:
@@ -64,8 +61,9 @@ class Attack:
         self.equations.append({**parts, **known})
 
     def lifecycle(self) -> None:
+        """Note active, new, returning, resurrected and dormant people, and all who have ever come."""
         previous: dict[str, Variable] | None = None
-        for row in (*self.rows("active_users"),):
+        for row in self.rows("active_users"):
             self.learn(("active", row["period_start"]), row["active_users"])
         for row in self.rows("lifecycle"):
             start = row["period_start"]
@@ -86,6 +84,7 @@ class Attack:
             before = ever
 
     def cohorts(self) -> None:
+        """Note cohorts: their people are the new ones of their period, and who has reached an age adds up."""
         reached = defaultdict(dict)
         for row in self.rows("cohort_retention"):
             cohort = self.learn(("new", row["cohort"]), row["cohort_users"])
@@ -95,6 +94,7 @@ class Attack:
             self.sum(self.learn(("eligible", period), None), parts)
 
     def pooled(self) -> None:
+        """Note the people of each age, and those of each team."""
         for row in self.rows("retention_curve"):
             self.learn(("eligible", row["period"]), row["eligible_users"])
         by_team = defaultdict(dict)
@@ -107,11 +107,11 @@ class Attack:
             self.sum(("eligible", period), {**parts, rest: 1})
 
     def trailing(self) -> None:
+        """Note the people of days and windows, and by their days of activity."""
         for row in self.rows("rolling_active_users"):
             self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
-        last = None
         for row in self.rows("stickiness"):
-            last = self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
+            self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
             if row["is_complete"] and row["mean_daily_users"] is not None and "rolling_active_users" in self.shown:
                 days = (row["date"] - timedelta(days=back) for back in range(row["window_days"]))
                 self.sum(row["mean_daily_users"] * row["window_days"], {("trailing", 1, day): 1.0 for day in days})
@@ -124,6 +124,7 @@ class Attack:
             self.user_days = ({came: float(came[1]) for came in parts}, float(user_days))
 
     def licences(self) -> None:
+        """Note the licensed people, and those of each team."""
         by_period = defaultdict(dict)
         for row in self.rows("adoption_rate_by_team"):
             variable = self.learn(("licensed", row["period_start"], row["team"]), row["licensed_users"])
@@ -187,7 +188,17 @@ class Attack:
         return found
 
 
-def overlapping_leaks(shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.DataFrame]) -> list[str]:
+def users_of_modes(roster: str, team: str | None) -> pl.DataFrame:
+    """Count who used which way of working in which week, of the team or of everybody."""
+    usage = fetch.user_activity(DAYS["start_date"], DAYS["end_date"], every="1w", client=Client.sample())
+    listed = pl.read_csv(roster).filter(pl.col("team") == (team or pl.col("team")))
+    members = usage.filter(pl.col("user").is_in(listed["user"].implode())) if team else usage
+    return analysis.feature_adoption(members, by="period_start")
+
+
+def overlapping_leaks(
+    shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.DataFrame], users: pl.DataFrame
+) -> list[str]:
     """Return the tables of languages, editors and ways of working that give away what a few people did by subtraction.
 
     One user can be in several such groups, so the largest hidden one must be large enough by itself.
@@ -199,12 +210,13 @@ def overlapping_leaks(shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.
             if hidden.height and (hidden["users_true"].max() or 0) < LEAST and hidden.height < shown[name].height:
                 leaks.append(name)
     if "mode_mix" in shown:
-        counts = [name for name in ("messages_count", "lines_count") if name in shown["mode_mix"].columns]
         both = shown["mode_mix"].join(whole["mode_mix"], on=["period_start", "mode"], suffix="_true")
-        alone = both.group_by("period_start").agg(
-            ((pl.col(name).is_null() & (pl.col(f"{name}_true") > 0)).sum() == 1).alias(name) for name in counts
-        )
-        leaks += ["mode_mix"] if alone.select(pl.any_horizontal(*counts).any()).item() else []
+        both = both.join(users, left_on=["period_start", "mode"], right_on=["period_start", "feature"], how="left")
+        for name in ("messages_count", "lines_count"):
+            told = both.filter(pl.col(f"{name}_true").is_not_null()).with_columns(is_hidden=pl.col(name).is_null())
+            one_beside_others = (pl.col("is_hidden").sum() == 1) & (pl.len() > 1)
+            alone = told.filter(pl.col("is_hidden") & one_beside_others.over("period_start"))
+            leaks += ["mode_mix"] * alone["feature_users"].lt(LEAST).any()
     return leaks
 
 
@@ -217,9 +229,7 @@ def small_numbers(tables: Mapping[str, pl.DataFrame]) -> list[tuple[str, str]]:
     return [
         (name, column)
         for name, table in tables.items()
-        for column in names
-        if (column in table.columns and column != "active_users")
-        or (column in table.columns and "licensed_users" not in table.columns)
+        for column in {*names} & {*table.columns} - ({"active_users"} if "licensed_users" in table.columns else set())
         if table[column].drop_nulls().lt(LEAST).any()
     ]
 
@@ -236,7 +246,8 @@ def check(organisation: str, template: str, **chosen: Any) -> None:
     if of not in WHOLE:
         WHOLE[of] = reports.build(template, **days, **{**chosen, "names": "show"}, min_group_size=1).tables
     assert Attack(shown, WHOLE[of]).pinned() == {}
-    assert overlapping_leaks(shown, WHOLE[of]) == []
+    modes = users_of_modes(chosen["roster"], chosen["team"]) if template == "adoption" else pl.DataFrame()
+    assert overlapping_leaks(shown, WHOLE[of], modes) == []
     assert small_numbers(shown) == []
 
 

@@ -6,16 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from augment_insights import reports
-from augment_insights.errors import ConfigurationError, DateRangeError, ReportError
-from augment_insights.reports import Page
+from augment_insights.errors import ConfigurationError, DateRangeError, InsightsError, ReportError, TableError
+from augment_insights.reports import Page, run
 
 PARAMETERS = 'start_date: str | None = None\nsource: str = "sample"\noutput_dir: str = "reports"\ncolour = "red"'
 HALF = "from pathlib import Path; Path(output_dir, 'mine.html').write_text('half')"
@@ -304,3 +306,62 @@ def test_a_built_notebook_needs_a_page_and_says_where_it_stopped(make_notebook):
     with pytest.raises(ReportError, match="stopped in cell 2: ZeroDivisionError") as caught:
         reports.build(make_notebook(PARAMETERS, "1 / 0"))
     assert caught.value.cell == 2
+
+
+ROSTER_OF_NINE = "user,team\n" + "".join(f"p{n}@x.io,{'Web' if n < 6 else 'Three'}\n" for n in range(9))
+SHARED = (
+    'names: str = "hide"\nmin_group_size: int = 5\nteam: str | None = None\nroster: str | None = None\n'
+    'source: str = "sample"\noutput_dir: str = "reports"'
+)
+
+
+@pytest.mark.parametrize("names", ["hide", "pseudonyms"])
+def test_a_report_of_a_small_team_is_refused_before_a_kernel_starts(names, make_notebook, tmp_path, monkeypatch):
+    """One line says so, for one team and for each; nothing is written."""
+    roster, out = tmp_path / "roster.csv", tmp_path / "out"
+    roster.write_text(ROSTER_OF_NINE, "utf-8")
+    notebook = make_notebook(SHARED, "raise AssertionError")
+    started = []
+    monkeypatch.setattr(run, "_run_notebook", lambda *_paths, **more: started.append(more))
+    with pytest.raises(ConfigurationError, match=r"^The team 'Three' has fewer than 5 people.*$"):
+        reports.write(notebook, team="Three", roster=roster, names=names, output_dir=out)
+    with pytest.raises(ConfigurationError, match="The team 'Three' has fewer than 5 people"):
+        reports.build(notebook, team="Three", roster=roster, names=names)
+    batch = reports.write_each(notebook, per="team", roster=roster, names=names, min_group_size=7, output_dir=out)
+    assert {team: "fewer than 7 people" in str(error) for team, error in batch.failures.items()} == {
+        "Three": True,
+        "Web": True,
+    }
+    assert started == []
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("names", ["hide", "pseudonyms"])
+def test_a_contradictory_roster_is_told_without_names(names, make_notebook, tmp_path):
+    """By one report and by one for each team; whoever shows names is told whom to look for."""
+    roster = tmp_path / "roster.csv"
+    roster.write_text("user,team\nada@x.io,Web\nADA@x.io,Search\n", "utf-8")
+    notebook = make_notebook(SHARED, "page = None")
+    for call in (partial(reports.write, notebook), partial(reports.write_each, notebook, per="team")):
+        with pytest.raises(TableError, match="different things about one user") as caught:
+            call(roster=roster, names=names, output_dir=tmp_path / "out")
+        assert "x.io" not in "".join(traceback.format_exception(caught.value))
+        with pytest.raises(InsightsError, match="@x"):
+            reports.write_each(notebook, per="team", roster=roster, names="show")
+
+
+@pytest.mark.slow
+def test_a_notebook_that_is_passed_on_holds_no_path_and_no_name(make_notebook, tmp_path):
+    """Neither in its metadata nor in its cells; an error that it stopped with names nobody either."""
+    roster = tmp_path / "roster.csv"
+    roster.write_text(ROSTER_OF_NINE, "utf-8")
+    done = reports.write(make_notebook(SHARED, "team"), roster=roster, output_dir=tmp_path / "out")
+    text = done.notebook.read_text("utf-8")
+    assert str(tmp_path / "roster") not in text
+    assert "roster.csv" in text
+    shown = reports.write(make_notebook(SHARED, "team"), roster=roster, names="show", output_dir=tmp_path / "out")
+    assert str(tmp_path) not in json.dumps(json.loads(shown.notebook.read_text("utf-8"))["metadata"])
+    failing = make_notebook(SHARED, "raise ValueError('no such luck, p1@' + 'x.' + 'io')")
+    with pytest.raises(ReportError, match="no such luck") as caught:
+        reports.write(failing, output_dir=tmp_path / "out")
+    assert "x.io" not in "".join(traceback.format_exception(caught.value))

@@ -185,9 +185,7 @@ def test_yes_and_no_are_groups_too():
     ids=["days", "rates", "tiers", "transitions", "ages", "everybody"],
 )
 def test_groups_by_what_people_did_are_hidden_where_names_are_not_shown(table, hidden, switch):
-    """By hand. Of days of activity two sums are known (people, user-days), which solve for any two; for a third, user-days
-    leave it fewer than five.
-    """
+    """By hand. Days of activity have two known sums (people, user-days): they solve for two days, and bound a third."""
     frame = pl.DataFrame(table)
     people = frame.columns[-1]
     shown = Sharing(switch).groups(frame)
@@ -196,7 +194,7 @@ def test_groups_by_what_people_did_are_hidden_where_names_are_not_shown(table, h
     assert Sharing("show").groups(frame.select(frame.columns)).height == frame.height
 
 
-def lifecycle(*new):
+def lifecycle(*new: int) -> pl.DataFrame:
     frame = pl.DataFrame({"period_start": WEEKS, "new_users": new, "returning_users": [50] * 4})
     return frame.with_columns(
         resurrected_users=pl.lit(20),
@@ -206,7 +204,7 @@ def lifecycle(*new):
     )
 
 
-def cohorts(*sizes):
+def cohorts(*sizes: int) -> pl.DataFrame:
     return pl.DataFrame(
         [
             (week, k, size, size, 1.0, n + k < 4)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from augment_insights.analysis import active_users
 from augment_insights.errors import ConfigurationError, DateRangeError, TableError
 from augment_insights.periods import DayRange, oldest_day
 from augment_insights.reports import Study, report_days, study
@@ -135,5 +136,21 @@ def test_the_error_of_a_contradictory_roster_names_nobody_where_names_are_not_sh
     with pytest.raises(TableError, match="different things") as caught:
         Study(roster=roster, names=names)
     assert "x.io" not in "".join(traceback.format_exception(caught.value))
-    with pytest.raises(TableError, match="x.io"):
+    with pytest.raises(TableError, match="@x"):
         Study(roster=roster)
+
+
+def test_the_last_complete_periods_are_compared_with_as_many_before_them():
+    """Weeks 2 and 3 against 0 and 1: week 4 is not over. With five weeks to a side there is nothing to compare."""
+    rows = [
+        (date(2026, 1, 5) + timedelta(weeks=week), user, "person", 100, accepted)
+        for week, accepted in enumerate((10, 20, 30, 40, 90))
+        for user in ("ada@x.io", "bob@x.io")
+    ]
+    names = ["date", "user", "user_type", "completions_count", "completions_accepted"]
+    activity = pl.DataFrame(rows, schema=names, orient="row")
+    weekly = active_users(activity, every="1w", since="2026-01-05", as_of="2026-02-04")
+    chosen = Study(source="sample")
+    found = chosen.compare_last(activity, weekly, metric="acceptance_rate", count=2)
+    assert found.select(pl.col("before", "after").round(6), "both_users").row(0) == (0.15, 0.35, 2)
+    assert chosen.compare_last(activity, weekly, metric="acceptance_rate", count=3).is_empty()

@@ -8,8 +8,8 @@ import pytest
 from augment_insights.analysis import compare
 from augment_insights.analysis.intervals import wilson
 from augment_insights.errors import TableError
-from augment_insights.reports import change_in_words, count_in_words
-from augment_insights.tables import COMPARISON
+from augment_insights.reports import bridge_in_words, change_in_words, count_in_words, licences_in_words
+from augment_insights.tables import COMPARISON, POPULATION_BRIDGE
 
 
 def comparison(before: tuple[int, int], after: tuple[int, int]) -> pl.DataFrame:
@@ -134,3 +134,40 @@ def test_a_gap_between_periods_is_not_bridged():
     assert "no complete week before it" in words
     with pytest.raises(TableError, match="several"):
         count_in_words(pl.concat([weeks(5)] * 2), "n", what="people came", every="1w")
+
+
+def bridge(*users: int | None) -> pl.DataFrame:
+    """Make a bridge: licensed and active, seen before, never seen; licence over and active; a stranger and active."""
+    kinds = ("licensed", "licensed", "licensed", "licence ended or not begun", "not on the roster")
+    seen = ("active", "seen before", "never seen", "active", "active")
+    return pl.DataFrame(list(zip(kinds, seen, users, strict=True)), schema=POPULATION_BRIDGE.schema, orient="row")
+
+
+@pytest.mark.parametrize(
+    ("users", "said"),
+    [
+        (
+            (7, 2, 3, 1, 1),
+            ["Of 12 people with a licence on 9 Mar 2026, 7 were active in the range, 2 only before it, "],
+        ),
+        ((1, 0, 0, 0, 0), ["Of 1 person with a licence on 9 Mar 2026, 1 was active in the range, 0 only before it, a"]),
+        ((7, None, 3, 1, 1), []),
+    ],
+)
+def test_the_numbers_of_a_bridge_add_up_and_none_is_told_where_one_is_hidden(users, said):
+    """12 = 7 + 2 + 3, and 9 active = 7 + 1 + 1: with one number hidden, the sums would give it away."""
+    words = bridge_in_words(bridge(*users), what="people", as_of=date(2026, 3, 9))
+    assert [sentence[: len(start)] for sentence, start in zip(words, said, strict=True)] == said
+    assert all(sentence.endswith(("9 people were active.", "1 person was active.")) for sentence in words)
+
+
+def test_licences_that_are_not_valid_are_told_apart():
+    """2 + 3 + 4 + 1 are valid; those that have ended or not begun are in no sum; a hidden number leaves no sentence."""
+    statuses = ["new", "never_used", "idle", "active", "ended", "not_begun"]
+    table = pl.DataFrame({"licence": statuses, "users": [2, 3, 4, 1, 9, 5]})
+    (words,) = licences_in_words(table, as_of=date(2026, 3, 9))
+    assert words == (
+        "Of 10 licences valid on 9 Mar 2026: active 1, idle 4, never used 3, new 2; not counted are those that have "
+        "ended (9) or not begun (5)."
+    )
+    assert licences_in_words(table.with_columns(users=pl.Series([2, 3, None, 1, 9, 5])), as_of=None) == []

@@ -51,6 +51,15 @@ def test_acceptance_is_a_ratio_of_sums(explorer):
     assert vim["acceptance_rate"].to_list() == [0.5] * 4
 
 
+def test_groups_of_a_way_of_working_are_compared_with_the_rest(explorer):
+    """By editor there are few people, so nobody is called different; the chart says that the groups were compared."""
+    explorer.controls["question"].value = "feature_adoption"
+    assert "verdict" not in explorer.answer.table.columns
+    explorer.controls["split"].value = "editor"
+    assert {"higher", "lower"}.isdisjoint(explorer.answer.table["verdict"].to_list())
+    assert 'role="alert"' not in explorer.screen.words.value
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("is_empty", [False, True])
 def test_no_question_fails(client, *, is_empty):
