@@ -503,7 +503,7 @@ def _execute(run: _Run, folder: Path) -> Report:
         notebook = staging / f"{run.template.name}.ipynb"
         try:
             _run_notebook(run.template.path, {**run.parameters, **place}, notebook, console=console)
-        except Exception as error:  # noqa: BLE001 (whatever it is, it is raised again in our words)
+        except Exception as error:
             if notebook.is_file():
                 _tidy(run, notebook, folder=folder)
             words = run.sharing.words(_words(error, console))
