@@ -1,4 +1,4 @@
-"""What is on a page, how a value is written for readers, and how a report was made: the same in every format."""
+"""What a report says in figures and in words, and how it was made: the same in every format."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+import polars.selectors as cs
+
 from augment_insights import __version__
 from augment_insights.charts import theme
-from augment_insights.tables import is_rate
+from augment_insights.errors import TableError, plural
+from augment_insights.periods import NOUN, Every, check_every, day_text
+from augment_insights.tables import (
+    COMPARISON,
+    LICENCE_STATUS,
+    LICENSED,
+    POPULATION_BRIDGE,
+    SEEN,
+    columns_of,
+    is_rate,
+    require,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import polars as pl
+    from collections.abc import Mapping, Sequence
 
 NO_DATA = "no data"
 
@@ -173,3 +185,277 @@ def plain(value: object) -> Any:
     {'day': '2026-03-01', 'formats': ['html', 'pdf']}
     """
     return json.loads(json.dumps(value, default=lambda one: one.isoformat() if isinstance(one, date) else str(one)))
+
+
+# ---- In words ----
+
+_POINTS = 100
+_SINGULAR = (
+    ("people and service accounts", "person or service account"),
+    ("service accounts", "service account"),
+    ("people", "person"),
+    (" were ", " was "),
+)
+
+
+def change_in_words(
+    comparison: pl.DataFrame, *, what: str, than: str, by: str | Sequence[str] | None = None
+) -> list[str]:
+    """Say which rates changed, by how much, and of which no change is measurable.
+
+    Each sentence follows its verdict and gives the 95 % confidence interval of the difference, whether the same
+    people were paired, and how many of them are on both sides. No direction is given without a verdict.
+
+    Parameters
+    ----------
+    comparison : DataFrame
+        From :func:`augment_insights.analysis.compare_periods` (or ``compare``, for groups of different people).
+    what : str
+        The rate's name, such as ``"Acceptance"``.
+    than : str
+        What the earlier time is called, such as ``"the 4 weeks before"``.
+    by : str or sequence of str, optional
+        The columns that name the groups.
+
+    Returns
+    -------
+    list of str
+        A sentence a row, in the rows' order; none of a row without a value on both sides and
+        a single sentence where there is no row at all.
+
+    Raises
+    ------
+    TableError
+        A column of COMPARISON is missing, or one of ``by``.
+
+    See Also
+    --------
+    count_in_words : for counts.
+
+    Examples
+    --------
+    >>> row = {"metric": "acceptance_rate", "before": 0.281, "after": 0.284, "difference": 0.003,
+    ...     "difference_low": -0.015, "difference_high": 0.021, "is_paired": True, "both_users": 84,
+    ...     "before_users": 3, "after_users": 1, "compared_groups": 1, "verdict": "no measurable change"}
+    >>> sentences = change_in_words(pl.DataFrame([row]), what="Acceptance", than="the 4 weeks before")
+    >>> print(sentences[0])
+    Acceptance was 28.4% after 28.1% in the 4 weeks before: no measurable change (95 % CI -1.5 to +2.1 points); the
+    same people paired, 84 on both sides.
+    """
+    groups = [by] if isinstance(by, str) else list(by or [])
+    require(columns_of(comparison), (*COMPARISON.columns, *groups), table=COMPARISON.name)
+    if comparison.is_empty():
+        return [f"{what}: no data to compare with {than}."]
+    rows = comparison.with_columns(cs.float().fill_nan(None)).iter_rows(named=True)
+    return [_change_sentence(row, what=what, than=than, groups=groups) for row in rows]
+
+
+def _change_sentence(row: dict[str, Any], *, what: str, than: str, groups: list[str]) -> str:
+    """Say one comparison."""
+    named = " · ".join("(none)" if row[name] is None else str(row[name]) for name in groups)
+    subject = f"{what} of {named}" if named else what
+    before, after = row["before"], row["after"]
+    if before is None or after is None:
+        return f"{subject}: no comparison, as there is no data {'now' if after is None else f'of {than}'}."
+    was, now = (f"{value:.1%}" if is_rate(row["metric"]) else f"{value:,.1f}" for value in (before, after))
+    return f"{subject} was {now} after {was} in {than}: {verdict_in_words(row)}{_people_in_words(row)}."
+
+
+def verdict_in_words(row: Mapping[str, Any]) -> str:
+    """Return the verdict of a comparison with the interval of its difference.
+
+    Parameters
+    ----------
+    row : Mapping
+        ``metric``, ``difference``, ``difference_low``, ``difference_high``, ``compared_groups`` and ``verdict``.
+
+    Examples
+    --------
+    >>> row = {"metric": "chat_rate", "difference": 0.031, "difference_low": 0.012, "difference_high": 0.05,
+    ...     "compared_groups": 1, "verdict": "higher"}
+    >>> verdict_in_words(row)
+    'higher by 3.1 points (95 % CI +1.2 to +5.0 points)'
+    """
+    if row["verdict"] is None:
+        return "too few people to tell whether that is a change"
+    scale, unit = (_POINTS, " points") if is_rate(row["metric"]) else (1, "")
+    low, high = row["difference_low"] * scale, row["difference_high"] * scale
+    reach = f"(95 % CI {low:+,.1f} to {high:+,.1f}{unit})"
+    if row["verdict"] != "no measurable change":
+        return f"{row['verdict']} by {abs(row['difference']) * scale:,.1f}{unit} {reach}"
+    if low > 0 or high < 0:  # not zero in its own interval, but not clear enough among so many
+        return f"no measurable change {reach} with {row['compared_groups']:,} groups compared at once"
+    return f"no measurable change {reach}"
+
+
+def _people_in_words(row: Mapping[str, Any]) -> str:
+    """Say who stands on the two sides of a comparison, as far as it is known."""
+    if row["is_paired"]:
+        return f"; the same people paired, {row['both_users']:,} on both sides"
+    known = row["before_users"] is not None and row["after_users"] is not None
+    return f"; different people, {row['before_users']:,} and {row['after_users']:,}" if known else "; different people"
+
+
+def bridge_in_words(bridge: pl.DataFrame, *, what: str, as_of: date | None) -> list[str]:
+    """Say how the people with a licence, the active ones and all who were seen stand to one another.
+
+    Parameters
+    ----------
+    bridge : DataFrame
+        From :func:`augment_insights.analysis.population_bridge`.
+    what : str
+        Who is counted, such as ``"people"``.
+    as_of : date or None
+        The last day of the data.
+
+    Returns
+    -------
+    list of str
+        One sentence; none where a number is hidden, as the sums would give it away.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> from augment_insights.tables import POPULATION_BRIDGE
+    >>> rows = [("licensed", "active", 87), ("licensed", "seen before", 6), ("licensed", "never seen", 21),
+    ...     ("licence ended or not begun", "active", 3), ("not on the roster", "active", 4)]
+    >>> bridge = pl.DataFrame(rows, schema=POPULATION_BRIDGE.schema, orient="row")
+    >>> print(bridge_in_words(bridge, what="people", as_of=date(2026, 3, 31))[0])
+    Of 114 people with a licence on 31 Mar 2026, 87 were active in the range, 6 only before it, and 21 never; with 3
+    more whose licence has ended or not begun, and 4 who are not on the roster, 94 people were active.
+    """
+    require(columns_of(bridge), tuple(POPULATION_BRIDGE.columns), table=POPULATION_BRIDGE.name)
+    if bridge["users"].null_count():
+        return []
+    found = bridge.select("licence", "seen", "users").iter_rows()
+    users: dict[tuple[str, str], int] = {(licence, seen): count for licence, seen, count in found}
+    active, before, never = (users.get(("licensed", seen), 0) for seen in SEEN.categories)
+    ended, strangers = (users.get((licence, "active"), 0) for licence in LICENSED.categories[1:])
+    day = "the last day" if as_of is None else day_text(as_of)
+    verb = "was" if active == 1 else "were"
+    told = (
+        f"Of {_counted(active + before + never, what)} with a licence on {day}, {active:,} {verb} active in the range, "
+        f"{before:,} only before it, and {never:,} never; with {ended:,} more whose licence has ended or not begun, "
+        f"and {strangers:,} who are not on the roster, {_counted(active + ended + strangers, f'{what} were active')}."
+    )
+    return [told]
+
+
+def licences_in_words(by_status: pl.DataFrame, *, as_of: date | None) -> list[str]:
+    """Say how many of the valid licences are used, idle, or were never used.
+
+    Parameters
+    ----------
+    by_status : DataFrame
+        ``licence`` and ``users``: the licences of :func:`augment_insights.analysis.licences`, counted by status.
+    as_of : date or None
+        The last day of the data.
+
+    Returns
+    -------
+    list of str
+        One sentence; none where a number is hidden.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> rows = {"licence": ["never_used", "idle", "active", "ended"], "users": [21, 6, 87, 9]}
+    >>> print(licences_in_words(pl.DataFrame(rows), as_of=date(2026, 3, 31))[0])
+    Of 114 licences valid on 31 Mar 2026: active 87, idle 6, never used 21, new 0; not counted are those that have
+    ended (9) or not begun (0).
+    """
+    if by_status["users"].null_count():
+        return []
+    users = {**dict.fromkeys(LICENCE_STATUS.categories, 0), **dict(by_status.select("licence", "users").iter_rows())}
+    valid = sum(users[status] for status in ("new", "never_used", "idle", "active"))
+    day = "the last day" if as_of is None else day_text(as_of)
+    told = (
+        f"Of {plural(valid, 'licence')} valid on {day}: active {users['active']:,}, idle {users['idle']:,}, never used "
+        f"{users['never_used']:,}, new {users['new']:,}; not counted are those that have ended ({users['ended']:,}) or "
+        f"not begun ({users['not_begun']:,})."
+    )
+    return [told]
+
+
+def _counted(number: int, what: str) -> str:
+    """Write a number of people in front of what is said of them."""
+    return f"{number:,} {of_one(what) if number == 1 else what}"
+
+
+def count_in_words(table: pl.DataFrame, count: str, *, what: str, every: str) -> list[str]:
+    """Say how large a count was in the last complete period, and how that stands to the one before.
+
+    Counts of users are complete counts and no estimates: their difference is told as it is.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a period: ``period_start``, the count, and ``is_complete`` where periods may not be over.
+    count : str
+        The column.
+    what : str
+        Who is counted, as the middle of a sentence, such as ``"people were active"``; of 1 it becomes "1 person was
+        active".
+    every : {"1d", "1w", "1mo", "1q"}
+        The calendar period.
+
+    Returns
+    -------
+    list of str
+        One sentence.
+
+    Raises
+    ------
+    TableError
+        A column is missing, or a period has several rows.
+
+    See Also
+    --------
+    change_in_words : for rates, with their intervals.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> weeks = pl.DataFrame({"period_start": [date(2026, 3, 2), date(2026, 3, 9)], "active_users": [84, 87]})
+    >>> count_in_words(weeks, "active_users", what="people were active", every="1w")
+    ['87 people were active in the week of 9 Mar 2026, 3 more than in the week before (84).']
+    """
+    period: Every = check_every(every)
+    schema = columns_of(table)
+    require(schema, ("period_start", count), table=count)
+    rows = table.filter("is_complete") if "is_complete" in schema else table
+    if rows["period_start"].is_duplicated().any():
+        raise TableError(
+            "A sentence is about one count a period, and this table has several.",
+            table=count,
+            hint="filter it to one group.",
+        )
+    noun = NOUN[period]
+    last = rows.sort("period_start").tail(1)
+    if last.is_empty():
+        return [f"No {noun} is complete yet, so there is nothing to tell of how many {what}."]
+    start, value = last.select("period_start", count).row(0)
+    when = f"on {day_text(start)}" if period == "1d" else f"in the {noun} of {day_text(start)}"
+    if value is None:
+        return [f"It is not known how many {what} {when}."]
+    what = of_one(what) if value == 1 else what
+    before = _value_before(rows, start, count, period)
+    if before is None:
+        return [f"{value:,} {what} {when}; there is no complete {noun} before it to compare with."]
+    step = value - before
+    moved = "as many as" if step == 0 else f"{abs(step):,} {'more' if step > 0 else 'fewer'} than"
+    link = "on" if period == "1d" else "in"
+    return [f"{value:,} {what} {when}, {moved} {link} the {noun} before ({before:,})."]
+
+
+def of_one(what: str) -> str:
+    """Put who is counted into the singular."""
+    for many, one in _SINGULAR:
+        what = what.replace(many, one, 1)
+    return what
+
+
+def _value_before(rows: pl.DataFrame, start: Any, count: str, every: Every) -> int | None:
+    """Return the count of the period that ends where another begins."""
+    earlier = rows.filter(pl.col("period_start").dt.offset_by(every) == pl.lit(start))
+    return earlier[count].item() if earlier.height else None

@@ -16,9 +16,19 @@ import polars as pl
 from augment_insights.charts import theme
 from augment_insights.errors import ReportError, TableError, did_you_mean
 from augment_insights.export import MANIFEST, whole_file, whole_folder, write_table
-from augment_insights.reports.content import NO_DATA, SAMPLE, Content, Figure, Headline, plain, value_text, versions
+from augment_insights.reports.content import (
+    NO_DATA,
+    SAMPLE,
+    Content,
+    Figure,
+    Headline,
+    of_one,
+    plain,
+    value_text,
+    verdict_in_words,
+    versions,
+)
 from augment_insights.reports.sharing import SUPPRESSED, Sharing
-from augment_insights.reports.summary import of_one, verdict_in_words
 from augment_insights.tables import COMPARISON, RECONCILIATION, columns_of, require
 
 if TYPE_CHECKING:
