@@ -90,7 +90,7 @@ def test_every_folder_and_the_report_carry_the_manifest(hostile, hostile_table):
 def test_a_built_page_has_tables_and_charts_and_shows_itself(named):
     """By the same names; in a notebook with its summary and an image of each figure."""
     assert list(named.charts) == ["active_users", "acceptance_rate", "cohort_retention"]
-    assert list(named.tables) == [*named.charts, "user_activity"]
+    assert list(named.tables) == [*named.charts, "user_activity", "population_bridge"]
     assert named.charts["active_users"].to_dict()["title"]["text"] == "Weekly active users"
     html = named._repr_html_()
     assert html.count("<img") == 3
@@ -107,7 +107,7 @@ def test_the_same_inputs_give_the_same_bytes(named, six_weeks, tmp_path):
     for name, page in pages.items():
         page.save(tmp_path / name, ALL)
     one, two, late = (files_in(tmp_path / name) for name in pages)
-    assert len(one) == 3 + 2 * 5 + 2 * 4 + 1
+    assert len(one) == 3 + 2 * 6 + 2 * 4 + 1
     assert {name: path.read_bytes() for name, path in one.items()} == {
         name: path.read_bytes() for name, path in two.items()
     }
