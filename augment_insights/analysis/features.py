@@ -17,6 +17,7 @@ from augment_insights.analysis.population import (
     as_columns,
     data_span,
     first_day,
+    is_complete,
     is_licensed,
     last_day,
     licences_of,
@@ -240,7 +241,7 @@ def mode_transitions(
     A user's dominant mode in a period has most actions: messages, or accepted completions; of two
     with the same number, the one that comes first in the order of the modes. A period without actions
     has none. Only a period that begins the day after the last one ended is its next: nothing is
-    said of users who paused in between.
+    said of users who paused in between. With ``every``, periods that the data holds only in part are left out.
 
     Parameters
     ----------
@@ -305,6 +306,9 @@ def mode_transitions(
     if every is not None:
         first = pl.col("period_start")
         rows = rows.with_columns(first.alias(_START), period_end(first, check_every(every)).alias(_END))
+        span = data_span(user_activity)
+        if span is not None:  # a period that is cut may have another main mode as a whole
+            rows = rows.filter(is_complete(first, every, first=pl.lit(span.first), last=last_day(span, as_of)))
         grouped = [_START, _END]
     summed = user_sums(rows, grouped, [pl.col(name).sum().alias(mode) for mode, name in _ACTIONS.items()])
     most = pl.concat_list(MODES).list.arg_max()

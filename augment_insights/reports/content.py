@@ -291,7 +291,8 @@ def verdict_in_words(row: Mapping[str, Any]) -> str:
 def _people_in_words(row: Mapping[str, Any]) -> str:
     """Say who stands on the two sides of a comparison, as far as it is known."""
     if row["is_paired"]:
-        return f"; the same people paired, {row['both_users']:,} on both sides"
+        both = row["both_users"]
+        return "; the same people paired" + ("" if both is None else f", {both:,} on both sides")
     known = row["before_users"] is not None and row["after_users"] is not None
     return f"; different people, {row['before_users']:,} and {row['after_users']:,}" if known else "; different people"
 

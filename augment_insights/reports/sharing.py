@@ -50,6 +50,7 @@ _EMAIL = re.compile(r"[^\s@<>()\[\],;:\"|·]{1,400}@[\w-]{1,100}(?:\.[\w-]{1,100
 _LABELS = ("user_type", "metric", "check", "kind", "counted")
 """Columns that say what a row tells, and not which people it is about."""
 
+_SIDES = ("both_users", "before_users", "after_users")
 _TIMES = ("period_start", "date")
 _STEPS = ("window_days", "period", "days", "active_days", "acceptance_from")
 _DEEDS = (*_TIMES, *_STEPS, "cohort", "tier", "feature", "mode", "from_mode", "to_mode", "status", "licence", "seen")
@@ -170,7 +171,7 @@ class Sharing:
             for name, dtype in table.schema.items()
             if (dtype.is_numeric() or name == "verdict") and name not in groups and name not in _UNNAMED
         ]
-        return table.with_columns(*blank, rows)
+        return self.sides(table.with_columns(*blank, rows))
 
     def table(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return a table as it may be shown: names as chosen, small groups hidden.
@@ -189,6 +190,17 @@ class Sharing:
             is_single = by_user and not named.select(keys).is_duplicated().any()
             shown = named.select(*keys, cs.numeric()) if is_single else _summed(named, keys)
         return self.groups(self._with_words(shown))
+
+    def sides(self, compared: pl.DataFrame) -> pl.DataFrame:
+        """Return a comparison without the counts of its sides where few people stand on one of them only.
+
+        All three counts of such a row go: from two of them and the people of a side the third could be found.
+        """
+        if self.is_open or not {*_SIDES} <= {*compared.columns}:
+            return compared
+        few = pl.any_horizontal(pl.col(*_SIDES).is_between(1, self.min_group_size - 1)).fill_null(value=False)
+        enough = pl.col("both_users") + pl.min_horizontal("before_users", "after_users") >= self.min_group_size
+        return compared.with_columns(pl.when(~(few & enough)).then(pl.col(*_SIDES)))
 
     def count(self, people: int) -> str:
         """Return a number of people as it may stand in a sentence."""
@@ -349,9 +361,10 @@ class Sharing:
 
         A comparison stands on the smaller of its two sides. Of a mix of modes, the activity tells that was fetched.
         """
-        if {"both_users", "before_users", "after_users"} <= {*table.columns}:
-            fewer = pl.min_horizontal("before_users", "after_users")
-            return table.with_columns(users=pl.col("both_users") + fewer)
+        if {*_SIDES} <= {*table.columns}:
+            told = pl.col("both_users") + pl.min_horizontal("before_users", "after_users")
+            is_blank = pl.col("both_users").is_null() & pl.col("is_paired")  # by `sides`, of enough people in all
+            return table.with_columns(users=pl.when(is_blank).then(self.min_group_size).otherwise(told))
         if self.is_open or _counts_of(table) or not {"mode", "period_start"} <= {*table.columns}:
             return table
         for usage in self._usage:

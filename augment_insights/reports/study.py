@@ -391,9 +391,10 @@ class Study:
             return pl.DataFrame(schema={**groups, **COMPARISON.schema})
         starts, ends = complete["period_start"], complete["period_end"]
         before, after = (starts[-2 * count], ends[-count - 1]), (starts[-count], ends[-1])
-        return compare_periods(
+        compared = compare_periods(
             activity, before, after, metric=metric, by=by, licences=licences, user_type=self.user_type
         )
+        return self.sharing.sides(compared)
 
     def page(self, title: str, *, template: str) -> Page:
         """Begin the page of a template: who is counted, the days, and how the report is made."""

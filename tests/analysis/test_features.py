@@ -3,7 +3,7 @@
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, timedelta
 from itertools import product
 from typing import Any
 
@@ -23,6 +23,9 @@ from augment_insights.tables import (
     MODE_TRANSITIONS,
     USER_ACTIVITY,
 )
+
+MONDAY = date(2026, 1, 5)
+"""The first day of `make_usage`."""
 
 
 def test_feature_adoption_by_hand(make_usage, assert_keeps):
@@ -153,6 +156,24 @@ def test_transitions_are_those_of_plain_python(make_usage, weeks):
     }
     table = analysis.mode_transitions(usage.sample(fraction=1, shuffle=True, seed=1).lazy(), every="1w")
     assert {(r[0], r[1]): (r[2], r[3]) for r in table.rows()} == expected
+
+
+def test_steps_are_between_whole_periods(make_usage):
+    """A week that is cut, at the head or at the end of the data, may have another main mode as a whole."""
+    weeks = make_usage(
+        *({"user": "ada@x.io", "week": week, mode: 9} for week, mode in enumerate(["chat_messages"] * 2)),
+        *({"user": "ada@x.io", "week": week, "ide_agent_messages": 99} for week in (2, 3)),
+    )
+    days = weeks.drop("period_end", "active_days").rename({"period_start": "date"})
+    from_tuesday = days.with_columns(
+        date=pl.when(pl.col("date") == MONDAY).then(MONDAY + timedelta(1)).otherwise("date")
+    )
+    steps = analysis.mode_transitions(from_tuesday, every="1w", as_of=MONDAY + timedelta(26)).select(
+        "from_mode", "to_mode"
+    )
+    assert steps.rows() == [("chat", "ide_agent")], "the first week lacks its Monday, and the last its Sunday"
+    whole = analysis.mode_transitions(days, every="1w", as_of=MONDAY + timedelta(27)).select("from_mode", "to_mode")
+    assert whole.rows() == [("chat", "chat"), ("chat", "ide_agent"), ("ide_agent", "ide_agent")]
 
 
 @pytest.mark.parametrize("noun", ["feature_adoption", "mode_mix", "mode_transitions"])

@@ -221,16 +221,18 @@ def overlapping_leaks(
 
 
 PEOPLE = ("users", "active_users", "licensed_users", "cohort_users", "eligible_users", "at_risk_users", "user_count")
+SIDES = ("both_users", "before_users", "after_users")
+"""Of a comparison: that nobody stands on one side alone is no few people."""
 
 
 def small_numbers(tables: Mapping[str, pl.DataFrame]) -> list[tuple[str, str]]:
     """Return the columns of people that show fewer than ``LEAST``."""
-    names = (*PEOPLE, "new_users", "returning_users", "resurrected_users", "dormant_users")
+    names = (*PEOPLE, *SIDES, "new_users", "returning_users", "resurrected_users", "dormant_users")
     return [
         (name, column)
         for name, table in tables.items()
         for column in {*names} & {*table.columns} - ({"active_users"} if "licensed_users" in table.columns else set())
-        if table[column].drop_nulls().lt(LEAST).any()
+        if table[column].drop_nulls().is_between(1 if column in SIDES else 0, LEAST - 1).any()
     ]
 
 

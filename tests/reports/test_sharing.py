@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from augment_insights import analysis, charts
 from augment_insights.errors import ConfigurationError, ReportError
 from augment_insights.reports import Page, Sharing
-from augment_insights.tables import METRICS, USER_TYPE
+from augment_insights.tables import COMPARISON, METRICS, USER_TYPE
 
 USERS = pl.DataFrame(
     {
@@ -342,3 +342,29 @@ def test_nothing_computed_depends_on_the_key():
     )
     one, two = (analysis.acceptance_rate(Sharing("pseudonyms", key=key).users(frame)) for key in ("k", "l"))
     assert one.equals(two)
+
+
+def test_few_people_on_one_side_of_a_comparison_are_not_counted():
+    """Forty on both sides and two who came: the difference stands, and no count tells of the two."""
+    row = {
+        **dict.fromkeys(COMPARISON.columns),
+        "metric": "acceptance_rate",
+        "before": 0.3,
+        "after": 0.35,
+        "difference": 0.05,
+        "verdict": "higher",
+        "is_paired": True,
+        "both_users": 40,
+        "before_users": 0,
+        "after_users": 2,
+        "compared_groups": 1,
+    }
+    compared = pl.DataFrame([row], schema=COMPARISON.schema)
+    for shared in (Sharing("hide").sides(compared), Sharing("hide").table(Sharing("hide").sides(compared))):
+        assert shared.select("both_users", "before_users", "after_users").row(0) == (None, None, None)
+        assert shared.select("difference", "verdict").row(0) == (0.05, "higher")
+    assert Sharing("show").sides(compared).equals(compared)
+    many = compared.with_columns(after_users=pl.lit(5, pl.Int64))
+    assert Sharing("hide").sides(many).equals(many)
+    nearly_nobody = compared.with_columns(both_users=pl.lit(2, pl.Int64))
+    assert Sharing("hide").table(nearly_nobody)["difference"].to_list() == [None]
