@@ -17,6 +17,7 @@ from augment_insights import __version__
 from augment_insights.charts import theme
 from augment_insights.errors import TableError, plural
 from augment_insights.periods import NOUN, Every, check_every, day_text
+from augment_insights.reports.sharing import SUPPRESSED
 from augment_insights.tables import (
     COMPARISON,
     LICENCE_STATUS,
@@ -255,6 +256,8 @@ def _change_sentence(row: dict[str, Any], *, what: str, than: str, groups: list[
     named = " · ".join("(none)" if row[name] is None else str(row[name]) for name in groups)
     subject = f"{what} of {named}" if named else what
     before, after = row["before"], row["after"]
+    if row.get(SUPPRESSED):
+        return f"{subject}: not shown, as it stands on too few people."
     if before is None or after is None:
         return f"{subject}: no comparison, as there is no data {'now' if after is None else f'of {than}'}."
     was, now = (f"{value:.1%}" if is_rate(row["metric"]) else f"{value:,.1f}" for value in (before, after))

@@ -164,7 +164,7 @@ class Sharing:
             gone = {"": [self._hides_group(row) for row in table.select(groups or pl.all()).iter_rows(named=True)]}
         rows = pl.Series(SUPPRESSED, [any(row) for row in zip(*gone.values(), strict=True)], dtype=pl.Boolean)
         if self.min_group_size == 1 or not (is_flagged or rows.any()):
-            return table
+            return self.sides(table)
         own = {name: pl.Series(flags, dtype=pl.Boolean) for name, flags in gone.items() if "new_users" in gone}
         blank = [
             pl.when(~own.get(name, rows)).then(pl.col(name)).alias(name)

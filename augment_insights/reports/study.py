@@ -394,7 +394,7 @@ class Study:
         compared = compare_periods(
             activity, before, after, metric=metric, by=by, licences=licences, user_type=self.user_type
         )
-        return self.sharing.sides(compared)
+        return self.groups(compared)
 
     def page(self, title: str, *, template: str) -> Page:
         """Begin the page of a template: who is counted, the days, and how the report is made."""

@@ -171,3 +171,10 @@ def test_licences_that_are_not_valid_are_told_apart():
         "ended (9) or not begun (5)."
     )
     assert licences_in_words(table.with_columns(users=pl.Series([2, 3, None, 1, 9, 5])), as_of=None) == []
+
+
+def test_a_comparison_of_too_few_people_is_not_told():
+    """What small groups hide is called hidden, and not missing data."""
+    hidden = {**dict.fromkeys(COMPARISON.columns), "metric": "acceptance_rate", "is_suppressed": True}
+    said = change_in_words(pl.DataFrame([hidden]), what="Acceptance", than="the week before")
+    assert said == ["Acceptance: not shown, as it stands on too few people."]
