@@ -157,7 +157,16 @@ class Sharing:
         if "mean_daily_users" in table.columns:
             user_days = pl.col("mean_daily_users") * pl.col("window_days")
             counted = table.with_columns(user_days.round().cast(pl.Int64).alias("mean_daily_users"))
-        cells = {column: self._cells(counted, column, groups) for column in _counts_of(counted)}
+        cells: dict[str, Sequence[Cell | None]] = {
+            column: self._cells(counted, column, groups) for column in _counts_of(counted)
+        }
+        if {"mode", "messages_count", "lines_count"} <= {*table.columns}:
+            # A mode of which the API tells nothing hides nothing: neither small itself, nor hidden to cover another.
+            told = table.select(~pl.all_horizontal(pl.col("messages_count", "lines_count").is_null())).to_series()
+            cells = {
+                name: [cell if known else None for cell, known in zip(found, told, strict=True)]
+                for name, found in cells.items()
+            }
         self._decide(counted, cells)
         gone = {column: [cell in self._hidden for cell in found] for column, found in cells.items()}
         if not cells:
@@ -273,15 +282,23 @@ class Sharing:
                 return cells
         raise AssertionError
 
-    def _decide(self, table: pl.DataFrame, cells: Mapping[str, list[Cell]]) -> None:
-        """Hide what is small among the new cells, and what would give it away beside all that was shown before."""
+    def _decide(self, table: pl.DataFrame, cells: Mapping[str, Sequence[Cell | None]]) -> None:
+        """Hide what is small among the new cells, and what would give it away beside all that was shown before.
+
+        A row that is None in ``cells`` has nothing to hide.
+        """
         if {*_groups_of(table)} == {"cohort", "period"} and "is_complete" in table.columns:
             for cohort, period in table.filter("is_complete").select("cohort", "period").iter_rows():
                 self._reached.setdefault(period, set()).add(cohort)
         shown = self._people.keys() - self._hidden
-        new = {cell for found in cells.values() for cell in found} - self._people.keys()
-        for column, found in cells.items():
-            self._people.update(zip(found, table[column].fill_null(0), strict=True))
+        people = {
+            cell: users
+            for column, found in cells.items()
+            for cell, users in zip(found, table[column].fill_null(0), strict=True)
+            if cell is not None
+        }
+        new = people.keys() - self._people.keys()
+        self._people.update(people)
         if not new or self.min_group_size == 1:
             return
         small = {cell for cell, people in self._people.items() if people < self.min_group_size}
@@ -372,8 +389,7 @@ class Sharing:
                 used = feature_adoption(usage, by="period_start", user_type="all")
                 users = used.select("period_start", mode="feature", users="feature_users")
                 known = table.join(users, on=["period_start", "mode"], how="left", maintain_order="left")
-                is_none = pl.all_horizontal(pl.col("messages_count", "lines_count").is_null())  # nothing to hide
-                return known.with_columns(users=pl.when(~is_none).then("users").otherwise(self.min_group_size))
+                return known.with_columns(pl.col("users").fill_null(0))
         return table.with_columns(users=pl.lit(0))  # nobody knows how many: hidden
 
     def _with_pseudonyms(self, frame: pl.DataFrame) -> pl.DataFrame:

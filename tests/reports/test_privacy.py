@@ -265,13 +265,16 @@ def small_teams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return str(path)
 
 
-@pytest.fixture
-def small_company(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Serve a company of 17 people like a real one: a few use it daily, a few have tried it, one speaks Fortran."""
+@pytest.fixture(params=[17, 6])
+def small_company(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Serve a company of 17 people, or of 6, like a real one: a few use it daily, some have tried it, one Fortran.
+
+    Returns the path of its roster.
+    """
     records = []
     for day in range(100):
         today = TODAY - timedelta(days=100 - day)
-        for user in range(17):
+        for user in range(request.param):
             begins, step = (user * 7) % 80, 1 + user % 6
             if day < begins or (day + user) % step or (today.weekday() > 4 and user % 5):
                 continue
@@ -320,5 +323,5 @@ def test_no_few_people_are_found_in_the_sample(template: str, names: str, team: 
 def test_no_few_people_are_found_in_a_small_company(
     template: str, names: str, team: str | None, small_company: str
 ) -> None:
-    """Seventeen people, where nearly every group is small."""
-    check("company", template, names=names, team=team, roster=small_company)
+    """Seventeen people, or six, where nearly every group is small."""
+    check(small_company, template, names=names, team=team, roster=small_company)
