@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from filelock import FileLock, Timeout
 
 from augment_insights.archive import month
 from augment_insights.errors import ArchiveError, TableError, did_you_mean
@@ -567,6 +566,8 @@ class Archive:
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (self.path / "archive.json").exists() and self.path.stat().st_mode & 0o077:
             self.path.chmod(0o700)  # for its owner alone
+        from filelock import FileLock, Timeout  # noqa: PLC0415 (only to write; reading takes no lock)
+
         lock = FileLock(self.path / name, mode=0o600, fallback_to_soft=False)
         with suppress(Timeout):  # another process has it; whatever else goes wrong is raised
             lock.acquire(timeout=seconds, poll_interval=_LOCK_POLL)

@@ -12,7 +12,6 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from augment_insights.errors import ConfigurationError, RateLimitedError
-from augment_insights.sample import AnalyticsApp, RecordStore, SampleOrganisation
 from augment_insights.transport import responses, settings
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
 from augment_insights.transport.pages import Answer, CachedPages, look, walk
@@ -167,6 +166,8 @@ class Client:
             As in :class:`Client`.
         """
         clock = Clock(today)
+        from augment_insights.sample import SampleOrganisation  # noqa: PLC0415 (only for the sample)
+
         organisation = SampleOrganisation(clock.now().date())
         client = cls._in_process(organisation, _SAMPLE_URL, clock, archive=archive, progress=progress)
         client.is_sample = True
@@ -190,10 +191,14 @@ class Client:
         today, archive, progress : optional
             As in :meth:`sample`.
         """
+        from augment_insights.sample import RecordStore  # noqa: PLC0415 (only for records)
+
         return cls._in_process(RecordStore(records), _RECORDS_URL, Clock(today), archive=archive, progress=progress)
 
     @classmethod
     def _in_process(cls, organisation: Organisation, base_url: str, clock: Clock, **more: Any) -> Client:
+        from augment_insights.sample import AnalyticsApp  # noqa: PLC0415 (only for an API in this process)
+
         app = AnalyticsApp(organisation, now=clock.now)
         return cls(_NO_TOKEN, base_url=base_url, cache=False, clock=clock, app=app, **more)
 

@@ -1,6 +1,5 @@
 """A client tells its token to nobody, and whatever ends or stops a fetch, what was fetched is kept."""
 
-import _thread
 import http.client
 import logging
 import os
@@ -9,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import traceback
 import warnings
 from collections.abc import Callable
@@ -235,16 +235,18 @@ def test_an_interrupt_in_a_read_loses_nothing(serve, connect, wire):
 
             def stuck(connection) -> None:
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
-                _thread.interrupt_main()
+                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
                 release.wait(30)
 
             return stuck
         return two_pages(wire, asked)
 
     api = serve(answer)
-    client = connect(api.url)
+    client = connect(api.url, timeout=25)
+    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt) as caught:
         fetch.dau(start_date="2026-03-01", end_date="2026-03-04", client=client)
+    assert time.monotonic() - started < 15, "it did not wait for the server's silence to end"
     release.set()
     assert wire.TOKEN not in "".join(
         repr(value)
