@@ -293,9 +293,8 @@ class Study:
         self.days: ReportDays = report_days(start_date, end_date, now=self.client.now(), every=self.every)
         self.user_type = user_type
         self.team = team
-        if roster is None and self.client.is_sample:
-            text = augment_insights.sample.roster_csv(self.client.now().date())
-            roster = pl.read_csv(text.encode(), infer_schema=False)
+        if roster is None and (made_up := self.client.sample_organisation) is not None:
+            roster = pl.read_csv(made_up.roster_csv().encode(), infer_schema=False)
         with self.sharing.naming_nobody():
             self.listed = listed = None if roster is None else read_roster(roster)
         self._team = None if team is None else _of_team(listed, team)
