@@ -48,7 +48,7 @@ _ROLES = ("Software Engineer", "Senior Engineer", "Staff Engineer", "Engineering
 _ROLE_WEIGHTS = (0.5, 0.34, 0.1, 0.06)
 
 # The shares of a team that take to the assistant in which way; everybody else is a steady user.
-_HABITS = {"never": 0.03, "taster": 0.05, "comeback": 0.07, "leaver": 0.04, "occasional": 0.07}
+_HABITS = {"never": 0.03, "taster": 0.07, "comeback": 0.07, "leaver": 0.04, "occasional": 0.07}
 
 # Of all weeks: a week of other work, and a few days of illness, travel or meetings.
 _OTHER_WORK = 0.045
@@ -361,7 +361,7 @@ def _draw_stints(
         return DayRange(start, stopped), DayRange(returned, _FOR_GOOD)
     end = _FOR_GOOD
     if habit == "taster":
-        end = after(4, 24)
+        end = after(1, 18)
     elif habit == "leaver":
         end = after(70, 190)
     elif habit == "idle":
