@@ -267,6 +267,34 @@ def test_a_report_for_each_team_and_one_that_fails_does_not_stop_the_others(make
 
 
 @pytest.mark.slow
+def test_a_report_for_each_value_of_any_column_has_files_and_a_title_of_its_own(make_notebook, tmp_path):
+    """Of names that one disk takes for another, too; a column that the roster lacks, or no roster, starts nothing."""
+    roster, out = tmp_path / "roster.csv", tmp_path / "out"
+    units = ["Data Platform", "data-platform", "DATA PLATFORM"]
+    roster.write_text("\n".join(["user,unit", *(f"u{n}@x.io,{unit}" for n, unit in enumerate(units))]), "utf-8")
+    notebook = make_notebook(
+        'team: str = None\nroster: str = None\nteam_column: str = "team"\nsource: str = "sample"\n'
+        'output_dir: str = "reports"\nformats: list[str] = ["html"]',
+        "from augment_insights import reports; study = reports.study(globals())\n"
+        "page = study.page('Mine', template='mine'); page.save(output_dir, formats)",
+    )
+    batch = reports.write_each(notebook, per="unit", roster=roster, formats=["html", "csv"], output_dir=out)
+    assert (batch.failures, list(batch.reports)) == ({}, sorted(units))
+    assert len({str(path).casefold() for path in batch.paths}) == len(batch.paths) >= 3 * 3
+    for unit, report in batch.reports.items():
+        assert report.html is not None
+        assert f"<title>Mine: {unit}" in report.html.read_text("utf-8")
+    with pytest.raises(ConfigurationError, match=r"no column 'units'.*did you mean 'unit'"):
+        reports.write_each(notebook, per="units", roster=roster, output_dir=out)
+    with pytest.raises(ReportError, match="no parameter 'team_column'"):
+        reports.write_each(make_notebook("team: str = None", name="other"), per="unit", output_dir=out)
+    unknown = {"roster": roster, "team": "Data", "team_column": "unit", "output_dir": tmp_path / "none"}
+    with pytest.raises(ConfigurationError, match="no unit 'Data'"):
+        reports.write(notebook, **unknown)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.slow
 def test_a_report_for_each_month_has_the_months_days(make_notebook, tmp_path):
     """The first and the last as far as the days go."""
     notebook = make_notebook(

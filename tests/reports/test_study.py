@@ -118,7 +118,7 @@ def test_a_study_by_another_column_has_its_values_for_teams():
     assert found.page("Overview", template="overview").title == "Overview: r/d"
     everybody = Study(roster=roster, team_column="manager").with_roster(pl.DataFrame({"user": [*"abcd"]}) + "@x.io")
     assert everybody["team"].to_list() == ["R/D", "r/d", "(no team)", "(not on the roster)"]
-    with pytest.raises(ConfigurationError, match="no column 'manger'. Hint: did you mean 'manager'"):
+    with pytest.raises(ConfigurationError, match=r"no column 'manger'\. Hint: did you mean 'manager'"):
         Study(roster=roster, team_column="manger")
     managers = roster.with_columns(manager=pl.lit("ada@x.io"))
     with pytest.raises(ConfigurationError, match="'manager' of the roster holds e-mails"):
