@@ -15,9 +15,9 @@ import altair as alt
 import polars as pl
 
 from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, WIDTH
-from augment_insights.errors import TableError
+from augment_insights.errors import TableError, safe_text
 from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, check_every, day_text, parse_day
-from augment_insights.tables import columns_of
+from augment_insights.tables import columns_of, safe_strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -124,7 +124,7 @@ class Caption:
         last = self.last_day or until
         dated = f"data to {day_text(last)}" if last else ""
         parts = (self.population, dated, "sample data" if self.sample else "", *notes)
-        return alt.Title(heading, subtitle=" · ".join(part for part in parts if part))
+        return alt.Title(safe_text(heading), subtitle=safe_text(" · ".join(part for part in parts if part)))
 
 
 def alt_text(kind: str, title: alt.TitleParams, told: str = "") -> str:
@@ -213,6 +213,7 @@ def read(
         lazy.with_columns(group.alias("group"))
         .select(*known, "group")
         .with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in floats)
+        .with_columns(safe_strings())
         .collect()
     )
     told = [key for key in keys if key in frame.columns]
