@@ -13,7 +13,7 @@ FIRST = date(2026, 3, 2)
 
 
 def test_an_unfinished_week_is_dashed_and_open_and_never_part_of_the_line(weekly_users, look):
-    """The solid line and its full points stop at the last complete week; dashes lead on to an open point."""
+    """The solid line stops at the last complete week, as the subtitle does; dashes lead on to an open point."""
     spec = theme.to_vegalite(charts.active_users(weekly_users))
     solid, dashed = look.layers(spec, "line")
     full, hollow = look.layers(spec, "point")
@@ -25,6 +25,7 @@ def test_an_unfinished_week_is_dashed_and_open_and_never_part_of_the_line(weekly
     assert look.values(spec, full) == [10, 20, 30, None]
     assert hollow["mark"]["fill"] == "#ffffff"
     assert look.values(spec, hollow) == [None, None, None, 5]
+    assert charts.active_users(weekly_users).title.subtitle == "people · data to 13 Sep 2026"
 
 
 def test_two_unfinished_stretches_are_not_joined_over_the_complete_weeks(weekly_users, look):
@@ -41,11 +42,6 @@ def test_two_unfinished_stretches_are_not_joined_over_the_complete_weeks(weekly_
     spec = theme.to_vegalite(charts.active_users(longer))
     _, dashed = look.layers(spec, "line")
     assert look.values(spec, dashed) == [10, 20, None, None, 30, 5]
-
-
-def test_without_as_of_users_say_the_last_complete_week(weekly_users):
-    """Read from the table: the week that is not over does not count as data to its Sunday."""
-    assert charts.active_users(weekly_users).title.subtitle == "people · data to 13 Sep 2026"
 
 
 @pytest.mark.parametrize(("days", "word"), [(1, "Daily"), (7, "Weekly"), (28, "Monthly"), (92, "Quarterly")])
