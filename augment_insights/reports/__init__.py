@@ -6,7 +6,13 @@
 
 from __future__ import annotations
 
-from augment_insights.reports.content import bridge_in_words, change_in_words, count_in_words, licences_in_words
+from augment_insights.reports.content import (
+    Headline,
+    bridge_in_words,
+    change_in_words,
+    count_in_words,
+    licences_in_words,
+)
 from augment_insights.reports.page import Page
 from augment_insights.reports.run import Batch, Report, build, write, write_each
 from augment_insights.reports.sharing import Sharing
@@ -15,6 +21,7 @@ from augment_insights.reports.template import new, templates, workspace
 
 __all__ = [
     "Batch",
+    "Headline",
     "Page",
     "Report",
     "ReportDays",

@@ -27,7 +27,8 @@ from augment_insights.charts import theme
 from augment_insights.errors import ConfigurationError, DateRangeError, InsightsError, ReportError, not_valid, plural
 from augment_insights.export import MANIFEST, replace_folder
 from augment_insights.periods import calendar_periods, parse_day
-from augment_insights.reports.page import Page, check_formats
+from augment_insights.reports.content import Headline
+from augment_insights.reports.page import PAGE_DATA, Page, check_formats
 from augment_insights.reports.sharing import Sharing
 from augment_insights.reports.study import SOURCES, Study, slug
 from augment_insights.reports.template import Template, find
@@ -83,12 +84,18 @@ class Report:
         The notebook that was run, with its outputs.
     paths : tuple of Path
         All files, the page first; those of a folder (csv, parquet, png, svg) one by one.
+    headlines : tuple of Headline
+        The figures in large print; none of a notebook that shows no page.
+    sentences : tuple of str
+        What the page says in words, the most important first.
     """
 
     template: str
     html: Path | None
     notebook: Path
     paths: tuple[Path, ...]
+    headlines: tuple[Headline, ...] = ()
+    sentences: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         """List the files in a notebook."""
@@ -511,8 +518,8 @@ def _execute(run: _Run, folder: Path) -> Report:
             if run.sharing.is_open:
                 raise failure from error
             raise failure from None  # what it was raised from may name people
-        _tidy(run, notebook, folder=folder)
-        return _publish(run, notebook, folder=folder)
+        said = _tidy(run, notebook, folder=folder)
+        return replace(_publish(run, notebook, folder=folder), **said)
 
 
 def _sweep(folder: Path) -> None:
@@ -621,8 +628,10 @@ def _publish(run: _Run, notebook: Path, *, folder: Path) -> Report:
     return Report(run.template.name, folder / pages[0].name if pages else None, named[notebook], tuple(files))
 
 
-def _tidy(run: _Run, notebook: Path, *, folder: Path) -> None:
+def _tidy(run: _Run, notebook: Path, *, folder: Path) -> dict[str, Any]:
     """Leave in a notebook what was computed, and nothing of how, where and in how many milliseconds.
+
+    Returned is what its last page says: ``headlines`` and ``sentences``.
 
     It names the place where the files are in the end, not the hidden one where they were made. Where names
     are not shown, none stands in its outputs: not even in a warning, or in the words of an error.
@@ -642,6 +651,12 @@ def _tidy(run: _Run, notebook: Path, *, folder: Path) -> None:
     for place in () if run.sharing.is_open else (run.value("roster"), run.value("archive")):
         text = text.replace(place, Path(place).name) if isinstance(place, str) and place else text
     notebook.write_text(f"{text}\n", encoding="utf-8")
+    outputs = [output.get("data", {}) for cell in content["cells"] for output in cell.get("outputs", [])]
+    said = [data[PAGE_DATA] for data in outputs if PAGE_DATA in data]
+    if not said:
+        return {}
+    lines = [Headline(**{**line, "trend": tuple(line["trend"])}) for line in said[-1]["headlines"]]
+    return {"headlines": tuple(lines), "sentences": tuple(said[-1]["sentences"])}
 
 
 def _without_places(outputs: Any) -> Any:
