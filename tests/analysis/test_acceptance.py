@@ -10,17 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augment_insights import analysis
+from augment_insights import analysis, tables
 from augment_insights.analysis.intervals import wilson
 from augment_insights.errors import DataWarning, TableError
-from augment_insights.tables import (
-    ACCEPTANCE_CHANGE,
-    ACCEPTANCE_RATE,
-    COMPARISON,
-    DAILY_USAGE,
-    EDITOR_LANGUAGE,
-    METRICS,
-)
+from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_RATE, COMPARISON
 
 KINDS = ("person", "service_account", "all")
 names = st.sampled_from(["ada@x.io", "Ada@x.io", "bob@x.io", "cyd@x.io"])
@@ -62,7 +55,7 @@ def test_periods_are_complete_at_both_ends(known, expected):
     """Rates and mixes by period say which periods the data holds as a whole, and take its first and last day."""
     days = [date(2026, 1, 6), date(2026, 1, 14), date(2026, 1, 19), date(2026, 1, 25)]
     named = {"date": days, "user": ["ada@x.io"] * 4, "user_type": ["person"] * 4}
-    usage = pl.DataFrame({**named, **{name: [1] * 4 for name in METRICS}})
+    usage = pl.DataFrame({**named, **{name: [1] * 4 for name in tables.METRICS}})
     for answer in (analysis.acceptance_rate, analysis.mode_mix):
         told = answer(usage, every="1w", **known).unique("period_start").sort("period_start")
         assert told["is_complete"].to_list() == expected
@@ -77,7 +70,7 @@ def test_a_result_keeps_its_table(make_usage):
         assert rates.select("team", "period_start").rows() == expected
         assert rates.drop("team", "period_start", "is_complete").schema == ACCEPTANCE_RATE.schema
         assert rates.columns == ["team", "period_start", *ACCEPTANCE_RATE.columns, "is_complete"]
-    assert analysis.acceptance_rate(EDITOR_LANGUAGE.empty(), by=["language", "user"]).is_empty()
+    assert analysis.acceptance_rate(tables.EDITOR_LANGUAGE.empty(), by=["language", "user"]).is_empty()
 
 
 def test_nothing_suggested_is_no_rate(make_usage):
@@ -216,9 +209,9 @@ def test_groups_are_those_of_plain_python(rows):
 
 def test_daily_usage_has_a_rate_and_no_interval():
     """A frame without users is pooled over its days; users and bounds are null, automation cannot be had."""
-    days = pl.DataFrame({"date": [date(2026, 1, 5), date(2026, 1, 12)], **{name: [1, 1] for name in METRICS}})
+    days = pl.DataFrame({"date": [date(2026, 1, 5), date(2026, 1, 12)], **{name: [1, 1] for name in tables.METRICS}})
     days = days.with_columns(completions_count=pl.Series([10, 30]), completions_accepted=pl.Series([5, 3]))
-    DAILY_USAGE.check(days)
+    tables.DAILY_USAGE.check(days)
     rates = analysis.acceptance_rate(days)
     assert rates.rows() == [(None, 40, 8, 0.2, None, None)]
     assert rates.schema == ACCEPTANCE_RATE.schema
@@ -383,9 +376,6 @@ def test_a_distribution_needs_a_step_and_a_suggestion(wrong):
     """The parameter is named."""
     with pytest.raises(ValueError, match=next(iter(wrong))):
         analysis.acceptance_distribution(own_rates([(100, 1)]), **wrong)
-
-
-# ---- is it more than chance? ----
 
 
 def rates(

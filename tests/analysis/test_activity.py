@@ -27,9 +27,6 @@ def numbers(frame: pl.DataFrame, column: str = "active_users") -> list[int]:
     return frame[column].to_list()
 
 
-# ---- Calendar periods --------------------------------------------------------------------------
-
-
 def test_a_user_counts_once_in_a_period(make_activity):
     """WAU is distinct users, never a sum of DAUs; days that the API omits are 0, up to as_of."""
     activity = make_activity({"ada@x.io": [0, 1, 7], "bob@x.io": [6]})
@@ -176,9 +173,6 @@ def test_periods_of_one_day_are_days():
     assert numbers(analysis.rolling_active_users(daily, windows=7)) == [1, 1]
 
 
-# ---- Trailing windows --------------------------------------------------------------------------
-
-
 def test_a_window_ends_on_its_day_and_includes_it(make_activity):
     """A window of 7 days holds a day for exactly 7, one of 28 for 28; every 7th day is in every one, once."""
     activity = make_activity({"ada@x.io": [0]})
@@ -230,9 +224,6 @@ def test_a_window_is_a_positive_number_of_days(make_activity, windows):
     """Zero, negative, broken or boolean lengths are refused."""
     with pytest.raises(ValueError, match=r"windows=.* is not an integer >= 1"):
         analysis.rolling_active_users(make_activity({"ada@x.io": [0]}), windows=windows)
-
-
-# ---- Stickiness --------------------------------------------------------------------------------
 
 
 def test_stickiness_is_mean_daily_over_window_users(make_activity):

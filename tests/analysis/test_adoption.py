@@ -231,9 +231,6 @@ def test_who_uses_no_licence(make_activity):
         analysis.unused_licences(pl.DataFrame({"date": [date(2026, 1, 5)]}), roster)
 
 
-# ---- how far has it spread? ----
-
-
 def test_users_are_counted_when_first_seen(make_activity):
     """Who comes again adds nothing, an empty week keeps the level; who is in the look-back is in it, and not new."""
     activity = make_activity({"ada@x.io": [0, 7, 15], "bob@x.io": [1], "cyd@x.io": [16]})
@@ -303,9 +300,6 @@ def test_results_keep_their_tables(make_activity, assert_keeps):
     roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})
     assert_keeps(analysis.adoption_curve(activity, licences=roster), LICENSED_ADOPTION_CURVE)
     assert_keeps(analysis.adoption_curve(activity.clear(), licences=roster), LICENSED_ADOPTION_CURVE)
-
-
-# ---- the roster ----
 
 
 def test_a_csv_is_read_as_it_is_written(tmp_path):

@@ -12,17 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augment_insights import analysis
+from augment_insights import analysis, tables
 from augment_insights.errors import DataWarning, TableError
-from augment_insights.tables import (
-    CONCENTRATION,
-    FEATURE_ADOPTION,
-    HABIT_LADDER,
-    METRICS,
-    MODE_MIX,
-    MODE_TRANSITIONS,
-    USER_ACTIVITY,
-)
+from augment_insights.tables import FEATURE_ADOPTION, HABIT_LADDER, METRICS, USER_ACTIVITY
 
 MONDAY = date(2026, 1, 5)
 """The first day of `make_usage`."""
@@ -82,7 +74,7 @@ def test_mode_mix_by_hand(make_usage):
         {"user": "bob@x.io", "ide_agent_messages": 10, "ide_agent_lines_of_code": 2},
     )
     table = analysis.mode_mix(usage)
-    assert table.schema == MODE_MIX.schema
+    assert table.schema == tables.MODE_MIX.schema
     assert table.rows()[:3] == [
         ("completions", None, None, 6, 0.75),
         ("chat", 30, 0.75, None, None),
@@ -94,7 +86,7 @@ def test_mode_mix_over_time_of_daily_usage():
     """Days without users, by week: the period first, then groups, then six modes; an idle week has no shares."""
     days = pl.DataFrame({"date": [date(2026, 1, 6), date(2026, 1, 12)], **{name: [0, 0] for name in METRICS}})
     table = analysis.mode_mix(days.with_columns(chat_messages=pl.Series([4, 0])), every="1w")
-    assert table.columns == ["period_start", *MODE_MIX.columns, "is_complete"]
+    assert table.columns == ["period_start", *tables.MODE_MIX.columns, "is_complete"]
     assert table["period_start"].to_list() == [date(2026, 1, 5)] * 6 + [date(2026, 1, 12)] * 6
     chat = table.filter(pl.col("mode") == "chat")
     assert chat.select("messages_count", "messages_share").rows() == [(4, 1.0), (0, None)]
@@ -125,7 +117,7 @@ def test_transitions_by_hand(make_usage, assert_keeps):
         {"user": "cyd@x.io", "week": 3, "chat_messages": 3},
     )
     table = analysis.mode_transitions(usage)
-    assert_keeps(table, MODE_TRANSITIONS)
+    assert_keeps(table, tables.MODE_TRANSITIONS)
     assert table.rows() == [
         ("completions", "chat", 1, 1.0),
         ("chat", "chat", 1, pytest.approx(2 / 3)),
@@ -179,9 +171,8 @@ def test_steps_are_between_whole_periods(make_usage):
 @pytest.mark.parametrize("noun", ["feature_adoption", "mode_mix", "mode_transitions"])
 def test_empty_and_automation_only(make_usage, noun):
     """No people: no rows, and the schema of the table."""
-    tables = {"feature_adoption": FEATURE_ADOPTION, "mode_mix": MODE_MIX, "mode_transitions": MODE_TRANSITIONS}
     for frame in (USER_ACTIVITY.empty(), make_usage({"user": "ci", "user_type": "service_account"})):
-        assert getattr(analysis, noun)(frame).equals(tables[noun].empty())
+        assert getattr(analysis, noun)(frame).equals(getattr(tables, noun.upper()).empty())
 
 
 def test_users_and_metrics_are_needed_where_they_are_counted():
@@ -192,9 +183,6 @@ def test_users_and_metrics_are_needed_where_they_are_counted():
             question(days)
         with pytest.raises(TableError, match="'chat_messages'"):
             question(days.with_columns(user=pl.lit("ada"), user_type=pl.lit("person")).drop("chat_messages"))
-
-
-# ---- habits and concentration ----
 
 
 def weeks_of(user: str, weeks: Iterable[int], actions: int, **more: object) -> list[dict[str, Any]]:
@@ -349,7 +337,7 @@ def test_concentration_by_hand():
     Mean absolute difference: 2 * 9 pairs of 90 over 100 pairs = 16.2; half of it over the mean 10 is 0.81.
     """
     table = analysis.concentration(messages(*[1] * 9, 91), metric="total_messages")
-    assert table.schema == CONCENTRATION.schema
+    assert table.schema == tables.CONCENTRATION.schema
     assert table.rows() == [(0.91, pytest.approx(0.81), 10)]
 
 

@@ -66,9 +66,6 @@ def matrix(table: pl.DataFrame) -> list[list[int | None]]:
     return [cells["retained_users"].to_list() for cells in table.partition_by("cohort", maintain_order=True)]
 
 
-# ---- Published and hand-worked -----------------------------------------------------------------
-
-
 def test_the_published_unbounded_matrix(make_activity):
     """Rolling and classic retention of recurring day cohorts, as a product-analytics suite tests them."""
     activity = make_activity({"p1": [0, 3, 4], "p2": [0, 1], "p3": [1, 2, 3], "p4": [3, 4], "p5": [4]})
@@ -215,9 +212,6 @@ def test_an_unknown_choice_is_refused(make_activity, choice, message):
         analysis.cohort_retention(make_activity({"ada@x.io": [0]}), **choice)
 
 
-# ---- Look-back ---------------------------------------------------------------------------------
-
-
 def test_users_at_the_head_are_in_no_cohort_after_a_lookback(make_activity):
     """Whoever is seen in the look-back is existing; without one the same window calls them new."""
     activity = make_activity({"ada@x.io": [0, 14, 21], "bob@x.io": [15, 21], "cyd@x.io": [13, 20]})
@@ -270,9 +264,6 @@ def test_one_long_row_can_look_back():
         analysis.cohort_retention(activity)
 
 
-# ---- Against another engine, and laws ----------------------------------------------------------
-
-
 @given(
     days=days_by_user,
     start=st.sampled_from(STARTS),
@@ -320,9 +311,6 @@ def test_cohorts_and_lifecycle_agree(make_activity, days, lookback):
     )
 
 
-# ---- Groups and contract -----------------------------------------------------------------------
-
-
 @given(days=days_by_user, teams=st.lists(st.sampled_from(["red", "blue", None]), min_size=90, max_size=90), kind=KINDS)
 def test_each_group_has_the_retention_it_has_alone(make_activity, days, teams, kind):
     """by= gives each group's rows what the group alone gives, on the weeks of the whole table."""
@@ -350,9 +338,6 @@ def test_results_keep_their_tables(make_activity, assert_keeps):
     assert_keeps(analysis.survival(activity), SURVIVAL)
     assert_keeps(analysis.survival(activity, by="team"), SURVIVAL, by=["team"], before="at_risk_users")
     assert_keeps(analysis.survival(activity.clear()), SURVIVAL)
-
-
-# ---- The curve ---------------------------------------------------------------------------------
 
 
 def test_the_curve_is_a_ratio_of_sums_over_cohorts_that_got_there(make_activity):
@@ -389,9 +374,6 @@ def test_the_curve_is_lazy_when_asked_lazily(make_activity):
     assert analysis.retention_curve(cohorts.clear()).schema == RETENTION_CURVE.schema
     with pytest.raises(TableError, match="cohort_retention needs the columns"):
         analysis.retention_curve(make_activity({"ada@x.io": [0]}))
-
-
-# ---- Lifecycle ----------------------------------------------------------------------------------
 
 
 def test_one_user_through_all_states(make_activity):
@@ -549,9 +531,6 @@ def test_groups_have_lives_of_their_own(make_activity):
         ("blue", 1, 0, 0, 0), ("red", 0, 0, 0, 1),
         ("blue", 0, 0, 0, 1), ("red", 0, 0, 1, 0),
     ]  # fmt: skip
-
-
-# ---- Survival -----------------------------------------------------------------------------------
 
 
 def test_survival_by_hand(make_activity):

@@ -60,9 +60,6 @@ def table(rows: list[tuple[int, str, str | None]]) -> pl.DataFrame:
     )
 
 
-# ---- The frame ----------------------------------------------------------------------------------
-
-
 @pytest.mark.slow
 @settings(max_examples=20)
 @given(rows=rows_of_activity, seed=st.integers(0, 99))
@@ -182,9 +179,6 @@ def test_an_as_of_in_another_century_is_a_mistake(make_activity):
         analysis.active_users(activity)
 
 
-# ---- Groups ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["group", "label", "day", "users", "user_key", "gap", "first", "cohort_label"])
 def test_a_group_may_have_any_name(make_activity, name):
     """No name of a column is taken but those of the result."""
@@ -237,9 +231,6 @@ def test_a_group_must_exist_and_not_be_taken(make_activity):
         analysis.active_users(activity, user_type="persons")
     with pytest.raises(ValueError, match="'1d', '1w', '1mo', '1q'"):
         analysis.active_users(activity, every="week")
-
-
-# ---- Who is counted ----------------------------------------------------------------------------
 
 
 def test_people_and_automation_are_apart(make_activity):
@@ -300,9 +291,6 @@ def test_a_row_of_no_active_days_is_no_activity(make_usage):
     assert analysis.lifecycle(weekly, every="1w")["new_users"].to_list() == [1, 1, 0]
     chat = analysis.feature_adoption(weekly).filter(pl.col("feature") == "chat")
     assert chat.select("active_users", "feature_users").row(0) == (2, 2)
-
-
-# ---- Prepared once -----------------------------------------------------------------------------
 
 
 def test_a_prepared_table_answers_every_choice(make_activity):

@@ -199,9 +199,6 @@ def test_the_largest_number_comes_through(scripted):
     assert found["chat_messages"].item() == 2**63 - 1
 
 
-# ---- Windows that add up ----
-
-
 def of_two_windows(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> Any:
     """Answer for the first 90 of 100 days, and for the other ten."""
 
@@ -266,9 +263,6 @@ def test_windows_that_add_up_to_more_than_64_bits_are_refused():
     summed = sum_windows(one_less, dict.fromkeys(windows, whole))
     assert summed.select(METRICS).row(0) == (2**63 - 1,) * len(METRICS)
     assert summed.schema == tables.USER_ACTIVITY.schema
-
-
-# ---- When an answer was made ----
 
 
 def answer(generated_at: str | None) -> Fetched:

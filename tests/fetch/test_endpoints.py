@@ -110,9 +110,6 @@ def test_what_cannot_be_is_refused_before_a_request(how, scripted):
     assert api.asked == []
 
 
-# ---- Zeros, and days that are not there ----
-
-
 def test_rows_of_days_that_nobody_asked_for_are_left_out_and_said(scripted):
     """Their counts are in no other row, so silence would turn them into zeros."""
     client, _ = scripted(counts(("2026-03-03", 9), ("2026-03-07", 4), ("2026-02-28", 2)))
@@ -201,9 +198,6 @@ def test_each_day_has_its_row_or_a_reason_not_to(present, hour, answered, script
         if low <= day <= high and (hour >= 3 or day < date(2026, 3, 9) or sent.get(day, 0) > 0)
     ]
     assert found.rows() == expected
-
-
-# ---- Tables are their records ----
 
 
 @pytest.mark.parametrize("noun", list(tables.ENDPOINT_TABLES))
@@ -305,8 +299,6 @@ def test_the_daily_tables_are_the_records(records, start, length):
         (day, user[1], language, editor, *values) for (day, user, language, editor), values in inside.items()
     }
 
-
-# ---- Who was active, by lists or by windows ----
 
 TODAY = "2026-03-30"
 FIRST = date(2026, 3, 2)  # a Monday
@@ -485,9 +477,6 @@ def test_windows_too_show_that_counts_leave_somebody_out(people_only):
     frame = fetch.activity(FIRST, LAST, every="1w", client=client)
     assert client.requests_sent == 1 + 1 + 3, "the counts, a window, and those of the other three weeks"
     assert frame.rows() == by_hand(visits, DayRange(FIRST, LAST), "1w")
-
-
-# ---- The look-back ----
 
 
 def test_a_lookback_tells_who_is_not_new():

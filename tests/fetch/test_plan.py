@@ -184,9 +184,6 @@ def test_seconds_are_those_of_the_rate_limit(monkeypatch):
     assert (plan.requests_to_send, plan.seconds, plan.minutes) == (41, 22 * 6, 2.2)
 
 
-# ---- How it shows ----
-
-
 def test_a_plan_reads_well_in_a_terminal():
     """The text says what to send, what is needed and at hand, how long, and how many rows."""
     client = Client.serving(organisation({0: 300, 1: 1}), today=TODAY)
@@ -258,8 +255,6 @@ def test_an_unknown_table_is_refused():
     assert client.requests_sent == 0
 
 
-# ---- The arithmetic ----
-
 COUNTS = st.lists(st.integers(0, 500), min_size=1, max_size=40)
 
 
@@ -320,8 +315,6 @@ def test_no_fewer_ranges_cover_the_gaps(days, longest):
     assert set(starts) <= {gap.start for gap in gaps}
     assert all(later - earlier >= timedelta(days=longest) for earlier, later in pairwise(starts))
 
-
-# ---- With an archive ----
 
 LAST, SETTLED, YESTERDAY = date(2026, 3, 10), date(2026, 3, 7), date(2026, 3, 9)
 BEGIN, MANY = date(2026, 1, 26), 43

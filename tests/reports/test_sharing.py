@@ -132,8 +132,6 @@ def test_words_without_a_name_are_left_alone_in_no_time():
     assert Sharing("hide").words(picture) == picture
 
 
-# ---- complementary suppression over a page ----
-
 WEEKS = [date(2026, 3, 2) + timedelta(weeks=n) for n in range(4)]
 
 
