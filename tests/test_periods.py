@@ -200,12 +200,8 @@ def test_a_calendar_period_is_whole(day, every):
 
 
 def test_another_word_for_a_period_is_refused():
-    """``every="1y"`` names what it could have been."""
+    """``every="1y"`` names what it could have been; a date stays itself, ISO text becomes it."""
     with pytest.raises(ValueError, match="'1d', '1w', '1mo', '1q'"):
         periods.check_every("1y")
     assert [periods.check_every(every) for every in EVERY] == list(EVERY)
-
-
-def test_a_day_reads_back():
-    """A date stays itself, ISO text becomes it."""
     assert periods.parse_day(date(2026, 1, 31)) == periods.parse_day("2026-01-31") == date(2026, 1, 31)

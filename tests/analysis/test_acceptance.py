@@ -74,13 +74,16 @@ def test_a_result_keeps_its_table(make_usage):
 
 
 def test_nothing_suggested_is_no_rate(make_usage):
-    """0/0 is null, with its counts; it is neither 0 nor NaN, and moves no other group."""
+    """0/0 is null, with its counts, and moves no other group; 12 accepted of 10 is 1.2, and a warning."""
     rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 0, 0), row("bob@x.io", 4, 1)), by="user")
     assert rates.select("user", "users", "suggested_count", "acceptance_rate").rows() == [
         ("ada@x.io", 0, 0, None),
         ("bob@x.io", 1, 4, 0.25),
     ]
     assert rates["acceptance_rate_low"].to_list() == [None, None]
+    with pytest.warns(DataWarning, match="1 row with more completions_accepted than completions_count"):
+        rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 10, 12)))
+    assert rates["acceptance_rate"].to_list() == [1.2]
 
 
 def test_by_lines_only_rows_that_know_them_count(make_usage):
@@ -96,20 +99,18 @@ def test_by_lines_only_rows_that_know_them_count(make_usage):
     assert analysis.acceptance_rate(usage, of="lines")["acceptance_rate"].to_list() == [0.3]
 
 
-def test_more_accepted_than_suggested_is_kept_and_said(make_usage):
-    """A row of 12 accepted of 10 gives 1.2, and a warning that counts it."""
-    with pytest.warns(DataWarning, match="1 row with more completions_accepted than completions_count"):
-        rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 10, 12)))
-    assert rates["acceptance_rate"].to_list() == [1.2]
-
-
 def test_automation_is_apart(make_usage):
-    """People by default, automation on demand; only automation leaves people without a row; so in sums by type."""
+    """People by default, automation on demand, also in sums by type; another word would be in no count: refused."""
     usage = make_usage(row("ada@x.io", 10, 5), row("ci", 10, 1, user_type="service_account"))
     for frame in (usage, usage.drop("user")):
         rates = {kind: analysis.acceptance_rate(frame, user_type=kind)["acceptance_rate"].item() for kind in KINDS}
         assert rates == {"person": 0.5, "service_account": 0.1, "all": 0.3}
         assert analysis.acceptance_rate(frame.tail(1)).is_empty()
+    usage = make_usage(row("ada@x.io", 10, 5)).with_columns(user_type=pl.lit("Person"))
+    with pytest.raises(TableError, match="'Person' as user_type, and it is one of person, service_account"):
+        analysis.acceptance_rate(usage)
+    with pytest.raises(TableError, match="activity has 'Person' as user_type"):
+        analysis.active_users(usage, every="1w")
 
 
 @pytest.mark.parametrize("nobody", [{"user": None}, {"user_type": None}])
@@ -122,15 +123,6 @@ def test_a_row_of_nobody_is_in_no_population(make_usage, nobody):
         with pytest.warns(DataWarning, match="1 row of usage without a user"):
             rates = analysis.acceptance_rate(usage, user_type=kind)
         assert rates["suggested_count"].to_list() == [suggested]
-
-
-def test_another_word_for_a_person_is_refused(make_usage):
-    """Rows of a "Person" would be in no count of people, in silence: the error names the word, and the two known."""
-    usage = make_usage(row("ada@x.io", 10, 5)).with_columns(user_type=pl.lit("Person"))
-    with pytest.raises(TableError, match="'Person' as user_type, and it is one of person, service_account"):
-        analysis.acceptance_rate(usage)
-    with pytest.raises(TableError, match="activity has 'Person' as user_type"):
-        analysis.active_users(usage, every="1w")
 
 
 def test_duplicates_count_once_where_rows_have_a_name(make_usage):
@@ -207,8 +199,8 @@ def test_groups_are_those_of_plain_python(rows):
     assert (table["acceptance_rate_low"].is_not_null() == has_interval.fill_null(value=False)).all()
 
 
-def test_daily_usage_has_a_rate_and_no_interval():
-    """A frame without users is pooled over its days; users and bounds are null, automation cannot be had."""
+def test_daily_usage_has_a_rate_and_no_interval(make_usage):
+    """A frame without users is pooled over its days, without bounds or kinds; a week that ends after as_of is out."""
     days = pl.DataFrame({"date": [date(2026, 1, 5), date(2026, 1, 12)], **{name: [1, 1] for name in tables.METRICS}})
     days = days.with_columns(completions_count=pl.Series([10, 30]), completions_accepted=pl.Series([5, 3]))
     tables.DAILY_USAGE.check(days)
@@ -219,10 +211,6 @@ def test_daily_usage_has_a_rate_and_no_interval():
     assert weeks["acceptance_rate"].to_list() == [0.5, 0.1]
     with pytest.raises(TableError, match="cannot be told apart"):
         analysis.acceptance_rate(days, user_type="service_account")
-
-
-def test_as_of_leaves_out_what_reaches_past_it(make_usage):
-    """A week that ends after the last day does not count."""
     usage = make_usage(row("ada@x.io", 10, 5), row("ada@x.io", 90, 9, week=1))
     assert analysis.acceptance_rate(usage, as_of="2026-01-17")["suggested_count"].to_list() == [10]
 
@@ -267,6 +255,11 @@ def test_a_change_is_taken_apart_by_hand():
     ]
     assert [r[0] for r in table.rows()] == [r[0] for r in expected]
     assert [r[1:] for r in table.rows()] == [pytest.approx(r[1:], abs=1e-12) for r in expected]
+    assert change([], []).schema == pl.Schema({"language": pl.String, **ACCEPTANCE_CHANGE.schema})
+    with pytest.raises(ValueError, match="names no column"):
+        analysis.acceptance_change(languages([]), languages([]), by=[])
+    table = change([], [("ada@x.io", "Go", (10, 6))])
+    assert table["total_effect"].to_list() == [None, None]
 
 
 def plain_change(before: list[Any], after: list[Any]) -> dict[str | None, tuple[Fraction, ...]]:
@@ -327,15 +320,6 @@ def test_a_user_is_the_same_user_on_both_sides():
     assert table["entry_exit_effect"].to_list() == [0.0, 0.0]
 
 
-def test_no_change_of_nothing():
-    """Two empty sides have no rows; one empty side has no effects: null, not zero."""
-    assert change([], []).schema == pl.Schema({"language": pl.String, **ACCEPTANCE_CHANGE.schema})
-    with pytest.raises(ValueError, match="names no column"):
-        analysis.acceptance_change(languages([]), languages([]), by=[])
-    table = change([], [("ada@x.io", "Go", (10, 6))])
-    assert table["total_effect"].to_list() == [None, None]
-
-
 def own_rates(counts: list[tuple[int, int]]) -> pl.DataFrame:
     """Return a row a user: suggested and accepted completions."""
     return pl.DataFrame(counts, schema=["completions_count", "completions_accepted"], orient="row").with_columns(
@@ -344,17 +328,13 @@ def own_rates(counts: list[tuple[int, int]]) -> pl.DataFrame:
 
 
 def test_a_step_holds_the_rates_from_its_lower_end_on():
-    """15 of 100 is in the step from 15%, though 0.15 / 0.05 is less than 3 to a computer; the last has its end, too."""
+    """15 of 100 is in the step from 15%, the last has its end; 99 suggestions in two rows are too few for a rate."""
     table = analysis.acceptance_distribution(own_rates([(100, 14), (100, 15), (200, 39), (100, 20)]))
     assert table.height == 20
     assert table.filter(pl.col("users") > 0).rows() == [(0.1, 0.15, 1), (0.15, 0.2, 2), (0.2, 0.25, 1)]
     with pytest.warns(DataWarning, match="1 row with more"):
         table = analysis.acceptance_distribution(own_rates([(100, 100), (100, 120)]), steps=2)
     assert table["users"].to_list() == [0, 2]
-
-
-def test_who_saw_few_suggestions_has_no_rate_of_their_own():
-    """99 suggestions in two rows are too few, 100 are not; with none left the table is empty."""
     rows = own_rates([(50, 0), (49, 0), (50, 50), (50, 50)]).with_columns(
         user=pl.Series(["a@x.io", "A@x.io", "b@x.io", "b@x.io"])
     )

@@ -40,7 +40,7 @@ def test_a_user_counts_once_in_a_period(make_activity):
 
 
 def test_months_are_as_long_as_they_are(make_activity):
-    """February ends on the 28th, or on the 29th of a leap year; March on the 31st."""
+    """February ends on the 28th or 29th; 31 December 2025 and 1 January 2026 are one ISO week and two quarters."""
     for year, last in ((2026, 28), (2024, 29)):
         activity = make_activity({"ada@x.io": [0, last - 1, last]}, start=date(year, 2, 1))
         months = analysis.active_users(activity, every="1mo", as_of=date(year, 3, 30))
@@ -49,10 +49,6 @@ def test_months_are_as_long_as_they_are(make_activity):
             (date(year, 3, 1), date(year, 3, 31), 1, False),
         ]
         assert analysis.active_users(activity, every="1mo", as_of=date(year, 3, 31))["is_complete"].all()
-
-
-def test_a_year_may_end_within_a_week(make_activity):
-    """31 December 2025 and 1 January 2026 are one ISO week, two months and two quarters."""
     activity = make_activity({"ada@x.io": [0], "bob@x.io": [1]}, start=date(2025, 12, 31))
     assert analysis.active_users(activity, every="1w").rows() == [(date(2025, 12, 29), date(2026, 1, 4), 2, False)]
     assert analysis.active_users(activity, every="1mo")["period_start"].to_list() == [
@@ -143,16 +139,12 @@ def test_groups_stand_before_the_count_and_have_every_period(make_activity, asse
 
 
 def test_results_keep_their_tables(make_activity, assert_keeps):
-    """Columns, order and dtypes are those written down, and so is where a null may be."""
+    """Columns, order, dtypes and nulls are those written down; the smallest table has answers."""
     activity = make_activity({"ada@x.io": [0, 3, 40], "bob@x.io": [2]})
     assert_keeps(analysis.active_users(activity, every="1w"), ACTIVE_USERS)
     assert_keeps(analysis.rolling_active_users(activity), ROLLING_ACTIVE_USERS)
     assert_keeps(analysis.stickiness(activity), STICKINESS)
     assert_keeps(analysis.active_day_distribution(activity), ACTIVE_DAY_DISTRIBUTION)
-
-
-def test_one_user_and_one_day_are_enough(make_activity):
-    """The smallest table has answers."""
     activity = make_activity({"ada@x.io": [0]})
     assert numbers(analysis.active_users(activity)) == [1]
     assert numbers(analysis.rolling_active_users(activity)) == [1, 1, 1]

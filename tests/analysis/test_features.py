@@ -68,7 +68,7 @@ def test_an_unknown_mode_is_not_an_unused_one(make_usage):
 
 
 def test_mode_mix_by_hand(make_usage):
-    """30 chat and 10 agent messages are 75 and 25 %; the API's own total (99) is not the whole."""
+    """30 chat and 10 agent messages are 75 and 25 %, whatever the API's total; an idle week has no shares."""
     usage = make_usage(
         {"user": "ada@x.io", "chat_messages": 30, "total_messages": 99, "completions_lines_of_code": 6},
         {"user": "bob@x.io", "ide_agent_messages": 10, "ide_agent_lines_of_code": 2},
@@ -80,10 +80,6 @@ def test_mode_mix_by_hand(make_usage):
         ("chat", 30, 0.75, None, None),
         ("ide_agent", 10, 0.25, 2, 0.25),
     ]
-
-
-def test_mode_mix_over_time_of_daily_usage():
-    """Days without users, by week: the period first, then groups, then six modes; an idle week has no shares."""
     days = pl.DataFrame({"date": [date(2026, 1, 6), date(2026, 1, 12)], **{name: [0, 0] for name in METRICS}})
     table = analysis.mode_mix(days.with_columns(chat_messages=pl.Series([4, 0])), every="1w")
     assert table.columns == ["period_start", *tables.MODE_MIX.columns, "is_complete"]
@@ -247,12 +243,16 @@ def test_the_open_week_does_not_count(make_usage):
 
 
 def test_too_little_history_is_said(make_usage):
-    """Of eight weeks of data nobody can be active in nine: the answer comes, with a warning."""
+    """Of eight weeks nobody can be active in nine: said. Empty in, empty out; with a last day rosters are there."""
     usage = make_usage(*weeks_of("ada@x.io", range(8), 20))
     with pytest.warns(DataWarning, match="begin on 2025-12-08, and the data begins on 2026-01-05"):
         table = analysis.habit_ladder(usage)
     assert analysis.habit_ladder(usage, since="2025-12-08").equals(table)  # nobody was active: no warning
     assert ladder(table)["ada@x.io"][2] == "novice"
+    roster = pl.DataFrame({"user": ["ada@x.io"]})
+    assert analysis.habit_ladder(USER_ACTIVITY.empty()).schema == HABIT_LADDER.schema
+    table = analysis.habit_ladder(USER_ACTIVITY.empty(), roster=roster, as_of="2026-03-01")
+    assert table.rows() == [("ada@x.io", "person", 0, 0.0, "non-user")]
 
 
 def test_one_week_in_two_rows_is_one_week(make_usage):
@@ -315,14 +315,6 @@ def test_what_cannot_be_is_refused(make_usage):
         analysis.habit_ladder(usage.with_columns(period_end=pl.col("period_start").dt.offset_by("1mo")))
     with pytest.raises(ValueError, match="did you mean 'total_messages'"):
         analysis.concentration(usage, metric="total_message")
-
-
-def test_no_rows_no_habits():
-    """Empty in, empty out; with a last day the roster's users are non-users."""
-    roster = pl.DataFrame({"user": ["ada@x.io"]})
-    assert analysis.habit_ladder(USER_ACTIVITY.empty()).schema == HABIT_LADDER.schema
-    table = analysis.habit_ladder(USER_ACTIVITY.empty(), roster=roster, as_of="2026-03-01")
-    assert table.rows() == [("ada@x.io", "person", 0, 0.0, "non-user")]
 
 
 def messages(*counts: int | None) -> pl.DataFrame:

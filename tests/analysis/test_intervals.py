@@ -112,6 +112,7 @@ def test_a_ratios_interval_by_hand():
     t * sqrt(0.00625) / (0.4 * 0.6) = 0.914577 around the logit -0.405465 makes 0.2108 to 0.6246.
     """
     assert bounds_of([(n, 100) for n in (20, 30, 40, 50, 60)]) == pytest.approx((0.210812, 0.624597), abs=1e-6)
+    assert bounds_of([(3, 10), (6, 20)]) == (0.3, 0.3)
 
 
 def test_a_user_who_accepted_without_a_suggestion_counts_too():
@@ -176,11 +177,6 @@ def test_a_ratios_interval_is_the_same_in_any_order_and_company():
 def test_where_a_ratio_has_no_interval(users):
     """One user cannot say how users vary, and a ratio of 0, of 1 or of more has no logit."""
     assert bounds_of(users) is None
-
-
-def test_users_who_are_alike_have_a_point():
-    """No spread is seen between two users at 30 %: the bounds are the rate itself."""
-    assert bounds_of([(3, 10), (6, 20)]) == (0.3, 0.3)
 
 
 @given(followed=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=40))

@@ -54,17 +54,13 @@ def test_each_kind_of_flaw_is_counted_over_its_own_rows_or_users():
 
 
 def test_a_missing_day_is_one_of_the_range_without_a_row():
-    """Monday of Monday and Tuesday is there; in the list of users a day without anybody is none that is missing."""
+    """Of two days one is missing, or lacks a metric; in a list of users a day without anybody is not missing."""
     counts = pl.DataFrame({"date": [MONDAY], "user_count": [0]})
     nobody = pl.DataFrame(schema={"date": pl.Date, "user": pl.String, "user_type": pl.String})
     table = analysis.data_quality(dau_count=counts, dau=nobody, start_date=MONDAY, end_date="2026-01-06")
     assert found(table)["dau_count: days missing"] == (1, 2)
     assert "dau: days missing" not in found(table)
     assert "dau_count: days missing" not in found(analysis.data_quality(dau_count=counts))
-
-
-def test_a_null_in_any_metric_is_a_row_that_lacks_one():
-    """Of two days one has no tool calls told."""
     usage = pl.DataFrame({"date": [MONDAY, TUESDAY], "total_messages": [4, 5], "total_tool_calls": [None, 7]})
     assert found(analysis.data_quality(daily_usage=usage))["daily_usage: rows without some metric"] == (1, 2)
 

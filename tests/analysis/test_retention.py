@@ -341,7 +341,7 @@ def test_results_keep_their_tables(make_activity, assert_keeps):
 
 
 def test_the_curve_is_a_ratio_of_sums_over_cohorts_that_got_there(make_activity):
-    """Weeks of 2 and 1 users: (1 + 1) of (2 + 1) after a week; after two only the first has got there."""
+    """Weeks of 2 and 1 users: 2 of 3 after a week, then the first alone; by= keeps groups apart, else they add up."""
     activity = make_activity({"ada@x.io": [0, 8, 14], "bob@x.io": [6], "cyd@x.io": [7, 15]})
     curve = analysis.retention_curve(analysis.cohort_retention(activity, as_of="2026-01-25"))
     counts = curve.select("period", "cohorts", "eligible_users", "retained_users")
@@ -352,10 +352,6 @@ def test_the_curve_is_a_ratio_of_sums_over_cohorts_that_got_there(make_activity)
         (0, 2, 3, 3),
         (1, 1, 2, 1),
     ]
-
-
-def test_the_curve_of_groups_is_that_of_each(make_activity):
-    """by= keeps groups apart; without it they are added up, and two teams' rows of a week are one cohort."""
     activity = make_activity({"ada@x.io": [0, 7], "bob@x.io": [0]}).with_columns(team=pl.Series(["red", "red", "blue"]))
     cohorts = analysis.cohort_retention(activity, by="team", as_of="2026-01-18")
     apart = analysis.retention_curve(cohorts, by="team").filter(pl.col("period") == 1)
@@ -534,7 +530,7 @@ def test_groups_have_lives_of_their_own(make_activity):
 
 
 def test_survival_by_hand(make_activity):
-    """Gaps of 3 days: one lapses on day 1, one on day 4 though back later, two are followed on, one began too late."""
+    """Gaps of 3 days: one lapses on day 1, one on day 4, two are followed on, one began too late; weeks are refused."""
     activity = make_activity(
         {"ada@x.io": [0], "bob@x.io": [2, 5, 9], "cyd@x.io": [6, 9], "dan@x.io": [0, 3, 6], "eve@x.io": [7]}
     )
@@ -546,6 +542,13 @@ def test_survival_by_hand(make_activity):
     assert table["at_risk_users"].to_list() == [4, 3, 2, 2, 2, 1, 1]
     assert [day for day, users in enumerate(table["lapsed_users"]) if users] == [1, 4]
     assert table["survival_rate"].to_list() == pytest.approx([1, *[2 / 3] * 3, *[1 / 3] * 3])
+    weekly = make_activity({"ada@x.io": [0]}).select(
+        "user", "user_type", period_start="date", period_end=pl.col("date").dt.offset_by("6d")
+    )
+    with pytest.raises(TableError, match="survival needs one row a user and day"):
+        analysis.survival(weekly)
+    with pytest.raises(ValueError, match="inactive_days=0"):
+        analysis.survival(make_activity({"ada@x.io": [0]}), inactive_days=0)
 
 
 @pytest.mark.parametrize(("last", "at_risk", "lapsed"), [(27, [], 0), (28, [1], 0), (29, [1, 1], 1), (60, [1, 1], 1)])
@@ -650,14 +653,3 @@ def test_the_interval_of_survival_holds_the_truth(weeks, hazard):
         assert 0.93 <= covered <= 0.97
         looked_at.append(days)
     assert looked_at[:3] == [7, 14, 28]
-
-
-def test_survival_needs_days(make_activity):
-    """Rows of weeks, and a silence of no days, are refused."""
-    weekly = make_activity({"ada@x.io": [0]}).select(
-        "user", "user_type", period_start="date", period_end=pl.col("date").dt.offset_by("6d")
-    )
-    with pytest.raises(TableError, match="survival needs one row a user and day"):
-        analysis.survival(weekly)
-    with pytest.raises(ValueError, match="inactive_days=0"):
-        analysis.survival(make_activity({"ada@x.io": [0]}), inactive_days=0)

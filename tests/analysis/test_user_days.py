@@ -196,16 +196,12 @@ def test_a_group_may_have_any_name(make_activity, name):
 
 
 def test_several_columns_group_together_and_null_is_a_group(make_activity):
-    """by=[...] makes one group of each combination that occurs; a missing value is one of them."""
+    """Each combination that occurs is a group, a missing value too; the columns of a user are groups like any other."""
     activity = make_activity({"ada@x.io": [0], "bob@x.io": [0], "cyd@x.io": [0]}).with_columns(
         team=pl.Series(["red", "red", None]), site=pl.Series(["a", "b", "b"])
     )
     table = analysis.active_users(activity, by=["team", "site"])
     assert table.select("team", "site", "active_users").rows() == [("red", "a", 1), ("red", "b", 1), (None, "b", 1)]
-
-
-def test_grouping_by_the_user_and_its_kind_is_allowed(make_activity):
-    """The columns of a user may be groups like any other."""
     activity = make_activity({"ada@x.io": [0, 1]})
     assert analysis.active_users(activity, every="1w", by="user").select("user", "active_users").rows() == [
         ("ada@x.io", 1)
@@ -234,7 +230,7 @@ def test_a_group_must_exist_and_not_be_taken(make_activity):
 
 
 def test_people_and_automation_are_apart(make_activity):
-    """Only people count by default; a person and a service account of one name are two users."""
+    """People count by default; a service account of a person's name is another; its days alone are zero people."""
     activity = pl.concat(
         [
             make_activity({"ci": [0], "ada@x.io": [1]}),
@@ -245,10 +241,6 @@ def test_people_and_automation_are_apart(make_activity):
     assert numbers(analysis.active_users(activity, user_type="service_account")) == [2, 0, 1]
     assert numbers(analysis.active_users(activity, user_type="all")) == [3, 1, 1]
     assert numbers(analysis.active_users(activity, every="1w", user_type="all")) == [4]
-
-
-def test_only_service_accounts_are_zero_people(make_activity):
-    """The days on which only automation worked are known days with nobody active."""
     activity = make_activity({"ci": [0, 2]}, user_type="service_account")
     assert numbers(analysis.active_users(activity)) == [0, 0, 0]
     assert analysis.active_users(activity, by="user").is_empty()

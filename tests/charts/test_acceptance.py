@@ -63,15 +63,11 @@ def test_acceptance_of_a_week_that_ends_after_the_data_is_dashed(weekly_acceptan
     assert look.values(whole, look.layers(whole, "line")[0]) == [0.25, 0.5, 0.3, 0.25]
 
 
-def test_a_week_without_suggestions_is_a_gap_and_not_a_zero(weekly_acceptance, rows_of):
-    """0/0 stays null all the way into the picture."""
+def test_a_week_without_suggestions_is_a_gap_and_not_a_zero(weekly_acceptance, rows_of, team_acceptance, look):
+    """0/0 stays null in the picture; intervals are a band over time, whiskers for one week or groups."""
     spec = theme.to_vegalite(charts.acceptance_rate(weekly_acceptance))
     week = rows_of(spec)[1]
     assert (week["acceptance_rate"], week["solid"], week["acceptance_rate_low"]) == (None, None, None)
-
-
-def test_intervals_are_a_band_over_time_and_whiskers_for_one_week_or_groups(weekly_acceptance, team_acceptance, look):
-    """From low to high, as the table says."""
     for table, mark, axis in [
         (weekly_acceptance, "area", "y"),
         (weekly_acceptance.head(1), "rule", "y"),
@@ -122,7 +118,7 @@ def test_a_title_says_by_what_it_is_grouped(team_acceptance, weekly_acceptance):
 
 
 def test_each_effect_begins_where_the_last_one_ended(change, steps):
-    """-3 points, then half a point up, and another half: two down in all, from nothing. Without its total: refused."""
+    """-3 points, half up, another half: two down in all; groups by how much they moved; without its total refused."""
     assert steps(charts.acceptance_change(change)) == [
         ("Groups accept more or less", 0.0, -3.0),
         ("Weight moved between groups", -3.0, -2.5),
@@ -131,10 +127,6 @@ def test_each_effect_begins_where_the_last_one_ended(change, steps):
     ]
     with pytest.raises(TableError, match="total"):
         charts.acceptance_change(change.head(3))
-
-
-def test_groups_stand_by_how_much_they_moved(change, steps):
-    """The largest first, whichever way it went."""
     chart = charts.acceptance_change(change, by_group=True)
     assert steps(chart) == [("C", 0.0, -4.0), ("Go", -4.0, -2.5), ("Zig", -2.5, -2.0), ("Whole change", 0.0, -2.0)]
     assert chart.title.subtitle == "people · 3 groups"

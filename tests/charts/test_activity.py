@@ -99,15 +99,8 @@ def test_very_many_days_are_thinned_from_the_last_day_on_and_said_so(rows_of):
     assert "one day in 8 is drawn" in weekly.title.subtitle, "in 7 would be Sundays only, or none"
 
 
-def test_a_window_without_anyone_has_no_stickiness_and_no_zero(rows_of):
-    """0/0 stays a gap."""
-    days = [(FIRST, 28, 0.0, 0, None, True), (FIRST + timedelta(days=1), 28, 1.0, 4, 0.25, True)]
-    table = pl.DataFrame(days, schema=STICKINESS.schema, orient="row")
-    assert [row["solid"] for row in rows_of(charts.stickiness(table))] == [None, 0.25]
-
-
 def test_every_number_of_days_keeps_its_bar_with_its_number(rows_of):
-    """Nobody on two days is a bar of nothing with a 0, and the bars say of how many users they are."""
+    """Nobody on two days is a bar of nothing with a 0; 0/0 stays a gap; the bars say of how many users they are."""
     table = pl.DataFrame({"active_days": [3, 1, 2], "users": [4, 6, 0]})
     chart = charts.active_day_distribution(table)
     rows = rows_of(chart)
@@ -115,3 +108,6 @@ def test_every_number_of_days_keeps_its_bar_with_its_number(rows_of):
     assert "10 active users" in chart.title.subtitle
     assert "1 day, with 6 users" in chart.description
     assert chart.title.text == "Active days a user in the last 3 days"
+    days = [(FIRST, 28, 0.0, 0, None, True), (FIRST + timedelta(days=1), 28, 1.0, 4, 0.25, True)]
+    table = pl.DataFrame(days, schema=STICKINESS.schema, orient="row")
+    assert [row["solid"] for row in rows_of(charts.stickiness(table))] == [None, 0.25]

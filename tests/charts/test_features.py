@@ -52,14 +52,10 @@ def test_features_stand_in_their_order_and_an_unknown_one_has_no_dot(features, r
 
 
 def test_shares_lie_on_one_another_in_the_order_of_the_modes(mix, rows_of):
-    """Chat first, then the IDE agent, up to the whole; completions have no messages."""
+    """Chat first, up to the whole; completions have no messages, chat no lines, and a month of one is all its."""
     rows = rows_of(charts.mode_mix(mix))
     assert [(row["mode"], row["bottom"], row["top"]) for row in rows] == [("Chat", 0.0, 0.25), ("IDE agent", 0.25, 1.0)]
     assert {row["of_count"] for row in rows} == {40}
-
-
-def test_the_mix_of_lines_is_another_one(mix, rows_of):
-    """Chat has no lines; a month of completions alone is all theirs."""
     chart = charts.mode_mix(mix, of="lines")
     rows = rows_of(chart)
     assert [row["mode"] for row in rows] == ["Completions", "IDE agent"] * 2

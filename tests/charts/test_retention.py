@@ -96,17 +96,13 @@ def test_a_rate_holds_until_the_next_day_with_its_band(survival, look, rows_of):
         assert look.layers(spec, "point")[0]["mark"]["opacity"] == opacity
 
 
-def test_the_subtitle_says_how_many_are_followed(survival):
-    """All of them at the start, over groups too."""
+def test_shares_stand_on_the_whole_axis(survival, curve, look):
+    """From 0 to 100%, so that two charts can be compared; all who are followed are said, over groups too."""
+    for chart in (charts.survival(survival), charts.retention_curve(curve)):
+        assert look.layers(chart, "line")[0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
     assert charts.survival(survival).title.subtitle == "people · 10 users followed · 95 % confidence intervals"
     teams = pl.concat([survival.with_columns(team=pl.lit(name)) for name in ("A", "B")])
     assert "20 users followed" in charts.survival(teams).title.subtitle
-
-
-def test_shares_stand_on_the_whole_axis(survival, curve, look):
-    """From 0 to 100%, so that two charts can be compared."""
-    for chart in (charts.survival(survival), charts.retention_curve(curve)):
-        assert look.layers(chart, "line")[0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
 
 
 def test_a_period_that_no_cohort_has_reached_is_a_gap(curve, rows_of, look):

@@ -185,7 +185,7 @@ def test_seconds_are_those_of_the_rate_limit(monkeypatch):
 
 
 def test_a_plan_reads_well_in_a_terminal():
-    """The text says what to send, what is needed and at hand, how long, and how many rows."""
+    """What to send, what is needed and at hand, how long, how many rows; in a notebook with the bounds of estimates."""
     client = Client.serving(organisation({0: 300, 1: 1}), today=TODAY)
     assert str(fetch.plan("dau", FIRST, FIRST + timedelta(days=9), client=client)).splitlines() == [
         "Plan: dau, 2026-03-02 to 2026-03-11 (10 days)",
@@ -196,10 +196,6 @@ def test_a_plan_reads_well_in_a_terminal():
         "  no activity 8 days without a list to ask for",
         "  spent       1 request for the daily counts of this plan",
     ]
-
-
-def test_a_plan_shows_itself_in_a_notebook():
-    """The same lines as a table, with the bounds of what is estimated."""
     client = Client.serving(organisation({0: 300, 1: 300}), today=TODAY)
     plan = fetch.plan("user_activity", FIRST, FIRST + timedelta(days=1), client=client)
     assert (plan.requests_to_send_least, plan.requests_to_send_most) == (3, 6)

@@ -100,14 +100,10 @@ def test_survival_follows_newcomers_as_the_report_does():
 
 
 def test_who_was_there_before_the_range_is_not_new(explorer):
-    """Cleo was active 35 days before the range: on 2 March she comes back, she does not begin."""
+    """Cleo was there 35 days before: she comes back. The look-back knows no languages: their controls say so."""
     explorer.controls["question"].value = "lifecycle"
     last = explorer.answer.table.row(-1, named=True)
     assert (last["new_users"], last["resurrected_users"]) == (0, 1)
-
-
-def test_language_and_editor_do_not_apply_where_days_before_count(explorer):
-    """The look-back does not know languages: their controls say so, and filter nothing."""
     explorer.controls["language"].value = "Go"
     explorer.controls["question"].value = "lifecycle"
     assert explorer.controls["language"].disabled

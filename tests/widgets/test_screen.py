@@ -98,7 +98,7 @@ def test_the_whole_report_answers_every_question(explorer):
 
 
 def test_a_folder_that_cannot_be_is_told(explorer, tmp_path):
-    """A file stands where the folder should be: a sentence, no traceback, and another folder works."""
+    """A sentence, no traceback, and another folder works; after an impossible range there is nothing to save."""
     (tmp_path / "file").write_text("in the way")
     explorer.screen.folder.value = str(tmp_path / "file" / "folder")
     explorer.screen.buttons["csv"].click()
@@ -107,10 +107,6 @@ def test_a_folder_that_cannot_be_is_told(explorer, tmp_path):
     assert "Traceback" not in explorer.screen.saved.value
     explorer.screen.folder.value = str(tmp_path / "saved")
     assert press(explorer, "csv").is_file()
-
-
-def test_there_is_nothing_to_save_before_there_is_an_answer(explorer):
-    """After an impossible range the buttons say that there is nothing, and write nothing."""
     explorer.controls["start_date"].value = date(2019, 1, 1)
     explorer.screen.buttons["png"].click()
     assert "nothing to save" in explorer.screen.saved.value
