@@ -25,7 +25,7 @@ ROSTER_ROWS = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "team": ["Payments
 
 
 def test_seats_are_the_denominator(make_activity, assert_keeps):
-    """81 of 263 seats: 0.3080, with Wilson's published interval, in a month that is over."""
+    """81 of 263 seats with Wilson's published interval; 49 of 49 are 1, not a 1 that lacks its last bit."""
     activity = make_activity({f"user{n}@x.io": [n % 26] for n in range(81)})
     table = analysis.adoption_rate(activity, licences=263, since=date(2026, 1, 1), as_of=date(2026, 1, 31))
     assert_keeps(table, ADOPTION_RATE)
@@ -34,10 +34,6 @@ def test_seats_are_the_denominator(make_activity, assert_keeps):
     assert (found["active_users"], found["licensed_users"], found["is_complete"]) == (81, 263, True)
     rounded = [round(found[name], 4) for name in ("adoption_rate", "adoption_rate_low", "adoption_rate_high")]
     assert rounded == [0.308, 0.2553, 0.3662]
-
-
-def test_everybody_is_one(make_activity):
-    """49 of 49 seats are a rate of 1 and not of a 1 that lacks its last bit; so is the curve's last point."""
     activity = make_activity({f"user{n}@x.io": [0] for n in range(49)})
     assert analysis.adoption_rate(activity, licences=49)["adoption_rate"].to_list() == [1.0]
     several = analysis.adoption_rate(activity, licences=49, every="1d", as_of="2026-01-09")
@@ -174,7 +170,7 @@ def test_counts_are_those_of_sql(days, spans):
 
 
 def test_unused_licences_are_listed(make_activity):
-    """Who has no activity, in any spelling and to the last day; the roster's columns stay."""
+    """Who has no activity, in any spelling; the roster's columns stay; a bot of that name is not the person."""
     roster = pl.DataFrame({"user": ["cyd@x.io", "ADA@x.io", "bob@x.io"], "team": ["C", "A", "B"]})
     activity = make_activity({"ada@x.io": [0], "bob@x.io": [9]})
     assert analysis.unused_licences(activity, roster).rows() == [("cyd@x.io", "C")]
@@ -182,6 +178,12 @@ def test_unused_licences_are_listed(make_activity):
         ("bob@x.io", "B"),
         ("cyd@x.io", "C"),
     ]
+    roster = pl.DataFrame({"user": ["ada@x.io"]})
+    bots = make_activity({"ada@x.io": [0]}, user_type="service_account")
+    assert analysis.unused_licences(bots, roster).rows() == [("ada@x.io",)]
+    assert analysis.unused_licences(DAU.empty(), roster, user_type="all").rows() == [("ada@x.io",)]
+    with pytest.raises(TableError, match="activity needs the columns 'user', 'user_type'"):
+        analysis.unused_licences(pl.DataFrame({"date": [date(2026, 1, 5)]}), roster)
 
 
 def test_zero_active_days_are_no_activity(make_usage):
@@ -194,7 +196,7 @@ def test_zero_active_days_are_no_activity(make_usage):
 
 
 def test_unused_licences_are_valid_on_the_last_day(make_activity):
-    """To 12 January: ended on the 11th or begun on the 13th is not there; valid on the 12th alone is enough."""
+    """Ended on the 11th or begun on the 13th is not there on the 12th, valid then alone is; no start is always."""
     roster = pl.DataFrame(
         {
             "user": ["ended", "ends", "begins", "begins later", "open"],
@@ -206,10 +208,6 @@ def test_unused_licences_are_valid_on_the_last_day(make_activity):
     assert analysis.unused_licences(activity, roster)["user"].to_list() == ["begins", "ends", "open"]
     later = analysis.unused_licences(activity, roster, as_of="2026-01-13")
     assert later["user"].to_list() == ["begins", "begins later", "open"]
-
-
-def test_a_licence_without_a_start_is_always_valid(make_activity):
-    """Rows (always to 6 January) and (from 20 January on) of one user: licensed from the first week on."""
     roster = pl.DataFrame(
         {
             "user": ["ada@x.io"] * 2,
@@ -219,16 +217,6 @@ def test_a_licence_without_a_start_is_always_valid(make_activity):
     )
     curve = analysis.adoption_curve(make_activity({"ada@x.io": [0, 16]}), licences=roster)
     assert curve["ever_licensed_users"].to_list() == [1, 1, 1]
-
-
-def test_who_uses_no_licence(make_activity):
-    """A service account of that name is not the person; no activity leaves all unused; days alone are refused."""
-    roster = pl.DataFrame({"user": ["ada@x.io"]})
-    bots = make_activity({"ada@x.io": [0]}, user_type="service_account")
-    assert analysis.unused_licences(bots, roster).rows() == [("ada@x.io",)]
-    assert analysis.unused_licences(DAU.empty(), roster, user_type="all").rows() == [("ada@x.io",)]
-    with pytest.raises(TableError, match="activity needs the columns 'user', 'user_type'"):
-        analysis.unused_licences(pl.DataFrame({"date": [date(2026, 1, 5)]}), roster)
 
 
 def test_users_are_counted_when_first_seen(make_activity):
@@ -293,13 +281,17 @@ def test_a_roster_counts_alike_in_every_question(make_activity):
 
 
 def test_results_keep_their_tables(make_activity, assert_keeps):
-    """Columns, order and dtypes are those written down, with and without licences."""
+    """Columns, order and dtypes are those written down, with and without licences, team and activity."""
     activity = make_activity({"ada@x.io": [0, 30], "bob@x.io": [3]})
     assert_keeps(analysis.adoption_curve(activity), ADOPTION_CURVE)
     assert_keeps(analysis.adoption_curve(activity, licences=3), LICENSED_ADOPTION_CURVE)
     roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})
     assert_keeps(analysis.adoption_curve(activity, licences=roster), LICENSED_ADOPTION_CURVE)
     assert_keeps(analysis.adoption_curve(activity.clear(), licences=roster), LICENSED_ADOPTION_CURVE)
+    for activity in (make_activity({"ada@x.io": [0]}), make_activity({})):
+        assert_keeps(analysis.licences(roster, activity), tables.LICENCES)
+    nothing = make_activity({"ADA@x.io": [0]}).with_columns(active_days=pl.lit(0))
+    assert analysis.licences(roster, nothing)["status"].to_list() == ["never_used"] * 2
 
 
 def test_a_csv_is_read_as_it_is_written(tmp_path):
@@ -473,14 +465,10 @@ def test_time_to_first_use_is_kaplan_meiers_of_each_licence(make_activity, days,
 
 
 def test_two_rows_of_one_user_are_one_licence(make_activity):
-    """The licence runs from the earlier start, and on where one of the rows has no end."""
+    """From the earlier start, and open where one is; spaces, capitals and text for days give the tidy one's answer."""
     roster = pl.concat([roster_of(ada=(2, 4)), roster_of(Ada=(1, None))])
     table = analysis.time_to_first_use(make_activity({"ada@x.io": [9]}), roster)
     assert table.filter(pl.col("started_users") > 0).select("days", "at_risk_users").rows() == [(8, 1)]
-
-
-def test_the_roster_may_be_as_the_analyst_keeps_it(make_activity):
-    """Names with spaces around them and days as text are read as by read_roster: the answer is that of the tidy one."""
     roster = roster_of(ada=(0, None), bob=(1, 4), cyd=(2, None))
     untidy = roster.select(
         user=" " + pl.col("user").str.to_uppercase() + " ",
@@ -563,15 +551,6 @@ def test_the_thresholds_and_the_last_day_of_licences_can_be_chosen(make_activity
     for wrong in ({"inactive_days": 0}, {"grace_days": -1}):
         with pytest.raises(ValueError, match="an integer"):
             analysis.licences(ROSTER_OF_ALL, activity, **wrong)
-
-
-def test_licences_keep_their_table(make_activity, assert_keeps):
-    """Without a team, without activity, and a row of 0 active days is none."""
-    roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})
-    for activity in (make_activity({"ada@x.io": [0]}), make_activity({})):
-        assert_keeps(analysis.licences(roster, activity), tables.LICENCES)
-    nothing = make_activity({"ADA@x.io": [0]}).with_columns(active_days=pl.lit(0))
-    assert analysis.licences(roster, nothing)["status"].to_list() == ["never_used"] * 2
 
 
 def test_the_populations_of_a_page_add_up(make_activity):

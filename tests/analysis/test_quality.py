@@ -76,11 +76,17 @@ def test_a_person_and_a_service_account_of_one_name_are_two_users():
 
 
 def test_nothing_to_look_at_is_no_share():
-    """Empty tables have every check, with 0 of 0 and a null; no table at all has none."""
+    """Empty tables have every check, with 0 of 0 and a null; no table has none, and an empty reconciliation."""
     table = analysis.data_quality(**{name: contract.empty() for name, contract in tables.ENDPOINT_TABLES.items()})
     assert table["checked_count"].unique().to_list() == [0]
     assert table["affected_share"].null_count() == table.height > 10
     assert analysis.data_quality().equals(tables.DATA_QUALITY.empty())
+    for given_tables in ({}, {"daily_usage": DAILY_USAGE.empty(), "editor_language": EDITOR_LANGUAGE.empty()}):
+        table = analysis.reconcile(**given_tables)
+        assert table.schema == tables.RECONCILIATION.schema
+        assert table.is_empty()
+    empty = analysis.reconcile(dau_count=DAU_COUNT.empty(), dau=DAU.empty(), user_activity=tables.USER_ACTIVITY.empty())
+    assert set(empty["status"]) == {"unknown"}
 
 
 def test_what_is_no_range_or_no_table_is_refused():
@@ -275,13 +281,3 @@ def test_tables_of_one_truth_agree(records):
     assert whole.filter(pl.col("status") == "differs").is_empty()
     known = (listed["date"].max() - listed["date"].min()).days + 1
     assert len(of(whole.filter(pl.col("status") == "agrees"), "dau_count = dau (all users)")) == known + 1
-
-
-def test_nothing_given_nothing_checked():
-    """Without tables, and with empty ones, there is an empty table with the same columns."""
-    for given_tables in ({}, {"daily_usage": DAILY_USAGE.empty(), "editor_language": EDITOR_LANGUAGE.empty()}):
-        table = analysis.reconcile(**given_tables)
-        assert table.schema == tables.RECONCILIATION.schema
-        assert table.is_empty()
-    empty = analysis.reconcile(dau_count=DAU_COUNT.empty(), dau=DAU.empty(), user_activity=tables.USER_ACTIVITY.empty())
-    assert set(empty["status"]) == {"unknown"}

@@ -251,7 +251,7 @@ def test_people_and_automation_are_apart(make_activity):
 
 
 def test_one_address_in_two_spellings_is_one_person(make_activity):
-    """E-mails are compared in lower case, beyond ASCII too; names of service accounts as they are."""
+    """E-mails in any case are one person, accounts' names are exact; rows without a user are left out, and counted."""
     people = make_activity({"Ada@X.io": [0], "ada@x.io": [0], "ÉVE@x.io": [0], "éve@x.io": [0]})
     assert numbers(analysis.active_users(people)) == [2]
     assert numbers(analysis.active_users(people, user_type="all")) == [2]
@@ -259,10 +259,6 @@ def test_one_address_in_two_spellings_is_one_person(make_activity):
     bots = make_activity({"CI": [0], "ci": [0]}, user_type="service_account")
     assert numbers(analysis.active_users(bots, user_type="service_account")) == [2]
     assert numbers(analysis.active_users(bots, user_type="all")) == [2]
-
-
-def test_a_missing_name_is_not_a_user(make_activity):
-    """Rows without a user are left out with a warning that counts them; they are not one user."""
     nobody = pl.lit(None, dtype=pl.String).alias("user")
     activity = pl.concat([make_activity({"ada@x.io": [0]}), make_activity({"x": [0, 1]}).with_columns(nobody)])
     with pytest.warns(DataWarning, match="2 rows of activity without a user"):

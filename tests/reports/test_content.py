@@ -81,7 +81,7 @@ def test_without_a_denominator_there_is_no_change_to_tell(before, after, said):
 
 
 def test_groups_are_named_and_an_empty_comparison_is_a_sentence():
-    """A sentence a team; the team without a name is called so."""
+    """A sentence a team, also without a name; no data is one, and what small groups hide is called hidden."""
     table = comparison((48, 80), (56, 70)).with_columns(team=pl.lit("<b>"))
     both = pl.concat([table, table.with_columns(team=pl.lit(None, pl.String))])
     words = change_in_words(both, what="Retention", than="May", by="team")
@@ -89,6 +89,9 @@ def test_groups_are_named_and_an_empty_comparison_is_a_sentence():
     assert change_in_words(table.clear(), what="Retention", than="May") == ["Retention: no data to compare with May."]
     with pytest.raises(TableError, match="'verdict'"):
         change_in_words(table.drop("verdict"), what="Retention", than="May")
+    hidden = {**dict.fromkeys(COMPARISON.columns), "metric": "acceptance_rate", "is_suppressed": True}
+    said = change_in_words(pl.DataFrame([hidden]), what="Acceptance", than="the week before")
+    assert said == ["Acceptance: not shown, as it stands on too few people."]
 
 
 def weeks(*counts: int | None, complete: int | None = None) -> pl.DataFrame:
@@ -167,10 +170,3 @@ def test_licences_that_are_not_valid_are_told_apart():
         "ended (9) or not begun (5)."
     )
     assert licences_in_words(table.with_columns(users=pl.Series([2, 3, None, 1, 9, 5])), as_of=None) == []
-
-
-def test_a_comparison_of_too_few_people_is_not_told():
-    """What small groups hide is called hidden, and not missing data."""
-    hidden = {**dict.fromkeys(COMPARISON.columns), "metric": "acceptance_rate", "is_suppressed": True}
-    said = change_in_words(pl.DataFrame([hidden]), what="Acceptance", than="the week before")
-    assert said == ["Acceptance: not shown, as it stands on too few people."]

@@ -72,17 +72,13 @@ def test_hidden_users_become_sums_and_means_are_left_out():
 
 
 def test_small_groups_are_hidden_in_every_table_that_has_them():
-    """B has 3 people, and C is the next smallest; a table without people hides the same two."""
+    """B has 3 people, C is the next smallest: in tables without people too; a cohort of two is two people."""
     sharing = Sharing("show", min_group_size=5)
     assert sharing.table(TEAMS)["acceptance_rate"].to_list() == [0.3, None, None, 0.2]
     change = pl.DataFrame({"team": ["A", "B", "C", "D"], "metric": ["r"] * 4, "difference": [0.1, 0.2, 0.3, 0.4]})
     assert sharing.table(change)["difference"].to_list() == [0.1, None, None, 0.4]
     assert Sharing("show", min_group_size=1).table(TEAMS).equals(TEAMS)
     assert sharing.groups(sharing.groups(TEAMS)).equals(sharing.groups(TEAMS))
-
-
-def test_small_cohorts_are_hidden_with_the_names_and_shown_with_them():
-    """A cohort of two is two people."""
     cohorts = pl.DataFrame({"cohort": [1, 2, 3], "cohort_users": [2, 9, 8], "retention_rate": [0.5, 0.5, 0.5]})
     assert Sharing("hide").table(cohorts)["retention_rate"].to_list() == [None, 0.5, None]
     assert Sharing("show").table(cohorts).equals(cohorts)
@@ -124,12 +120,6 @@ def test_no_name_survives_in_tables_charts_or_words(names, switch):
         assert name not in shown
         assert name not in chart
         assert name not in sharing.words(f"<b>{name}</b>, {name}; {name}")
-
-
-def test_words_without_a_name_are_left_alone_in_no_time():
-    """A picture written as letters is long, and holds no name."""
-    picture = "iVBORw0KGgo" * 100_000
-    assert Sharing("hide").words(picture) == picture
 
 
 WEEKS = [date(2026, 3, 2) + timedelta(weeks=n) for n in range(4)]
@@ -314,9 +304,11 @@ def test_a_headline_of_few_people_says_so():
 
 
 def test_a_warning_names_nobody():
-    """It is told all the same."""
+    """It is told all the same; a picture written as letters is long, holds no name, and takes no time."""
     with pytest.warns(UserWarning, match=r"^\(name hidden\) is twice there\.$"), Sharing("hide").naming_nobody():
         warnings.warn("ada@x.io is twice there.", UserWarning, stacklevel=1)
+    picture = "iVBORw0KGgo" * 100_000
+    assert Sharing("hide").words(picture) == picture
 
 
 def test_nothing_computed_depends_on_the_key():
