@@ -161,24 +161,14 @@ def test_a_sample_roster_is_written(tmp_path):
     assert {"user", "team", "licensed_from"} <= set(pl.read_csv(out).columns)
 
 
-@pytest.fixture
-def work(tmp_path) -> Path:
-    """Give an empty folder to work in."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
-
-
-def test_new_puts_a_copy_where_one_works(work):
-    """Byte for byte the template, under its own name, and its path is all that is printed."""
+def test_new_puts_a_copy_where_one_works(tmp_path):
+    """Byte for byte the template, its path alone printed; what somebody wrote stays, unless --force is given."""
+    work = tmp_path / "work"
+    work.mkdir()
     done = run("new", "retention", cwd=work)
     assert (done.returncode, done.stdout, done.stderr) == (0, "retention.ipynb\n", "")
     assert (work / "retention.ipynb").read_bytes() == reports.find("retention").path.read_bytes()
     assert [path.name for path in work.iterdir()] == ["retention.ipynb"]
-
-
-def test_new_overwrites_only_when_it_is_forced(work):
-    """What somebody wrote stays, with one line that says what to do; --force replaces it."""
     mine = work / "mine.ipynb"
     mine.write_text("my own work")
     done = run("new", "overview", "mine.ipynb", cwd=work)
@@ -190,19 +180,11 @@ def test_new_overwrites_only_when_it_is_forced(work):
 
 
 def test_a_path_without_the_ending_is_a_folder(tmp_path):
-    """It is made when it is missing."""
+    """It is made if missing; a copy has its template's parameters; a file in the folder's place is an error of ours."""
     assert reports.new("explore", tmp_path / "a" / "b") == tmp_path / "a" / "b" / "explore.ipynb"
-
-
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path):
-    """A file stands where the folder should be."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match="cannot be copied to"):
         reports.new("explore", tmp_path / "file" / "explore.ipynb")
-
-
-def test_a_copy_runs_as_the_template_does(tmp_path):
-    """Its parameters are found by its path."""
     copy = reports.new("acceptance", tmp_path / "mine.ipynb")
     assert reports.find(copy).parameters == reports.find("acceptance").parameters
 
