@@ -21,9 +21,9 @@ from augment_insights.tables import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+    from typing import Unpack
 
-    from augment_insights.analysis.population import UserType
+    from augment_insights.analysis.population import Whose
     from augment_insights.analysis.user_days import OrderedDays, UserDays
     from augment_insights.periods import Every
 
@@ -34,7 +34,7 @@ CohortRule = Literal["first", "recurring", "existing"]
 """A user is in the cohort of the first active period, or in one of every active period; or those of the look-back."""
 
 
-def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; none can stand for another)
+def cohort_retention(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     *,
     every: Every = "1w",
@@ -43,9 +43,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     lookback: int | None = None,
     periods: int | None = None,
     by: str | Sequence[str] | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Of the users who began in a period, how many are active k periods later?
 
@@ -83,11 +81,9 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     by : str or sequence of str, optional
         Columns of ``activity`` to group by; a user is followed in each group apart, and begins
         there with the first activity in that group.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -139,9 +135,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     if kind == "n_day" and cohort != "first":
         raise ValueError(f'kind="n_day" counts from each user\'s first day: cohort={cohort!r} has none.')
     needs_days = kind == "n_day"
-    order = prepare(activity).ordered(
-        COHORT_RETENTION, user_type=user_type, since=since, as_of=as_of, by=by, needs_days=needs_days, lookback=lookback
-    )
+    order = prepare(activity).ordered(COHORT_RETENTION, **whose, by=by, needs_days=needs_days, lookback=lookback)
     calendar = order.calendar(every, lookback)
     first_label = 0
     if cohort == "existing":  # all of the look-back is one period, and the only cohort
@@ -309,9 +303,7 @@ def lifecycle(
     every: Every = "1w",
     lookback: int | None = None,
     by: str | Sequence[str] | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many active users of each period are new, returning or back, and how many became dormant?
 
@@ -337,11 +329,9 @@ def lifecycle(
     by : str or sequence of str, optional
         Columns of ``activity`` to group by; a user is followed in each group apart, and is new
         there with the first activity in that group.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -377,9 +367,7 @@ def lifecycle(
     >>> table.select("new_users", "returning_users", "resurrected_users", "dormant_users").rows()
     [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)]
     """
-    order = prepare(activity).ordered(
-        LIFECYCLE, user_type=user_type, since=since, as_of=as_of, by=by, lookback=lookback
-    )
+    order = prepare(activity).ordered(LIFECYCLE, **whose, by=by, lookback=lookback)
     calendar = order.calendar(every, lookback)
     users, before, label = pl.col("users"), pl.col("before"), pl.col("label")
     states = (
@@ -425,9 +413,7 @@ def survival(
     inactive_days: int = 28,
     lookback: int | None = None,
     by: str | Sequence[str] | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many days after their first activity are users still with us?
 
@@ -452,11 +438,9 @@ def survival(
     by : str or sequence of str, optional
         Columns of ``activity`` to group by, for a curve of each group; a user is followed in each
         group apart.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -496,9 +480,7 @@ def survival(
     [(0, 2, 0, 1.0), (1, 2, 1, 0.5), (2, 1, 1, 0.0)]
     """
     check_count("inactive_days", inactive_days)
-    order = prepare(activity).ordered(
-        SURVIVAL, user_type=user_type, since=since, as_of=as_of, by=by, needs_days=True, lookback=lookback
-    )
+    order = prepare(activity).ordered(SURVIVAL, **whose, by=by, needs_days=True, lookback=lookback)
     last = order.calendar("1d", lookback).height - 1
     curve = kaplan_meier(_lapses(order, inactive_days, first=lookback or 0, last=last)).with_columns(
         lapsed_users="event_users", survival_rate="rate", survival_rate_low="low", survival_rate_high="high"

@@ -58,7 +58,7 @@ def acceptance_rate(
     every, **caption
         As for :mod:`every chart <augment_insights.charts>`.
     since : date or str, optional
-        The first day of the data: with ``as_of`` it tells which periods the data holds only in part.
+        The first day of the data, where the table does not say which periods the data holds only in part.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def acceptance_rate(
     >>> acceptance_rate(teams, population="engineers").title.subtitle
     'engineers · 95 % confidence intervals'
     """
-    frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start", "verdict", "compared_groups"])
+    frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start", "is_complete", "verdict", "compared_groups"])
     compared = marks.compared_note(frame)
     over_time = "period_start" in frame.columns
     most = marks.MAX_LINES if over_time else marks.MAX_ROWS

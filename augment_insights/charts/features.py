@@ -157,7 +157,7 @@ def mode_mix(
     every, **caption
         As for :mod:`every chart <augment_insights.charts>`.
     since : date or str, optional
-        The first day of the data: with ``as_of`` it tells which periods the data holds only in part.
+        The first day of the data, where the table does not say which periods the data holds only in part.
 
     Returns
     -------
@@ -193,9 +193,10 @@ def mode_mix(
     measured = {f"{of}_count": "count", f"{of}_share": "share"}
     # Of the other mix nothing is needed.
     contract = replace(MODE_MIX, columns={name: MODE_MIX.columns[name] for name in ("mode", *measured)})
-    frame = marks.read(table, contract, keys=["mode", "group", "period_start"], also=["period_start"])
+    timed = ["period_start", "is_complete"]
+    frame = marks.read(table, contract, keys=["mode", "group", "period_start"], also=timed)
     over_time = "period_start" in frame.columns
-    timed = ["period_start"] if over_time else []
+    timed = [name for name in timed if name in frame.columns]
     frame = frame.rename(measured).select("mode", "group", *timed, "count", "share")
     most = marks.MAX_PANELS if over_time else marks.MAX_ROWS
     frame, fewer = marks.largest_groups(frame, size="count", most=most)

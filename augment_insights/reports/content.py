@@ -44,11 +44,26 @@ TIME_STAMPS = ("Generated at", "Data made at", "Requests sent")
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure in large print: what it is, how much, and a line under it."""
+    """A figure in large print: what it is, how much, what stands behind it, how it changed, and its course.
+
+    Attributes
+    ----------
+    label, value, detail : str
+        What it is, how much, and a line under it: its counts, its days.
+    change : str
+        How it stands to an earlier time, in words; empty where that is not told.
+    verdict : {"higher", "lower", "no measurable change"} or None
+        What may be said of that change; None where nothing may.
+    trend : tuple of float or None
+        Its value in each period, the last one last; None where there is none.
+    """
 
     label: str
     value: str
-    detail: str
+    detail: str = ""
+    change: str = ""
+    verdict: str | None = None
+    trend: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)

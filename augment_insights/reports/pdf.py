@@ -62,7 +62,7 @@ def _data(content: Content) -> dict[str, Any]:
         "footer": footer + (f" · {SAMPLE}" if content.sample else ""),
         "badges": [*content.badges, *([SAMPLE] if content.sample else [])],
         "summary": list(content.summary),
-        "headlines": [[line.label, line.value, line.detail] for line in content.headlines],
+        "headlines": [[line.label, line.value, line.change, line.detail] for line in content.headlines],
         "blocks": [
             {**block.laid_out(most_rows=MAX_TABLE_ROWS), "image": f"{numbers[block.name]}.pdf"}
             if isinstance(block, Figure)

@@ -149,7 +149,7 @@ def test_range_asked_and_range_had_are_both_told():
     page = Page("T", population="people", as_of=None, range_asked=asked, range_had=had, sample=True)
     words = Parsed(page.to_html()).words
     assert words[words.index("Range asked") + 1 :][:4].count("2026-11-18 to 2026-11-21") == 1
-    assert words[words.index("Range had") + 1 :][:4].count("2026-11-16 to 2026-11-21") == 1
+    assert words[words.index("Range shown") + 1 :][:4].count("2026-11-16 to 2026-11-21") == 1
     assert words.count("sample data: a made-up organisation") == 2
 
 
@@ -194,10 +194,19 @@ def test_a_headline_rate_comes_with_its_interval_its_counts_and_its_change(befor
     change = pl.DataFrame([row], schema=COMPARISON.schema, orient="row")
     for compared, expected in ((change, words), (change.clear(), ""), (None, "")):
         page = empty_page().headline_rate("Rate", RATE, **RATE_OPTIONS, change=compared, than="the week before")
-        seen = Parsed(page.to_html()).seen
-        told = "95 % confidence interval 25.5% to 36.6% · 81 of 263 people"
-        told += f" · against the week before: {expected}" if expected else ""
-        assert seen[seen.index("Rate") :][:3] == ["Rate", "30.8%", told]
+        (line,) = page.headlines
+        counts = "95 % confidence interval 25.5% to 36.6% · 81 of 263 people"
+        told = f"against the week before: {expected}" if expected else ""
+        assert (line.label, line.value, line.detail, line.change) == ("Rate", "30.8%", counts, told)
+        assert line.verdict == (verdict if told else None)
+        assert {counts, told} - {""} <= {*Parsed(page.to_html()).seen}
+
+
+def test_a_headline_draws_its_course():
+    """A line that is broken where a period has no value, read out by its ends; none where there is no value at all."""
+    html = empty_page().headline("Rate", 2, trend=[1.0, None, 3.0, 2.0]).headline("None", 1, trend=[None]).to_html()
+    assert html.count("<svg viewBox") == html.count('aria-label="3 periods, from 1.00 to 2.00"') == 1
+    assert re.search(r'<path d="M[\d. ]+ M[\d. ]+ L[\d. ]+">', html)
 
 
 def test_a_headline_rate_is_one_figure_with_all_its_columns():

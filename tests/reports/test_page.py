@@ -188,7 +188,7 @@ def test_reconciliation_is_told_at_the_top_and_in_the_manifest(page):
     rows = [("a", None, 1, 1, 0, "agrees"), ("b", None, 2, 2, 0, "agrees"), ("c", None, 3, 4, -1, "differs")]
     checks = pl.DataFrame(rows, schema=RECONCILIATION.schema, orient="row")
     html = page.reconciliation(checks).to_html()
-    assert "API against itself: 2 of 3 checks agree, 1 differs" in html
+    assert "Data checks: 2 of 3 passed, 1 failed" in html
 
 
 def test_a_page_that_hides_keeps_its_charts_usable(teams):
