@@ -135,7 +135,7 @@ def report(
     if per is None:
         _print_paths(insights.reports.write(template, **asked).paths)
         return
-    batch = insights.reports.write_each(template, per=per, **asked)  # type: ignore[arg-type]  # it says itself what it knows
+    batch = insights.reports.write_each(template, per=per, **asked)
     _print_paths(batch.paths)
     for name, error in batch.failures.items():
         typer.echo(f"Error: {name}: {error}", err=True)

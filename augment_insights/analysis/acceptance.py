@@ -15,7 +15,9 @@ from augment_insights.analysis.population import (
     USAGE,
     active_rows,
     as_columns,
+    check_user_type,
     engine_for,
+    is_complete_in,
     licences_of,
     one_spelling,
     row_days,
@@ -42,7 +44,9 @@ from augment_insights.tables import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import date
+    from typing import Unpack
 
+    from augment_insights.analysis.population import Whose
     from augment_insights.periods import Every
 
 Of = Literal["suggestions", "lines"]
@@ -74,8 +78,7 @@ def acceptance_rate(
     by: str | Sequence[str] | None = None,
     every: Every | None = None,
     of: Of = "suggestions",
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How much of what was suggested is accepted?
 
@@ -99,14 +102,13 @@ def acceptance_rate(
         Columns to group by: ``"user"``, ``"language"``, ``"editor"``, ``"team"``, several of them. Of a user
         of ``user_type="all"`` the type stands beside the name: a person and a service account may share it.
     every : {"1d", "1w", "1mo", "1q"}, optional
-        A row a calendar period too. The first and the last may be parts, as far as the data goes:
-        each row is the rate of the days that are there.
+        A row a calendar period too. The first and the last may be parts, as far as the data goes: see
+        ``is_complete``.
     of : {"suggestions", "lines"}
         Accepted of suggested completions, or written of suggested lines.
-    user_type : {"person", "service_account", "all"}
-        Whose completions.
-    as_of : date or str, optional
-        The last day that counts; rows that reach past it are left out. All rows unless given.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -122,6 +124,7 @@ def acceptance_rate(
         acceptance_rate      Float64 accepted_count / suggested_count; null for 0/0
         acceptance_rate_low  Float64 lower bound of the interval; null where there is none
         acceptance_rate_high Float64 upper bound
+        is_complete          Boolean with ``every`` only: whether the data holds all days of the period
         ==================== ======= ==============================================================
 
     Raises
@@ -164,7 +167,7 @@ def acceptance_rate(
     └───────┴─────────────────┴─────────────────┘
     """
     by = as_columns(by, frame, reserved=ACCEPTANCE_RATE.columns, table=USAGE)
-    rows, groups = usage_rows(frame, _metrics(of), by=by, every=every, user_type=user_type, as_of=as_of)
+    rows, groups = usage_rows(frame, _metrics(of), by=by, every=every, **whose)
     summed = user_sums(_counts(rows, of), groups, _SUMS)
     suggested, accepted = pl.col("suggested_count"), pl.col("accepted_count")
     has_users = "user" in rows.columns
@@ -184,7 +187,8 @@ def acceptance_rate(
         .join(bounds.rename({"low": "acceptance_rate_low", "high": "acceptance_rate_high"}), on=GROUP, how="left")
     )
     columns = (pl.col(name).cast(dtype) for name, dtype in ACCEPTANCE_RATE.schema.items())
-    return summed.named(rates).select(*groups, *columns)
+    rated = summed.named(rates).select(*groups, *columns)
+    return rated if every is None else rated.with_columns(is_complete_in(frame, every, **whose))
 
 
 def acceptance_distribution(
@@ -193,8 +197,7 @@ def acceptance_distribution(
     steps: int = 20,
     min_suggested: int = 100,
     of: Of = "suggestions",
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many users accept which share of what is suggested to them?
 
@@ -213,10 +216,9 @@ def acceptance_distribution(
         Suggestions (or lines) that a user must have seen to be counted.
     of : {"suggestions", "lines"}
         As for :func:`acceptance_rate`.
-    user_type : {"person", "service_account", "all"}
-        Whose completions.
-    as_of : date or str, optional
-        The last day that counts; rows that reach past it are left out.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -252,7 +254,7 @@ def acceptance_distribution(
     """
     check_count("steps", steps)
     check_count("min_suggested", min_suggested)
-    rates = acceptance_rate(frame, by="user", of=of, user_type=user_type, as_of=as_of)
+    rates = acceptance_rate(frame, by="user", of=of, **whose)
     counted = rates.filter(pl.col("suggested_count") >= min_suggested)
     if counted.is_empty():
         return ACCEPTANCE_DISTRIBUTION.empty()
@@ -274,8 +276,7 @@ def acceptance_change(
     *,
     by: str | Sequence[str],
     of: Of = "suggestions",
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Why did the acceptance rate change: do groups accept more, or did the weight move between groups?
 
@@ -300,10 +301,9 @@ def acceptance_change(
         The groups: ``"language"``, ``"team"``, ``"user"``, ...
     of : {"suggestions", "lines"}
         As for :func:`acceptance_rate`.
-    user_type : {"person", "service_account", "all"}
-        Whose completions.
-    as_of : date or str, optional
-        The last day that counts.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -354,7 +354,7 @@ def acceptance_change(
     sides = []
     for side, frame in enumerate((before, after)):
         columns = as_columns(by, frame, reserved=_EFFECTS, table=USAGE)
-        rows, groups = usage_rows(frame, _metrics(of), by=columns, user_type=user_type, as_of=as_of)
+        rows, groups = usage_rows(frame, _metrics(of), by=columns, **whose)
         sides.append(_counts(rows, of).with_columns(pl.lit(side).alias(SIDE)))
     if not groups:
         raise ValueError("by= names no column. Hint: name the groups between which the weight may have moved.")
@@ -431,7 +431,7 @@ def compare(
     Notes
     -----
     Two tables made with another ``of``, ``kind`` or ``user_type`` look alike, and are for the caller to
-    keep apart. A table without ``is_complete`` (acceptance) does not say whether its last period is over.
+    keep apart. A table without ``is_complete`` (acceptance without ``every``) does not say so.
 
     See Also
     --------
@@ -813,7 +813,7 @@ def _per_user(
     columns, part, whole = _part_and_whole(metric)
     day = start.meta.output_name()
     timed = [day] if metric == "active_users" else []
-    counted, groups = usage_rows(active_rows(rows), columns, by=[*by, *timed], user_type=user_type)
+    counted, groups = usage_rows(active_rows(rows), columns, by=[*by, *timed], user_type=check_user_type(user_type))
     require(counted.schema, ("user", "user_type"), table=_TABLE)
     if timed:  # how many of the period's days or weeks: a row's first one tells how long they are
         length = rows.select((end - start).dt.total_days().first()).item()
@@ -986,7 +986,7 @@ def compare_groups(
         raise ValueError(f"metric={metric!r} has no rows of those who are not active. Hint: use compare on its table.")
     columns, part, whole = _part_and_whole(metric)
     is_share = metric not in _RATES and metric not in METRICS
-    counted, groups = usage_rows(active_rows(activity), columns, by=by, user_type=user_type)
+    counted, groups = usage_rows(active_rows(activity), columns, by=by, user_type=check_user_type(user_type))
     require(counted.schema, ("user", "user_type"), table=_TABLE)
     if not groups:
         raise ValueError("by= names no column. Hint: name the groups that are compared with one another.")

@@ -18,9 +18,10 @@ from augment_insights.analysis.population import (
     as_columns,
     data_span,
     is_licensed,
-    last_day,
+    known_days,
     licences_of,
     on_roster,
+    read_whose,
     row_days,
     select_users,
     usage_rows,
@@ -28,7 +29,7 @@ from augment_insights.analysis.population import (
 )
 from augment_insights.analysis.user_days import OrderedDays, UserDays, periods_of, prepare
 from augment_insights.errors import DataWarning, TableError, plural
-from augment_insights.periods import check_count, parse_day
+from augment_insights.periods import check_count
 from augment_insights.tables import (
     ADOPTION_CURVE,
     ADOPTION_RATE,
@@ -48,8 +49,9 @@ from augment_insights.tables import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
 
-    from augment_insights.analysis.population import UserType
+    from augment_insights.analysis.population import UserType, Whose
     from augment_insights.periods import Every
 
 _KEY = "user_key"
@@ -64,9 +66,7 @@ def adoption_rate(
     licences: int | pl.DataFrame | pl.LazyFrame,
     every: Every = "1mo",
     by: str | Sequence[str] | None = None,
-    user_type: str = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many of the licensed users were active, period by period?
 
@@ -86,10 +86,9 @@ def adoption_rate(
         The calendar period.
     by : str or sequence of str, optional
         Columns of the roster, such as ``"team"``: each group's active over its licensed users.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data; left out, the last day of any row.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -146,13 +145,14 @@ def adoption_rate(
     └──────────────┴───────────────┴─────────────┘
     """
     days = prepare(activity)
-    periods = active_users(days, every=every, user_type=user_type, since=since, as_of=as_of)  # type: ignore[arg-type]  # checked there
+    periods = active_users(days, every=every, **whose)
+    user_type, *_ = read_whose(**whose)
     group_types: dict[str, pl.DataType] = {}
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
         roster = read_roster(licences)
         groups = as_columns(by, roster, reserved=ADOPTION_RATE.columns, table=ROSTER.name)
         group_types = {name: roster.schema[name] for name in groups}
-        rows, _ = usage_rows(days.activity, (), every=every, user_type=user_type, since=since, as_of=as_of)
+        rows, _ = usage_rows(days.activity, (), every=every, **whose)
         counts = _licensed_counts(rows, roster, periods.select(_PERIOD), groups=groups, user_type=user_type)
     elif by is None:
         counts = periods.with_columns(licensed_users=pl.lit(_seats(licences), pl.Int64))
@@ -184,9 +184,7 @@ def adoption_curve(
     every: Every = "1w",
     licences: int | pl.DataFrame | pl.LazyFrame | None = None,
     lookback: int | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """By each period, how many users have ever been active, and what share of the licences is that?
 
@@ -209,11 +207,9 @@ def adoption_curve(
         that holds ``licensed_from`` on, and always where it is null or the column is missing.
     lookback : int, optional
         Warm-up days, used only to recognise existing users; these are in ``cumulative_users`` from the start.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -250,11 +246,11 @@ def adoption_curve(
     >>> adoption_curve(activity, licences=4).rows()
     [(datetime.date(2026, 1, 5), 1, 1, 4, 0.25), (datetime.date(2026, 1, 12), 1, 2, 4, 0.5)]
     """
-    order = prepare(activity).ordered(ADOPTION_CURVE, user_type=user_type, since=since, as_of=as_of, lookback=lookback)
+    order = prepare(activity).ordered(ADOPTION_CURVE, lookback=lookback, **whose)
     calendar = order.calendar(every, lookback)
     users, roster = order.first_days(), None
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
-        roster = licences_of(tidy_roster(licences), user_type)
+        roster = licences_of(tidy_roster(licences), read_whose(**whose)[0])
         users = on_roster(users, roster)
     firsts = users.group_by(date="first_day").agg(users=pl.len().cast(pl.Int64)).join(calendar, on="date")
     new = firsts.group_by("label").agg(new_users=pl.col("users").sum())
@@ -283,9 +279,7 @@ def adoption_curve(
 def time_to_first_use(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     roster: pl.DataFrame | pl.LazyFrame,
-    *,
-    user_type: UserType = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many days after the licence began have users started?
 
@@ -305,10 +299,9 @@ def time_to_first_use(
         ``licensed_to`` (the last licensed day; null: open) if there is one. Users without a start, and active
         users who are not on the roster, are left out with a DataWarning that counts them; who
         is licensed only after the last day of the data is left out.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data; left out, the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -344,8 +337,8 @@ def time_to_first_use(
     [(0, 2, 0, 0.0), (1, 2, 1, 0.5)]
     """
     require(columns_of(roster), ("user", "licensed_from"), table="roster")
-    order = prepare(activity).ordered(TIME_TO_FIRST_USE, user_type=user_type, as_of=as_of, needs_days=True)
-    return kaplan_meier(_starts(order, licences_of(tidy_roster(roster), user_type))).select(
+    order = prepare(activity).ordered(TIME_TO_FIRST_USE, **whose, needs_days=True)
+    return kaplan_meier(_starts(order, licences_of(tidy_roster(roster), read_whose(**whose)[0]))).select(
         "days",
         "at_risk_users",
         started_users="event_users",
@@ -358,14 +351,12 @@ def time_to_first_use(
 def unused_licences(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     roster: pl.DataFrame | pl.LazyFrame,
-    *,
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Which licensed users have never been active?
 
     Licensed on the last day of the data: a licence that has ended by then, or not begun, is not there. Never
-    means: no row of activity in the frame, to ``as_of``.
+    means: no row of activity in the frame, from ``since`` to ``as_of``.
 
     Parameters
     ----------
@@ -374,10 +365,9 @@ def unused_licences(
         is no last day: all licences count then.
     roster : DataFrame or LazyFrame
         As for :func:`read_roster`. Without ``user_type`` it lists people.
-    user_type : {"person", "service_account", "all"}
-        Which users of the roster.
-    as_of : date or str, optional
-        The last day of the data; rows that reach past it are left out.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -404,10 +394,10 @@ def unused_licences(
     schema = columns_of(frame)
     require(schema, ("user", "user_type"), table=ACTIVITY)
     span = None if schema.keys().isdisjoint(("date", "period_start", "period_end")) else data_span(frame)
-    last = last_day(span, as_of)
-    rows, _ = usage_rows(frame, (), user_type=user_type, as_of=as_of)
+    _, last = known_days(span, **whose)
+    rows, _ = usage_rows(frame, (), **whose)
     listed = read_roster(roster)
-    licences = licences_of(listed, user_type)
+    licences = licences_of(listed, read_whose(**whose)[0])
     if last is not None:
         licences = licences.filter(is_licensed(pl.lit(last), pl.lit(last)))
     seen = rows.select("user", "user_type").unique().select(user_key())
@@ -423,7 +413,6 @@ def licences(
     inactive_days: int = 30,
     grace_days: int = 14,
     price: float | None = None,
-    user_type: str = "person",
 ) -> pl.DataFrame:
     """Which licences are used, and which have never been used or lie idle?
 
@@ -434,7 +423,7 @@ def licences(
     Parameters
     ----------
     roster : DataFrame or LazyFrame
-        As for :func:`read_roster`. Without ``user_type`` it lists people.
+        As for :func:`read_roster`: the licences of whoever stands on it.
     activity : DataFrame, LazyFrame or UserDays
         ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``. Of a row of several days
         the last one counts as the day of activity.
@@ -446,8 +435,6 @@ def licences(
         Days in which a licence need not be used yet.
     price : float, optional
         What a licence costs.
-    user_type : {"person", "service_account", "all"}
-        Which users of the roster.
 
     Returns
     -------
@@ -480,9 +467,9 @@ def licences(
     """
     check_count("inactive_days", inactive_days)
     check_count("grace_days", grace_days, at_least=0)
-    last, seen = _last_seen(activity, as_of)
+    last, seen = _last_seen(activity, user_type="all", as_of=as_of)
     listed = read_roster(roster)
-    spans = licences_of(listed, user_type)
+    spans = licences_of(listed, "all")
     held = with_user_key(listed).join(spans.rename(lambda name: name.replace("licensed_", "__")), on=_KEY, how="inner")
     begun, ended, today = pl.col("__from"), pl.col("__to"), pl.lit(last, pl.Date)
     idle = (today - pl.col("last_active")).dt.total_days()
@@ -515,13 +502,12 @@ def licences_over_time(
     periods: pl.DataFrame,
     *,
     inactive_days: int = 30,
-    user_type: str = "person",
 ) -> pl.DataFrame:
     """How many licences were used, and how many idle or never used, at the end of each period?
 
     Parameters
     ----------
-    roster, activity, inactive_days, user_type
+    roster, activity, inactive_days
         As for :func:`licences`.
     periods : DataFrame
         ``period_start`` and ``period_end``, as :func:`active_users` gives them, of periods that are over.
@@ -555,7 +541,7 @@ def licences_over_time(
     valid = ~pl.col("status").is_in(["ended", "not_begun"])
     tables = [LICENCES_OVER_TIME.empty()]
     for start, end in periods.select("period_start", "period_end").iter_rows():
-        held = licences(roster, activity, as_of=end, inactive_days=inactive_days, user_type=user_type).filter(valid)
+        held = licences(roster, activity, as_of=end, inactive_days=inactive_days).filter(valid)
         kind = pl.when(unused).then(pl.lit("unused")).otherwise(pl.lit("used")).cast(kinds.schema["licence"])
         counts = held.group_by(licence=kind).agg(users=pl.len().cast(pl.Int64))
         both = kinds.join(counts, on="licence", how="left", maintain_order="left")
@@ -568,9 +554,8 @@ def adoption_stages(
     habits: pl.DataFrame,
     *,
     roster: pl.DataFrame | pl.LazyFrame | None = None,
-    as_of: date | str | None = None,
     inactive_days: int = 30,
-    user_type: str = "person",
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How far have people got: a licence, a first use, recent use, a habit, power use?
 
@@ -585,12 +570,11 @@ def adoption_stages(
         Of :func:`habit_ladder`.
     roster : DataFrame or LazyFrame, optional
         As for :func:`read_roster`.
-    as_of : date or str, optional
-        The last day of the data.
     inactive_days : int
         Active is whoever was in so many last days.
-    user_type : {"person", "service_account", "all"}
-        Who counts.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -616,7 +600,8 @@ def adoption_stages(
     >>> adoption_stages(activity, habits, roster=roster).rows()
     [('licensed', 1), ('ever active', 0), ('active', 0), ('habitual', 0), ('power', 1)]
     """
-    last, seen = _last_seen(activity, as_of, user_type=user_type)
+    user_type, _, as_of = read_whose(**whose)
+    last, seen = _last_seen(activity, user_type=user_type, as_of=as_of)
     people = seen
     if roster is not None:
         valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date))
@@ -684,10 +669,7 @@ def adoption_funnel(stages: pl.DataFrame) -> pl.DataFrame:
 def population_bridge(
     roster: pl.DataFrame | pl.LazyFrame,
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
-    *,
-    since: date | str | None = None,
-    as_of: date | str | None = None,
-    user_type: str = "person",
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How do the licensed, the active and all who were ever seen stand to one another?
 
@@ -701,12 +683,9 @@ def population_bridge(
         As for :func:`read_roster`.
     activity : DataFrame, LazyFrame or UserDays
         All that is known, the days before the range included.
-    since : date or str, optional
-        The first day of the range; left out, all activity is in it.
-    as_of : date or str, optional
-        The last day of the data.
-    user_type : {"person", "service_account", "all"}
-        Who counts.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: who counts, the first day of the range (left out, all activity is in
+        it) and the last day of the data.
 
     Returns
     -------
@@ -732,8 +711,9 @@ def population_bridge(
     >>> population_bridge(roster, activity, since="2026-03-01").filter(pl.col("users") > 0).rows()
     [('licensed', 'active', 1), ('licensed', 'never seen', 1), ('not on the roster', 'seen before', 1)]
     """
-    last, seen = _last_seen(activity, as_of, user_type=user_type)
-    first = date.min if since is None else parse_day(since, name="since")
+    user_type, since, as_of = read_whose(**whose)
+    last, seen = _last_seen(activity, user_type=user_type, as_of=as_of)
+    first = since or date.min
     spans = licences_of(read_roster(roster), user_type)
     valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date))
     kind = pl.when(valid).then(pl.lit("licensed")).otherwise(pl.lit("licence ended or not begun"))
@@ -759,12 +739,12 @@ def population_bridge(
 
 
 def _last_seen(
-    activity: pl.DataFrame | pl.LazyFrame | UserDays, as_of: date | str | None, *, user_type: str = "all"
+    activity: pl.DataFrame | pl.LazyFrame | UserDays, *, user_type: UserType, as_of: date | str | None
 ) -> tuple[date | None, pl.DataFrame]:
     """Return the last day of the data, and the last day on which each user was active by then."""
     frame = activity.activity if isinstance(activity, UserDays) else activity
     require(columns_of(frame), ("user", "user_type"), table=ACTIVITY)
-    last = last_day(data_span(frame), as_of)
+    _, last = known_days(data_span(frame), as_of=as_of)
     rows = active_rows(select_users(frame, user_type))
     _, end = row_days(frame)
     known = rows.lazy().select(user_key(), last_active=end).filter(pl.col("last_active") <= pl.lit(last, pl.Date))

@@ -13,10 +13,10 @@ from augment_insights.analysis.population import (
     as_columns,
     check_fits,
     data_span,
-    first_day,
-    last_day,
+    known_days,
     period_end,
     period_start,
+    read_whose,
     row_days,
     select_users,
 )
@@ -36,9 +36,9 @@ from augment_insights.tables import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+    from typing import Unpack
 
-    from augment_insights.analysis.population import UserType
+    from augment_insights.analysis.population import Whose
     from augment_insights.analysis.user_days import OrderedDays, UserDays
     from augment_insights.periods import Every
 
@@ -49,7 +49,7 @@ CohortRule = Literal["first", "recurring", "existing"]
 """A user is in the cohort of the first active period, or in one of every active period; or those of the look-back."""
 
 
-def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; none can stand for another)
+def cohort_retention(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     *,
     every: Every = "1w",
@@ -58,9 +58,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     lookback: int | None = None,
     periods: int | None = None,
     by: str | Sequence[str] | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Of the users who began in a period, how many are active k periods later?
 
@@ -98,11 +96,9 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     by : str or sequence of str, optional
         Columns of ``activity`` to group by; a user is followed in each group apart, and begins
         there with the first activity in that group.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -154,9 +150,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     if kind == "n_day" and cohort != "first":
         raise ValueError(f'kind="n_day" counts from each user\'s first day: cohort={cohort!r} has none.')
     needs_days = kind == "n_day"
-    order = prepare(activity).ordered(
-        COHORT_RETENTION, user_type=user_type, since=since, as_of=as_of, by=by, needs_days=needs_days, lookback=lookback
-    )
+    order = prepare(activity).ordered(COHORT_RETENTION, **whose, by=by, needs_days=needs_days, lookback=lookback)
     calendar = order.calendar(every, lookback)
     first_label = 0
     if cohort == "existing":  # all of the look-back is one period, and the only cohort
@@ -323,9 +317,7 @@ def retained_users(
     *,
     every: Every = "1w",
     after: int = 4,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Of a period's users, who was active again some periods later: of newcomers, and of those who were there before?
 
@@ -341,10 +333,9 @@ def retained_users(
         The calendar period.
     after : int
         How many periods later.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the periods that are looked at; left out, those of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the periods
+        that are looked at (see :class:`.Whose`).
 
     Returns
     -------
@@ -378,9 +369,8 @@ def retained_users(
      (datetime.date(2026, 1, 19), 'bob@x.io', 'newcomers', 0)]
     """
     check_count("after", after)
-    span = data_span(activity)
-    first, last = first_day(span, since), last_day(span, as_of)
-    rows = active_rows(select_users(activity, user_type)).lazy()
+    first, last = known_days(data_span(activity), **whose)
+    rows = active_rows(select_users(activity, read_whose(**whose)[0])).lazy()
     start, end = row_days(activity)
     seen = rows.filter(end <= pl.lit(last, pl.Date)).with_columns(user_key(), first_seen=start.min().over(user_key()))
     shown = seen.filter(start >= pl.lit(first, pl.Date))
@@ -459,9 +449,7 @@ def lifecycle(
     every: Every = "1w",
     lookback: int | None = None,
     by: str | Sequence[str] | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many active users of each period are new, returning or back, and how many became dormant?
 
@@ -487,11 +475,9 @@ def lifecycle(
     by : str or sequence of str, optional
         Columns of ``activity`` to group by; a user is followed in each group apart, and is new
         there with the first activity in that group.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -527,9 +513,7 @@ def lifecycle(
     >>> table.select("new_users", "returning_users", "resurrected_users", "dormant_users").rows()
     [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)]
     """
-    order = prepare(activity).ordered(
-        LIFECYCLE, user_type=user_type, since=since, as_of=as_of, by=by, lookback=lookback
-    )
+    order = prepare(activity).ordered(LIFECYCLE, **whose, by=by, lookback=lookback)
     calendar = order.calendar(every, lookback)
     users, before, label = pl.col("users"), pl.col("before"), pl.col("label")
     states = (
@@ -575,9 +559,7 @@ def survival(
     inactive_days: int = 28,
     lookback: int | None = None,
     by: str | Sequence[str] | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many days after their first activity are users still with us?
 
@@ -602,11 +584,9 @@ def survival(
     by : str or sequence of str, optional
         Columns of ``activity`` to group by, for a curve of each group; a user is followed in each
         group apart.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -646,9 +626,7 @@ def survival(
     [(0, 2, 0, 1.0), (1, 2, 1, 0.5), (2, 1, 1, 0.0)]
     """
     check_count("inactive_days", inactive_days)
-    order = prepare(activity).ordered(
-        SURVIVAL, user_type=user_type, since=since, as_of=as_of, by=by, needs_days=True, lookback=lookback
-    )
+    order = prepare(activity).ordered(SURVIVAL, **whose, by=by, needs_days=True, lookback=lookback)
     last = order.calendar("1d", lookback).height - 1
     curve = kaplan_meier(_lapses(order, inactive_days, first=lookback or 0, last=last)).with_columns(
         lapsed_users="event_users", survival_rate="rate", survival_rate_low="low", survival_rate_high="high"

@@ -7,9 +7,9 @@ its title, the marks below draw it, and :func:`alt_text` says it to those who do
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import altair as alt
 import polars as pl
@@ -86,11 +86,20 @@ _MOST_DAYS = 3 * _WEEK
 # ---- Words ----
 
 
+class CaptionKeywords(TypedDict, total=False):
+    """The keywords that every chart takes: what they mean says :class:`Caption`."""
+
+    population: str
+    as_of: date | str | None
+    sample: bool
+    title: str | None
+    subtitle: str | None
+    width: int
+
+
 @dataclass(frozen=True)
 class Caption:
-    """Who is counted, to which day, and whether they are real: the line under every chart's title.
-
-    Every chart takes these three as keywords of the same names.
+    """The words around a chart and its size, as the caller and the chart's table tell them.
 
     Parameters
     ----------
@@ -100,43 +109,82 @@ class Caption:
         The last day of the data. Charts whose table does not say which period is over tell it by this day.
     sample : bool
         Say that the organisation is made up.
+    title : str, optional
+        In place of the chart's own title.
+    subtitle : str, optional
+        In place of the population, the last day and the chart's notes. That the data is a sample, and what is left
+        out of the picture, is said all the same.
+    width : int
+        The plot's width in pixels.
     """
 
     population: str = "people"
     as_of: date | str | None = None
     sample: bool = False
+    title: str | None = None
+    subtitle: str | None = None
+    width: int = WIDTH
 
     @property
     def last_day(self) -> date | None:
         """The last day of the data, if it is told."""
         return None if self.as_of is None else parse_day(self.as_of, name="as_of")
 
-    def title(self, heading: str, *notes: str, until: date | None = None) -> alt.TitleParams:
-        """Return a chart's title, with this caption and any notes under it.
-
-        ``until`` is the last day that the table itself knows of; ``as_of`` goes before it.
-
-        Examples
-        --------
-        >>> Caption(sample=True, as_of="2026-03-01").title("Active users", "the 6 largest of 8 groups").subtitle
-        'people · data to 1 Mar 2026 · sample data · the 6 largest of 8 groups'
-        """
-        last = self.last_day or until
-        dated = f"data to {day_text(last)}" if last else ""
-        parts = (self.population, dated, "sample data" if self.sample else "", *notes)
-        return alt.Title(heading, subtitle=" · ".join(part for part in parts if part))
+    @property
+    def heading(self) -> alt.TitleParams:
+        """The title and the line under it."""
+        return alt.Title(self.title or "", subtitle=self.subtitle or "")
 
 
-def alt_text(kind: str, title: alt.TitleParams, told: str = "") -> str:
+def caption(
+    given: CaptionKeywords,
+    title: str,
+    *notes: str,
+    cuts: Sequence[str] = (),
+    until: date | None = None,
+) -> Caption:
+    """Return the caption of a chart: what its caller gave, else its own title and notes.
+
+    ``cuts`` say what the picture leaves out. ``until`` is the last day that the table itself knows of; ``as_of`` goes
+    before it.
+
+    Raises
+    ------
+    TypeError
+        When ``given`` holds a keyword that is none.
+
+    Examples
+    --------
+    >>> about = caption({"sample": True, "as_of": "2026-03-01"}, "Active users", cuts=["the 6 largest of 8 groups"])
+    >>> about.subtitle
+    'people · data to 1 Mar 2026 · sample data · the 6 largest of 8 groups'
+    """
+    known = CaptionKeywords.__annotations__
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{name!r} is not a keyword of this chart. Hint: every chart takes {', '.join(known)}.")
+    asked = Caption(**given)
+    last = asked.last_day or until
+    words = (asked.population, f"data to {day_text(last)}" if last else "")
+    if asked.subtitle is not None:
+        words, notes = (asked.subtitle, ""), ()
+    parts = (*words, "sample data" if asked.sample else "", *notes, *cuts)
+    return replace(asked, title=asked.title or title, subtitle=" · ".join(part for part in parts if part))
+
+
+def alt_text(kind: str, about: Caption, told: str = "") -> str:
     """Return a chart's alt text: what kind it is, its title and caption, and what there is to see.
 
     Examples
     --------
-    >>> alt_text("Line chart", Caption().title("Weekly active users"), "3 periods")
+    >>> alt_text("Line chart", caption({}, "Weekly active users"), "3 periods")
     'Line chart of weekly active users (people): 3 periods.'
     """
-    heading = f"{title.text[0].lower()}{title.text[1:]}"
-    return f"{kind} of {heading} ({title.subtitle}){': ' if told else ''}{told}."
+    title = about.title or ""
+    # "IDE agents" keeps its capitals.
+    words = f"{title[0].lower()}{title[1:]}" if title[1:2].islower() else title
+    under = f" ({about.subtitle})" if about.subtitle else ""
+    return f"{kind} of {words}{under}{': ' if told else ''}{told}."
 
 
 def heading(every: Every | None, words: str) -> str:
@@ -527,7 +575,7 @@ def whiskers(
 
 
 def ranked_dots(
-    frame: pl.DataFrame, rate: str, *, axis: str, titles: Mapping[str, str], title: alt.TitleParams, width: int
+    frame: pl.DataFrame, rate: str, *, axis: str, titles: Mapping[str, str], about: Caption
 ) -> alt.LayerChart:
     """Return a chart of a dot with whiskers for each group, the highest rate first and unknown ones last.
 
@@ -543,8 +591,7 @@ def ranked_dots(
         titles = {**titles, "verdict": "Against the rest"}
     ranked = named.sort(*order, "group", descending=[True] * len(order) + [False], nulls_last=True)
     dots = whiskers(ranked, row="group", rate=rate, title=axis, titles=titles, color=color)
-    description = alt_text("Dot plot", title, counted(frame.height, "group"))
-    return dots.properties(title=title, width=width, description=description)
+    return finished(dots, about, "Dot plot", counted(frame.height, "group"))
 
 
 def period_bars(
@@ -625,16 +672,16 @@ class Steps:
     followed: str
 
 
-def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, *, caption: Caption, width: int) -> alt.LayerChart:
+def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, given: CaptionKeywords) -> alt.LayerChart:
     """Draw a Kaplan-Meier curve: a rate that holds from each day until the next, with its interval as a band."""
     events, rate = list(steps.table.columns)[2:4]
     frame = read(table, steps.table, keys=["group", "days"])
     frame, fewer = largest_groups(frame, size="at_risk_users", most=MAX_LINES)
     number = frame.filter(pl.col("days") == pl.col("days").min().over("group"))["at_risk_users"].sum()
     followed = f"{number:,} {steps.followed} followed" if number else ""
-    title = caption.title(steps.heading, followed, interval_note(frame, rate), fewer)
+    about = caption(given, steps.heading, followed, interval_note(frame, rate), cuts=[fewer])
     if not frame[rate].count():
-        return no_data(title, width=width)
+        return no_data(about)
     drawn, color = group_color(frame.sort("group", "days"))
     titles = {"days": steps.x_title, rate: steps.rate_title} | interval(rate)
     titles |= {events: steps.event_title, "at_risk_users": "Users still followed"} | GROUP
@@ -651,7 +698,7 @@ def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, *, caption: Ca
         dots.encode(y=y(rate), tooltip=tooltip(drawn, titles)),
     ]
     told = curve_text(frame, time="days", rate=rate, noun="day")
-    return single(layers, title, "Line chart", told, width=width)
+    return single(layers, about, "Line chart", told)
 
 
 def curve_text(frame: pl.DataFrame, *, time: str, rate: str, noun: str) -> str:
@@ -667,41 +714,38 @@ def curve_text(frame: pl.DataFrame, *, time: str, rate: str, noun: str) -> str:
 # ---- Whole charts ----
 
 
+def finished(chart: alt.LayerChart, about: Caption, kind: str, told: str) -> alt.LayerChart:
+    """Give a chart its title, its width and its alt text, see :func:`alt_text`."""
+    return chart.properties(title=about.heading, width=about.width, description=alt_text(kind, about, told))
+
+
 def single(
-    layers: Sequence[alt.Chart], title: alt.TitleParams, kind: str, told: str, *, width: int, height: int = HEIGHT
+    layers: Sequence[alt.Chart], about: Caption, kind: str, told: str, *, height: int = HEIGHT
 ) -> alt.LayerChart:
-    """Return the finished chart of some layers: its title, its size and its alt text, see :func:`alt_text`."""
-    return alt.LayerChart(layer=list(layers)).properties(
-        title=title, width=width, height=height, description=alt_text(kind, title, told)
-    )
+    """Return the finished chart of some layers."""
+    return finished(alt.LayerChart(layer=list(layers)).properties(height=height), about, kind, told)
 
 
 def panels(
-    layers: Sequence[alt.Chart],
-    title: alt.TitleParams,
-    kind: str,
-    told: str,
-    *,
-    width: int,
-    height: int = _PANEL_HEIGHT,
+    layers: Sequence[alt.Chart], about: Caption, kind: str, told: str, *, height: int = _PANEL_HEIGHT
 ) -> alt.LayerChart | alt.FacetChart:
     """Return small multiples on the same scales, one for each ``panel`` as they come, or without panels one chart."""
     drawn = layers[0].data
     if "panel" not in drawn.columns:
-        return single(layers, title, kind, told, width=width)
+        return single(layers, about, kind, told)
     names = drawn["panel"].unique(maintain_order=True).to_list()
     columns = min(_COLUMNS, len(names))
-    each = (width - _GUTTER * (columns - 1)) // columns
+    each = (about.width - _GUTTER * (columns - 1)) // columns
     facet = alt.Facet("panel:N", title=None, sort=names, header=alt.Header(labelLimit=each))
     one = alt.LayerChart(layer=list(layers)).properties(width=each, height=height)
     return one.facet(facet=facet, columns=columns, spacing=_GUTTER).properties(
-        title=title, description=alt_text(kind, title, told)
+        title=about.heading, description=alt_text(kind, about, told)
     )
 
 
-def no_data(title: alt.TitleParams, *, width: int) -> alt.LayerChart:
+def no_data(about: Caption) -> alt.LayerChart:
     """Return the chart of an empty table: its title, and the words that say so."""
     words = alt.Chart(pl.DataFrame({"words": ["No data"]})).mark_text(fontSize=16).encode(text="words:N")
     return alt.LayerChart(layer=[words]).properties(
-        title=title, width=width, height=HEIGHT // 2, description=f"{title.text}: no data."
+        title=about.heading, width=about.width, height=HEIGHT // 2, description=f"{about.title}: no data."
     )

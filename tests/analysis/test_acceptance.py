@@ -51,6 +51,24 @@ def test_rates_are_pooled_and_never_averaged(make_usage):
     assert bounds == pytest.approx((0, 1), abs=1e-6)  # two users who differ so much say next to nothing
 
 
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({}, [False, True, True]),  # the frame begins on a Tuesday, and ends on a Sunday
+        ({"since": "2026-01-05", "as_of": "2026-01-25"}, [True, True, True]),
+        ({"since": "2026-01-12", "as_of": "2026-01-24"}, [True, False]),  # and rows outside do not count
+    ],
+)
+def test_periods_are_complete_at_both_ends(known, expected):
+    """Rates and mixes by period say which periods the data holds as a whole, and take its first and last day."""
+    days = [date(2026, 1, 6), date(2026, 1, 14), date(2026, 1, 19), date(2026, 1, 25)]
+    named = {"date": days, "user": ["ada@x.io"] * 4, "user_type": ["person"] * 4}
+    usage = pl.DataFrame({**named, **{name: [1] * 4 for name in METRICS}})
+    for answer in (analysis.acceptance_rate, analysis.mode_mix):
+        told = answer(usage, every="1w", **known).unique("period_start").sort("period_start")
+        assert told["is_complete"].to_list() == expected
+
+
 def test_a_result_keeps_its_table(make_usage):
     """Groups first, then the period, then the columns of ACCEPTANCE_RATE with their dtypes; sorted; so without rows."""
     usage = make_usage(row("b", 9, 3, week=1, team="B"), row("a", 9, 3, team="A"), row("b", 1, 1, team="B"))
@@ -58,8 +76,8 @@ def test_a_result_keeps_its_table(make_usage):
     for frame, expected in ((usage, [("A", monday), ("B", monday), ("B", next_monday)]), (usage.clear(), [])):
         rates = analysis.acceptance_rate(frame, by="team", every="1w")
         assert rates.select("team", "period_start").rows() == expected
-        assert rates.drop("team", "period_start").schema == ACCEPTANCE_RATE.schema
-        assert rates.columns == ["team", "period_start", *ACCEPTANCE_RATE.columns]
+        assert rates.drop("team", "period_start", "is_complete").schema == ACCEPTANCE_RATE.schema
+        assert rates.columns == ["team", "period_start", *ACCEPTANCE_RATE.columns, "is_complete"]
     assert analysis.acceptance_rate(EDITOR_LANGUAGE.empty(), by=["language", "user"]).is_empty()
 
 

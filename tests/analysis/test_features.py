@@ -94,7 +94,7 @@ def test_mode_mix_over_time_of_daily_usage():
     """Days without users, by week: the period first, then groups, then six modes; an idle week has no shares."""
     days = pl.DataFrame({"date": [date(2026, 1, 6), date(2026, 1, 12)], **{name: [0, 0] for name in METRICS}})
     table = analysis.mode_mix(days.with_columns(chat_messages=pl.Series([4, 0])), every="1w")
-    assert table.columns == ["period_start", *MODE_MIX.columns]
+    assert table.columns == ["period_start", *MODE_MIX.columns, "is_complete"]
     assert table["period_start"].to_list() == [date(2026, 1, 5)] * 6 + [date(2026, 1, 12)] * 6
     chat = table.filter(pl.col("mode") == "chat")
     assert chat.select("messages_count", "messages_share").rows() == [(4, 1.0), (0, None)]

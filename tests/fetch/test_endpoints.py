@@ -113,14 +113,6 @@ def test_what_cannot_be_is_refused_before_a_request(how, scripted):
 # ---- Zeros, and days that are not there ----
 
 
-def test_a_published_day_that_is_omitted_is_zero(scripted):
-    """The table has one row a day of the range, in order, also when the API lists them out of order."""
-    client, _ = scripted(counts(("2026-03-05", 4), ("2026-03-03", 9)))
-    found = fetch.dau_count("2026-03-02", "2026-03-06", client=client)
-    assert found["user_count"].to_list() == [0, 9, 0, 4, 0]
-    assert found["date"].cast(pl.String).to_list() == [f"2026-03-0{day}" for day in range(2, 7)]
-
-
 def test_rows_of_days_that_nobody_asked_for_are_left_out_and_said(scripted):
     """Their counts are in no other row, so silence would turn them into zeros."""
     client, _ = scripted(counts(("2026-03-03", 9), ("2026-03-07", 4), ("2026-02-28", 2)))
