@@ -750,3 +750,35 @@ ADOPTION_FUNNEL = Table(
         "reached_rate": _number("reached_users / those of the first stage, 0 to 1", nullable=True),
     },
 )
+
+EVENTS = Table(
+    name="events",
+    grain="one row an event; a column group names the team or the like that it concerns, null: everybody",
+    key=("date", "text"),
+    columns={
+        "date": Column(pl.Date(), "UTC day"),
+        "text": Column(pl.String(), "what happened: a release, a training"),
+    },
+)
+
+TARGETS = Table(
+    name="targets",
+    grain="one row a metric (and group, in a column of that name; null: all together) and day",
+    key=("metric", "by"),
+    columns={
+        "metric": Column(pl.String(), "the column that is aimed at: adoption_rate, active_users"),
+        "value": _number("what is aimed at; rates are 0 to 1"),
+        "by": Column(pl.Date(), "the day by which; null: no day is set", nullable=True),
+    },
+)
+
+CALENDAR_DAYS = Table(
+    name="calendar_days",
+    grain="one row a day off; working days have none",
+    key=("date", "kind"),
+    columns={
+        "date": Column(pl.Date(), "UTC day"),
+        "kind": Column(pl.String(), "weekend or holiday"),
+        "text": Column(pl.String(), "what the holiday is called", nullable=True),
+    },
+)
