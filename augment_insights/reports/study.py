@@ -361,9 +361,8 @@ class Study:
     def _read_roster(self, roster: Path | str | pl.DataFrame | None) -> pl.DataFrame | None:
         """Read the roster, or take the made-up organisation's; its teams are the values of the column asked for."""
         given = roster
-        if given is None and self.client.is_sample:
-            text = augment_insights.sample.roster_csv(self.client.now().date())
-            given = pl.read_csv(text.encode(), infer_schema=False)
+        if given is None and (made_up := self.client.sample_organisation) is not None:
+            given = pl.read_csv(made_up.roster_csv().encode(), infer_schema=False)
         if given is None:
             return None
         with self.sharing.naming_nobody():
@@ -464,8 +463,8 @@ class Study:
         """
         complete = periods.filter("is_complete").sort("period_start")
         if complete.height < 2 * count:
-            schema = COMPARISON.schema if by is None else {by: pl.String, **CONTRIBUTIONS.schema}
-            return pl.DataFrame(schema=schema)
+            by_group = {} if by is None else {by: pl.String}
+            return pl.DataFrame(schema={**by_group, **(COMPARISON if by is None else CONTRIBUTIONS).schema})
         starts, ends = complete["period_start"], complete["period_end"]
         before, after = (starts[-2 * count], ends[-count - 1]), (starts[-count], ends[-1])
         asked: dict[str, Any] = {"metric": metric, "licences": licences, "user_type": self.user_type}
