@@ -93,12 +93,7 @@ def test_what_is_not_on_this_machine_is_told_before_a_kernel_starts(make_noteboo
 
 @pytest.mark.slow
 def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(make_notebook, tmp_path, monkeypatch, capfd):
-    """Run with this Python, in this folder, with days as text; the hidden folder is gone and named nowhere.
-
-    Though another Python's kernel is installed under the usual name. The output folder holds blanks and braces, which
-    papermill would fill in. What the kernel's process writes
-    while it stops, past the notebook, is not for whoever reads cron's mail.
-    """
+    """Run with this Python whatever kernel is installed, here, braces or not; no hidden place, no last words."""
     monkeypatch.chdir(tmp_path)
     other = tmp_path / "jupyter" / "kernels" / "python3"
     other.mkdir(parents=True)
