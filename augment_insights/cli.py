@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
 import threading
 import warnings
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
 import augment_insights as insights  # lazy: each command loads what it uses
-from augment_insights.errors import ConfigurationError, InsightsError, InsightsWarning, did_you_mean
+from augment_insights.errors import ConfigurationError, InsightsError, InsightsWarning, did_you_mean, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,17 +42,33 @@ Sample = Annotated[bool, typer.Option("--sample", help="Use the built-in, made-u
 def main() -> None:
     """Run the command line: one line and exit code 1 for an error of ours or a file's, a traceback for a bug."""
     warnings.showwarning = _print_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what a narrow encoding has no letter for does not end finished work
+            stream.reconfigure(errors="replace")
     try:
         app()
     except InsightsError as error:
-        typer.echo(f"Error: {error}", err=True)
+        _say(f"Error: {error}")
         sys.exit(1)
     except OSError as error:
         if error.filename is None:
             raise
         place = error.filename2 or error.filename  # of a file that is put in its place, the place
-        typer.echo(f"Error: {place}: {error.strerror}. Hint: check the path and who may write there.", err=True)
+        hint = _HINTS.get(error.errno or 0, "check the path and who may write there")
+        _say(f"Error: {place}: {error.strerror}. Hint: {hint}.")
         sys.exit(1)
+
+
+_HINTS = {
+    errno.ENOSPC: "free space on this disk; what was fetched is cached, and asking again goes on from there",
+    errno.EDQUOT: "your quota of this disk is used up; free space, or name a folder on another",
+    errno.EROFS: "this disk is read-only; name a folder on another",
+}
+
+
+def _say(text: str) -> None:
+    """Print one line for people, without what the API or a roster could steer a terminal with."""
+    typer.echo(safe_text(text, "line"), err=True)
 
 
 def _print_warning(
@@ -63,7 +81,7 @@ def _print_warning(
 ) -> None:
     """Print our own warnings as one line; others as Python does."""
     if issubclass(category, InsightsWarning):
-        typer.echo(f"Warning: {message}", err=True)
+        _say(f"Warning: {message}")
     else:
         typer.echo(warnings.formatwarning(message, category, filename, lineno, line), file=file, err=True)
 
@@ -138,7 +156,7 @@ def report(
     batch = insights.reports.write_each(template, per=per, **asked)
     _print_paths(batch.paths)
     for name, error in batch.failures.items():
-        typer.echo(f"Error: {name}: {error}", err=True)
+        _say(f"Error: {name}: {error}")
     if batch.failures:
         raise typer.Exit(1)
 
@@ -304,7 +322,7 @@ def sync(
             requests=requests,
             recheck_days=recheck,
         )
-    typer.echo(done)
+    typer.echo(safe_text(str(done)))
 
 
 @cache_app.command("info")

@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
+import polars.selectors as cs
 
-from augment_insights.errors import TableError
+from augment_insights.errors import REPLACEMENT, UNSAFE, UNSAFE_BREAKS, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,6 +176,17 @@ def folded_user() -> pl.Expr:
 
 def _is_person() -> pl.Expr:
     return pl.col("user_type").cast(pl.String) == "person"
+
+
+def safe_strings() -> pl.Expr:
+    r"""Return all text columns with control characters replaced, as ``errors.safe_text`` does it: for whatever draws.
+
+    Examples
+    --------
+    >>> pl.select(team=pl.lit("Data\x0bPlatform\x00")).select(safe_strings()).item()[:13]
+    'Data Platform'
+    """
+    return cs.string().str.replace_all(UNSAFE_BREAKS, " ").str.replace_all(UNSAFE, REPLACEMENT)
 
 
 def is_rate(column: str) -> bool:
@@ -661,5 +673,37 @@ COMPARISON = Table(
         "after_users": _count("users who count after only", nullable=True),
         "compared_groups": _count("groups with an interval: the verdicts hold for so many together"),
         "verdict": Column(VERDICT, "higher, lower or no measurable change; null without an interval", nullable=True),
+    },
+)
+
+EVENTS = Table(
+    name="events",
+    grain="one row an event; a column group names the team or the like that it concerns, null: everybody",
+    key=("date", "text"),
+    columns={
+        "date": Column(pl.Date(), "UTC day"),
+        "text": Column(pl.String(), "what happened: a release, a training"),
+    },
+)
+
+TARGETS = Table(
+    name="targets",
+    grain="one row a metric (and group, in a column of that name; null: all together) and day",
+    key=("metric", "by"),
+    columns={
+        "metric": Column(pl.String(), "the column that is aimed at: adoption_rate, active_users"),
+        "value": _number("what is aimed at; rates are 0 to 1"),
+        "by": Column(pl.Date(), "the day by which; null: no day is set", nullable=True),
+    },
+)
+
+CALENDAR_DAYS = Table(
+    name="calendar_days",
+    grain="one row a day off; working days have none",
+    key=("date", "kind"),
+    columns={
+        "date": Column(pl.Date(), "UTC day"),
+        "kind": Column(pl.String(), "weekend or holiday"),
+        "text": Column(pl.String(), "what the holiday is called", nullable=True),
     },
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -83,6 +84,35 @@ def test_an_error_is_one_line_and_exit_code_1(arguments, said, tmp_path):
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert {path.name for path in tmp_path.iterdir()} <= {"a file", "home", "cache"}
+
+
+STEERING = "\x1b[2J\x1b]0;mine\x07\x9b31m\u202e\nError: all is well"
+
+
+@pytest.mark.parametrize("where", ["message", "unknown fields"])
+def test_what_the_api_sends_neither_steers_nor_floods_a_terminal(where, serve, wire, tmp_path, monkeypatch):
+    """Escape sequences, line breaks and megabytes, in an error's words or in the names of fields."""
+
+    def answer(asked) -> bytes:
+        if where == "message":
+            return wire.refuse(403, code=STEERING, message=STEERING + "x" * 1_000_000)
+        fields = {f"{STEERING}{n}": 1 for n in range(50_000)}
+        return wire.respond(wire.dau_count(asked.params["start_date"], asked.params["end_date"]) | fields)
+
+    monkeypatch.setenv("AUGMENT_API_URL", serve(answer).url)
+    monkeypatch.setenv("AUGMENT_API_TOKEN", wire.TOKEN)
+    done = run("fetch", "dau_count", "--out", "x.csv", cwd=tmp_path)
+    assert done.returncode == (where == "message")
+    assert len(done.stderr) < 3_000
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", done.stderr)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_narrow_encoding_does_not_end_finished_work(tmp_path, monkeypatch):
+    """A letter that the terminal's encoding lacks is a question mark, after the file was written."""
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    done = run("sample-roster", "žofie.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "?ofie.csv\n")
 
 
 def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path):
