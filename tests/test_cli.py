@@ -161,7 +161,7 @@ def test_a_sample_roster_is_written(tmp_path):
     assert {"user", "team", "licensed_from"} <= set(pl.read_csv(out).columns)
 
 
-def test_new_puts_a_copy_where_one_works(tmp_path):
+def test_new_puts_a_copy_where_one_works_and_overwrites_only_when_forced(tmp_path):
     """Byte for byte the template, its path alone printed; what somebody wrote stays, unless --force is given."""
     work = tmp_path / "work"
     work.mkdir()

@@ -130,7 +130,7 @@ def test_an_error_of_the_api_is_told_and_can_be_tried_again(gate, remote):
     assert active(explorer) == [2, 2, 2, 3]
 
 
-def test_every_control_has_a_label_and_a_tooltip(explorer):
+def test_every_control_has_a_label_and_a_tooltip_and_pickers_their_bounds(explorer):
     """Whoever hears the screen is told what each part is for. Pickers end at yesterday; half a year may be typed."""
     labelled = [
         *explorer.controls.values(),
