@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -12,13 +13,21 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
 import augment_insights as insights  # lazy: each command loads what it uses
-from augment_insights.errors import ConfigurationError, InsightsError, InsightsWarning, did_you_mean, plural
+from augment_insights.errors import (
+    ConfigurationError,
+    InsightsError,
+    InsightsWarning,
+    did_you_mean,
+    plural,
+    safe_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,17 +63,33 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_be_quiet, help="
 def main() -> None:
     """Run the command line: one line and exit code 1 for an error of ours or a file's, a traceback for a bug."""
     warnings.showwarning = _print_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what a narrow encoding has no letter for does not end finished work
+            stream.reconfigure(errors="replace")
     try:
         app()
     except InsightsError as error:
-        typer.echo(f"Error: {error}", err=True)
+        _say(f"Error: {error}")
         sys.exit(1)
     except OSError as error:
         if error.filename is None:
             raise
         place = error.filename2 or error.filename  # of a file that is put in its place, the place
-        typer.echo(f"Error: {place}: {error.strerror}. Hint: check the path and who may write there.", err=True)
+        hint = _HINTS.get(error.errno or 0, "check the path and who may write there")
+        _say(f"Error: {place}: {error.strerror}. Hint: {hint}.")
         sys.exit(1)
+
+
+_HINTS = {
+    errno.ENOSPC: "free space on this disk; what was fetched is cached, and asking again goes on from there",
+    errno.EDQUOT: "your quota of this disk is used up; free space, or name a folder on another",
+    errno.EROFS: "this disk is read-only; name a folder on another",
+}
+
+
+def _say(text: str) -> None:
+    """Print one line for people, without what the API or a roster could steer a terminal with."""
+    typer.echo(safe_text(text, "line"), err=True)
 
 
 def _print_warning(
@@ -77,7 +102,7 @@ def _print_warning(
 ) -> None:
     """Print our own warnings as one line; others as Python does."""
     if issubclass(category, InsightsWarning):
-        typer.echo(f"Warning: {message}", err=True)
+        _say(f"Warning: {message}")
     else:
         typer.echo(warnings.formatwarning(message, category, filename, lineno, line), file=file, err=True)
 
@@ -189,7 +214,9 @@ def report(
         raise ConfigurationError(
             f"{name} is given twice: by --{option} and by --param. Hint: leave one of them out.", setting=name
         )
-    asked: dict[str, Any] = {"source": "api", "output_dir": output_dir, **given, **parameters}
+    if "source" in insights.reports.find(template).parameters:  # one of your own may have its data from elsewhere
+        given.setdefault("source", "api")
+    asked: dict[str, Any] = {"output_dir": output_dir, **given, **parameters}
     with _going_on_next_time():
         if per is None:
             batch = insights.reports.Batch({template: insights.reports.write(template, **asked)}, {})
@@ -199,7 +226,7 @@ def report(
     if batch.paths or as_json:
         _answer(told, "\n".join(map(str, batch.paths)), as_json=as_json)
     for name, error in batch.failures.items():
-        typer.echo(f"Error: {name}: {error}", err=True)
+        _say(f"Error: {name}: {error}")
     if batch.failures:
         raise typer.Exit(1)
 
@@ -409,7 +436,7 @@ def sync(
             requests=requests,
             recheck_days=recheck,
         )
-    typer.echo(done)
+    typer.echo(safe_text(str(done)))
 
 
 @cache_app.command("info")

@@ -13,8 +13,9 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
+import polars.selectors as cs
 
-from augment_insights.errors import TableError
+from augment_insights.errors import REPLACEMENT, UNSAFE, UNSAFE_BREAKS, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,6 +176,17 @@ def folded_user() -> pl.Expr:
 
 def _is_person() -> pl.Expr:
     return pl.col("user_type").cast(pl.String) == "person"
+
+
+def safe_strings() -> pl.Expr:
+    r"""Return all text columns with control characters replaced, as ``errors.safe_text`` does it: for whatever draws.
+
+    Examples
+    --------
+    >>> pl.select(team=pl.lit("Data\x0bPlatform\x00")).select(safe_strings()).item()[:13]
+    'Data Platform'
+    """
+    return cs.string().str.replace_all(UNSAFE_BREAKS, " ").str.replace_all(UNSAFE, REPLACEMENT)
 
 
 def is_rate(column: str) -> bool:

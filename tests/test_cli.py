@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -130,6 +131,35 @@ def test_an_error_is_one_line_and_exit_code_1(arguments, said, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} <= {"a file", "home", "cache"}
 
 
+STEERING = "\x1b[2J\x1b]0;mine\x07\x9b31m\u202e\nError: all is well"
+
+
+@pytest.mark.parametrize("where", ["message", "unknown fields"])
+def test_what_the_api_sends_neither_steers_nor_floods_a_terminal(where, serve, wire, tmp_path, monkeypatch):
+    """Escape sequences, line breaks and megabytes, in an error's words or in the names of fields."""
+
+    def answer(asked) -> bytes:
+        if where == "message":
+            return wire.refuse(403, code=STEERING, message=STEERING + "x" * 1_000_000)
+        fields = {f"{STEERING}{n}": 1 for n in range(50_000)}
+        return wire.respond(wire.dau_count(asked.params["start_date"], asked.params["end_date"]) | fields)
+
+    monkeypatch.setenv("AUGMENT_API_URL", serve(answer).url)
+    monkeypatch.setenv("AUGMENT_API_TOKEN", wire.TOKEN)
+    done = run("fetch", "dau_count", "--out", "x.csv", cwd=tmp_path)
+    assert done.returncode == (where == "message")
+    assert len(done.stderr) < 3_000
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", done.stderr)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_narrow_encoding_does_not_end_finished_work(tmp_path, monkeypatch):
+    """A letter that the terminal's encoding lacks is a question mark, after the file was written."""
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    done = run("sample-roster", "žofie.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "?ofie.csv\n")
+
+
 def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path):
     """``serve`` puts given records on loopback, asks for a token, and refuses once twenty have gone at once."""
     records = tmp_path / "records.json"
@@ -178,24 +208,14 @@ def test_a_sample_roster_is_written(tmp_path):
     assert run("sample-roster").stdout == out.read_text("utf-8")
 
 
-@pytest.fixture
-def work(tmp_path) -> Path:
-    """Give an empty folder to work in."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
-
-
-def test_new_puts_a_copy_where_one_works(work):
-    """Byte for byte the template, under its own name, and its path is all that is printed."""
+def test_new_puts_a_copy_where_one_works(tmp_path):
+    """Byte for byte the template, its path alone printed; what somebody wrote stays, unless --force is given."""
+    work = tmp_path / "work"
+    work.mkdir()
     done = run("new", "retention", cwd=work)
     assert (done.returncode, done.stdout, done.stderr) == (0, "retention.ipynb\n", "")
     assert (work / "retention.ipynb").read_bytes() == reports.find("retention").path.read_bytes()
     assert [path.name for path in work.iterdir()] == ["retention.ipynb"]
-
-
-def test_new_overwrites_only_when_it_is_forced(work):
-    """What somebody wrote stays, with one line that says what to do; --force replaces it."""
     mine = work / "mine.ipynb"
     mine.write_text("my own work")
     done = run("new", "overview", "mine.ipynb", cwd=work)
@@ -207,19 +227,11 @@ def test_new_overwrites_only_when_it_is_forced(work):
 
 
 def test_a_path_without_the_ending_is_a_folder(tmp_path):
-    """It is made when it is missing."""
+    """It is made if missing; a copy has its template's parameters; a file in the folder's place is an error of ours."""
     assert reports.new("explore", tmp_path / "a" / "b") == tmp_path / "a" / "b" / "explore.ipynb"
-
-
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path):
-    """A file stands where the folder should be."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match="cannot be copied to"):
         reports.new("explore", tmp_path / "file" / "explore.ipynb")
-
-
-def test_a_copy_runs_as_the_template_does(tmp_path):
-    """Its parameters are found by its path."""
     copy = reports.new("acceptance", tmp_path / "mine.ipynb")
     assert reports.find(copy).parameters == reports.find("acceptance").parameters
 

@@ -15,9 +15,9 @@ import altair as alt
 import polars as pl
 
 from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, WIDTH
-from augment_insights.errors import TableError
+from augment_insights.errors import TableError, safe_text
 from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, check_every, day_text, parse_day
-from augment_insights.tables import columns_of
+from augment_insights.tables import columns_of, safe_strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -169,7 +169,8 @@ def caption(
     if asked.subtitle is not None:
         words, notes = (asked.subtitle, ""), ()
     parts = (*words, "sample data" if asked.sample else "", *notes, *cuts)
-    return replace(asked, title=asked.title or title, subtitle=" · ".join(part for part in parts if part))
+    subtitle = safe_text(" · ".join(part for part in parts if part))
+    return replace(asked, title=safe_text(asked.title or title), subtitle=subtitle)
 
 
 def alt_text(kind: str, about: Caption, told: str = "") -> str:
@@ -261,6 +262,7 @@ def read(
         lazy.with_columns(group.alias("group"))
         .select(*known, "group")
         .with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in floats)
+        .with_columns(safe_strings())
         .collect()
     )
     told = [key for key in keys if key in frame.columns]

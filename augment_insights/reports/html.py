@@ -20,7 +20,7 @@ import vl_convert
 from jinja2 import Environment, StrictUndefined
 
 from augment_insights.charts import theme
-from augment_insights.errors import ReportError
+from augment_insights.errors import ReportError, safe_text
 from augment_insights.export import whole_file
 from augment_insights.reports.content import SAMPLE, Figure, asset, value_text
 from augment_insights.transport.settings import cache_root
@@ -175,5 +175,11 @@ def _policy() -> str:
 @cache
 def _template() -> Template:
     """Return the page's template, which escapes all it is given."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True,
+        finalize=lambda value: safe_text(value) if type(value) is str else value,  # our own scripts are markup
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.from_string(asset("page.html"))
