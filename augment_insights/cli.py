@@ -20,14 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 import typer
 
 import augment_insights as insights  # lazy: each command loads what it uses
-from augment_insights.errors import (
-    ConfigurationError,
-    InsightsError,
-    InsightsWarning,
-    did_you_mean,
-    plural,
-    safe_text,
-)
+from augment_insights.errors import ConfigurationError, InsightsError, InsightsWarning, did_you_mean, plural, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
