@@ -62,6 +62,7 @@ def main() -> None:
 _HINTS = {
     errno.ENOSPC: "free space on this disk; what was fetched is cached, and asking again goes on from there",
     errno.EDQUOT: "your quota of this disk is used up; free space, or name a folder on another",
+    errno.ENOLCK: "this folder has no locks, as some network folders; name one on a disk of this machine",
     errno.EROFS: "this disk is read-only; name a folder on another",
 }
 
@@ -153,7 +154,7 @@ def report(
     if per is None:
         _print_paths(insights.reports.write(template, **asked).paths)
         return
-    batch = insights.reports.write_each(template, per=per, **asked)  # type: ignore[arg-type]  # it says itself what it knows
+    batch = insights.reports.write_each(template, per=per, **asked)
     _print_paths(batch.paths)
     for name, error in batch.failures.items():
         _say(f"Error: {name}: {error}")

@@ -9,6 +9,7 @@ import secrets
 import shutil
 from contextlib import contextmanager
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from augment_insights.errors import ConfigurationError, TableError, did_you_mean
 from augment_insights.tables import is_rate, safe_strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
 FORMATS = ("parquet", "csv", "ndjson")
@@ -27,6 +28,8 @@ FORMATS = ("parquet", "csv", "ndjson")
 
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 """How Polars tells of an error of the system."""
+
+_NAME_LENGTH = 60
 
 _STARTS_A_FORMULA = r"^([=+\-@\t\r])"
 
@@ -167,6 +170,32 @@ def _flush(path: Path) -> None:
 def _beside(path: Path) -> Path:
     """Return a temporary name in the same folder, so that moving from there is atomic."""
     return path.with_name(f".tmp-{secrets.token_hex(8)}.part")
+
+
+def file_name(text: str, *, among: Iterable[str] = ()) -> str:
+    """Return text as a part of a file's name: in small letters, digits and hyphens.
+
+    Eight digits of a hash follow where something is lost that a name cannot hold, and where another text ``among``
+    those that need names would share it.
+
+    Examples
+    --------
+    >>> file_name("Data Platform"), file_name("R/D")[:4]
+    ('data-platform', 'r-d-')
+    >>> len({file_name(team, among=["Data Platform", "data-platform"]) for team in ["Data Platform", "data-platform"]})
+    2
+    """
+    name = _plain_name(text)
+    is_shared = any(other != text and _plain_name(other) == name for other in among)
+    if name == text.lower().replace(" ", "-") and not is_shared:
+        return name
+    return f"{name}-{blake2b(text.encode(), digest_size=4).hexdigest()}".lstrip("-")
+
+
+def _plain_name(text: str) -> str:
+    """Return the letters and digits of a text, in small letters, with hyphens for whatever stands between them."""
+    kept = "".join(letter if letter.isalnum() else "-" for letter in text.lower())
+    return "-".join(part for part in kept.split("-") if part)[:_NAME_LENGTH]
 
 
 def format_of(path: str | PathLike[str]) -> str:

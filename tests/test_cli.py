@@ -19,7 +19,6 @@ import pytest
 
 from augment_insights import Client, fetch, reports
 from augment_insights.errors import ReportError
-from augment_insights.reports import template
 
 COMMAND = str(Path(sys.executable).with_name("augment-insights"))
 
@@ -174,7 +173,7 @@ def test_new_puts_a_copy_where_one_works(work):
     """Byte for byte the template, under its own name, and its path is all that is printed."""
     done = run("new", "retention", cwd=work)
     assert (done.returncode, done.stdout, done.stderr) == (0, "retention.ipynb\n", "")
-    assert (work / "retention.ipynb").read_bytes() == template.find("retention").path.read_bytes()
+    assert (work / "retention.ipynb").read_bytes() == reports.find("retention").path.read_bytes()
     assert [path.name for path in work.iterdir()] == ["retention.ipynb"]
 
 
@@ -187,7 +186,7 @@ def test_new_overwrites_only_when_it_is_forced(work):
     assert done.stderr.startswith("Error: 'mine.ipynb' is there already. Hint: ")
     assert mine.read_text() == "my own work"
     assert run("new", "overview", "mine.ipynb", "--force", cwd=work).returncode == 0
-    assert mine.read_bytes() == template.find("overview").path.read_bytes()
+    assert mine.read_bytes() == reports.find("overview").path.read_bytes()
 
 
 def test_a_path_without_the_ending_is_a_folder(tmp_path):
@@ -205,7 +204,7 @@ def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path):
 def test_a_copy_runs_as_the_template_does(tmp_path):
     """Its parameters are found by its path."""
     copy = reports.new("acceptance", tmp_path / "mine.ipynb")
-    assert template.find(copy).parameters == template.find("acceptance").parameters
+    assert reports.find(copy).parameters == reports.find("acceptance").parameters
 
 
 def test_an_installed_package_copies_its_templates_to_work_on(tmp_path, monkeypatch):
@@ -213,8 +212,8 @@ def test_an_installed_package_copies_its_templates_to_work_on(tmp_path, monkeypa
     package = tmp_path / "site-packages" / "augment_insights"
     (package / "templates").mkdir(parents=True)
     for name in ("overview", "adoption"):
-        (package / "templates" / f"{name}.ipynb").write_bytes(template.find(name).path.read_bytes())
-    monkeypatch.setattr(template, "_PACKAGE", package)
+        (package / "templates" / f"{name}.ipynb").write_bytes(reports.find(name).path.read_bytes())
+    monkeypatch.setattr("augment_insights.reports.run._PACKAGE", package)
     mine = tmp_path / "work"
     mine.mkdir()
     (mine / "overview.ipynb").write_text("changed")

@@ -14,10 +14,20 @@ from augment_insights.reports.content import (
     licences_in_words,
 )
 from augment_insights.reports.page import Page
-from augment_insights.reports.run import Batch, Report, build, write, write_each
+from augment_insights.reports.run import (
+    Batch,
+    Report,
+    Template,
+    build,
+    find,
+    new,
+    templates,
+    workspace,
+    write,
+    write_each,
+)
 from augment_insights.reports.sharing import Sharing
-from augment_insights.reports.study import ReportDays, Study, report_days, study
-from augment_insights.reports.template import new, templates, workspace
+from augment_insights.reports.study import ReportDays, Study, StudyParameters, report_days, study
 
 __all__ = [
     "Batch",
@@ -27,10 +37,13 @@ __all__ = [
     "ReportDays",
     "Sharing",
     "Study",
+    "StudyParameters",
+    "Template",
     "bridge_in_words",
     "build",
     "change_in_words",
     "count_in_words",
+    "find",
     "licences_in_words",
     "new",
     "report_days",

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
+import papermill
 import pytest
 
 from augment_insights import reports
 from augment_insights.periods import last_published_day
-from augment_insights.reports import template
 from augment_insights.sample import AnalyticsApp, RecordStore
 
 TEMPLATES = reports.templates()
 COMMAND = str(Path(sys.executable).with_name("augment-insights"))
 SHARED = (
-    *("start_date", "end_date", "source", "archive", "every", "user_type", "team", "roster"),
-    *("min_group_size", "names", "output_dir", "formats"),
+    *("start_date", "end_date", "source", "archive", "every", "user_type", "team", "roster", "team_column"),
+    *("targets", "events", "calendar", "min_group_size", "names", "output_dir", "formats"),
 )
 FIGURES = {"acceptance": 7, "adoption": 12, "data_quality": 3, "explore": 3, "overview": 3, "retention": 5}
 """A change of acceptance that is measured is taken apart in one figure more."""
@@ -47,9 +47,10 @@ def cells_of(path: Path) -> list[dict[str, Any]]:
 def test_every_template_lets_the_same_things_be_chosen(name):
     """The same parameters first, in the same order, each with its type, a value that it may have, and a comment.
 
-    A line is no wider than a notebook's cell. Who runs all cells needs no token, and shares nothing.
+    A line is no wider than a notebook's cell, and papermill reads all of it. Who runs all cells needs no token, and
+    shares nothing.
     """
-    found = template.find(name)
+    found = reports.find(name)
     assert found.parameters[: len(SHARED)] == SHARED
     assert found.choices["names"] == ("show", "pseudonyms", "hide")
     assert {"source", "every", "user_type", "names"} <= set(found.choices)
@@ -57,15 +58,19 @@ def test_every_template_lets_the_same_things_be_chosen(name):
     chosen = found.defaults
     assert (chosen["source"], chosen["formats"], chosen["min_group_size"]) == ("sample", ["html"], 5)
     (source,) = (source for source, holds_parameters in found.cells if holds_parameters)
-    _, *statements = ast.parse(source).body  # after the import of Literal
-    assert all(isinstance(statement, ast.AnnAssign) and statement.value for statement in statements)
+    assert all(isinstance(statement, ast.AnnAssign) and statement.value for statement in ast.parse(source).body)
     assert all("  # " in line and len(line) <= 88 for line in source.splitlines() if line)
+    read = papermill.inspect_notebook(found.path)
+    assert {name: (found.defaults[name], found.comments[name]) for name in found.parameters} == {
+        name: (ast.literal_eval(one["default"]), one["help"]) for name, one in read.items()
+    }
+    assert "None" not in {one["inferred_type_name"] for one in read.values()}
 
 
 @each
 def test_one_call_takes_the_parameters_and_cells_have_names(name):
     """The cell after the parameters hands all of them to the study; ids in plain words show what a change changed."""
-    found = template.find(name)
+    found = reports.find(name)
     (_, _), (setup, _), *_ = found.cells
     assert setup.count("reports.study(globals())") == 1
     assert len(setup.splitlines()) <= 14
@@ -77,7 +82,7 @@ def test_one_call_takes_the_parameters_and_cells_have_names(name):
 @each
 def test_text_stands_before_each_figure(name):
     """Whoever meets a chart has just read how to read it."""
-    cells = cells_of(template.find(name).path)
+    cells = cells_of(reports.find(name).path)
     lasts = [
         (n, "".join(cell["source"]).splitlines()[-1]) for n, cell in enumerate(cells) if cell["cell_type"] == "code"
     ]
@@ -90,7 +95,7 @@ def test_text_stands_before_each_figure(name):
 @each
 def test_a_template_uses_what_is_public(name):
     """It imports packages, not their inside, and touches no private name: an analyst may copy any cell."""
-    nodes = [node for source, _ in template.find(name).cells for node in ast.walk(ast.parse(source))]
+    nodes = [node for source, _ in reports.find(name).cells for node in ast.walk(ast.parse(source))]
     imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     assert imported <= {"augment_insights", "datetime", "typing"}
     assert not [node.attr for node in nodes if isinstance(node, ast.Attribute) and node.attr.startswith("_")]
@@ -168,7 +173,7 @@ def run_in_process(name: str, **parameters: Any) -> dict[str, Any]:
     """Run a template's cells one after the other, as a kernel would, and return their names."""
     names: dict[str, Any] = {}
     with alt.theme.enable(alt.theme.active), alt.renderers.enable(alt.renderers.active):  # put back what setup() set
-        for source, holds_parameters in template.find(name).cells:
+        for source, holds_parameters in reports.find(name).cells:
             exec(source, names)  # noqa: S102 (the package's own notebook)
             names.update(parameters if holds_parameters else {})
     return names

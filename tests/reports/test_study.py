@@ -109,6 +109,22 @@ def test_a_study_takes_a_template_s_parameters_by_their_names():
         study(formats=["html"])
 
 
+def test_a_study_by_another_column_has_its_values_for_teams():
+    """People, pages and files go by the manager; whoever has none is told apart from whoever is not on the roster."""
+    roster = pl.DataFrame({"user": ["a@x.io", "b@x.io", "c@x.io"], "team": "Web", "manager": ["R/D", "r/d", None]})
+    found = Study(roster=roster, team_column="manager", team="r/d")
+    assert (found.teams, found.population) == (("R/D", "r/d"), "people of manager r/d")
+    assert found.people(roster)["user"].to_list() == ["b@x.io"]
+    assert found.page("Overview", template="overview").title == "Overview: r/d"
+    everybody = Study(roster=roster, team_column="manager").with_roster(pl.DataFrame({"user": [*"abcd"]}) + "@x.io")
+    assert everybody["team"].to_list() == ["R/D", "r/d", "(no team)", "(not on the roster)"]
+    with pytest.raises(ConfigurationError, match=r"no column 'manger'\. Hint: did you mean 'manager'"):
+        Study(roster=roster, team_column="manger")
+    managers = roster.with_columns(manager=pl.lit("ada@x.io"))
+    with pytest.raises(ConfigurationError, match="'manager' of the roster holds e-mails"):
+        Study(roster=managers, team_column="manager", names="hide", min_group_size=1)
+
+
 @pytest.mark.parametrize("names", ["hide", "pseudonyms"])
 def test_a_report_of_few_people_is_refused_where_names_are_not_shown(names):
     """A team of three, and a roster of six under a least of seven; a second spelling is no further person."""
