@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 FORMATS = ("parquet", "csv", "ndjson")
 """The endings that :func:`write_table` knows."""
 
+_NAME_LENGTH = 60
+
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 """How Polars tells of an error of the system."""
-
-_NAME_LENGTH = 60
 
 _STARTS_A_FORMULA = r"^([=+\-@\t\r])"
 

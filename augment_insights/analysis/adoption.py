@@ -33,9 +33,12 @@ from augment_insights.periods import check_count
 from augment_insights.tables import (
     ADOPTION_CURVE,
     ADOPTION_RATE,
+    ADOPTION_STAGES,
     LICENCE_STATUS,
+    LICENCES_OVER_TIME,
     LICENSED,
     LICENSED_ADOPTION_CURVE,
+    REACHED,
     ROSTER,
     SEEN,
     TIME_TO_FIRST_USE,
@@ -491,6 +494,176 @@ def licences(
         return answered
     is_valid = ~pl.col("status").is_in(["ended", "not_begun"])
     return answered.with_columns(cost=pl.when(is_valid).then(pl.lit(float(price))).otherwise(0.0))
+
+
+def licences_over_time(
+    roster: pl.DataFrame | pl.LazyFrame,
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    periods: pl.DataFrame,
+    *,
+    inactive_days: int = 30,
+) -> pl.DataFrame:
+    """How many licences were used, and how many idle or never used, at the end of each period?
+
+    Parameters
+    ----------
+    roster, activity, inactive_days
+        As for :func:`licences`.
+    periods : DataFrame
+        ``period_start`` and ``period_end``, as :func:`active_users` gives them, of periods that are over.
+
+    Returns
+    -------
+    DataFrame
+        The table LICENCES_OVER_TIME: ``period_start`` (Date), ``licence`` (Enum: used, unused) and ``users`` (Int64),
+        of the licences that were valid on the period's last day. New ones (see :func:`licences`) are used ones.
+
+    Raises
+    ------
+    TableError
+        A column is missing, or the roster cannot be read.
+
+    See Also
+    --------
+    licences : one day's, one by one.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})
+    >>> activity = pl.DataFrame({"user": ["ada@x.io"], "user_type": ["person"], "date": [date(2026, 3, 31)]})
+    >>> months = pl.DataFrame({"period_start": [date(2026, 3, 1)], "period_end": [date(2026, 3, 31)]})
+    >>> licences_over_time(roster, activity, months).select("licence", "users").rows()
+    [('used', 1), ('unused', 1)]
+    """
+    kinds = pl.DataFrame({"licence": ["used", "unused"]}, schema={"licence": LICENCES_OVER_TIME.schema["licence"]})
+    unused = pl.col("status").is_in(["idle", "never_used"])
+    valid = ~pl.col("status").is_in(["ended", "not_begun"])
+    tables = [LICENCES_OVER_TIME.empty()]
+    for start, end in periods.select("period_start", "period_end").iter_rows():
+        held = licences(roster, activity, as_of=end, inactive_days=inactive_days).filter(valid)
+        kind = pl.when(unused).then(pl.lit("unused")).otherwise(pl.lit("used")).cast(kinds.schema["licence"])
+        counts = held.group_by(licence=kind).agg(users=pl.len().cast(pl.Int64))
+        both = kinds.join(counts, on="licence", how="left", maintain_order="left")
+        tables.append(both.select(pl.lit(start).alias("period_start"), "licence", pl.col("users").fill_null(0)))
+    return pl.concat(tables)
+
+
+def adoption_stages(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    habits: pl.DataFrame,
+    *,
+    roster: pl.DataFrame | pl.LazyFrame | None = None,
+    inactive_days: int = 30,
+    **whose: Unpack[Whose],
+) -> pl.DataFrame:
+    """How far have people got: a licence, a first use, recent use, a habit, power use?
+
+    Everybody is in exactly one row, that of the furthest stage. With a roster only holders of a licence that is valid
+    on the last day count; without one, everybody who was ever seen.
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        All that is known, as for :func:`licences`.
+    habits : DataFrame
+        Of :func:`habit_ladder`.
+    roster : DataFrame or LazyFrame, optional
+        As for :func:`read_roster`.
+    inactive_days : int
+        Active is whoever was in so many last days.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
+
+    Returns
+    -------
+    DataFrame
+        The table ADOPTION_STAGES: ``status`` (Enum: licensed, ever active, active, habitual, power) and ``users``
+        (Int64), who got so far and no further; a row a stage, the first only with a roster.
+
+    Raises
+    ------
+    TableError
+        A column is missing, or the roster cannot be read.
+
+    See Also
+    --------
+    adoption_funnel : how many have reached each stage.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> activity = pl.DataFrame({"user": ["ada@x.io"], "user_type": ["person"], "date": [date(2026, 3, 31)]})
+    >>> habits = pl.DataFrame({"user": ["ada@x.io"], "user_type": ["person"], "tier": ["power"]})
+    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})
+    >>> adoption_stages(activity, habits, roster=roster).rows()
+    [('licensed', 1), ('ever active', 0), ('active', 0), ('habitual', 0), ('power', 1)]
+    """
+    user_type, _, as_of = read_whose(**whose)
+    last, seen = _last_seen(activity, user_type=user_type, as_of=as_of)
+    people = seen
+    if roster is not None:
+        valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date))
+        licensed = licences_of(read_roster(roster), user_type).filter(valid)
+        people = licensed.select(_KEY).join(seen, on=_KEY, how="left")
+    tiers = with_user_key(habits).select(_KEY, pl.col("tier").cast(pl.String))
+    is_active = (pl.lit(last, pl.Date) - pl.col("last_active")).dt.total_days() < inactive_days
+    reached = (
+        pl.when(pl.col("last_active").is_null())
+        .then(pl.lit("licensed"))
+        .when(~is_active)
+        .then(pl.lit("ever active"))
+        .when(pl.col("tier").is_in(["habitual", "power"]))
+        .then(pl.col("tier"))
+        .otherwise(pl.lit("active"))
+    )
+    status = ADOPTION_STAGES.schema["status"]
+    counts = people.join(tiers, on=_KEY, how="left").group_by(reached.cast(status).alias("status")).len("users")
+    names = list(REACHED.categories)[0 if roster is not None else 1 :]
+    stages = pl.DataFrame({"status": names}, schema={"status": status})
+    return stages.join(counts, on="status", how="left", maintain_order="left").select(
+        "status", pl.col("users").fill_null(0).cast(pl.Int64)
+    )
+
+
+def adoption_funnel(stages: pl.DataFrame) -> pl.DataFrame:
+    """How many people have reached each stage: licensed, ever active, active, habitual, power?
+
+    Parameters
+    ----------
+    stages : DataFrame
+        The table ADOPTION_STAGES, from :func:`adoption_stages`; a number may be hidden (null), and then no stage up
+        to it is told, as it could be worked out.
+
+    Returns
+    -------
+    DataFrame
+        The table ADOPTION_FUNNEL: ``status`` (Enum), ``reached_users`` (Int64), and ``reached_rate`` (Float64), the
+        share of those of the first stage.
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype.
+
+    See Also
+    --------
+    augment_insights.charts.adoption_funnel : its chart.
+
+    Examples
+    --------
+    >>> from augment_insights.tables import ADOPTION_STAGES
+    >>> stages = [("licensed", 20), ("ever active", 10), ("active", 40), ("habitual", 20), ("power", 10)]
+    >>> adoption_funnel(pl.DataFrame(stages, schema=ADOPTION_STAGES.schema, orient="row")).rows()
+    [('licensed', 100, 1.0), ('ever active', 80, 0.8), ('active', 70, 0.7), ('habitual', 30, 0.3), ('power', 10, 0.1)]
+    """
+    ADOPTION_STAGES.check(stages)
+    hidden_below = pl.col("users").is_null().cum_sum(reverse=True) > 0
+    reached = pl.when(~hidden_below).then(pl.col("users").cum_sum(reverse=True))
+    return stages.select("status", reached_users=reached).with_columns(
+        reached_rate=rate(pl.col("reached_users"), pl.col("reached_users").first())
+    )
 
 
 def population_bridge(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -227,6 +227,59 @@ def mode_mix(
     schema = {**{name: sums.schema[name] for name in groups}, **MODE_MIX.schema}
     mix = _in_order(pl.concat(parts), schema, [*groups, "mode"])
     return mix if every is None else mix.with_columns(is_complete_in(frame, every, **whose))
+
+
+def mode_change(
+    before: pl.DataFrame | pl.LazyFrame,
+    after: pl.DataFrame | pl.LazyFrame,
+    *,
+    of: Literal["messages", "lines"] = "lines",
+    **whose: Unpack[Whose],
+) -> pl.DataFrame:
+    """Which ways of working carry more of the messages, or of the lines, than before, and which carry less?
+
+    The differences of all modes add up to 0, and those of the agents to the change of the agents' share.
+
+    Parameters
+    ----------
+    before, after : DataFrame or LazyFrame
+        As for :func:`mode_mix`: the rows of the one period, and of the other.
+    of : {"messages", "lines"}
+        What is shared.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
+
+    Returns
+    -------
+    DataFrame
+        The table MODE_CHANGE: ``mode`` (Enum), ``before``, ``after`` and ``difference`` (Float64, shares).
+
+    Raises
+    ------
+    TableError
+        A column is missing.
+    ValueError
+        An unknown ``user_type``.
+
+    See Also
+    --------
+    mode_mix : the shares, period by period.
+    contributions : which groups of people drive a change.
+
+    Examples
+    --------
+    >>> from augment_insights.tables import METRICS
+    >>> day = pl.DataFrame({name: [0] for name in METRICS})
+    >>> was = day.with_columns(completions_lines_of_code=80, ide_agent_lines_of_code=20)
+    >>> now = day.with_columns(completions_lines_of_code=60, ide_agent_lines_of_code=40)
+    >>> mode_change(was, now).filter(pl.col("difference") != 0).select("mode", pl.col("difference").round(3)).rows()
+    [('completions', -0.2), ('ide_agent', 0.2)]
+    """
+    sides = [mode_mix(side, **whose).select("mode", f"{of}_share") for side in (before, after)]
+    was, now = (side.rename({f"{of}_share": name}) for side, name in zip(sides, ("before", "after"), strict=True))
+    both = was.join(now, on="mode", how="full", coalesce=True).sort("mode")
+    return both.with_columns(difference=pl.col("after") - pl.col("before"))
 
 
 def mode_transitions(

@@ -114,7 +114,7 @@ def acceptance_rate(
         f"{marks.counted(frame['period_start'].n_unique(), 'period')}, "
         f"with rates from {day_text(rated[0])} to {day_text(rated[-1])}"
     )
-    return marks.single(layers, about, "Line chart", told)
+    return marks.single(layers, about, "Line chart", told, metric="acceptance_rate")
 
 
 def acceptance_distribution(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:

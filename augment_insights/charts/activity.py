@@ -78,7 +78,7 @@ def active_users(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKe
             f", from {first['active_users']} in the one of {day_text(first['period_start'])} "
             f"to {last['active_users']} in the last complete one, of {day_text(last['period_start'])}"
         )
-    return marks.single(layers, about, "Line chart", told)
+    return marks.single(layers, about, "Line chart", told, metric="active_users")
 
 
 def rolling_active_users(
@@ -271,7 +271,7 @@ def _trailing(frame: pl.DataFrame, caption: CaptionKeywords) -> alt.LayerChart |
     base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["date"], "1d", time="date"), **color)
     layers = marks.lines(base, y, value=value, titles=titles | marks.GROUP, time="date")
     told = f"{marks.counted(drawn['date'].n_unique(), 'day')}{_ends_text(frame, value)}"
-    return marks.panels(layers, about, "Line chart", told)
+    return marks.panels(layers, about, "Line chart", told, metric=value)
 
 
 def _window_color(drawn: pl.DataFrame) -> alt.Color:

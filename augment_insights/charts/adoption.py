@@ -110,7 +110,7 @@ def adoption_rate(
     told, complete = marks.periods_text(frame)
     for last in complete.drop_nulls("adoption_rate").tail(1).iter_rows(named=True):
         told += f"; {last['adoption_rate']:.0%} in the last complete one, of {day_text(last['period_start'])}"
-    return marks.panels(layers, about, "Line chart", told)
+    return marks.panels(layers, about, "Line chart", told, metric="adoption_rate")
 
 
 def adoption_curve(
@@ -179,7 +179,7 @@ def adoption_curve(
         f"{last['cumulative_users']:,}{of} have been active"
     )
     layers = _curve_layers(drawn, every=period, licensed=licensed)
-    return marks.single(layers, about, "Line chart", told)
+    return marks.single(layers, about, "Line chart", told, metric="cumulative_users")
 
 
 def time_to_first_use(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import altair as alt
 import polars as pl
 
+from augment_insights.charts.context import with_context
 from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, WIDTH
 from augment_insights.errors import TableError, safe_text
 from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, check_every, day_text, parse_day
@@ -95,6 +96,9 @@ class CaptionKeywords(TypedDict, total=False):
     title: str | None
     subtitle: str | None
     width: int
+    events: pl.DataFrame | pl.LazyFrame | None
+    targets: pl.DataFrame | pl.LazyFrame | None
+    calendar: pl.DataFrame | pl.LazyFrame | None
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,12 @@ class Caption:
         out of the picture, is said all the same.
     width : int
         The plot's width in pixels.
+    events : pl.DataFrame or pl.LazyFrame, optional
+        The table EVENTS: what happened, as numbered rules on charts along time.
+    targets : pl.DataFrame or pl.LazyFrame, optional
+        The table TARGETS: what is aimed at, as dashed lines on charts along time that draw the target's metric.
+    calendar : pl.DataFrame or pl.LazyFrame, optional
+        The table CALENDAR_DAYS: weekends and holidays, shaded on daily charts.
     """
 
     population: str = "people"
@@ -124,6 +134,10 @@ class Caption:
     title: str | None = None
     subtitle: str | None = None
     width: int = WIDTH
+    events: pl.DataFrame | pl.LazyFrame | None = None
+    targets: pl.DataFrame | pl.LazyFrame | None = None
+    calendar: pl.DataFrame | pl.LazyFrame | None = None
+    key: tuple[str, ...] = ()
 
     @property
     def last_day(self) -> date | None:
@@ -132,8 +146,9 @@ class Caption:
 
     @property
     def heading(self) -> alt.TitleParams:
-        """The title and the line under it."""
-        return alt.Title(self.title or "", subtitle=self.subtitle or "")
+        """The title and the lines under it."""
+        lines = [line for line in (self.subtitle or "", *self.key) if line]
+        return alt.Title(self.title or "", subtitle=lines if self.key else self.subtitle or "")
 
 
 def caption(
@@ -184,7 +199,8 @@ def alt_text(kind: str, about: Caption, told: str = "") -> str:
     title = about.title or ""
     # "IDE agents" keeps its capitals.
     words = f"{title[0].lower()}{title[1:]}" if title[1:2].islower() else title
-    under = f" ({about.subtitle})" if about.subtitle else ""
+    lines = " · ".join(line for line in (about.subtitle, " ".join(about.key)) if line)
+    under = f" ({lines})" if lines else ""
     return f"{kind} of {words}{under}{': ' if told else ''}{told}."
 
 
@@ -722,24 +738,42 @@ def finished(chart: alt.LayerChart, about: Caption, kind: str, told: str) -> alt
 
 
 def single(
-    layers: Sequence[alt.Chart], about: Caption, kind: str, told: str, *, height: int = HEIGHT
+    layers: Sequence[alt.Chart],
+    about: Caption,
+    kind: str,
+    told: str,
+    *,
+    metric: str | None = None,
+    height: int = HEIGHT,
 ) -> alt.LayerChart:
-    """Return the finished chart of some layers."""
-    return finished(alt.LayerChart(layer=list(layers)).properties(height=height), about, kind, told)
+    """Return the finished chart of some layers, along time with events, days off, and the targets of a metric."""
+    layered, _, about = with_context(list(layers), layers[0].data, about, metric)
+    return finished(alt.LayerChart(layer=layered).properties(height=height), about, kind, told)
 
 
 def panels(
-    layers: Sequence[alt.Chart], about: Caption, kind: str, told: str, *, height: int = _PANEL_HEIGHT
+    layers: Sequence[alt.Chart],
+    about: Caption,
+    kind: str,
+    told: str,
+    *,
+    metric: str | None = None,
+    height: int = _PANEL_HEIGHT,
 ) -> alt.LayerChart | alt.FacetChart:
     """Return small multiples on the same scales, one for each ``panel`` as they come, or without panels one chart."""
     drawn = layers[0].data
     if "panel" not in drawn.columns:
-        return single(layers, about, kind, told)
+        return single(layers, about, kind, told, metric=metric)
     names = drawn["panel"].unique(maintain_order=True).to_list()
     columns = min(_COLUMNS, len(names))
     each = (about.width - _GUTTER * (columns - 1)) // columns
     facet = alt.Facet("panel:N", title=None, sort=names, header=alt.Header(labelLimit=each))
-    one = alt.LayerChart(layer=list(layers)).properties(width=each, height=height)
+    layered, shared, about = with_context(list(layers), drawn, about, metric)
+    inner = [layer.copy(deep=False) for layer in layered]
+    for layer in inner:
+        if layer.data is drawn:  # split over the panels; what has rows of its own stands in each
+            layer.data = alt.Undefined
+    one = alt.LayerChart(data=shared, layer=inner).properties(width=each, height=height)
     return one.facet(facet=facet, columns=columns, spacing=_GUTTER).properties(
         title=about.heading, description=alt_text(kind, about, told)
     )

@@ -11,7 +11,10 @@ from augment_insights.reports.content import (
     bridge_in_words,
     change_in_words,
     count_in_words,
+    flows_in_words,
     licences_in_words,
+    unused_in_words,
+    what_happened,
 )
 from augment_insights.reports.page import Page
 from augment_insights.reports.run import (
@@ -44,11 +47,14 @@ __all__ = [
     "change_in_words",
     "count_in_words",
     "find",
+    "flows_in_words",
     "licences_in_words",
     "new",
     "report_days",
     "study",
     "templates",
+    "unused_in_words",
+    "what_happened",
     "workspace",
     "write",
     "write_each",

@@ -42,6 +42,7 @@ from augment_insights.reports.content import Headline
 from augment_insights.reports.page import PAGE_DATA, Page, check_formats
 from augment_insights.reports.sharing import Sharing
 from augment_insights.reports.study import SOURCES, Study
+from augment_insights.transport.settings import PROGRESS_VARIABLE, choose_style
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -80,6 +81,12 @@ _CELL_SECONDS = 3600
 
 _CELL_FILE = re.compile(r"[^\s\"']{0,200}ipykernel_\d+[/\\]+\d+\.py")
 """Where a kernel says that a cell's code stands, in warnings: a temporary place, named after the process."""
+
+_PROGRESS = re.compile(r"[^\r\n]*\d(?: of |/)\d+ requests[^\r\n]*")
+"""How far a fetch is, as it is told in a log or a bar."""
+
+_WIDTH = 100
+"""Wide enough for a bar with what is left at the rate limit."""
 
 _STAGING = ".augment-insights-"
 _UNFINISHED = ".tmp-"
@@ -394,8 +401,8 @@ def write(
     Runs the template's notebook in a fresh kernel of this Python, in this working directory, and
     moves the page and the notebook that it leaves into ``output_dir`` when all has gone well. Until
     then everything stays in a hidden folder there, which is removed in any case: what stands
-    under a report's name is always whole, and an older one stays until a new one is ready. Nothing is
-    printed.
+    under a report's name is always whole, and an older one stays until a new one is ready. While it waits
+    for the API's rate limit it says on stderr how far it is, as a client does; it prints nothing else.
 
     Parameters
     ----------
@@ -849,7 +856,8 @@ def _sweep(folder: Path) -> None:
 def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, console: IO[bytes]) -> None:
     """Run a notebook with its parameters, saving it cell by cell.
 
-    What a cell prints stands in the notebook; what the kernel's process says beside that goes to ``console``.
+    What a cell prints stands in the notebook; what the kernel's process says beside that goes to ``console``. How far
+    its fetches are is told as they go.
     What fails is raised, so papermill's own log, which warns of sound parameters (``str | None``), is silent.
     """
     with theme.without_iri_grammar():
@@ -858,6 +866,8 @@ def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, 
 
     cells = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
     cells.metadata["kernelspec"] = {"name": _KERNEL, "display_name": "Python 3", "language": "python"}
+    style = choose_style(None)
+    told = _Told(style)
     logger = logging.getLogger("papermill")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -870,13 +880,36 @@ def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, 
             progress_bar=False,
             start_timeout=_START_SECONDS,
             execution_timeout=_CELL_SECONDS,
-            kernel_manager_class=_kernels_heard_by(console),
+            kernel_manager_class=_kernels_heard_by(console, style),
+            stderr_file=told,
         )
     finally:
+        told.end()
         logger.setLevel(level)
 
 
-def _kernels_heard_by(console: IO[bytes]) -> type[AsyncKernelManager]:
+class _Told:
+    """Writes to this process's stderr how far the kernel's fetches are, and nothing else that its cells say there."""
+
+    def __init__(self, style: str) -> None:
+        self._is_bar = style == "bar"
+        self._has_bar = False
+
+    def write(self, text: str) -> None:
+        for line in _PROGRESS.findall(text):
+            sys.stderr.write(f"\r{line:<{_WIDTH}}" if self._is_bar else f"{line}\n")
+            self._has_bar = self._is_bar
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Wipe the bar away."""
+        if self._has_bar:
+            sys.stderr.write(f"\r{'':<{_WIDTH}}\r")
+
+
+def _kernels_heard_by(console: IO[bytes], style: str) -> type[AsyncKernelManager]:
     """Return a manager of kernels of this very Python, which write to a file in place of this process's terminal.
 
     Whatever kernels are installed: a ``python3`` of another Python may stand before this one's.
@@ -892,7 +925,8 @@ def _kernels_heard_by(console: IO[bytes]) -> type[AsyncKernelManager]:
         kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python")
 
         def start_kernel(self, *arguments: Any, **options: Any) -> Any:
-            return super().start_kernel(*arguments, **options, stdout=console, stderr=console)
+            environment = {**os.environ, PROGRESS_VARIABLE: style}
+            return super().start_kernel(*arguments, **options, env=environment, stdout=console, stderr=console)
 
     return KernelsHeard
 
@@ -962,7 +996,8 @@ def _tidy(run: _Run, notebook: Path, *, folder: Path) -> dict[str, Any]:
         if "injected-parameters" in cell["metadata"].get("tags", []):
             cell["id"] = "injected-parameters"
         if "outputs" in cell:
-            cell["outputs"] = _without_places(run.sharing.spec(cell["outputs"]))
+            kept = [output for output in cell["outputs"] if not _is_progress(output)]
+            cell["outputs"] = _without_places(run.sharing.spec(kept))
     text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
     for place in () if run.sharing.is_open else (run.value("roster"), run.value("archive")):
         text = text.replace(place, Path(place).name) if isinstance(place, str) and place else text
@@ -973,6 +1008,11 @@ def _tidy(run: _Run, notebook: Path, *, folder: Path) -> dict[str, Any]:
         return {}
     lines = [Headline(**{**line, "trend": tuple(line["trend"])}) for line in said[-1]["headlines"]]
     return {"headlines": tuple(lines), "sentences": tuple(said[-1]["sentences"])}
+
+
+def _is_progress(output: Mapping[str, Any]) -> bool:
+    """Tell whether an output says nothing but how far a fetch was."""
+    return output.get("name") == "stderr" and not _PROGRESS.sub("", "".join(output["text"])).strip()
 
 
 def _without_places(outputs: Any) -> Any:

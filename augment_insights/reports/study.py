@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import polars as pl
 
 import augment_insights
-from augment_insights.analysis import compare_periods, join_roster, read_roster
+from augment_insights.analysis import compare_periods, contributions, join_roster, read_roster
 from augment_insights.analysis.population import with_user_key
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
 from augment_insights.export import file_name
@@ -28,7 +28,7 @@ from augment_insights.periods import (
 )
 from augment_insights.reports.page import Page
 from augment_insights.reports.sharing import Sharing
-from augment_insights.tables import COMPARISON
+from augment_insights.tables import COMPARISON, CONTRIBUTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -361,9 +361,8 @@ class Study:
     def _read_roster(self, roster: Path | str | pl.DataFrame | None) -> pl.DataFrame | None:
         """Read the roster, or take the made-up organisation's; its teams are the values of the column asked for."""
         given = roster
-        if given is None and self.client.is_sample:
-            text = augment_insights.sample.roster_csv(self.client.now().date())
-            given = pl.read_csv(text.encode(), infer_schema=False)
+        if given is None and (made_up := self.client.sample_organisation) is not None:
+            given = pl.read_csv(made_up.roster_csv().encode(), infer_schema=False)
         if given is None:
             return None
         with self.sharing.naming_nobody():
@@ -450,26 +449,28 @@ class Study:
         periods : DataFrame
             Which periods there are: ``period_start``, ``period_end`` and ``is_complete``, as
             :func:`augment_insights.analysis.active_users` gives them.
-        metric, by, licences
+        metric, licences
             As for :func:`augment_insights.analysis.compare_periods`.
+        by : str, optional
+            Group by group, with each group's part of the whole change.
         count : int
             How many complete periods make one side.
 
         Returns
         -------
         DataFrame
-            The table COMPARISON, without a row where there are not enough complete periods.
+            The table COMPARISON, grouped CONTRIBUTIONS; without a row where there are not enough complete periods.
         """
         complete = periods.filter("is_complete").sort("period_start")
         if complete.height < 2 * count:
-            groups = {} if by is None else {by: pl.String}
-            return pl.DataFrame(schema={**groups, **COMPARISON.schema})
+            by_group = {} if by is None else {by: pl.String}
+            return pl.DataFrame(schema={**by_group, **(COMPARISON if by is None else CONTRIBUTIONS).schema})
         starts, ends = complete["period_start"], complete["period_end"]
         before, after = (starts[-2 * count], ends[-count - 1]), (starts[-count], ends[-1])
-        compared = compare_periods(
-            activity, before, after, metric=metric, by=by, licences=licences, user_type=self.user_type
-        )
-        return self.groups(compared)
+        asked: dict[str, Any] = {"metric": metric, "licences": licences, "user_type": self.user_type}
+        if by is None:
+            return self.groups(compare_periods(activity, before, after, **asked))
+        return self.groups(contributions(activity, before, after, by=by, **asked))
 
     def page(self, title: str, *, template: str) -> Page:
         """Begin the page of a template: who is counted, the days, and how the report is made."""

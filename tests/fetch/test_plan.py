@@ -184,11 +184,8 @@ def test_seconds_are_those_of_the_rate_limit(monkeypatch):
     assert (plan.requests_to_send, plan.seconds, plan.minutes) == (41, 22 * 6, 2.2)
 
 
-# ---- How it shows ----
-
-
 def test_a_plan_reads_well_in_a_terminal():
-    """The text says what to send, what is needed and at hand, how long, and how many rows."""
+    """What to send, what is needed and at hand, how long, how many rows; in a notebook with the bounds of estimates."""
     client = Client.serving(organisation({0: 300, 1: 1}), today=TODAY)
     assert str(fetch.plan("dau", FIRST, FIRST + timedelta(days=9), client=client)).splitlines() == [
         "Plan: dau, 2026-03-02 to 2026-03-11 (10 days)",
@@ -199,10 +196,6 @@ def test_a_plan_reads_well_in_a_terminal():
         "  no activity 8 days without a list to ask for",
         "  spent       1 request for the daily counts of this plan",
     ]
-
-
-def test_a_plan_shows_itself_in_a_notebook():
-    """The same lines as a table, with the bounds of what is estimated."""
     client = Client.serving(organisation({0: 300, 1: 300}), today=TODAY)
     plan = fetch.plan("user_activity", FIRST, FIRST + timedelta(days=1), client=client)
     assert (plan.requests_to_send_least, plan.requests_to_send_most) == (3, 6)
@@ -257,8 +250,6 @@ def test_an_unknown_table_is_refused():
         fetch.plan("dau", "2026-03-09", "2026-03-02", client=client)
     assert client.requests_sent == 0
 
-
-# ---- The arithmetic ----
 
 COUNTS = st.lists(st.integers(0, 500), min_size=1, max_size=40)
 
@@ -320,8 +311,6 @@ def test_no_fewer_ranges_cover_the_gaps(days, longest):
     assert set(starts) <= {gap.start for gap in gaps}
     assert all(later - earlier >= timedelta(days=longest) for earlier, later in pairwise(starts))
 
-
-# ---- With an archive ----
 
 LAST, SETTLED, YESTERDAY = date(2026, 3, 10), date(2026, 3, 7), date(2026, 3, 9)
 BEGIN, MANY = date(2026, 1, 26), 43

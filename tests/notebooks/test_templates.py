@@ -45,11 +45,7 @@ def cells_of(path: Path) -> list[dict[str, Any]]:
 
 @each
 def test_every_template_lets_the_same_things_be_chosen(name):
-    """The same parameters first, in the same order, each with its type, a value that it may have, and a comment.
-
-    A line is no wider than a notebook's cell, and papermill reads all of it. Who runs all cells needs no token, and
-    shares nothing.
-    """
+    """The same first parameters, typed, valid, commented, in the cell's width, read by papermill; no token needed."""
     found = reports.find(name)
     assert found.parameters[: len(SHARED)] == SHARED
     assert found.choices["names"] == ("show", "pseudonyms", "hide")
@@ -122,10 +118,7 @@ def finished(tmp_path_factory) -> dict[str, Path]:
 @pytest.mark.slow
 @each
 def test_an_unattended_run_leaves_a_page_and_a_notebook_that_can_be_passed_on(name, finished):
-    """All its figures, at most two megabytes, said to be of a made-up organisation, and nobody's name.
-
-    In the notebook each chart is there as Vega, as a picture and in words; no widget, no bar, no error.
-    """
+    """All figures in 2 MB, of a made-up organisation, nobody's name; in the notebook Vega, picture and words."""
     page, path = sorted(finished[name].iterdir())
     html = page.read_text("utf-8")
     assert page.stat().st_size <= 2_000_000
@@ -237,13 +230,12 @@ NOBODY = {
 
 
 @pytest.mark.filterwarnings("ignore:The last 12 complete weeks begin on")  # a finding that is shown, and no failure
-@pytest.mark.parametrize(("records", "expected"), [(SIX_PEOPLE, SIX), ([], NOBODY)], ids=["six", "nobody"])
+@pytest.mark.parametrize(
+    ("records", "expected"), [pytest.param(SIX_PEOPLE, SIX, id="six", marks=pytest.mark.slow), ([], NOBODY)]
+)
 @each
 def test_six_people_or_nobody_at_all_are_a_report(name, records, expected, tmp_path, organisation):
-    """The figures that can be told by hand; of nobody, every rate says that there is no data, and nothing fails.
-
-    With a roster of eight in two teams, both shown; of nobody, without one.
-    """
+    """Figures told by hand, with a roster of eight in two teams; of nobody every rate says that there is no data."""
     roster = tmp_path / "roster.csv"
     teams = [f"USER{n}@x.io,{'Search' if n % 2 else 'Payments'},2025-01-01" for n in range(8)]
     roster.write_text("\n".join(["user,team,licensed_from", *teams]))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -93,12 +95,7 @@ def test_what_is_not_on_this_machine_is_told_before_a_kernel_starts(make_noteboo
 
 @pytest.mark.slow
 def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(make_notebook, tmp_path, monkeypatch, capfd):
-    """Run with this Python, in this folder, with days as text; the hidden folder is gone and named nowhere.
-
-    Though another Python's kernel is installed under the usual name. The output folder holds blanks and braces, which
-    papermill would fill in. What the kernel's process writes
-    while it stops, past the notebook, is not for whoever reads cron's mail.
-    """
+    """Run with this Python whatever kernel is installed, here, braces or not; no hidden place, no last words."""
     monkeypatch.chdir(tmp_path)
     other = tmp_path / "jupyter" / "kernels" / "python3"
     other.mkdir(parents=True)
@@ -426,3 +423,55 @@ def test_an_own_template_lists_what_it_likes(make_notebook):
         found.check({"colour": "green"})
     found.check({"colour": None, "size": "large"})
     assert found.defaults == {"colour": None, "size": 1, "day": None}
+
+
+@pytest.fixture
+def waiting(serve, wire, monkeypatch, make_notebook) -> tuple[Any, Path]:
+    """Serve lists of users; return the server, and a notebook that waits a second for each of four after the first."""
+    api = serve(lambda asked: wire.respond(wire.dau_page(asked.params["date"], ["a@example.com"])))
+    monkeypatch.setenv("AUGMENT_API_URL", api.url)
+    monkeypatch.setenv("AUGMENT_API_TOKEN", "made-up")
+    cell = (
+        "from augment_insights import Client, fetch; client = Client(requests_per_minute=60, burst=1)\n"
+        "fetch.dau(start_date='2026-03-01', end_date='2026-03-05', client=client).height"
+    )
+    return api, make_notebook('output_dir: str = "reports"', cell)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["lines", "bar", "off"])
+def test_a_run_says_how_long_it_waits_for_the_rate_limit(style, waiting, tmp_path, monkeypatch, capfd):
+    """Lines for a log, a bar that is wiped away for a terminal, on stderr; the notebook stays the same bytes."""
+    monkeypatch.setenv("AUGMENT_INSIGHTS_PROGRESS", style)
+    report = reports.write(waiting[1], output_dir=tmp_path / "out")
+    out, err = capfd.readouterr()
+    shown = [line.strip() for line in re.split(r"[\r\n]", err) if line.strip()]
+    assert out == ""
+    assert bool(shown) == (style != "off")
+    assert all(re.fullmatch(r"dau: .*\d(/| of )5 requests(, \d s left at the rate limit)?", line) for line in shown)
+    assert err.endswith(f"\r{'':<100}\r" if style == "bar" else "dau: 5 of 5 requests\n" if shown else "")
+    (outputs,) = (cell["outputs"] for cell in json.loads(report.notebook.read_text("utf-8"))["cells"][1:])
+    assert [output["output_type"] for output in outputs] == ["execute_result"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_that_the_next_run_goes_on_and_it_does(waiting, tmp_path):
+    """In the middle of a wait: one line, no traceback; what was fetched before is not asked for again."""
+    api, notebook = waiting
+    command = [Path(sys.executable).with_name("augment-insights"), "report", notebook, "--output-dir", tmp_path / "out"]
+    environment = os.environ | {"AUGMENT_INSIGHTS_PROGRESS": "lines"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "of 5 requests" in running.stderr.readline()
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert said.splitlines()[-1].endswith("What has come so far is kept: the same command goes on from there.")
+    assert "Traceback" not in said
+    first = api.count
+    assert 1 < first < 5
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert sorted({asked.params["date"] for asked in api.asked[:first]}) != sorted(
+        {a.params["date"] for a in api.asked}
+    )
+    assert api.count <= 6, "one request may have been under way"

@@ -360,7 +360,7 @@ def test_a_watch_sees_a_fetch_go_on(lists, connect, clock, capsys):
 
 @pytest.mark.parametrize(("stops_after", "sent"), [(0.0, 0), (1.0, 2)])
 def test_a_stop_is_heard_at_once_and_what_came_before_it_is_kept(stops_after, sent, lists, connect, clock):
-    """Before the first request, or in a wait of 6 s: within half a second; the next fetch sends what is missing only."""
+    """Before the first request, or in a wait of 6 s: within half a second; the next fetch sends what is missing."""
     client = connect(lists.url, burst=2)
     began = clock.monotonic()
     watch = Watch(lambda: clock.monotonic() >= began + stops_after)

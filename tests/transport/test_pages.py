@@ -250,7 +250,7 @@ def test_a_snapshot_lasts_from_one_publication_to_the_next(first, later):
 @example(sizes=[3, 0, 0, 3], ending={})
 @example(sizes=[0, 3, 0, 3], ending={"next_cursor": "again"})
 def test_any_paging_gives_every_row_once(sizes, ending):
-    """However rows are cut into pages, table and cache have all, in order; the end is ``has_more`` false, not a cursor."""
+    """However rows are cut into pages, table and cache have all, in order; only ``has_more`` false is the end."""
     starts = [sum(sizes[:index]) for index in range(len(sizes))]
 
     def app(environ: dict[str, Any], start_response) -> list[bytes]:

@@ -255,15 +255,11 @@ def test_a_file_locked_for_ever_costs_seconds_and_a_warning(monkeypatch, a_limit
 
 
 def test_a_folder_that_cannot_be_made_costs_a_warning(a_limit, tmp_path):
-    """Where there is a file in the folder's place, the limit holds within the process."""
+    """A file in the folder's place: the limit holds within the process. Others cannot read when a token was used."""
     (tmp_path / "file").write_text("")
     limit = a_limit(tmp_path / "file" / "limit.sqlite")
     with pytest.warns(CacheWarning, match="cannot be shared"):
         assert limit.seconds_for(21) == pytest.approx(6, abs=1e-3)
-
-
-def test_the_file_is_its_owners(a_limit, tmp_path):
-    """Others cannot read which tokens were used when."""
     a_limit(tmp_path / "new" / "limit.sqlite").seconds_for(1)
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "new" / "limit.sqlite").stat().st_mode & 0o777 == 0o600
