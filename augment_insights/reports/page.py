@@ -155,9 +155,8 @@ class Page:
         told, verdict = "", None
         if moved.get("before") is not None and moved.get("after") is not None:
             told, verdict = f"against {card.get('than', 'before')}: {verdict_in_words(moved)}", moved["verdict"]
-        line = Headline(
-            words(label), words(value_text(value)), words(detail), words(told), verdict, tuple(card.get("trend", ()))
-        )
+        counted = self.sharing.count(value) if isinstance(value, int) else value_text(value)
+        line = Headline(words(label), counted, detail, told, verdict, tuple(card.get("trend", ())))
         return self._with(headlines=(*self._content.headlines, line))
 
     def headline_rate(
@@ -211,8 +210,7 @@ class Page:
         --------
         change_in_words, count_in_words : make such sentences from tables.
         """
-        told = [self.sharing.words(sentence) for sentence in sentences]
-        return self._with(summary=(*self._content.summary, *told))
+        return self._with(summary=(*self._content.summary, *sentences))
 
     def text(self, words: str) -> Page:
         """Add a paragraph of plain text, at this place of the page; a blank line starts another."""
@@ -267,7 +265,7 @@ class Page:
             spec=_checked(self.sharing.spec(theme.to_vegalite(drawn)), title),
             page_spec=self.sharing.spec(theme.to_vegalite(drawn, palette=_PAPER)),
             table=shown,
-            how_to_read=words(how_to_read),
+            how_to_read=words(f"{how_to_read} {self.sharing.left_out(shown)}".strip()),
         )
         return self._with(blocks=(*self._content.blocks, figure))
 
@@ -297,12 +295,22 @@ class Page:
     @property
     def headlines(self) -> tuple[Headline, ...]:
         """The figures in large print, as they may be shown."""
-        return self._content.headlines
+        told, trend = self.sharing.told, self.sharing.trend
+        return tuple(
+            replace(
+                line,
+                value=told(line.value),
+                detail=told(line.detail),
+                change=told(line.change),
+                trend=trend(line.trend),
+            )
+            for line in self._content.headlines
+        )
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What the page says in words at its top, the most important first."""
-        return self._content.summary
+        return tuple(map(self.sharing.told, self._content.summary))
 
     @property
     def tables(self) -> dict[str, pl.DataFrame]:
@@ -362,6 +370,8 @@ class Page:
             name=self.name,
             sample=self.sample,
             badges=tuple(self._badges()),
+            headlines=self.headlines,
+            summary=self.sentences,
             manifest={**ranges, **self._content.manifest, **shown, "Versions": versions()},
         )
 
@@ -481,11 +491,11 @@ class Page:
         rows = "".join(
             f"<tr><th scope='row'>{escape(line.label)}</th><td>{escape(line.value)}</td>"
             f"<td>{escape(line.change)}</td><td>{escape(line.detail)}</td></tr>"
-            for line in self._content.headlines
+            for line in self.headlines
         )
         told = " · ".join([*self._badges(), *(["sample data"] if self.sample else [])])
         head = f"<table><caption>{escape(self.title)} ({escape(told)})</caption>{rows}</table>"
-        sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in self._content.summary)
+        sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
         drawn = self._content.figures if self.shows_figures else []
         return head + (f"<ul>{sentences}</ul>" if sentences else "") + "".join(map(_image, drawn))
 
