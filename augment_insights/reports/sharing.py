@@ -27,7 +27,7 @@ from augment_insights import tables
 from augment_insights.analysis import feature_adoption, pseudonymise
 from augment_insights.analysis.population import with_user_key
 from augment_insights.analysis.privacy import OVERLAPPING, PEOPLE, Total, complementary_suppression
-from augment_insights.errors import ConfigurationError, InsightsError, not_valid, safe_text
+from augment_insights.errors import ConfigurationError, InsightsError, not_valid, plural, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -266,8 +266,15 @@ class Sharing:
         return set() if self.is_open else {self._people[cell] for cell in self._hidden} - shown
 
     def left_out(self, shown: pl.DataFrame) -> str:
-        """Say how many rows of a table are hidden, so that a gap in a line is not taken for a day without people."""
-        rows = shown[SUPPRESSED].sum() if SUPPRESSED in shown.columns else 0
+        """Say how many groups or rows are hidden, so that a gap in a line is not taken for a day without people."""
+        if SUPPRESSED not in shown.columns:
+            return ""
+        names = shown.select(pl.col(pl.String, pl.Categorical, pl.Enum).exclude("verdict", "metric")).columns
+        told = shown.filter(~pl.col(SUPPRESSED)).select(names).unique()
+        hidden = shown.select(names).unique().join(told, on=names, how="anti", nulls_equal=True).height if names else 0
+        if hidden:
+            return f"Not shown: {plural(hidden, 'group')} of too few people, or that would give one away."
+        rows = shown[SUPPRESSED].sum()
         return f"Not shown: {rows:,} of {shown.height:,} rows, of few people or next to such." if rows else ""
 
     @property

@@ -354,7 +354,7 @@ def test_a_headline_of_few_people_says_so():
     )
 
 
-def test_a_warning_names_nobody():
+def test_a_warning_names_nobody_and_a_picture_takes_no_time():
     """It is told all the same; a picture written as letters is long, holds no name, and takes no time."""
     with pytest.warns(UserWarning, match=r"^\(name hidden\) is twice there\.$"), Sharing("hide").naming_nobody():
         warnings.warn("ada@x.io is twice there.", UserWarning, stacklevel=1)
