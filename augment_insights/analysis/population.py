@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypedDict, get_arg
 import polars as pl
 
 from augment_insights.errors import DataWarning, TableError, did_you_mean, plural
+from augment_insights.metrics import METRICS
 from augment_insights.periods import EVERY, check_every, parse_day
 from augment_insights.tables import (
     DAILY_USAGE,
     EDITOR_LANGUAGE,
-    METRICS,
     USER_ACTIVITY,
     USER_TYPE,
     columns_of,
