@@ -97,7 +97,7 @@ class Table:
                 )
         return frame
 
-    def of(self, frame: Frame, groups: Sequence[str] = (), *, before: str | None = None) -> Frame:
+    def of(self, frame: Frame, groups: Sequence[str | pl.Series] = (), *, before: str | None = None) -> Frame:
         """Return the columns grouped by (first, or ``before`` one) and this table's, in order and cast.
 
         Examples
