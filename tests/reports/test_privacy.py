@@ -180,6 +180,14 @@ class Attack:
 
     def groups(self) -> None:
         """Take the sum of people over groups that are apart from each other as known."""
+        later: dict[Variable, float] = {}
+        for row in reversed(list(self.rows("adoption_funnel"))):  # who has reached a stage, less who went on
+            later[self.learn(("stage", row["status"]), None)] = 1.0
+            if row["reached_users"] is not None:
+                self.sum(float(row["reached_users"]), dict(later))
+        unused = {self.learn(("unused", row["team"]), row["unused_users"]): 1.0 for row in self.rows("unused_licences")}
+        if unused:
+            self.sum(float(self.whole["unused_licences"]["unused_users"].sum()), unused)
         for name, column in (
             ("acceptance_rate_by_team", "team"),
             ("habit_ladder", "tier"),
