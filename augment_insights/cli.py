@@ -76,6 +76,7 @@ def main() -> None:
 _HINTS = {
     errno.ENOSPC: "free space on this disk; what was fetched is cached, and asking again goes on from there",
     errno.EDQUOT: "your quota of this disk is used up; free space, or name a folder on another",
+    errno.ENOLCK: "this folder has no locks, as some network folders; name one on a disk of this machine",
     errno.EROFS: "this disk is read-only; name a folder on another",
 }
 
