@@ -115,9 +115,9 @@ def test_a_study_by_another_column_has_its_values_for_teams():
     """People, pages and files go by the manager; whoever has none is told apart from whoever is not on the roster."""
     roster = pl.DataFrame({"user": ["a@x.io", "b@x.io", "c@x.io"], "team": "Web", "manager": ["R/D", "r/d", None]})
     found = Study(roster=roster, team_column="manager", team="r/d")
-    assert (found.teams, found.population) == (("R/D", "r/d"), "people of manager r/d")
+    assert (found.teams, found.population) == (("R/D", "r/d"), "manager r/d")
     assert found.people(roster)["user"].to_list() == ["b@x.io"]
-    assert found.page("Overview", template="overview").title == "Overview: r/d"
+    assert found.page("Overview", template="overview").title.startswith("Overview · manager r/d · ")
     everybody = Study(roster=roster, team_column="manager").with_roster(pl.DataFrame({"user": [*"abcd"]}) + "@x.io")
     assert everybody["team"].to_list() == ["R/D", "r/d", "(no team)", "(not on the roster)"]
     with pytest.raises(ConfigurationError, match=r"no column 'manger'\. Hint: did you mean 'manager'"):
