@@ -94,7 +94,7 @@ def test_charts_stand_out_from_a_dark_notebook(contrast):
             assert style.count(f'[{paint}="{light}"] {{ {paint}: {dark}; }}') == 2
 
 
-def test_altair_still_writes_the_vega_lite_that_we_compile():
+def test_altair_and_jupyterlab_still_speak_what_we_compile_and_send():
     """If this fails, Altair or JupyterLab's Vega has moved: set VEGALITE_VERSION, or VEGA_MIME, and look."""
     assert alt.SCHEMA_VERSION.removeprefix("v").startswith(theme.VEGALITE_VERSION)
     licences = json.loads((lab_folder() / "third-party-licenses.json").read_text("utf-8"))
