@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ import altair as alt
 import polars as pl
 
 from augment_insights.charts.theme import LIGHT
-from augment_insights.periods import day_text
+from augment_insights.periods import Every, calendar_period, check_every, day_text
 from augment_insights.tables import CALENDAR_DAYS, EVENTS, TARGETS, columns_of
 
 if TYPE_CHECKING:
@@ -32,9 +31,35 @@ _MOST_STRIPES = 190
 """Of more days than this weekends would be a pattern of their own: only holidays are shaded."""
 
 _DAY = timedelta(days=1)
+_WEEK = 7
 _LETTER = 6.6
 _BADGE, _NARROW = 18, 320
 """What a number takes in pixels, and a plot on a telephone: numbers that would touch there stand below one another."""
+
+
+def infer_every(starts: pl.Series, every: str | None = None) -> Every | None:
+    """Return the calendar period that rows stand for: as told, else read off their first days.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> infer_every(pl.Series([date(2026, 1, 5), date(2026, 1, 19)]))
+    '1w'
+    >>> infer_every(pl.Series([date(2026, 1, 5)])) is None
+    True
+    """
+    if every is not None:
+        return check_every(every)
+    days = starts.drop_nulls().unique().sort()
+    gaps = days.diff().dt.total_days().drop_nulls()
+    if gaps.is_empty():
+        return None
+    if (gaps % _WEEK == 0).all() and (days.dt.weekday() == 1).all():
+        return "1w"
+    if (days.dt.day() == 1).all():
+        quarters = (days.dt.month() % 3 == 1).all()
+        return "1q" if quarters else "1mo"
+    return "1d"
 
 
 def with_context(
@@ -48,12 +73,12 @@ def with_context(
     x = layers[0].encoding.x
     if not (isinstance(x, alt.X) and str(x.shorthand).endswith(":T")):
         return layers, drawn, about
-    days = drawn[str(x.shorthand).removesuffix(":T")].drop_nulls().unique().sort().to_list()
-    step = min((after - day for day, after in pairwise(days)), default=_DAY)
+    starts = drawn[str(x.shorthand).removesuffix(":T")].drop_nulls().unique().sort()
+    days, every = starts.to_list(), infer_every(starts) or "1d"
     are_bars = layers[0].encoding.x2 is not alt.Undefined
-    shades, shaded = _shades(about.calendar, days, x, are_bars=are_bars) if step == _DAY else ([], "")
+    shades, shaded = _shades(about.calendar, days, x, are_bars=are_bars) if every == "1d" else ([], "")
     events = _beside(about.events, EVENTS, drawn).sort("date", "text")
-    events = events.filter(pl.col("date").is_between(days[0], days[-1] + step - _DAY))
+    events = events.filter(pl.col("date").is_between(days[0], calendar_period(days[-1], every).end))
     shown = events.tail(_MOST_EVENTS)
     cut = f"the last {shown.height} of {events.height} events" if shown.height < events.height else ""
     rules, badges, happened = _events(shown, x) if shown.height else ([], [], "")

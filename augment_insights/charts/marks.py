@@ -17,7 +17,7 @@ import polars as pl
 from augment_insights.charts.context import with_context
 from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, WIDTH
 from augment_insights.errors import TableError, safe_text
-from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, check_every, day_text, parse_day
+from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, day_text, parse_day
 from augment_insights.tables import columns_of, safe_strings
 
 if TYPE_CHECKING:
@@ -360,31 +360,6 @@ def has_bands(frame: pl.DataFrame) -> bool:
 def latest_day(days: pl.Series) -> date | None:
     """Return the last of some days, or none of none."""
     return cast("date | None", days.max())
-
-
-def infer_every(starts: pl.Series, every: str | None = None) -> Every | None:
-    """Return the calendar period that rows stand for: as told, else read off their first days.
-
-    Examples
-    --------
-    >>> from datetime import date
-    >>> infer_every(pl.Series([date(2026, 1, 5), date(2026, 1, 19)]))
-    '1w'
-    >>> infer_every(pl.Series([date(2026, 1, 5)])) is None
-    True
-    """
-    if every is not None:
-        return check_every(every)
-    days = starts.drop_nulls().unique().sort()
-    gaps = days.diff().dt.total_days().drop_nulls()
-    if gaps.is_empty():
-        return None
-    if (gaps % _WEEK == 0).all() and (days.dt.weekday() == 1).all():
-        return "1w"
-    if (days.dt.day() == 1).all():
-        quarters = (days.dt.month() % 3 == 1).all()
-        return "1q" if quarters else "1mo"
-    return "1d"
 
 
 def with_period_ends(

@@ -302,7 +302,7 @@ def _dark_rules(dark: str) -> str:
 
 def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a chart as the forms a notebook front end may choose from, and how to show each."""
-    words = describe(spec)
+    words = safe_text(describe(spec))
     # The menu of a chart offers the images, and not the public editor, which would be sent the data.
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
     vega = {**_with_title_ink(to_vega(spec), spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}

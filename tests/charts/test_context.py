@@ -56,6 +56,14 @@ def test_events_are_numbered_rules_that_the_subtitle_explains(weekly_users, look
     assert none.to_dict() == charts.active_users(weekly_users).to_dict()
 
 
+def test_an_event_of_the_last_month_is_drawn(weekly_users):
+    """However many days the month has: the last one drawn is October, which has three more than February."""
+    months = pl.Series("period_start", [date(2026, month, 1) for month in (2, 3, 9, 10)])
+    events = happened((date(2026, 10, 31), "In", None), (date(2026, 11, 1), "Out", None))
+    chart = charts.active_users(weekly_users.with_columns(months), events=events)
+    assert [row["event"] for row in rows_with(chart, "number")] == ["In"]
+
+
 def test_numbers_that_would_touch_stand_below_one_another(weekly_users):
     """On the narrowest plot, of 320 pixels for 20 days, two days are 32 and one is 16 pixels: 18 are needed."""
     days = [MONDAYS[0], MONDAYS[0] + timedelta(days=1), MONDAYS[0] + timedelta(days=2), MONDAYS[2] + timedelta(days=6)]
