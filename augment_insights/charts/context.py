@@ -33,7 +33,7 @@ _MOST_STRIPES = 190
 _DAY = timedelta(days=1)
 _WEEK = 7
 _LETTER = 6.6
-_BADGE, _NARROW = 18, 320
+_BADGE, _NARROW = 18, 200
 """What a number takes in pixels, and a plot on a telephone: numbers that would touch there stand below one another."""
 
 
@@ -81,7 +81,8 @@ def with_context(
     events = events.filter(pl.col("date").is_between(days[0], calendar_period(days[-1], every).end))
     shown = events.tail(_MOST_EVENTS)
     cut = f"the last {shown.height} of {events.height} events" if shown.height < events.height else ""
-    rules, badges, happened = _events(shown, x) if shown.height else ([], [], "")
+    span = max([*days, *shown["date"]]) - days[0]
+    rules, badges, happened = _events(shown, x, span=span) if shown.height else ([], [], "")
     drawn, goals, aimed = _goals(drawn, about.targets, metric, layers[-1].encoding.y) if metric else (drawn, [], "")
     subtitle = " · ".join(part for part in (about.subtitle, shaded, cut) if part)
     key = tuple(line for told in (happened, aimed) for line in wrap(told, width=int(about.width / _LETTER)))
@@ -106,12 +107,12 @@ def _along(x: alt.X, column: str) -> alt.X:
     return other
 
 
-def _events(events: pl.DataFrame, x: alt.X) -> tuple[list[alt.Chart], list[alt.Chart], str]:
-    """Return the rules of events, their numbers, and what these stand for."""
+def _events(events: pl.DataFrame, x: alt.X, *, span: timedelta) -> tuple[list[alt.Chart], list[alt.Chart], str]:
+    """Return the rules of events, their numbers, and what these stand for, on an axis of so many days."""
     named = pl.concat_str(pl.col("group") + ":", "text", separator=" ", ignore_nulls=True).alias("event")
     numbered = events.select("date", named, (pl.int_range(pl.len()) + 1).cast(pl.String).alias("number"))
     days = numbered["date"].to_list()
-    width = _NARROW / max(1, (days[-1] - days[0]).days)
+    width = _NARROW / max(1, span.days)
     rows: list[date] = []
     places = []
     for day in days:
