@@ -89,6 +89,7 @@ def test_a_page_takes_it_from_the_environment(folder, teams, monkeypatch, tmp_pa
     page = Page("Adoption", population="people", as_of=days.end, range_asked=days)
     page = page.figure("Users", charts.active_users(teams), teams, "Up is more.")
     html = page.save_html(tmp_path / "a.html").read_text("utf-8")
+    assert b"/Subtype/Image" in page.save_pdf(tmp_path / "a.pdf").read_bytes()
     assert f'<img class="logo" src="data:image/png;base64,{base64.b64encode(PNG).decode()}"' in html
     assert ":root { --series-1: #7A1FA2; --series-2: #0B6E4F; --accent: #B00020; }" in html
     assert "body { font-family: Inter, 'Open Sans', system-ui, sans-serif; }" in html
