@@ -134,15 +134,22 @@ def _events(events: pl.DataFrame, x: alt.X, *, span: timedelta) -> tuple[list[al
     return [rule], [badge, number.encode(text="number:N", **at)], f"Events: {told}"
 
 
-def _goals(
-    drawn: pl.DataFrame, targets: pl.DataFrame | pl.LazyFrame | None, metric: str, y: alt.Y
-) -> tuple[pl.DataFrame, list[alt.Chart], str]:
-    """Return dashed lines for the targets of a metric, and what they are; a panel has one, the last of its own."""
-    wanted = _beside(targets, TARGETS, drawn).filter(metric=metric).sort("by", "group", "value", nulls_last=True)
+def with_row_goals(rows: pl.DataFrame, metric: str, about: Caption) -> tuple[pl.DataFrame, Caption]:
+    """Add to the rows of groups, as they are without a time axis, their ``goal`` if there is any, and tell of it."""
+    wanted, told = _targets(about.targets, metric, rows)
+    if not told:
+        return rows, about
+    goals = wanted.select("group", goal="value", goal_text="amount")
+    drawn = _with_goals(rows.rename({"group": "panel"}), goals).rename({"panel": "group"}).drop("goal_text")
+    return drawn, replace(about, key=tuple(wrap(told, width=int(about.width / _LETTER))))
+
+
+def _targets(targets: pl.DataFrame | pl.LazyFrame | None, metric: str, drawn: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Return the targets of a metric and the drawn groups, each with its ``amount`` in words, and all in one line."""
+    wanted = _beside(targets, TARGETS, drawn).filter(metric=metric)
+    wanted = wanted.sort("group", "by", "value", nulls_last=[False, True, True])
     if {"group", "panel"}.isdisjoint(drawn.columns):
         wanted = wanted.filter(pl.col("group").is_null())
-    if wanted.is_empty():
-        return drawn, [], ""
     is_share = metric.endswith(("_rate", "_share"))
     amounts = [f"{value * 100:.4g}%" if is_share else f"{value:,g}" for value in wanted["value"]]  # a few
     named = wanted.with_columns(pl.Series("amount", amounts, dtype=pl.String))
@@ -150,6 +157,16 @@ def _goals(
         f"{f'{group} ' if group else ''}{amount}{f' by {day_text(by)}' if by else ''}"
         for group, amount, by in named.select("group", "amount", "by").iter_rows()
     ]
+    return named, f"Goals: {' · '.join(told)}" if told else ""
+
+
+def _goals(
+    drawn: pl.DataFrame, targets: pl.DataFrame | pl.LazyFrame | None, metric: str, y: alt.Y
+) -> tuple[pl.DataFrame, list[alt.Chart], str]:
+    """Return dashed lines for the targets of a metric, and what they are; a panel has one, the last of its own."""
+    named, told = _targets(targets, metric, drawn)
+    if not told:
+        return drawn, [], ""
     if "panel" in drawn.columns:
         # A table of its own would not be split over the panels.
         drawn = _with_goals(drawn, named.select("group", goal="value", goal_text="amount"))
@@ -163,7 +180,7 @@ def _goals(
     base = base.encode(y=height)
     line = base.mark_rule(color=LIGHT.muted, strokeWidth=1.5, strokeDash=[8, 4])
     text = base.mark_text(align="left", dx=6).encode(x=alt.value("width"), text="goal_text:N")
-    return drawn, [line, text], f"Goals: {' · '.join(told)}"
+    return drawn, [line, text], told
 
 
 def _with_goals(drawn: pl.DataFrame, goals: pl.DataFrame) -> pl.DataFrame:

@@ -115,6 +115,19 @@ def test_a_goal_is_a_dashed_line_with_its_words(weekly_users, weekly_acceptance,
     assert rate.title.subtitle[1] == "Goals: 27.5%"
 
 
+def test_groups_without_time_have_ticks(team_acceptance, look):
+    """Search aims lower than the others; a team without a rate has a goal all the same."""
+    targets = aimed(("acceptance_rate", 0.35, None, None), ("acceptance_rate", 0.25, date(2026, 12, 31), "Search"))
+    chart = charts.acceptance_rate(team_acceptance, targets=targets)
+    assert chart.title.subtitle[1] == "Goals: 35% · Search 25% by 31 Dec 2026"
+    assert {row["group"]: row["goal"] for row in rows_with(chart, "goal")} == {
+        "Payments": 0.35, "Search": 0.25, "Idle": 0.35,
+    }  # fmt: skip
+    (tick,) = look.layers(chart, "tick")
+    assert tick["encoding"]["x"]["field"] == "goal"
+    assert look.svg(chart).index(">Payments<") < look.svg(chart).index(">Search<") < look.svg(chart).index(">Idle<")
+
+
 def test_days_off_are_shaded_on_daily_charts_only(weekly_users):
     """A weekend is one piece, a holiday beside it another; a holiday on a Sunday is no weekend."""
     first = date(2026, 8, 28)  # a Friday
