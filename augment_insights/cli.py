@@ -208,7 +208,9 @@ def report(
         raise ConfigurationError(
             f"{name} is given twice: by --{option} and by --param. Hint: leave one of them out.", setting=name
         )
-    asked: dict[str, Any] = {"source": "api", "output_dir": output_dir, **given, **parameters}
+    if "source" in insights.reports.find(template).parameters:  # one of your own may have its data from elsewhere
+        given.setdefault("source", "api")
+    asked: dict[str, Any] = {"output_dir": output_dir, **given, **parameters}
     with _going_on_next_time():
         if per is None:
             batch = insights.reports.Batch({template: insights.reports.write(template, **asked)}, {})

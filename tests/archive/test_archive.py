@@ -71,13 +71,19 @@ def archive(tmp_path) -> Archive:
 
 
 def test_an_empty_day_and_a_day_not_fetched_differ(archive):
-    """A day without rows is there once it was fetched; the one after it is missing."""
+    """A day without rows is there once fetched; one not fetched, or dropped, is missing; a mistyped table is named."""
     add(archive, "dau", users(day(0), ADA), [day(0), day(1)])
     assert archive.has("dau", day(1))
     assert not archive.has("dau", day(2))
     assert archive.missing("dau", DayRange(day(-1), day(3))) == [only(day(-1)), DayRange(day(2), day(3))]
     assert archive.read("dau", day(1)).equals(DAU.empty())
     assert archive.manifest("dau").select("start", "rows", "users").rows() == [(day(0), 1, 1), (day(1), 0, 0)]
+    add(archive, "dau_count", counts(5, 6, 7))
+    archive.drop("dau_count", [only(day(1))])
+    assert archive.missing("dau_count", DayRange(day(0), day(2))) == [only(day(1))]
+    assert archive.scan("dau_count").collect()["user_count"].to_list() == [5, 7]
+    with pytest.raises(ValueError, match="did you mean 'dau'"):
+        archive.drop("duo", [])
 
 
 def test_a_window_is_there_exactly_or_not_at_all(archive):
@@ -424,16 +430,6 @@ def test_one_flipped_bit_is_noticed_by_whoever_reads(tmp_path_factory, data):
         assert caught.value.path == path
     if path.name == "data.parquet":
         assert archive.check()["problem"].to_list() == ["damaged"]
-
-
-def test_a_dropped_day_is_missing(archive):
-    """What is forgotten is no longer there, and its neighbours are; a mistyped table is named with the nearest."""
-    add(archive, "dau_count", counts(5, 6, 7))
-    archive.drop("dau_count", [only(day(1))])
-    assert archive.missing("dau_count", DayRange(day(0), day(2))) == [only(day(1))]
-    assert archive.scan("dau_count").collect()["user_count"].to_list() == [5, 7]
-    with pytest.raises(ValueError, match="did you mean 'dau'"):
-        archive.drop("duo", [])
 
 
 def test_it_says_what_it_holds(archive):
