@@ -120,12 +120,13 @@ class Client:
         retry: RetryPolicy | None = None,
         app: WsgiApp | None = None,
     ) -> None:
+        self._token = responses.Token(settings.read_token(token))
+        del token  # in no traceback that shows the values of variables
         most = {"requests_per_minute": math.inf, "burst": math.inf, "timeout": _LONGEST_TIMEOUT}
         for (name, limit), value in zip(most.items(), (requests_per_minute, burst, timeout), strict=True):
             if not 0 < value <= limit:
                 hint = f"a number above 0 and up to {limit:g}, such as {name}=30"
                 raise ConfigurationError(f"{name}={value!r} is not valid. Hint: {hint}.", setting=name)
-        self._token = responses.Token(settings.read_token(token))
         self.base_url = settings.read_base_url(base_url)
         self._cache_folder = None if cache is False else settings.cache_root(cache)
         self.archive_path = settings.archive_folder(archive)
@@ -141,7 +142,7 @@ class Client:
             burst=burst,
             clock=self._clock,
             path=settings.cache_root() / _RATE_LIMIT_FILE if app is None else None,
-            key=self._token.fingerprint(self.base_url),
+            key=self.fingerprint,
         )
         self._sessions: dict[int, CachedSession] = {}
         self._opening = Lock()
@@ -245,13 +246,18 @@ class Client:
         return self._clock.now()
 
     @property
+    def fingerprint(self) -> str:
+        """What tells this token and base URL from others, and says neither: 16 hexadecimal digits."""
+        return self._token.fingerprint(self.base_url)
+
+    @property
     def cache_path(self) -> Path | None:
         """The cache file of this token and base URL; None when answers are kept in memory."""
         if self._cache_folder is None:
             return None
         host = self.base_url.partition("://")[2].partition("/")[0]
         readable = "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in host)
-        return self._cache_folder / f"{readable}-{self._token.fingerprint(self.base_url)}.sqlite"
+        return self._cache_folder / f"{readable}-{self.fingerprint}.sqlite"
 
     def seconds_for(self, requests: int) -> float:
         """Return how many seconds so many requests take at the rate limit, from its state now."""

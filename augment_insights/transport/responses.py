@@ -68,6 +68,7 @@ class Token:
         printable = text.isascii() and text.isprintable() and " " not in text
         if not text or not printable:
             what = "is empty" if not text else "holds blanks, line breaks or characters outside ASCII"
+            del text  # in no traceback, not even one of nearly the token
             raise errors.ConfigurationError(
                 f"The API token {what}. Hint: copy it again from Augment's settings into {TOKEN_VARIABLE}.",
                 setting=TOKEN_VARIABLE,
