@@ -579,7 +579,7 @@ def _hidden_groups(table: pl.DataFrame) -> str:
     """Say how many groups are hidden, where some are."""
     if SUPPRESSED not in table.columns:
         return ""
-    names = table.select(pl.col(pl.String, pl.Categorical, pl.Enum).exclude("verdict", "metric")).columns
+    names = table.select(pl.col(pl.String, pl.Categorical, pl.Enum).exclude("verdict", "metric", "figure")).columns
     if not names:
         return ""
     shown = table.filter(~pl.col(SUPPRESSED)).select(names).unique()

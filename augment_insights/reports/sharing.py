@@ -47,13 +47,26 @@ _DIGITS = 12
 _EMAIL = re.compile(r"[^\s@<>()\[\],;:\"|·]{1,400}@[\w-]{1,100}(?:\.[\w-]{1,100})*")
 """An e-mail, with room for O'Brien; without bounds, a picture of a megabyte of letters would be searched for hours."""
 
-_LABELS = ("user_type", "metric", "check", "kind", "counted")
+_LABELS = ("user_type", "metric", "figure", "check", "kind", "counted")
 """Columns that say what a row tells, and not which people it is about."""
 
 _SIDES = ("both_users", "before_users", "after_users")
 _TIMES = ("period_start", "date")
 _STEPS = ("window_days", "period", "days", "active_days", "acceptance_from")
-_DEEDS = (*_TIMES, *_STEPS, "cohort", "tier", "feature", "mode", "from_mode", "to_mode", "status", "licence", "seen")
+_DEEDS = (
+    *_TIMES,
+    *_STEPS,
+    "cohort",
+    "tier",
+    "feature",
+    "mode",
+    "from_mode",
+    "to_mode",
+    "status",
+    "licence",
+    "seen",
+    "tenure",
+)
 """Groups by what people did, and when: small ones are hidden where names are not shown."""
 
 _FLOWS = ("new_users", "returning_users", "resurrected_users", "dormant_users", "cumulative_users")
