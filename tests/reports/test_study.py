@@ -160,4 +160,6 @@ def test_the_last_complete_periods_are_compared_with_as_many_before_them():
     chosen = Study(source="sample")
     found = chosen.compare_last(activity, weekly, metric="acceptance_rate", count=2)
     assert found.select(pl.col("before", "after").round(6), "both_users").row(0) == (0.15, 0.35, 2)
-    assert chosen.compare_last(activity, weekly, metric="acceptance_rate", count=3).is_empty()
+    alone = chosen.compare_last(activity, weekly, metric="acceptance_rate", count=3)  # of three there are none before
+    assert alone.select("before", "difference", "verdict").row(0) == (None, None, None)
+    assert chosen.compare_last(activity, weekly.clear(), metric="acceptance_rate").is_empty()
