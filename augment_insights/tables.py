@@ -227,7 +227,7 @@ def column_words(name: str, *, people: str = "people") -> str:
     name : str
         The column.
     people : str
-        What its users are: ``"users"`` where service accounts are counted too.
+        What its users are, if that is known; empty where service accounts may be among them.
 
     Examples
     --------
@@ -237,7 +237,7 @@ def column_words(name: str, *, people: str = "people") -> str:
     ('Period start (UTC day)', 'Active days', 'Cost centre')
     """
     if name == "users":
-        return people.capitalize()
+        return (people or name).capitalize()
     if not _OUR_NAME.fullmatch(name):
         return name
     stem, end = (name[: -len(end)], end) if (end := name[name.rfind("_") :]) in ("_low", "_high") else (name, "")

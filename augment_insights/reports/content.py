@@ -126,11 +126,11 @@ class Content:
 
     @property
     def people(self) -> str:
-        """What its users are called in the headers of tables: users, where service accounts are among them."""
+        """What its users are in the headers of tables; empty where service accounts are among them."""
         asked = self.manifest.get("Parameters")
         user_type = asked.get("user_type", "person") if isinstance(asked, dict) else "person"
         is_all = user_type != "person" or "service accounts" in str(self.manifest.get("Population"))
-        return "users" if is_all else "people"
+        return "" if is_all else "people"
 
     @property
     def manifest_words(self) -> dict[str, str]:
