@@ -28,6 +28,8 @@ traceback of these errors holds the API token.
 from __future__ import annotations
 
 import copyreg
+import sys
+import warnings
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +167,17 @@ class CacheWarning(InsightsWarning):
 
 class DataWarning(InsightsWarning):
     """The data came, and says something about itself that the reader should know."""
+
+
+def warn_reader(message: str, category: type[InsightsWarning] = DataWarning) -> None:
+    """Warn whoever called: the warning points at the nearest line outside of this package.
+
+    A fixed number of levels would point into the package, where one function calls another.
+    """
+    frame, level = sys._getframe(1), 2  # noqa: SLF001 (as the warnings module counts levels)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

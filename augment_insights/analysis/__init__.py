@@ -1,7 +1,8 @@
 """The questions: pure functions from tables of activity to tables of answers.
 
-Every function takes Polars frames and returns a Polars frame that keeps its table in
-:mod:`augment_insights.tables`. None reads the clock, the network or the disk.
+Every function takes Polars frames, or those of pandas, pyarrow, DuckDB and whatever else has Arrow's interface,
+and returns a Polars frame that keeps its table in :mod:`augment_insights.tables`. None reads the clock, the network
+or, but for the files that ``read_*`` is given, the disk.
 """
 
 from __future__ import annotations
@@ -23,10 +24,8 @@ from augment_insights.analysis.activity import (
 from augment_insights.analysis.adoption import (
     adoption_curve,
     adoption_rate,
-    join_roster,
     licences,
     population_bridge,
-    read_roster,
     time_to_first_use,
     unused_licences,
 )
@@ -34,7 +33,9 @@ from augment_insights.analysis.features import concentration, feature_adoption, 
 from augment_insights.analysis.privacy import pseudonymise, suppress_small_groups
 from augment_insights.analysis.quality import data_quality, reconcile
 from augment_insights.analysis.retention import cohort_retention, lifecycle, retention_curve, survival
+from augment_insights.analysis.roster import describe_roster, join_roster, read_roster, resolve_aliases, unmatched
 from augment_insights.analysis.user_days import UserDays, prepare
+from augment_insights.tables import takes_any_frame
 
 __all__ = [
     "UserDays",
@@ -51,6 +52,7 @@ __all__ = [
     "compare_periods",
     "concentration",
     "data_quality",
+    "describe_roster",
     "feature_adoption",
     "habit_ladder",
     "join_roster",
@@ -63,11 +65,16 @@ __all__ = [
     "pseudonymise",
     "read_roster",
     "reconcile",
+    "resolve_aliases",
     "retention_curve",
     "rolling_active_users",
     "stickiness",
     "suppress_small_groups",
     "survival",
     "time_to_first_use",
+    "unmatched",
     "unused_licences",
 ]
+
+for _name in __all__:
+    globals()[_name] = takes_any_frame(globals()[_name])
