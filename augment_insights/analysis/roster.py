@@ -333,9 +333,9 @@ def resolve_aliases(frame: Frame, roster: pl.DataFrame | pl.LazyFrame) -> Frame:
     """
     schema = columns_of(frame)
     require(schema, ("user",), table=ACTIVITY)
-    users = with_user_key(roster.lazy().collect())
+    users = with_user_key(_with_aliases(roster.lazy().pipe(_with_clean_text).collect(), {}))
     known = users.select(_KEY, "user").unique(_KEY, keep="first", maintain_order=True)
-    names = _alias_keys(users)
+    names = _alias_keys(users).drop("of")
     guests = known.with_columns(_base_key()).join(known, on=_KEY, how="anti").join(names, on=_KEY, how="anti")
     names = pl.concat([names, guests.unique(_KEY, keep="none")])
     typed = frame if "user_type" in schema else frame.with_columns(user_type=pl.lit("person"))
@@ -357,9 +357,9 @@ def _base_key() -> pl.Expr:
 
 
 def _alias_keys(users: pl.DataFrame) -> pl.DataFrame:
-    """Return the key of each alias, and whose it is."""
+    """Return the key of each alias, whose it is, and the key of that user."""
     if "aliases" not in users.columns:
-        return pl.DataFrame(schema={_KEY: pl.String, "user": pl.String})
+        return pl.DataFrame(schema=dict.fromkeys((_KEY, "user", "of"), pl.String))
     told = users.select(pl.col("user").alias("owner"), pl.col(_KEY).alias("of"), "aliases").drop_nulls("aliases")
     each = told.with_columns(user=pl.col("aliases").str.split(";")).explode("user", empty_as_null=False)
     keyed = with_user_key(each.with_columns(pl.col("user").str.strip_chars()).filter(pl.col("user") != ""))
@@ -371,7 +371,7 @@ def _alias_keys(users: pl.DataFrame) -> pl.DataFrame:
             table=ROSTER.name,
             hint="an old e-mail is one person's.",
         )
-    return keyed.select(_KEY, user="owner")
+    return keyed.select(_KEY, "of", user="owner").select(_KEY, "user", "of")
 
 
 def _with_aliases(rows: pl.DataFrame, given: Mapping[str, str]) -> pl.DataFrame:
@@ -385,14 +385,15 @@ def _with_aliases(rows: pl.DataFrame, given: Mapping[str, str]) -> pl.DataFrame:
     if "aliases" not in rows.columns:
         return rows
     text = pl.col("aliases").cast(pl.String).str.replace_all(r"(?i)\bsmtp:", "").str.replace_all(r"[,;\s]+", "; ")
-    rows = rows.with_columns(aliases=text)
+    keyed = with_user_key(rows.with_columns(aliases=text))
+    names = _alias_keys(keyed)
     for _ in range(_LONGEST_CHAIN):  # an alias may have an alias: a name that changed twice
-        keyed = with_user_key(rows)
-        new = keyed.join(_alias_keys(keyed), on=_KEY, how="left", suffix="_new", maintain_order="left")["user_new"]
-        if new.null_count() == rows.height:
-            break
-        aliases = pl.concat_str("aliases", pl.when(new.is_not_null()).then("user"), separator="; ", ignore_nulls=True)
-        rows = rows.with_columns(user=pl.coalesce(new, "user"), aliases=aliases)
+        later = names.join(names, left_on="of", right_on=_KEY, how="left", suffix="_later", maintain_order="left")
+        names = later.select(_KEY, user=pl.coalesce("user_later", "user"), of=pl.coalesce("of_later", "of"))
+    new = keyed.join(names, on=_KEY, how="left", suffix="_new", maintain_order="left")["user_new"]
+    before = pl.when(new.is_not_null()).then("user")
+    aliases = pl.concat_str("aliases", before, separator="; ", ignore_nulls=True)
+    rows = keyed.drop(_KEY).with_columns(user=pl.coalesce(new, "user"), aliases=aliases)
     listed = with_user_key(rows)
     whole = pl.col("aliases").drop_nulls().unique(maintain_order=True).str.join("; ").over(_KEY)
     return listed.with_columns(aliases=pl.when(whole != "").then(whole)).drop(_KEY)

@@ -9,6 +9,7 @@ import re
 import tomllib
 import zipfile
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -94,7 +95,7 @@ _TOTAL = re.compile(
     r"report (generated|created)|generated (on|by|at)|exported (on|by|at)|sum$|(row|record) count",
     re.IGNORECASE | re.DOTALL,
 )
-_PLAIN = re.compile(r"\[[^]]*\]|\([^)]*\)|[\W_]+")
+_PLAIN = re.compile(r"\s*\[[^]]*\]|\s*\([^)]*\)|[\W_]")
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def with_standard_names(
         raise _no_users(rows.columns, [row for _, row in zip(range(_HEAD), rows.iter_rows(), strict=False)])
     found = {theirs: ours for ours, theirs in names.items()}
     free = [name for name in rows.columns if name in found or name not in names]  # a mapped name wins over its namesake
-    told = tuple(f"{ours} from `{theirs}`" for theirs, ours in found.items() if theirs != ours)
+    told = tuple(f"{ours} from `{theirs}`" for theirs, ours in found.items() if _plain(theirs) != _plain(ours))
     return rows.select(free).rename(found), (*form, *told)
 
 
@@ -274,17 +275,18 @@ def _check_kind(path: Path, data: bytes) -> None:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as parts:
             size = sum(part.file_size for part in parts.infolist())
-            if size > MOST_UNPACKED_BYTES:
-                raise TableError(
-                    f"{path} unpacks to {size / 1e6:,.0f} MB, and {MOST_UNPACKED_BYTES / 1e6:,.0f} MB are read.",
-                    table=ROSTER.name,
-                    hint="is it the right file? Save the sheet of licences alone.",
-                )
-            damaged = parts.testzip()  # reads each part to the size that it claims, and no further
+            # A part is read to the size that it claims and no further, and is damaged if it has another.
+            damaged = parts.testzip() if size <= MOST_UNPACKED_BYTES else None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise _unreadable(path, error) from error
     if damaged is not None:
         raise _unreadable(path, f"its part {damaged} is damaged")
+    if size > MOST_UNPACKED_BYTES:
+        raise TableError(
+            f"{path} unpacks to {size / 1e6:,.0f} MB, and at most {MOST_UNPACKED_BYTES / 1e6:,.0f} MB are read.",
+            table=ROSTER.name,
+            hint="is it the right file? Save the sheet of licences alone.",
+        )
 
 
 def _unreadable(path: Path, why: object) -> TableError:
@@ -438,10 +440,9 @@ def _cells(text: str, separator: str) -> Any:
 
 def _score(text: str, separator: str, columns: Mapping[str, str] | None) -> tuple[int, int]:
     """Return how many columns of the header are recognised, and how many it has."""
-    try:
-        head = list(islice(_cells(text, separator), _HEAD))
-    except csv.Error:
-        return (-1, 0)
+    head: list[list[str]] = []
+    with suppress(csv.Error):  # it is raised when the whole text is read
+        head.extend(islice(_cells(text, separator), _HEAD))
     at = _header_at(head, columns)
     if at is None:
         return (0, max(map(len, head), default=0))
@@ -462,7 +463,9 @@ def _below_header(path: Path, grid: list[list[str]], options: Options) -> tuple[
     if at is None:
         filled = [row for row in grid if any(cell.strip() for cell in row)]
         if not filled or len(filled[0]) > 1 or "@" not in filled[0][0]:
-            raise _no_users([cell.strip() for cell in filled[0]] if filled else [], filled[1:_HEAD])
+            found = [cell.strip() for cell in filled[0]] if filled else []
+            _standard_names(found, options.columns)  # says which of these names is not there
+            raise _no_users(found, filled[1:_HEAD])
         header, body = ["user"], grid  # a plain list of e-mails
     else:
         header, body = _distinct(grid[at]), grid[at + 1 :]
