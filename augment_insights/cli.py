@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
+import textwrap
 import threading
 import warnings
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 
 import augment_insights as insights  # lazy: each command loads what it uses
-from augment_insights.errors import ConfigurationError, InsightsError, InsightsWarning, did_you_mean
+from augment_insights.errors import ConfigurationError, InsightsError, InsightsWarning, did_you_mean, plural, safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
 app = typer.Typer(
     name="augment-insights",
     help="Measure how an organisation adopts Augment Code, from its Analytics API.",
     epilog="The API token is read from AUGMENT_API_TOKEN. Without one, try --sample.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,  # they show the values of variables
     rich_markup_mode=None,  # rich costs more to import than everything else here
 )
@@ -35,22 +40,49 @@ StartDate = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First
 EndDate = Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day (UTC), included.")]
 Every = Literal["1d", "1w", "1mo", "1q"]
 Sample = Annotated[bool, typer.Option("--sample", help="Use the built-in, made-up organisation: no token, no network.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for programs.")]
+
+
+def _be_quiet(wanted: bool) -> None:
+    if wanted:
+        os.environ["AUGMENT_INSIGHTS_PROGRESS"] = "off"
+        warnings.simplefilter("ignore")
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (until the process ends)
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_be_quiet, help="Print nothing but errors.")]
 
 
 def main() -> None:
     """Run the command line: one line and exit code 1 for an error of ours or a file's, a traceback for a bug."""
     warnings.showwarning = _print_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # what a narrow encoding has no letter for does not end finished work
+            stream.reconfigure(errors="replace")
     try:
         app()
     except InsightsError as error:
-        typer.echo(f"Error: {error}", err=True)
+        _say(f"Error: {error}")
         sys.exit(1)
     except OSError as error:
         if error.filename is None:
             raise
         place = error.filename2 or error.filename  # of a file that is put in its place, the place
-        typer.echo(f"Error: {place}: {error.strerror}. Hint: check the path and who may write there.", err=True)
+        hint = _HINTS.get(error.errno or 0, "check the path and who may write there")
+        _say(f"Error: {place}: {error.strerror}. Hint: {hint}.")
         sys.exit(1)
+
+
+_HINTS = {
+    errno.ENOSPC: "free space on this disk; what was fetched is cached, and asking again goes on from there",
+    errno.EDQUOT: "your quota of this disk is used up; free space, or name a folder on another",
+    errno.EROFS: "this disk is read-only; name a folder on another",
+}
+
+
+def _say(text: str) -> None:
+    """Print one line for people, without what the API or a roster could steer a terminal with."""
+    typer.echo(safe_text(text, "line"), err=True)
 
 
 def _print_warning(
@@ -63,7 +95,7 @@ def _print_warning(
 ) -> None:
     """Print our own warnings as one line; others as Python does."""
     if issubclass(category, InsightsWarning):
-        typer.echo(f"Warning: {message}", err=True)
+        _say(f"Warning: {message}")
     else:
         typer.echo(warnings.formatwarning(message, category, filename, lineno, line), file=file, err=True)
 
@@ -84,9 +116,33 @@ def _options(
     """Measure how an organisation adopts Augment Code, from its Analytics API."""
 
 
+@contextmanager
+def _going_on_next_time() -> Iterator[None]:
+    """Say at Ctrl-C that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. What has come so far is kept: the same command goes on from there.", err=True)
+        raise typer.Exit(130) from None
+
+
+def _answer(told: object, text: str, *, as_json: bool) -> None:
+    """Print an answer: for programs, or in words."""
+    typer.echo(json.dumps(told, default=str, ensure_ascii=False, indent=1) if as_json else text)
+
+
+def _known_templates() -> list[str]:
+    return insights.reports.templates()
+
+
 @app.command()
 def report(
-    template: Annotated[str, typer.Argument(help="Which report, such as overview; or a notebook of your own.")],
+    template: Annotated[
+        str | None,
+        typer.Argument(
+            autocompletion=_known_templates, help="Which report, such as overview; or a notebook of your own."
+        ),
+    ] = None,
     *,
     start_date: StartDate = None,
     end_date: EndDate = None,
@@ -94,7 +150,9 @@ def report(
     output_dir: Annotated[Path, typer.Option(help="Folder for the finished files.")] = Path("reports"),
     formats: Annotated[
         list[str] | None,
-        typer.Option("--format", help="html (if none is named), pdf, xlsx, csv, parquet, png or svg; may be repeated."),
+        typer.Option(
+            "--format", help="html (if none is named), pdf, xlsx, csv, parquet, png or svg; several with commas."
+        ),
     ] = None,
     every: Annotated[Every | None, typer.Option(help="The period of the figures.")] = None,
     user_type: Annotated[str | None, typer.Option(help="Who counts: person, service_account or all.")] = None,
@@ -105,24 +163,35 @@ def report(
     ] = None,
     min_group_size: Annotated[int | None, typer.Option(help="Hide groups of fewer people.")] = None,
     archive: Annotated[Path | None, typer.Option(metavar="FOLDER", help="An archive of settled days.")] = None,
-    per: Annotated[str | None, typer.Option(help="A report for each team, or for each month.")] = None,
+    per: Annotated[
+        str | None, typer.Option(help="A report for each team, or other column of the roster; or for each month.")
+    ] = None,
     param: Annotated[
         list[str] | None,
         typer.Option(
             "--param", "-p", metavar="NAME=VALUE", help="Any other parameter of the template; may be repeated."
         ),
     ] = None,
+    list_templates: Annotated[
+        bool, typer.Option("--list", help="Show what reports there are, or the parameters of the one that is named.")
+    ] = False,
+    as_json: Json = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Write a finished report.
 
     One HTML file to share, or what --format names, and the notebook that made it.
     """
+    if list_templates:
+        _print_templates(template, as_json=as_json)
+        return
+    if template is None:
+        raise typer.BadParameter("which report is missing; --list shows what there is", param_hint="TEMPLATE")
     options: dict[str, Any] = {
         "start_date": start_date,
         "end_date": end_date,
-        "formats": formats or ["html"],
-        "source": "sample" if sample else "api",
-        "output_dir": output_dir,
+        "formats": [part.strip() for text in formats for part in text.split(",")] if formats else None,
+        "source": "sample" if sample else None,
         "every": every,
         "user_type": user_type,
         "team": team,
@@ -131,21 +200,55 @@ def report(
         "min_group_size": min_group_size,
         "archive": archive and str(archive.absolute()),
     }
-    asked = {name: value for name, value in options.items() if value is not None} | _parameters(param or [])
-    if per is None:
-        _print_paths(insights.reports.write(template, **asked).paths)
-        return
-    batch = insights.reports.write_each(template, per=per, **asked)  # type: ignore[arg-type]  # it says itself what it knows
-    _print_paths(batch.paths)
+    given = {name: value for name, value in options.items() if value is not None}
+    parameters = _parameters(param or [])
+    for name in given.keys() & parameters.keys():
+        option = "sample" if name == "source" else name.replace("_", "-")
+        raise ConfigurationError(
+            f"{name} is given twice: by --{option} and by --param. Hint: leave one of them out.", setting=name
+        )
+    asked: dict[str, Any] = {"source": "api", "output_dir": output_dir, **given, **parameters}
+    with _going_on_next_time():
+        if per is None:
+            batch = insights.reports.Batch({template: insights.reports.write(template, **asked)}, {})
+        else:
+            batch = insights.reports.write_each(template, per=per, **asked)
+    told = {"paths": batch.paths, "failures": {name: str(error) for name, error in batch.failures.items()}}
+    if batch.paths or as_json:
+        _answer(told, "\n".join(map(str, batch.paths)), as_json=as_json)
     for name, error in batch.failures.items():
-        typer.echo(f"Error: {name}: {error}", err=True)
+        _say(f"Error: {name}: {error}")
     if batch.failures:
         raise typer.Exit(1)
 
 
-def _print_paths(paths: Iterable[Path]) -> None:
-    for path in paths:
-        typer.echo(path)
+def _print_templates(template: str | None, *, as_json: bool) -> None:
+    """Print what each template is about and its parameters; of a single one these with defaults and comments."""
+    found = [insights.reports.find(name) for name in ([template] if template else insights.reports.templates())]
+    told = [
+        {
+            "name": one.name,
+            "description": one.description,
+            "parameters": [
+                {
+                    "name": name,
+                    "default": one.defaults[name],
+                    "help": one.comments[name],
+                    "choices": one.choices.get(name),
+                }
+                for name in one.parameters
+            ],
+        }
+        for one in found
+    ]
+    lines = []
+    for one in found:
+        lines.append(f"{one.name:<14} {one.description}".rstrip())
+        if template:
+            lines += [f"  {name} = {one.defaults[name]!r}  {one.comments[name]}".rstrip() for name in one.parameters]
+        else:
+            lines += textwrap.wrap(", ".join(one.parameters), 100, initial_indent="  ", subsequent_indent="  ")
+    _answer(told, "\n".join(lines), as_json=as_json)
 
 
 def _parameters(given: list[str]) -> dict[str, Any]:
@@ -194,6 +297,7 @@ def lab(
     command = [sys.executable, "-m", "jupyterlab"]
     command += [f"--ServerApp.root_dir={place.resolve()}", f"--ServerApp.port={port}"]
     command += [] if browser else ["--no-browser"]
+    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []  # the one user of a container
     typer.echo(f"Opening JupyterLab on {place}. Ctrl-C ends it.")
     raise typer.Exit(_run_until_interrupted(subprocess.Popen(command)))  # noqa: S603 (our own interpreter)
 
@@ -230,10 +334,13 @@ def fetch(
         bool, typer.Option("--dry-run", help="Show what it would cost, and fetch nothing but the daily counts for it.")
     ] = False,
     sample: Sample = False,
+    as_json: Json = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Fetch one table into a file.
 
-    From the archive or the cache where it is there already, else from the API.
+    From the archive or the cache where it is there already, else from the API. A first day alone means all days
+    from there to the last published one, as for a report.
     """
     from augment_insights.export import format_of, write_table
 
@@ -244,14 +351,29 @@ def fetch(
             raise ConfigurationError("--date cannot go together with a range. Hint: give one of them.", setting="date")
         options.pop("date", None)
         with _client(sample=sample) as client:
-            typer.echo(insights.fetch.plan(name, start_date or date, end_date or date, client=client, **options))
+            end = _last_day(start_date, end_date, client)
+            typer.echo(insights.fetch.plan(name, start_date or date, end or date, client=client, **options))
         return
     if out is None:
         raise typer.BadParameter("where to is missing; or ask for the price alone, with --dry-run", param_hint="--out")
     format_of(out)  # before the first request
-    with _client(sample=sample) as client:
-        frame = getattr(insights.fetch, name)(start_date=start_date, end_date=end_date, client=client, **options)
-    typer.echo(f"{write_table(frame, out)}: {frame.height} rows")
+    with _client(sample=sample) as client, _going_on_next_time():
+        end = _last_day(start_date, end_date, client)
+        frame = getattr(insights.fetch, name)(start_date=start_date, end_date=end, client=client, **options)
+    first, last = ("period_start", "period_end") if "period_start" in frame.columns else ("date", "date")
+    days = (frame[first].min(), frame[last].max())
+    told = {"path": write_table(frame, out), "rows": frame.height, "first_day": days[0], "last_day": days[1]}
+    text = f"{told['path']}: {plural(frame.height, 'row')}" + (f", {days[0]} to {days[1]}" if frame.height else "")
+    _answer(told, text, as_json=as_json)
+
+
+def _last_day(start_date: str | None, end_date: str | None, client: insights.Client) -> str | None:
+    """Return the last day asked for; the last published one where only the first is given."""
+    from augment_insights.periods import last_published_day, parse_day
+
+    if start_date is None or end_date is not None:
+        return end_date
+    return max(last_published_day(client.now()), parse_day(start_date, name="start_date")).isoformat()
 
 
 def _options_of(name: str, **options: Any) -> dict[str, Any]:
@@ -290,12 +412,13 @@ def sync(
         int | None, typer.Option(metavar="DAYS", min=1, help="Ask again in full for so many settled days.")
     ] = None,
     sample: Sample = False,
+    _quiet: Quiet = False,
 ) -> None:
     """Fetch the settled days that the archive lacks.
 
     The most useful first, from where the last sync stopped.
     """
-    with _client(sample=sample, archive=archive) as client:
+    with _client(sample=sample, archive=archive) as client, _going_on_next_time():
         done = insights.fetch.sync(
             client,
             since=since,
@@ -304,21 +427,21 @@ def sync(
             requests=requests,
             recheck_days=recheck,
         )
-    typer.echo(done)
+    typer.echo(safe_text(str(done)))
 
 
 @cache_app.command("info")
-def cache_info() -> None:
+def cache_info(*, as_json: Json = False) -> None:
     """Show where the cache lies and what is in it."""
     from augment_insights.transport import session, settings
 
-    files = session.cache_files(settings.cache_root())
-    typer.echo(f"Cache folder: {settings.cache_root()}")
-    for file in files:
-        size = f"{file.size_bytes / 1e6:.1f} MB"
-        typer.echo(f"  {file.path.name}: {file.answers} answers, {file.expired} expired, {size}")
-    if not files:
-        typer.echo("  empty")
+    folder, files = settings.cache_root(), session.cache_files(settings.cache_root())
+    lines = [
+        f"  {file.path.name}: {file.answers} answers, {file.expired} expired, {file.size_bytes / 1e6:.1f} MB"
+        for file in files
+    ]
+    told = {"folder": folder, "files": [asdict(file) for file in files]}
+    _answer(told, "\n".join([f"Cache folder: {folder}", *(lines or ["  empty"])]), as_json=as_json)
 
 
 @cache_app.command("clear")
@@ -383,13 +506,19 @@ def _read_records(path: Path) -> list[dict[str, Any]]:
 
 @app.command()
 def sample_roster(
-    out: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the CSV.")] = Path("roster.csv"),
+    out: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Where to write the CSV; left out, it is printed.")
+    ] = None,
 ) -> None:
     """Write the sample organisation's roster as CSV.
 
     Who has a licence, and in which team.
     """
-    typer.echo(insights.sample.write_roster(out, _utc_now().date()))
+    today = _utc_now().date()
+    if out is None:
+        typer.echo(insights.sample.roster_csv(today), nl=False)
+    else:
+        typer.echo(insights.sample.write_roster(out, today))
 
 
 if __name__ == "__main__":

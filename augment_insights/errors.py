@@ -28,15 +28,63 @@ traceback of these errors holds the API token.
 from __future__ import annotations
 
 import copyreg
+import re
 import sys
 import warnings
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import date
     from pathlib import Path
+
+
+UNSAFE = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufdd0-\ufdef\ufffe\uffff]"
+"""Characters that no text needs, as a pattern: chart converters, XML, SQLite tools and terminals stumble over them."""
+
+LONGEST_LINE = 2_000
+"""Characters of one line: no message of ours comes near, and what the API sends may be megabytes."""
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+UNSAFE_BREAKS = "[\x0b\x0c\r\x85\u2028\u2029]"
+"""Those of them that break a line somewhere: what an office program's line break becomes, for one."""
+
+_BREAK = re.compile("[\t-\r\x85\u2028\u2029]")
+_UNSAFE = re.compile(f"{UNSAFE}|[\ud800-\udfff]")
+_TURNING = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def safe_text(text: str, place: Literal["page", "line"] = "page", *, longest: int = LONGEST_LINE) -> str:
+    r"""Make text that came from elsewhere safe to draw and to write: control characters and halves of letters go.
+
+    Whatever draws, prints or writes what the API or a roster sent passes it here, or through ``tables.safe_strings``.
+    Escaping for HTML, formulas in CSV and the names of files come on top, where those are written.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+    place : {"page", "line"}
+        A chart, a page or a cell; or one line of a terminal, where line breaks become blanks, marks that turn the
+        direction of writing go too, and more than ``longest`` characters are cut.
+
+    Examples
+    --------
+    >>> safe_text("Data\x00Platform\nNorth") == "Data\N{REPLACEMENT CHARACTER}Platform\nNorth"
+    True
+    >>> safe_text("Data\x0bPlatform\nNorth", "line")
+    'Data Platform North'
+    """
+    if place == "page":
+        return _UNSAFE.sub(_instead, text)
+    line = _TURNING.sub(REPLACEMENT, _UNSAFE.sub(_instead, _BREAK.sub(" ", text[:longest])))
+    return line if len(text) <= longest else f"{line}..."
+
+
+def _instead(found: re.Match[str]) -> str:
+    return " " if _BREAK.match(found[0]) else REPLACEMENT
 
 
 class InsightsError(Exception):

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import secrets
 import shutil
 from contextlib import contextmanager
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import polars.selectors as cs
 
-from augment_insights.errors import ConfigurationError, TableError, did_you_mean
-from augment_insights.tables import is_rate
+from augment_insights.errors import ConfigurationError, TableError, did_you_mean, safe_text
+from augment_insights.tables import is_rate, safe_strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
 FORMATS = ("parquet", "csv", "ndjson")
 """The endings that :func:`write_table` knows."""
+
+_NAME_LENGTH = 60
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+"""How Polars tells of an error of the system."""
 
 _STARTS_A_FORMULA = r"^([=+\-@\t\r])"
 
@@ -41,7 +48,7 @@ _WIDEST_PIXELS, _MOMENT_PIXELS, _LINE_PIXELS = 425, 138, 20
 _MOST_LINES = 25
 """A spreadsheet allows a row 409 points."""
 
-_SAFE_OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False}
+_SAFE_OPTIONS = {"strings_to_formulas": False, "strings_to_urls": False, "strings_to_numbers": False, "in_memory": True}
 """Text stays text, whatever it looks like."""
 
 _STYLES: dict[Any, Any] = {
@@ -83,8 +90,22 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
         unfinished.replace(path)
         if private:
             _flush(path.parent)
+    except Exception as error:
+        if (found := _disk_error(error)) is None:
+            raise
+        raise OSError(found, os.strerror(found), str(path)) from error
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _disk_error(error: BaseException) -> int | None:
+    """Return the number of the system's error that names no file, if this is one: Polars and xlsxwriter wrap theirs."""
+    while error.__context__ is not None and not isinstance(error, OSError):
+        error = error.__context__
+    if isinstance(error, OSError) and error.errno is not None:
+        return None if error.filename else error.errno
+    told = _OS_ERROR.search(str(error))
+    return int(told[1]) if told else None
 
 
 @contextmanager
@@ -151,6 +172,32 @@ def _beside(path: Path) -> Path:
     return path.with_name(f".tmp-{secrets.token_hex(8)}.part")
 
 
+def file_name(text: str, *, among: Iterable[str] = ()) -> str:
+    """Return text as a part of a file's name: in small letters, digits and hyphens.
+
+    Eight digits of a hash follow where something is lost that a name cannot hold, and where another text ``among``
+    those that need names would share it.
+
+    Examples
+    --------
+    >>> file_name("Data Platform"), file_name("R/D")[:4]
+    ('data-platform', 'r-d-')
+    >>> len({file_name(team, among=["Data Platform", "data-platform"]) for team in ["Data Platform", "data-platform"]})
+    2
+    """
+    name = _plain_name(text)
+    is_shared = any(other != text and _plain_name(other) == name for other in among)
+    if name == text.lower().replace(" ", "-") and not is_shared:
+        return name
+    return f"{name}-{blake2b(text.encode(), digest_size=4).hexdigest()}".lstrip("-")
+
+
+def _plain_name(text: str) -> str:
+    """Return the letters and digits of a text, in small letters, with hyphens for whatever stands between them."""
+    kept = "".join(letter if letter.isalnum() else "-" for letter in text.lower())
+    return "-".join(part for part in kept.split("-") if part)[:_NAME_LENGTH]
+
+
 def format_of(path: str | PathLike[str]) -> str:
     """Return the format that a file's ending names.
 
@@ -169,8 +216,8 @@ def format_of(path: str | PathLike[str]) -> str:
 def write_table(frame: pl.DataFrame, path: str | PathLike[str]) -> Path:
     """Write a table in the format of the file's ending: ``.parquet``, ``.csv`` or ``.ndjson``.
 
-    In CSV, text that a spreadsheet would take for a formula gets an apostrophe before it; the
-    other formats keep text as it is.
+    In CSV, control characters are replaced, and text that a spreadsheet would take for a formula gets an apostrophe
+    before it; the other formats keep text as it is.
 
     Parameters
     ----------
@@ -206,7 +253,7 @@ def write_table(frame: pl.DataFrame, path: str | PathLike[str]) -> Path:
         elif kind == "ndjson":
             frame.write_ndjson(unfinished)
         else:
-            without_formulas(frame).write_csv(unfinished)
+            without_formulas(frame.with_columns(safe_strings())).write_csv(unfinished)
     return target
 
 
@@ -254,10 +301,13 @@ def write_workbook(sheets: Mapping[str, pl.DataFrame], path: str | PathLike[str]
                 hint="write it as Parquet or CSV, or filter it.",
             )
     target = Path(path).expanduser()
-    with whole_file(target) as unfinished, xlsxwriter.Workbook(unfinished, _SAFE_OPTIONS) as book:
+    made = io.BytesIO()  # in memory: on a full disk xlsxwriter leaves files open, and parts of them behind
+    with xlsxwriter.Workbook(made, _SAFE_OPTIONS) as book:
         book.set_properties({"created": datetime.fromisoformat("2000-01-01")})  # the same bytes at any time
         for name, table in zip(sheet_names(list(sheets)), sheets.values(), strict=True):
             _write_sheet(book, name, table)
+    with whole_file(target) as unfinished:
+        unfinished.write_bytes(made.getvalue())
     return target
 
 
@@ -269,7 +319,7 @@ def sheet_names(names: Sequence[str]) -> list[str]:
     >>> sheet_names(["a/b", "A:B", "x" * 40])
     ['a b', 'A B (2)', 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx']
     """
-    clean = [re.sub(r"[\[\]:*?/\\\x00-\x1f]", " ", name).strip("' ") or "sheet" for name in names]
+    clean = [re.sub(r"[\[\]:*?/\\]", " ", safe_text(name, "line")).strip("' ") or "sheet" for name in names]
     return _distinct(clean, longest=31, taken={"history"})  # a name that Excel keeps for itself
 
 
@@ -289,8 +339,9 @@ def _distinct(names: Sequence[str], *, longest: int, taken: set[str]) -> list[st
 def _write_sheet(book: Any, name: str, table: pl.DataFrame) -> None:
     """Add a table as a sheet: a format for each kind of column, and room for text of several lines."""
     words, moments = (cs.categorical() | cs.enum()).cast(pl.String), cs.datetime().dt.replace_time_zone(None)
-    shown = table.with_columns(words, moments, pl.when(cs.float().is_finite()).then(cs.float()))
-    shown.columns = _distinct([header or "column" for header in table.columns], longest=255, taken=set())
+    finite = pl.when(cs.float().is_finite()).then(cs.float())
+    shown = table.with_columns(words, moments, finite).with_columns(safe_strings())
+    shown.columns = _distinct([safe_text(header) or "column" for header in table.columns], longest=255, taken=set())
     rates = [header for header in shown.select(cs.float()).columns if is_rate(header)]
     long = [text.name for text in shown.select(cs.string().str.len_chars().max()) if (text.item() or 0) > _WIDEST]
     sheet = book.add_worksheet(name)

@@ -15,8 +15,9 @@ from inspect import isfunction
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import polars as pl
+import polars.selectors as cs
 
-from augment_insights.errors import TableError
+from augment_insights.errors import REPLACEMENT, UNSAFE, UNSAFE_BREAKS, TableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -183,6 +184,17 @@ def folded_user() -> pl.Expr:
 
 def _is_person() -> pl.Expr:
     return pl.col("user_type").cast(pl.String) == "person"
+
+
+def safe_strings() -> pl.Expr:
+    r"""Return all text columns with control characters replaced, as ``errors.safe_text`` does it: for whatever draws.
+
+    Examples
+    --------
+    >>> pl.select(team=pl.lit("Data\x0bPlatform\x00")).select(safe_strings()).item()[:13]
+    'Data Platform'
+    """
+    return cs.string().str.replace_all(UNSAFE_BREAKS, " ").str.replace_all(UNSAFE, REPLACEMENT)
 
 
 def is_rate(column: str) -> bool:
@@ -731,5 +743,124 @@ COMPARISON = Table(
         "after_users": _count("users who count after only", nullable=True),
         "compared_groups": _count("groups with an interval: the verdicts hold for so many together"),
         "verdict": Column(VERDICT, "higher, lower or no measurable change; null without an interval", nullable=True),
+    },
+)
+
+CONTRIBUTIONS = Table(
+    name="contributions",
+    grain="one row a group; the columns grouped by come first",
+    columns={
+        **COMPARISON.columns,
+        "contribution": _number("the group's part of the change of the whole; the parts add up to it", nullable=True),
+        "contribution_share": _number("contribution / the change of the whole; null without one", nullable=True),
+    },
+)
+
+MODE_CHANGE = Table(
+    name="mode_change",
+    grain="one row a mode",
+    key=("mode",),
+    columns={
+        "mode": MODE_MIX.columns["mode"],
+        "before": _number("its share before, 0 to 1", nullable=True),
+        "after": _number("its share after, 0 to 1", nullable=True),
+        "difference": _number("after - before; over all modes they add up to 0", nullable=True),
+    },
+)
+
+TENURE = pl.Enum(["newcomers", "existing users"])
+"""Whether somebody was seen for the first time in a period, or had been before it."""
+
+RETAINED_USERS = Table(
+    name="retained_users",
+    grain="one row a user active in a period, and whether they were again some periods later",
+    key=("period_start", "user_type", "user"),
+    columns={
+        "period_start": Column(pl.Date(), "first UTC day of the later period, in which they were active again or not"),
+        "period_end": Column(pl.Date(), "its last UTC day"),
+        **_USER,
+        "tenure": Column(TENURE, "newcomers: first seen in the earlier period; existing users: before it"),
+        "retained": _count("1: active in the later period; 0: not"),
+        "eligible": _count("1, so that sums are the users who could have been"),
+    },
+)
+
+RETENTION_BY_TENURE = Table(
+    name="retention_by_tenure",
+    grain="one row a period and tenure",
+    key=("period_start", "tenure"),
+    columns={
+        "period_start": RETAINED_USERS.columns["period_start"],
+        "tenure": RETAINED_USERS.columns["tenure"],
+        "eligible_users": _count("users active so many periods earlier"),
+        "retained_users": _count("those active again"),
+        **_rate("retention_rate", "retained_users / eligible_users"),
+    },
+)
+
+LICENCES_OVER_TIME = Table(
+    name="licences_over_time",
+    grain="one row a calendar period and whether licences are used",
+    key=("period_start", "licence"),
+    columns={
+        "period_start": _PERIOD["period_start"],
+        "licence": Column(pl.Enum(["used", "unused"]), "unused: idle or never used on the period's last day"),
+        "users": _count("licences valid that day"),
+    },
+)
+
+REACHED = pl.Enum(["licensed", "ever active", "active", "habitual", "power"])
+"""How far somebody has got, each step a part of the one before."""
+
+ADOPTION_STAGES = Table(
+    name="adoption_stages",
+    grain="one row a stage",
+    key=("status",),
+    columns={
+        "status": Column(REACHED, "the furthest stage that they have reached"),
+        "users": _count("users who have got so far and no further"),
+    },
+)
+
+ADOPTION_FUNNEL = Table(
+    name="adoption_funnel",
+    grain="one row a stage",
+    key=("status",),
+    columns={
+        "status": Column(REACHED, "the stage"),
+        "reached_users": _count("users who have reached it; null where a later number is hidden", nullable=True),
+        "reached_rate": _number("reached_users / those of the first stage, 0 to 1", nullable=True),
+    },
+)
+
+EVENTS = Table(
+    name="events",
+    grain="one row an event; a column group names the team or the like that it concerns, null: everybody",
+    key=("date", "text"),
+    columns={
+        "date": Column(pl.Date(), "UTC day"),
+        "text": Column(pl.String(), "what happened: a release, a training"),
+    },
+)
+
+TARGETS = Table(
+    name="targets",
+    grain="one row a metric (and group, in a column of that name; null: all together) and day",
+    key=("metric", "by"),
+    columns={
+        "metric": Column(pl.String(), "the column that is aimed at: adoption_rate, active_users"),
+        "value": _number("what is aimed at; rates are 0 to 1"),
+        "by": Column(pl.Date(), "the day by which; null: no day is set", nullable=True),
+    },
+)
+
+CALENDAR_DAYS = Table(
+    name="calendar_days",
+    grain="one row a day off; working days have none",
+    key=("date", "kind"),
+    columns={
+        "date": Column(pl.Date(), "UTC day"),
+        "kind": Column(pl.String(), "weekend or holiday"),
+        "text": Column(pl.String(), "what the holiday is called", nullable=True),
     },
 )

@@ -24,7 +24,7 @@ from augment_insights.transport.rate_limit import Clock
 
 # A test of drawn cases may take fixtures that make things, and as long as a busy machine needs.
 DRAWN: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
-settings.register_profile("fast", max_examples=20, **DRAWN)
+settings.register_profile("fast", max_examples=10, **DRAWN)
 settings.register_profile("all", max_examples=60, **DRAWN)
 settings.load_profile("all")
 

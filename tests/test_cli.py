@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +19,6 @@ import pytest
 
 from augment_insights import Client, fetch, reports
 from augment_insights.errors import ReportError
-from augment_insights.reports import template
 
 COMMAND = str(Path(sys.executable).with_name("augment-insights"))
 
@@ -43,10 +43,49 @@ def test_fetch_writes_the_table(tmp_path, ending):
     before = fetch.dau_count(client=Client.sample())
     done = run("fetch", "dau-count", "--sample", "--out", out)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{out}: 7 rows\n"
+    last = Client.sample().now().date() - timedelta(days=1)
+    assert done.stdout == f"{out}: 7 rows, {last - timedelta(days=6)} to {last}\n"
     read = {"parquet": pl.read_parquet, "csv": pl.read_csv, "ndjson": pl.read_ndjson}[ending](out)
     after = fetch.dau_count(client=Client.sample())  # another week than before, if a day has ended meanwhile
     assert read["user_count"].to_list() in (before["user_count"].to_list(), after["user_count"].to_list())
+
+
+def test_a_first_day_alone_runs_to_the_last_published_one_and_the_answer_can_be_json_or_silence(tmp_path):
+    """Ten days, where the API's own rule gives seven: the same days as a report of that first day."""
+    last = Client.sample().now().date() - timedelta(days=1)
+    first = last - timedelta(days=9)
+    asked = ("fetch", "daily_usage", "--sample", "--start-date", first.isoformat(), "--out", tmp_path / "days.csv")
+    told = json.loads(run(*asked, "--json").stdout)
+    assert told == {"path": str(tmp_path / "days.csv"), "rows": 10, "first_day": str(first), "last_day": str(last)}
+    silent = run(*asked, "--quiet")
+    assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
+
+
+def test_the_list_of_reports_tells_what_they_are_about_and_their_parameters():
+    """All of them in words and as JSON; of one, defaults and comments as well; and none is run."""
+    shown = run("report", "--list").stdout
+    assert all(f"{name} " in shown for name in reports.templates())
+    assert "Retention: who stays, who comes back, who lapses?" in shown
+    assert "inactive_days" in shown
+    listed = {one["name"]: one for one in json.loads(run("report", "--list", "--json").stdout)}
+    assert list(listed) == reports.templates()
+    assert listed["overview"]["parameters"][2] == {
+        "name": "source",
+        "default": "sample",
+        "choices": ["sample", "api"],
+        "help": '"sample", or "api" with AUGMENT_API_TOKEN',
+    }
+    assert "  inactive_days = 28  days without activity that are a lapse" in run("report", "retention", "--list").stdout
+    assert run("report").returncode == 2
+
+
+def test_a_shell_completes_commands_and_templates():
+    """As the script that ``--show-completion`` prints asks for them."""
+    asked = {**os.environ, "_AUGMENT_INSIGHTS_COMPLETE": "complete_bash", "COMP_CWORD": "2"}
+    for words, expected in (("augment-insights report ret", "retention"), ("augment-insights cache cl", "clear")):
+        told = subprocess.run([COMMAND], env=asked | {"COMP_WORDS": words}, capture_output=True, text=True, check=True)
+        assert told.stdout.split() == [expected]
+    assert "_AUGMENT_INSIGHTS_COMPLETE=complete_bash" in run("--show-completion", "bash").stdout
 
 
 def test_fetch_takes_periods(tmp_path):
@@ -71,6 +110,12 @@ def test_fetch_takes_periods(tmp_path):
         (("fetch", "dau", "--sample", "--date", "yesterday", "--out", "x.csv"), "write it as YYYY-MM-DD"),
         (("fetch", "dau", "--out", "x.csv"), "There is no API token"),
         (("report", "overveiw", "--sample"), "did you mean 'overview'"),
+        (("report", "overview", "--sample", "-p", "source=api"), "source is given twice: by --sample and by --param"),
+        (("report", "overview", "--sample", "--team", "Nobody"), "has no team 'Nobody'"),
+        (("report", "overview", "--sample", "--format", "html,docx"), "docx"),
+        (("report", "overview", "--sample", "--per", "manger"), "no column 'manger'"),
+        (("report", "overveiw", "--list"), "did you mean 'overview'"),
+        (("report", "overveiw", "--sample", "--quiet"), "did you mean 'overview'"),
         (("new", "retension"), "did you mean 'retention'"),
         (("fetch", "dau", "--sample", "--out", "a file/x.csv"), "a file: "),
         (("sample-roster", "a file/x.csv"), "a file/x.csv: "),
@@ -84,6 +129,35 @@ def test_an_error_is_one_line_and_exit_code_1(arguments, said, tmp_path):
     assert said in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert {path.name for path in tmp_path.iterdir()} <= {"a file", "home", "cache"}
+
+
+STEERING = "\x1b[2J\x1b]0;mine\x07\x9b31m\u202e\nError: all is well"
+
+
+@pytest.mark.parametrize("where", ["message", "unknown fields"])
+def test_what_the_api_sends_neither_steers_nor_floods_a_terminal(where, serve, wire, tmp_path, monkeypatch):
+    """Escape sequences, line breaks and megabytes, in an error's words or in the names of fields."""
+
+    def answer(asked) -> bytes:
+        if where == "message":
+            return wire.refuse(403, code=STEERING, message=STEERING + "x" * 1_000_000)
+        fields = {f"{STEERING}{n}": 1 for n in range(50_000)}
+        return wire.respond(wire.dau_count(asked.params["start_date"], asked.params["end_date"]) | fields)
+
+    monkeypatch.setenv("AUGMENT_API_URL", serve(answer).url)
+    monkeypatch.setenv("AUGMENT_API_TOKEN", wire.TOKEN)
+    done = run("fetch", "dau_count", "--out", "x.csv", cwd=tmp_path)
+    assert done.returncode == (where == "message")
+    assert len(done.stderr) < 3_000
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", done.stderr)
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_narrow_encoding_does_not_end_finished_work(tmp_path, monkeypatch):
+    """A letter that the terminal's encoding lacks is a question mark, after the file was written."""
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    done = run("sample-roster", "žofie.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "?ofie.csv\n")
 
 
 def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path):
@@ -120,36 +194,28 @@ def test_the_cache_is_described_and_cleared(connect, own_machine, api):
     with connect(api.url, clock=None) as client:
         fetch.dau_count(client=client)
     assert "1 answers, 0 expired" in run("cache", "info").stdout
+    assert [file["answers"] for file in json.loads(run("cache", "info", "--json").stdout)["files"]] == [1]
     assert "Deleted 1 cache files with 1 answers" in run("cache", "clear").stdout
     assert "empty" in run("cache", "info").stdout
     assert not list((own_machine / "cache").glob("127*"))
 
 
 def test_a_sample_roster_is_written(tmp_path):
-    """``sample-roster`` leaves a CSV of users and teams."""
+    """``sample-roster`` leaves a CSV of users and teams; without a file it prints the same."""
     out = tmp_path / "roster.csv"
     assert run("sample-roster", out).returncode == 0
     assert {"user", "team", "licensed_from"} <= set(pl.read_csv(out).columns)
+    assert run("sample-roster").stdout == out.read_text("utf-8")
 
 
-@pytest.fixture
-def work(tmp_path) -> Path:
-    """Give an empty folder to work in."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return folder
-
-
-def test_new_puts_a_copy_where_one_works(work):
-    """Byte for byte the template, under its own name, and its path is all that is printed."""
+def test_new_puts_a_copy_where_one_works(tmp_path):
+    """Byte for byte the template, its path alone printed; what somebody wrote stays, unless --force is given."""
+    work = tmp_path / "work"
+    work.mkdir()
     done = run("new", "retention", cwd=work)
     assert (done.returncode, done.stdout, done.stderr) == (0, "retention.ipynb\n", "")
-    assert (work / "retention.ipynb").read_bytes() == template.find("retention").path.read_bytes()
+    assert (work / "retention.ipynb").read_bytes() == reports.find("retention").path.read_bytes()
     assert [path.name for path in work.iterdir()] == ["retention.ipynb"]
-
-
-def test_new_overwrites_only_when_it_is_forced(work):
-    """What somebody wrote stays, with one line that says what to do; --force replaces it."""
     mine = work / "mine.ipynb"
     mine.write_text("my own work")
     done = run("new", "overview", "mine.ipynb", cwd=work)
@@ -157,25 +223,17 @@ def test_new_overwrites_only_when_it_is_forced(work):
     assert done.stderr.startswith("Error: 'mine.ipynb' is there already. Hint: ")
     assert mine.read_text() == "my own work"
     assert run("new", "overview", "mine.ipynb", "--force", cwd=work).returncode == 0
-    assert mine.read_bytes() == template.find("overview").path.read_bytes()
+    assert mine.read_bytes() == reports.find("overview").path.read_bytes()
 
 
 def test_a_path_without_the_ending_is_a_folder(tmp_path):
-    """It is made when it is missing."""
+    """It is made if missing; a copy has its template's parameters; a file in the folder's place is an error of ours."""
     assert reports.new("explore", tmp_path / "a" / "b") == tmp_path / "a" / "b" / "explore.ipynb"
-
-
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(tmp_path):
-    """A file stands where the folder should be."""
     (tmp_path / "file").write_text("")
     with pytest.raises(ReportError, match="cannot be copied to"):
         reports.new("explore", tmp_path / "file" / "explore.ipynb")
-
-
-def test_a_copy_runs_as_the_template_does(tmp_path):
-    """Its parameters are found by its path."""
     copy = reports.new("acceptance", tmp_path / "mine.ipynb")
-    assert template.find(copy).parameters == template.find("acceptance").parameters
+    assert reports.find(copy).parameters == reports.find("acceptance").parameters
 
 
 def test_an_installed_package_copies_its_templates_to_work_on(tmp_path, monkeypatch):
@@ -183,8 +241,8 @@ def test_an_installed_package_copies_its_templates_to_work_on(tmp_path, monkeypa
     package = tmp_path / "site-packages" / "augment_insights"
     (package / "templates").mkdir(parents=True)
     for name in ("overview", "adoption"):
-        (package / "templates" / f"{name}.ipynb").write_bytes(template.find(name).path.read_bytes())
-    monkeypatch.setattr(template, "_PACKAGE", package)
+        (package / "templates" / f"{name}.ipynb").write_bytes(reports.find(name).path.read_bytes())
+    monkeypatch.setattr("augment_insights.reports.run._PACKAGE", package)
     mine = tmp_path / "work"
     mine.mkdir()
     (mine / "overview.ipynb").write_text("changed")
@@ -195,12 +253,10 @@ def test_an_installed_package_copies_its_templates_to_work_on(tmp_path, monkeypa
 
 @pytest.mark.slow
 def test_lab_opens_on_the_templates_and_ends_with_ctrl_c(tmp_path):
-    """A real JupyterLab lists every template at the top, and nothing is left running."""
+    """A real JupyterLab lists every template at the top, also for root in a container; nothing is left running."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # Tests may run as root, in a container, which a server refuses unless it is told.
-    (tmp_path / "jupyter_server_config.json").write_text('{"ServerApp": {"allow_root": true}}')
     environment = {**os.environ, "JUPYTER_TOKEN": "made-up", "JUPYTER_CONFIG_DIR": str(tmp_path)}
     command = [COMMAND, "lab", "--no-browser", "--port", str(port)]
     with subprocess.Popen(

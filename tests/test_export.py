@@ -1,5 +1,10 @@
 """A table becomes a file, whole or not at all."""
 
+import errno
+import resource
+import secrets
+import signal
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,6 +43,27 @@ def test_an_interrupted_file_leaves_the_old_one(tmp_path):
         write_half(path)
     assert path.read_text() == "old"
     assert sorted(found.name for found in folder.iterdir()) == ["t.txt"]
+
+
+@pytest.fixture
+def no_room() -> Iterator[None]:
+    """Let no file grow beyond 16 kB, as on a disk that is full."""
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1][1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before[1])
+    signal.signal(signal.SIGXFSZ, before[0])
+
+
+@pytest.mark.usefixtures("no_room")
+@pytest.mark.parametrize("ending", ["parquet", "csv", "ndjson", "xlsx"])
+def test_a_full_disk_is_named_with_the_file(ending, tmp_path):
+    """Whichever library writes, the error has the system's words and the file's name, and leaves no part."""
+    table, path = pl.DataFrame({"n": [secrets.token_hex() for _ in range(3_000)]}), tmp_path / f"t.{ending}"
+    with pytest.raises(OSError, match="File too large") as caught:
+        write_workbook({"t": table}, path) if ending == "xlsx" else write_table(table, path)
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
+    assert [found.name for found in tmp_path.iterdir()] == ["home"]
 
 
 def write_half(path: Path) -> None:

@@ -23,16 +23,34 @@ from augment_insights.analysis.activity import (
 )
 from augment_insights.analysis.adoption import (
     adoption_curve,
+    adoption_funnel,
     adoption_rate,
+    adoption_stages,
     licences,
+    licences_over_time,
     population_bridge,
     time_to_first_use,
     unused_licences,
 )
-from augment_insights.analysis.features import concentration, feature_adoption, habit_ladder, mode_mix, mode_transitions
+from augment_insights.analysis.contributions import contributions, judge_together, people_needed
+from augment_insights.analysis.features import (
+    concentration,
+    feature_adoption,
+    habit_ladder,
+    mode_change,
+    mode_mix,
+    mode_transitions,
+)
 from augment_insights.analysis.privacy import pseudonymise, suppress_small_groups
 from augment_insights.analysis.quality import data_quality, reconcile
-from augment_insights.analysis.retention import cohort_retention, lifecycle, retention_curve, survival
+from augment_insights.analysis.retention import (
+    cohort_retention,
+    lifecycle,
+    retained_users,
+    retention_by_tenure,
+    retention_curve,
+    survival,
+)
 from augment_insights.analysis.roster import describe_roster, join_roster, read_roster, resolve_aliases, unmatched
 from augment_insights.analysis.user_days import UserDays, prepare
 from augment_insights.tables import takes_any_frame
@@ -45,27 +63,36 @@ __all__ = [
     "active_day_distribution",
     "active_users",
     "adoption_curve",
+    "adoption_funnel",
     "adoption_rate",
+    "adoption_stages",
     "cohort_retention",
     "compare",
     "compare_groups",
     "compare_periods",
     "concentration",
+    "contributions",
     "data_quality",
     "describe_roster",
     "feature_adoption",
     "habit_ladder",
     "join_roster",
+    "judge_together",
     "licences",
+    "licences_over_time",
     "lifecycle",
+    "mode_change",
     "mode_mix",
     "mode_transitions",
+    "people_needed",
     "population_bridge",
     "prepare",
     "pseudonymise",
     "read_roster",
     "reconcile",
     "resolve_aliases",
+    "retained_users",
+    "retention_by_tenure",
     "retention_curve",
     "rolling_active_users",
     "stickiness",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import polars as pl
 
@@ -13,7 +13,9 @@ from augment_insights.analysis.population import (
     USAGE,
     active_rows,
     as_columns,
+    check_user_type,
     engine_for,
+    is_complete_in,
     one_spelling,
     row_days,
     select_users,
@@ -38,9 +40,11 @@ from augment_insights.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import date
+    from typing import Unpack
 
+    from augment_insights.analysis.population import Whose
     from augment_insights.periods import Every
 
 Of = Literal["suggestions", "lines"]
@@ -56,7 +60,7 @@ _SUMS = (
     pl.col("accepted_count").sum().cast(pl.Int64),
     pl.col("suggested_count").count().cast(pl.Int64).alias("known_rows"),
 )
-_SIDE, _ONE = "__side", "__one"
+SIDE, _ONE = "__side", "__one"
 _KEY = "user_key"
 _SIGNIFICANT = 0.05
 _DENOMINATORS = ("licensed_users", "eligible_users", "cohort_users", "active_users", "users")
@@ -72,8 +76,7 @@ def acceptance_rate(
     by: str | Sequence[str] | None = None,
     every: Every | None = None,
     of: Of = "suggestions",
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How much of what was suggested is accepted?
 
@@ -97,14 +100,13 @@ def acceptance_rate(
         Columns to group by: ``"user"``, ``"language"``, ``"editor"``, ``"team"``, several of them. Of a user
         of ``user_type="all"`` the type stands beside the name: a person and a service account may share it.
     every : {"1d", "1w", "1mo", "1q"}, optional
-        A row a calendar period too. The first and the last may be parts, as far as the data goes:
-        each row is the rate of the days that are there.
+        A row a calendar period too. The first and the last may be parts, as far as the data goes: see
+        ``is_complete``.
     of : {"suggestions", "lines"}
         Accepted of suggested completions, or written of suggested lines.
-    user_type : {"person", "service_account", "all"}
-        Whose completions.
-    as_of : date or str, optional
-        The last day that counts; rows that reach past it are left out. All rows unless given.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -120,6 +122,7 @@ def acceptance_rate(
         acceptance_rate      Float64 accepted_count / suggested_count; null for 0/0
         acceptance_rate_low  Float64 lower bound of the interval; null where there is none
         acceptance_rate_high Float64 upper bound
+        is_complete          Boolean with ``every`` only: whether the data holds all days of the period
         ==================== ======= ==============================================================
 
     Raises
@@ -162,7 +165,7 @@ def acceptance_rate(
     └───────┴─────────────────┴─────────────────┘
     """
     by = as_columns(by, frame, reserved=ACCEPTANCE_RATE.columns, table=USAGE)
-    rows, groups = usage_rows(frame, _metrics(of), by=by, every=every, user_type=user_type, as_of=as_of)
+    rows, groups = usage_rows(frame, _metrics(of), by=by, every=every, **whose)
     summed = user_sums(_counts(rows, of), groups, _SUMS)
     suggested, accepted = pl.col("suggested_count"), pl.col("accepted_count")
     has_users = "user" in rows.columns
@@ -182,7 +185,8 @@ def acceptance_rate(
         .join(bounds.rename({"low": "acceptance_rate_low", "high": "acceptance_rate_high"}), on=GROUP, how="left")
     )
     columns = (pl.col(name).cast(dtype) for name, dtype in ACCEPTANCE_RATE.schema.items())
-    return summed.named(rates).select(*groups, *columns)
+    rated = summed.named(rates).select(*groups, *columns)
+    return rated if every is None else rated.with_columns(is_complete_in(frame, every, **whose))
 
 
 def acceptance_distribution(
@@ -191,8 +195,7 @@ def acceptance_distribution(
     steps: int = 20,
     min_suggested: int = 100,
     of: Of = "suggestions",
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many users accept which share of what is suggested to them?
 
@@ -211,10 +214,9 @@ def acceptance_distribution(
         Suggestions (or lines) that a user must have seen to be counted.
     of : {"suggestions", "lines"}
         As for :func:`acceptance_rate`.
-    user_type : {"person", "service_account", "all"}
-        Whose completions.
-    as_of : date or str, optional
-        The last day that counts; rows that reach past it are left out.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -250,7 +252,7 @@ def acceptance_distribution(
     """
     check_count("steps", steps)
     check_count("min_suggested", min_suggested)
-    rates = acceptance_rate(frame, by="user", of=of, user_type=user_type, as_of=as_of)
+    rates = acceptance_rate(frame, by="user", of=of, **whose)
     counted = rates.filter(pl.col("suggested_count") >= min_suggested)
     if counted.is_empty():
         return ACCEPTANCE_DISTRIBUTION.empty()
@@ -272,8 +274,7 @@ def acceptance_change(
     *,
     by: str | Sequence[str],
     of: Of = "suggestions",
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Why did the acceptance rate change: do groups accept more, or did the weight move between groups?
 
@@ -298,10 +299,9 @@ def acceptance_change(
         The groups: ``"language"``, ``"team"``, ``"user"``, ...
     of : {"suggestions", "lines"}
         As for :func:`acceptance_rate`.
-    user_type : {"person", "service_account", "all"}
-        Whose completions.
-    as_of : date or str, optional
-        The last day that counts.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -352,16 +352,16 @@ def acceptance_change(
     sides = []
     for side, frame in enumerate((before, after)):
         columns = as_columns(by, frame, reserved=_EFFECTS, table=USAGE)
-        rows, groups = usage_rows(frame, _metrics(of), by=columns, user_type=user_type, as_of=as_of)
-        sides.append(_counts(rows, of).with_columns(pl.lit(side).alias(_SIDE)))
+        rows, groups = usage_rows(frame, _metrics(of), by=columns, **whose)
+        sides.append(_counts(rows, of).with_columns(pl.lit(side).alias(SIDE)))
     if not groups:
         raise ValueError("by= names no column. Hint: name the groups between which the weight may have moved.")
     both = pl.concat(sides, how="diagonal_relaxed")
     if "user" in both.columns:
         both = one_spelling(both)
-    summed = user_sums(both, [*groups, _SIDE], _SUMS)
+    summed = user_sums(both, [*groups, SIDE], _SUMS)
     sums = summed.named(summed.sums.group_by(GROUP).agg(pl.col("suggested_count", "accepted_count").sum()))
-    effects = _effects(sums, groups)
+    effects = rate_effects(sums, groups)
     schema = pl.Schema({**{name: both.schema[name] for name in groups}, **ACCEPTANCE_CHANGE.schema})
     if effects.is_empty():
         return schema.to_frame()
@@ -429,7 +429,7 @@ def compare(
     Notes
     -----
     Two tables made with another ``of``, ``kind`` or ``user_type`` look alike, and are for the caller to
-    keep apart. A table without ``is_complete`` (acceptance) does not say whether its last period is over.
+    keep apart. A table without ``is_complete`` (acceptance without ``every``) does not say so.
 
     See Also
     --------
@@ -483,9 +483,9 @@ def compare(
         difference_high=high,
         is_paired=pl.lit(value=False),
         both_users=pl.when(pl.col("before_users").is_not_null() | pl.col("after_users").is_not_null()).then(0),
-        p_value=_p_value(change, low, high),
+        p_value=p_value_of(change, low, high),
     )
-    compared = _judged_together(joined)
+    compared = judged_together(joined)
     schema = {**{name: old.schema[name] for name in groups}, **COMPARISON.schema}
     return compared.sort([*groups, _ONE], nulls_last=True).select(
         pl.col(name).cast(dtype) for name, dtype in schema.items()
@@ -510,9 +510,9 @@ def _counts(rows: pl.DataFrame, of: Of) -> pl.DataFrame:
     return rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count")))
 
 
-def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+def rate_effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     """Return the effects of each group from its sums on both sides."""
-    now = pl.col(_SIDE) == 1
+    now = pl.col(SIDE) == 1
     sided = sums.group_by(groups).agg(
         pl.col("suggested_count").filter(~now).sum().alias("s0"),
         pl.col("accepted_count").filter(~now).sum().alias("a0"),
@@ -538,14 +538,14 @@ def _effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
 
 
-def _p_value(change: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
+def p_value_of(change: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
     """Return the p-value of a difference whose 95 % interval is known: .05 where a bound is zero."""
     reach = pl.when(change > 0).then(change - low).otherwise(high - change)
     steps = Z95 * change.abs() / reach
     return steps.map_elements(lambda z: math.erfc(z / math.sqrt(2)), return_dtype=pl.Float64)
 
 
-def _judged_together(compared: pl.DataFrame) -> pl.DataFrame:
+def judged_together(compared: pl.DataFrame) -> pl.DataFrame:
     """Add ``compared_groups`` and a ``verdict`` a row that holds for all rows together (Holm's correction).
 
     The smallest p-value must hold against all rows, the next against all but one, and so on.
@@ -643,8 +643,11 @@ def compare_periods(
         means a person, need periods of the same length: in a longer one more happens.
     metric : str
         ``"acceptance_rate"`` (of suggestions) or ``"lines_acceptance_rate"``;
+        ``"agent_rate"``, the share of the lines of code that agents wrote;
+        ``"retention_rate"``, the share who were there again, of :func:`augment_insights.analysis.retained_users`;
         ``"active_rate"``, the share of the people in the frame who are active (a row of 0 active days
         makes somebody known who is not);
+        ``"active_users"``, how many people are active in a row's period (a week of weekly rows), on average;
         ``"adoption_rate"``, the share of the licensed people who are active (needs ``licences``);
         ``"chat_rate"`` and the like, the share of the active people who used a mode: sent a message, or
         accepted a completion;
@@ -717,29 +720,54 @@ def compare_periods(
     >>> changed.select(pl.col("difference").round(4), "both_users", "verdict").row(0)
     (0.0525, 4, 'higher')
     """
-    is_ratio = metric in _RATES
-    periods = _two_periods(before, after, of_same_length=not is_ratio)
+    sides, groups = both_sides(
+        activity, before, after, metric=metric, by=by, of={"user_type": user_type, "licences": licences}
+    )
+    return compared_sides(sides, groups, metric=metric)
+
+
+_AGENT_LINES = tuple(name for name in METRICS if "agent" in name and name.endswith("lines_of_code"))
+_RATES = {
+    "acceptance_rate": (("completions_accepted",), ("completions_count",)),
+    "lines_acceptance_rate": (("completions_lines_of_code",), ("completions_suggested_lines_of_code",)),
+    "agent_rate": (_AGENT_LINES, ("completions_lines_of_code", *_AGENT_LINES)),
+    "retention_rate": (("retained",), ("eligible",)),
+}
+"""Ratios of events by name: what is counted, and of what."""
+
+
+def both_sides(
+    activity: pl.DataFrame | pl.LazyFrame,
+    before: tuple[date | str, date | str],
+    after: tuple[date | str, date | str],
+    *,
+    metric: str,
+    by: str | Sequence[str] | None,
+    of: Mapping[str, Any],
+) -> tuple[list[pl.DataFrame], list[str]]:
+    """Return what each user adds to both sides of a comparison (``part`` and ``whole``), and the groups.
+
+    ``of`` holds ``user_type`` and ``licences`` of :func:`compare_periods`.
+    """
+    user_type, licences = of.get("user_type", "person"), of.get("licences")
     if licences is not None:
         licences = read_roster(licences)
         activity = resolve_aliases(activity, licences)
+    periods = _two_periods(before, after, of_same_length=metric not in _RATES)
     groups = as_columns(by, activity if licences is None else licences, reserved=COMPARISON.columns, table=_TABLE)
     sides = [
         _per_user(activity, period, metric=metric, by=[] if licences is not None else groups, user_type=user_type)
         for period in periods
     ]
-    if metric == "active_rate":
+    if metric in _OF_ALL_KNOWN:
         people = _known_people(activity, periods, by=groups, user_type=user_type)
         sides = [_of_people(side, people, groups) for side in sides]
     elif metric == "adoption_rate":
         sides = _of_licensed(sides, periods, licences, by=groups, user_type=user_type)
-    return _compared(sides, groups, metric=metric)
+    return sides, groups
 
 
-_RATES = {
-    "acceptance_rate": ("completions_accepted", "completions_count"),
-    "lines_acceptance_rate": ("completions_lines_of_code", "completions_suggested_lines_of_code"),
-}
-"""Ratios of events by name: what is accepted, and of what."""
+_OF_ALL_KNOWN = ("active_rate", "active_users")
 
 
 def _two_periods(
@@ -780,8 +808,14 @@ def _per_user(
             hint="compare whole periods of the frame, or fetch days.",
         )
     columns, part, whole = _part_and_whole(metric)
-    counted, groups = usage_rows(active_rows(rows), columns, by=by, user_type=user_type)
+    day = start.meta.output_name()
+    timed = [day] if metric == "active_users" else []
+    counted, groups = usage_rows(active_rows(rows), columns, by=[*by, *timed], user_type=check_user_type(user_type))
     require(counted.schema, ("user", "user_type"), table=_TABLE)
+    if timed:  # how many of the period's days or weeks: a row's first one tells how long they are
+        length = rows.select((end - start).dt.total_days().first()).item()
+        part = pl.col(day).n_unique() / max(1, round(period.days / (1 + (length or 0))))
+    groups = [name for name in groups if name not in timed]
     return counted.with_columns(user_key()).group_by([*groups, _KEY]).agg(part.alias("part"), whole.alias("whole"))
 
 
@@ -792,14 +826,16 @@ def _part_and_whole(metric: str) -> tuple[list[str], pl.Expr, pl.Expr]:
     modes["completions_rate"] = "completions_accepted"
     if metric in _RATES:
         part, whole = _RATES[metric]
-        return [part, whole], pl.col(part).filter(pl.col(whole).is_not_null()).sum(), pl.col(whole).sum()
-    if metric in {"active_rate", "adoption_rate"}:
+        is_known = pl.any_horizontal(pl.col(whole).is_not_null())
+        counted = pl.sum_horizontal(pl.col(part)).filter(is_known).sum()
+        return list({*part, *whole}), counted, pl.sum_horizontal(pl.col(whole)).sum()
+    if metric in {*_OF_ALL_KNOWN, "adoption_rate"}:
         return [], once, once
     if metric in modes:
         return [modes[metric]], (pl.col(modes[metric]) > 0).any().cast(pl.Float64), once
     if metric in METRICS:
         return [metric], pl.col(metric).sum(), once
-    known = [*_RATES, "active_rate", "adoption_rate", *modes, *METRICS]
+    known = [*_RATES, *_OF_ALL_KNOWN, "adoption_rate", *modes, *METRICS]
     raise ValueError(f"metric={metric!r} is not valid.{did_you_mean(metric, known)}")
 
 
@@ -816,7 +852,7 @@ def _known_people(
 
 def _of_people(side: pl.DataFrame, people: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     """Count people with a denominator, and of them those who were active."""
-    active = side.select(*groups, _KEY, part=pl.lit(1.0))
+    active = side.select(*groups, _KEY, pl.col("part").cast(pl.Float64))
     return people.join(active, on=[*groups, _KEY], how="left", nulls_equal=True).with_columns(
         pl.col("part").fill_null(0.0)
     )
@@ -845,7 +881,7 @@ def _of_licensed(
     return licensed
 
 
-def _compared(sides: list[pl.DataFrame], groups: list[str], *, metric: str) -> pl.DataFrame:
+def compared_sides(sides: list[pl.DataFrame], groups: list[str], *, metric: str) -> pl.DataFrame:
     """Pair the users of both sides, group by group, and judge the differences together."""
     users, *others = [
         side.select(*groups, _KEY, pl.col("part").alias(f"part_{name}"), pl.col("whole").alias(f"whole_{name}"))
@@ -860,12 +896,26 @@ def _compared(sides: list[pl.DataFrame], groups: list[str], *, metric: str) -> p
         if groups
         else users.with_columns(pl.lit(0).alias(GROUP))
     )
-    judged = _judged_together(paired_difference(users, group=GROUP)).with_columns(
-        metric=pl.lit(metric), is_paired=pl.lit(value=True)
-    )
+    differences = paired_difference(users, group=GROUP)
+    if metric == "active_users":
+        differences = _in_people(differences, users)
+    judged = judged_together(differences).with_columns(metric=pl.lit(metric), is_paired=pl.lit(value=True))
     answered = numbered.join(judged, on=GROUP, how="inner").sort(GROUP)
     schema = {**{name: users.schema[name] for name in groups}, **COMPARISON.schema}
     return answered.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+
+
+def _in_people(differences: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
+    """Turn shares of the known people into people, and count those who were active on either side."""
+    was, now = pl.col("part_before") > 0, pl.col("part_after") > 0
+    counts = users.group_by(GROUP).agg(
+        known=pl.len(),
+        both_users=(was & now).sum().cast(pl.Int64),
+        before_users=(was & ~now).sum().cast(pl.Int64),
+        after_users=(~was & now).sum().cast(pl.Int64),
+    )
+    in_people = pl.col("before", "after", "difference", "difference_low", "difference_high") * pl.col("known")
+    return differences.drop("both_users", "before_users", "after_users").join(counts, on=GROUP).with_columns(in_people)
 
 
 def compare_groups(
@@ -889,7 +939,7 @@ def compare_groups(
     activity : DataFrame or LazyFrame
         As for :func:`acceptance_rate` and :func:`feature_adoption`, with users and the columns of ``by``.
     metric : str
-        As for :func:`compare_periods`, but for ``"active_rate"`` and ``"adoption_rate"``.
+        As for :func:`compare_periods`, but for those of people who need not be active.
     by : str or sequence of str
         The columns that name the groups.
     user_type : {"person", "service_account", "all"}
@@ -928,11 +978,11 @@ def compare_groups(
     >>> compared.select("team", pl.col("difference_low", "difference_high").round(4), "verdict").row(1)
     ('B', 0.0524, 0.3339, 'higher')
     """
-    if metric in {"active_rate", "adoption_rate"}:
+    if metric in {*_OF_ALL_KNOWN, "adoption_rate"}:
         raise ValueError(f"metric={metric!r} has no rows of those who are not active. Hint: use compare on its table.")
     columns, part, whole = _part_and_whole(metric)
     is_share = metric not in _RATES and metric not in METRICS
-    counted, groups = usage_rows(active_rows(activity), columns, by=by, user_type=user_type)
+    counted, groups = usage_rows(active_rows(activity), columns, by=by, user_type=check_user_type(user_type))
     require(counted.schema, ("user", "user_type"), table=_TABLE)
     if not groups:
         raise ValueError("by= names no column. Hint: name the groups that are compared with one another.")
@@ -961,7 +1011,7 @@ def compare_groups(
         metric=pl.lit(metric),
         is_paired=pl.col("both_users") > 0,
     )
-    answered = numbered.join(_judged_together(judged), on=GROUP).sort(GROUP)
+    answered = numbered.join(judged_together(judged), on=GROUP).sort(GROUP)
     schema = {**{name: users.schema[name] for name in groups}, **COMPARISON.schema}
     return answered.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
@@ -973,7 +1023,7 @@ def _independent_shares(compared: pl.DataFrame) -> pl.DataFrame:
         share, users = pl.col(name), pl.col(f"{name}_users")
         sides.append((share, *wilson((share * users).round(), users)))
     low, high = difference(*sides)
-    p_value = _p_value(pl.col("difference"), low, high)
+    p_value = p_value_of(pl.col("difference"), low, high)
     apart = pl.col("both_users") == 0
     return compared.with_columns(
         difference_low=pl.when(apart).then(low).otherwise("difference_low"),

@@ -14,9 +14,9 @@ from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLI
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+    from typing import Unpack
 
-    from augment_insights.analysis.population import UserType
+    from augment_insights.analysis.population import Whose
     from augment_insights.analysis.user_days import OrderedDays, UserDays
     from augment_insights.periods import Every
 
@@ -26,9 +26,7 @@ def active_users(
     *,
     every: Every = "1d",
     by: str | Sequence[str] | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many users were active in each day, week, month or quarter?
 
@@ -48,11 +46,9 @@ def active_users(
     by : str or sequence of str, optional
         Columns of ``activity`` to group by. A user of two groups counts in both, so groups may
         add up to more than the whole.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -87,7 +83,7 @@ def active_users(
     [(datetime.date(2026, 1, 5), datetime.date(2026, 1, 11), 2, True),
      (datetime.date(2026, 1, 12), datetime.date(2026, 1, 18), 1, False)]
     """
-    order = prepare(activity).ordered(ACTIVE_USERS, user_type=user_type, since=since, as_of=as_of, by=by)
+    order = prepare(activity).ordered(ACTIVE_USERS, **whose, by=by)
     calendar = order.calendar(every)
     visits = first_of_periods(order.gaps.lazy(), calendar)
     counts = visits.group_by("group", "label").agg(active_users=pl.col("users").sum()).collect()
@@ -102,9 +98,7 @@ def rolling_active_users(
     *,
     windows: int | Sequence[int] = (1, 7, 28),
     by: str | Sequence[str] | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """On each day, how many users were active in the last 1, 7, 28 days?
 
@@ -122,11 +116,9 @@ def rolling_active_users(
         The lengths in days.
     by : str or sequence of str, optional
         Columns of ``activity`` to group by. A user of two groups counts in both.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -166,9 +158,7 @@ def rolling_active_users(
     lengths = [windows] if isinstance(windows, (int, float, str)) else list(windows)
     for length in lengths:
         check_count("windows", length)
-    order = prepare(activity).ordered(
-        ROLLING_ACTIVE_USERS, user_type=user_type, since=since, as_of=as_of, by=by, needs_days=True
-    )
+    order = prepare(activity).ordered(ROLLING_ACTIVE_USERS, **whose, by=by, needs_days=True)
     return order.as_table(_trailing(order, lengths), ROLLING_ACTIVE_USERS, before="active_users")
 
 
@@ -177,9 +167,7 @@ def stickiness(
     *,
     window: int = 28,
     kind: Literal["mean", "day"] = "mean",
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Of the users of the last 28 days, what share comes on an average day?
 
@@ -199,11 +187,9 @@ def stickiness(
         The length in days.
     kind : {"mean", "day"}
         Above the line stands the mean of the window's days, or the day itself.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -243,7 +229,7 @@ def stickiness(
     check_count("window", window)
     if kind not in ("mean", "day"):
         raise ValueError(f"kind={kind!r} is not known.{did_you_mean(str(kind), ('mean', 'day'))}")
-    order = prepare(activity).ordered(STICKINESS, user_type=user_type, since=since, as_of=as_of, needs_days=True)
+    order = prepare(activity).ordered(STICKINESS, **whose, needs_days=True)
     daily = _trailing(order, [1]).select("date", daily_users="active_users")
     known_days = pl.min_horizontal(pl.int_range(1, pl.len() + 1), pl.lit(window))
     user_days = pl.col("daily_users").rolling_sum(window, min_samples=1)
@@ -261,9 +247,7 @@ def active_day_distribution(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     *,
     window: int = 28,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """In the last 28 days, how many users came on exactly 1, 2, 3, ... days (L-ness)?
 
@@ -279,11 +263,9 @@ def active_day_distribution(
         A LazyFrame is collected, because its last day must be known first.
     window : int
         The length in days; the window ends on the last day of the data.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -317,9 +299,7 @@ def active_day_distribution(
     [(1, 1), (2, 1), (3, 0)]
     """
     check_count("window", window)
-    order = prepare(activity).ordered(
-        ACTIVE_DAY_DISTRIBUTION, user_type=user_type, since=since, as_of=as_of, needs_days=True
-    )
+    order = prepare(activity).ordered(ACTIVE_DAY_DISTRIBUTION, **whose, needs_days=True)
     known_days = order.calendar().height
     if known_days == 0:
         return ACTIVE_DAY_DISTRIBUTION.empty()

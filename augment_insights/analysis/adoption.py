@@ -15,22 +15,27 @@ from augment_insights.analysis.population import (
     as_columns,
     data_span,
     is_licensed,
-    last_day,
+    known_days,
     licences_of,
     on_roster,
+    read_whose,
     spells_of,
     usage_rows,
+    with_user_key,
 )
 from augment_insights.analysis.roster import last_seen, read_roster, resolve_aliases, tidy_roster
 from augment_insights.analysis.user_days import OrderedDays, UserDays, periods_of, prepare
 from augment_insights.errors import TableError, plural, warn_reader
-from augment_insights.periods import check_count, parse_day
+from augment_insights.periods import check_count
 from augment_insights.tables import (
     ADOPTION_CURVE,
     ADOPTION_RATE,
+    ADOPTION_STAGES,
     LICENCE_STATUS,
+    LICENCES_OVER_TIME,
     LICENSED,
     LICENSED_ADOPTION_CURVE,
+    REACHED,
     ROSTER,
     SEEN,
     TIME_TO_FIRST_USE,
@@ -41,13 +46,14 @@ from augment_insights.tables import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Unpack
 
-    from augment_insights.analysis.population import UserType
+    from augment_insights.analysis.population import Whose
     from augment_insights.periods import Every
 
 _KEY = "user_key"
-_DATES = ("licensed_from", "licensed_to")
 _PERIOD = ["period_start", "period_end", "is_complete"]
+_DATES = ("licensed_from", "licensed_to")
 
 
 def adoption_rate(
@@ -56,9 +62,7 @@ def adoption_rate(
     licences: int | pl.DataFrame | pl.LazyFrame,
     every: Every = "1mo",
     by: str | Sequence[str] | None = None,
-    user_type: str = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many of the licensed users were active, period by period?
 
@@ -78,10 +82,9 @@ def adoption_rate(
         The calendar period.
     by : str or sequence of str, optional
         Columns of the roster, such as ``"team"``: each group's active over its licensed users.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data; left out, the last day of any row.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -141,12 +144,13 @@ def adoption_rate(
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
         licences = read_roster(licences)
         days = _resolved(days, licences)
-    periods = active_users(days, every=every, user_type=user_type, since=since, as_of=as_of)  # type: ignore[arg-type]  # checked there
+    periods = active_users(days, every=every, **whose)
+    user_type, *_ = read_whose(**whose)
     group_types: dict[str, pl.DataType] = {}
     if isinstance(licences, pl.DataFrame):
         groups = as_columns(by, licences, reserved=ADOPTION_RATE.columns, table=ROSTER.name)
         group_types = {name: licences.schema[name] for name in groups}
-        rows, _ = usage_rows(days.activity, (), every=every, user_type=user_type, since=since, as_of=as_of)
+        rows, _ = usage_rows(days.activity, (), every=every, **whose)
         counts = _licensed_counts(rows, licences, periods.select(_PERIOD), groups=groups, user_type=user_type)
     elif by is None:
         counts = periods.with_columns(licensed_users=pl.lit(_seats(licences), pl.Int64))
@@ -174,9 +178,7 @@ def adoption_curve(
     every: Every = "1w",
     licences: int | pl.DataFrame | pl.LazyFrame | None = None,
     lookback: int | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """By each period, how many users have ever been active, and what share of the licences is that?
 
@@ -199,11 +201,9 @@ def adoption_curve(
         that holds ``licensed_from`` on, and always where it is null or the column is missing.
     lookback : int, optional
         Warm-up days, used only to recognise existing users; these are in ``cumulative_users`` from the start.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -243,8 +243,8 @@ def adoption_curve(
     days, roster = prepare(activity), None
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
         licences = tidy_roster(licences)
-        days, roster = _resolved(days, licences), licences_of(licences, user_type)
-    order = days.ordered(ADOPTION_CURVE, user_type=user_type, since=since, as_of=as_of, lookback=lookback)
+        days, roster = _resolved(days, licences), licences_of(licences, read_whose(**whose)[0])
+    order = days.ordered(ADOPTION_CURVE, lookback=lookback, **whose)
     calendar = order.calendar(every, lookback)
     users = order.first_days() if roster is None else on_roster(order.first_days(), roster)
     firsts = users.group_by(date="first_day").agg(users=pl.len().cast(pl.Int64)).join(calendar, on="date")
@@ -274,9 +274,7 @@ def adoption_curve(
 def time_to_first_use(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     roster: pl.DataFrame | pl.LazyFrame,
-    *,
-    user_type: UserType = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many days after the licence began have users started?
 
@@ -296,10 +294,9 @@ def time_to_first_use(
         ``licensed_to`` (the last licensed day; null: open) if there is one. Users without a start, and active
         users who are not on the roster, are left out with a DataWarning that counts them; who
         is licensed only after the last day of the data is left out.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    as_of : date or str, optional
-        The last day of the data; left out, the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -336,9 +333,8 @@ def time_to_first_use(
     """
     require(columns_of(roster), ("user", "licensed_from"), table="roster")
     listed = tidy_roster(roster)
-    days = _resolved(prepare(activity), listed)
-    order = days.ordered(TIME_TO_FIRST_USE, user_type=user_type, as_of=as_of, needs_days=True)
-    return kaplan_meier(_starts(order, licences_of(listed, user_type))).select(
+    order = _resolved(prepare(activity), listed).ordered(TIME_TO_FIRST_USE, **whose, needs_days=True)
+    return kaplan_meier(_starts(order, licences_of(listed, read_whose(**whose)[0]))).select(
         "days",
         "at_risk_users",
         started_users="event_users",
@@ -351,14 +347,12 @@ def time_to_first_use(
 def unused_licences(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     roster: pl.DataFrame | pl.LazyFrame,
-    *,
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Which licensed users have never been active?
 
     Licensed on the last day of the data: a licence that has ended by then, or not begun, is not there. Never
-    means: no row of activity in the frame, to ``as_of``.
+    means: no row of activity in the frame, from ``since`` to ``as_of``.
 
     Parameters
     ----------
@@ -367,10 +361,9 @@ def unused_licences(
         is no last day: all licences count then.
     roster : DataFrame or LazyFrame
         As for :func:`read_roster`. Without ``user_type`` it lists people.
-    user_type : {"person", "service_account", "all"}
-        Which users of the roster.
-    as_of : date or str, optional
-        The last day of the data; rows that reach past it are left out.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -397,10 +390,10 @@ def unused_licences(
     schema = columns_of(frame)
     require(schema, ("user", "user_type"), table=ACTIVITY)
     span = None if schema.keys().isdisjoint(("date", "period_start", "period_end")) else data_span(frame)
-    last = last_day(span, as_of)
+    _, last = known_days(span, **whose)
     listed = read_roster(roster)
-    rows, _ = usage_rows(resolve_aliases(frame, listed), (), user_type=user_type, as_of=as_of)
-    licences = spells_of(listed, user_type, keep=(name for name in listed.columns if name not in _DATES))
+    rows, _ = usage_rows(resolve_aliases(frame, listed), (), **whose)
+    licences = spells_of(listed, read_whose(**whose)[0], keep=(name for name in listed.columns if name not in _DATES))
     if last is not None:
         licences = licences.filter(is_licensed(pl.lit(last), pl.lit(last)))
     seen = rows.select("user", "user_type").unique().select(user_key())
@@ -416,7 +409,6 @@ def licences(
     inactive_days: int = 30,
     grace_days: int = 14,
     price: float | None = None,
-    user_type: str = "person",
 ) -> pl.DataFrame:
     """Which licences are used, and which have never been used or lie idle?
 
@@ -427,7 +419,7 @@ def licences(
     Parameters
     ----------
     roster : DataFrame or LazyFrame
-        As for :func:`read_roster`. Without ``user_type`` it lists people.
+        As for :func:`read_roster`: the licences of whoever stands on it.
     activity : DataFrame, LazyFrame or UserDays
         ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``. Of a row of several days
         the last one counts as the day of activity.
@@ -439,8 +431,6 @@ def licences(
         Days in which a licence need not be used yet.
     price : float, optional
         What a licence costs.
-    user_type : {"person", "service_account", "all"}
-        Which users of the roster.
 
     Returns
     -------
@@ -475,8 +465,8 @@ def licences(
     check_count("grace_days", grace_days, at_least=0)
     listed = read_roster(roster)
     last, seen = last_seen(resolve_aliases(_frame(activity), listed), as_of)
-    held = _current(listed, pl.lit(last, pl.Date), user_type)
-    begun, ended, today = pl.col("__begun"), pl.col("licensed_to"), pl.lit(last, pl.Date)
+    today = pl.lit(last, pl.Date)
+    held, begun, ended = _current(listed, today, "all"), pl.col("__begun"), pl.col("licensed_to")
     idle = (today - pl.col("last_active")).dt.total_days()
     status = (
         pl.when(begun > today)
@@ -501,13 +491,181 @@ def licences(
     return answered.with_columns(cost=pl.when(is_valid).then(pl.lit(float(price))).otherwise(0.0))
 
 
+def licences_over_time(
+    roster: pl.DataFrame | pl.LazyFrame,
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    periods: pl.DataFrame,
+    *,
+    inactive_days: int = 30,
+) -> pl.DataFrame:
+    """How many licences were used, and how many idle or never used, at the end of each period?
+
+    Parameters
+    ----------
+    roster, activity, inactive_days
+        As for :func:`licences`.
+    periods : DataFrame
+        ``period_start`` and ``period_end``, as :func:`active_users` gives them, of periods that are over.
+
+    Returns
+    -------
+    DataFrame
+        The table LICENCES_OVER_TIME: ``period_start`` (Date), ``licence`` (Enum: used, unused) and ``users`` (Int64),
+        of the licences that were valid on the period's last day. New ones (see :func:`licences`) are used ones.
+
+    Raises
+    ------
+    TableError
+        A column is missing, or the roster cannot be read.
+
+    See Also
+    --------
+    licences : one day's, one by one.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})
+    >>> activity = pl.DataFrame({"user": ["ada@x.io"], "user_type": ["person"], "date": [date(2026, 3, 31)]})
+    >>> months = pl.DataFrame({"period_start": [date(2026, 3, 1)], "period_end": [date(2026, 3, 31)]})
+    >>> licences_over_time(roster, activity, months).select("licence", "users").rows()
+    [('used', 1), ('unused', 1)]
+    """
+    kinds = pl.DataFrame({"licence": ["used", "unused"]}, schema={"licence": LICENCES_OVER_TIME.schema["licence"]})
+    unused = pl.col("status").is_in(["idle", "never_used"])
+    valid = ~pl.col("status").is_in(["ended", "not_begun"])
+    tables = [LICENCES_OVER_TIME.empty()]
+    for start, end in periods.select("period_start", "period_end").iter_rows():
+        held = licences(roster, activity, as_of=end, inactive_days=inactive_days).filter(valid)
+        kind = pl.when(unused).then(pl.lit("unused")).otherwise(pl.lit("used")).cast(kinds.schema["licence"])
+        counts = held.group_by(licence=kind).agg(users=pl.len().cast(pl.Int64))
+        both = kinds.join(counts, on="licence", how="left", maintain_order="left")
+        tables.append(both.select(pl.lit(start).alias("period_start"), "licence", pl.col("users").fill_null(0)))
+    return pl.concat(tables)
+
+
+def adoption_stages(
+    activity: pl.DataFrame | pl.LazyFrame | UserDays,
+    habits: pl.DataFrame,
+    *,
+    roster: pl.DataFrame | pl.LazyFrame | None = None,
+    inactive_days: int = 30,
+    **whose: Unpack[Whose],
+) -> pl.DataFrame:
+    """How far have people got: a licence, a first use, recent use, a habit, power use?
+
+    Everybody is in exactly one row, that of the furthest stage. With a roster only holders of a licence that is valid
+    on the last day count; without one, everybody who was ever seen.
+
+    Parameters
+    ----------
+    activity : DataFrame, LazyFrame or UserDays
+        All that is known, as for :func:`licences`.
+    habits : DataFrame
+        Of :func:`habit_ladder`.
+    roster : DataFrame or LazyFrame, optional
+        As for :func:`read_roster`.
+    inactive_days : int
+        Active is whoever was in so many last days.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
+
+    Returns
+    -------
+    DataFrame
+        The table ADOPTION_STAGES: ``status`` (Enum: licensed, ever active, active, habitual, power) and ``users``
+        (Int64), who got so far and no further; a row a stage, the first only with a roster.
+
+    Raises
+    ------
+    TableError
+        A column is missing, or the roster cannot be read.
+
+    See Also
+    --------
+    adoption_funnel : how many have reached each stage.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> activity = pl.DataFrame({"user": ["ada@x.io"], "user_type": ["person"], "date": [date(2026, 3, 31)]})
+    >>> habits = pl.DataFrame({"user": ["ada@x.io"], "user_type": ["person"], "tier": ["power"]})
+    >>> roster = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})
+    >>> adoption_stages(activity, habits, roster=roster).rows()
+    [('licensed', 1), ('ever active', 0), ('active', 0), ('habitual', 0), ('power', 1)]
+    """
+    user_type, _, as_of = read_whose(**whose)
+    frame, listed = _frame(activity), None if roster is None else read_roster(roster)
+    last, seen = last_seen(frame if listed is None else resolve_aliases(frame, listed), as_of, user_type=user_type)
+    people = seen
+    if listed is not None:
+        valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date))
+        licensed = spells_of(listed, user_type).filter(valid)
+        people = licensed.select(_KEY).unique().join(seen, on=_KEY, how="left")
+    tiers = with_user_key(habits).select(_KEY, pl.col("tier").cast(pl.String))
+    is_active = (pl.lit(last, pl.Date) - pl.col("last_active")).dt.total_days() < inactive_days
+    reached = (
+        pl.when(pl.col("last_active").is_null())
+        .then(pl.lit("licensed"))
+        .when(~is_active)
+        .then(pl.lit("ever active"))
+        .when(pl.col("tier").is_in(["habitual", "power"]))
+        .then(pl.col("tier"))
+        .otherwise(pl.lit("active"))
+    )
+    status = ADOPTION_STAGES.schema["status"]
+    counts = people.join(tiers, on=_KEY, how="left").group_by(reached.cast(status).alias("status")).len("users")
+    names = list(REACHED.categories)[0 if roster is not None else 1 :]
+    stages = pl.DataFrame({"status": names}, schema={"status": status})
+    return stages.join(counts, on="status", how="left", maintain_order="left").select(
+        "status", pl.col("users").fill_null(0).cast(pl.Int64)
+    )
+
+
+def adoption_funnel(stages: pl.DataFrame) -> pl.DataFrame:
+    """How many people have reached each stage: licensed, ever active, active, habitual, power?
+
+    Parameters
+    ----------
+    stages : DataFrame
+        The table ADOPTION_STAGES, from :func:`adoption_stages`; a number may be hidden (null), and then no stage up
+        to it is told, as it could be worked out.
+
+    Returns
+    -------
+    DataFrame
+        The table ADOPTION_FUNNEL: ``status`` (Enum), ``reached_users`` (Int64), and ``reached_rate`` (Float64), the
+        share of those of the first stage.
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype.
+
+    See Also
+    --------
+    augment_insights.charts.adoption_funnel : its chart.
+
+    Examples
+    --------
+    >>> from augment_insights.tables import ADOPTION_STAGES
+    >>> stages = [("licensed", 20), ("ever active", 10), ("active", 40), ("habitual", 20), ("power", 10)]
+    >>> adoption_funnel(pl.DataFrame(stages, schema=ADOPTION_STAGES.schema, orient="row")).rows()
+    [('licensed', 100, 1.0), ('ever active', 80, 0.8), ('active', 70, 0.7), ('habitual', 30, 0.3), ('power', 10, 0.1)]
+    """
+    ADOPTION_STAGES.check(stages)
+    hidden_below = pl.col("users").is_null().cum_sum(reverse=True) > 0
+    reached = pl.when(~hidden_below).then(pl.col("users").cum_sum(reverse=True))
+    return stages.select("status", reached_users=reached).with_columns(
+        reached_rate=rate(pl.col("reached_users"), pl.col("reached_users").first())
+    )
+
+
 def population_bridge(
     roster: pl.DataFrame | pl.LazyFrame,
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
-    *,
-    since: date | str | None = None,
-    as_of: date | str | None = None,
-    user_type: str = "person",
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How do the licensed, the active and all who were ever seen stand to one another?
 
@@ -521,12 +679,9 @@ def population_bridge(
         As for :func:`read_roster`.
     activity : DataFrame, LazyFrame or UserDays
         All that is known, the days before the range included.
-    since : date or str, optional
-        The first day of the range; left out, all activity is in it.
-    as_of : date or str, optional
-        The last day of the data.
-    user_type : {"person", "service_account", "all"}
-        Who counts.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: who counts, the first day of the range (left out, all activity is in
+        it) and the last day of the data.
 
     Returns
     -------
@@ -552,9 +707,10 @@ def population_bridge(
     >>> population_bridge(roster, activity, since="2026-03-01").filter(pl.col("users") > 0).rows()
     [('licensed', 'active', 1), ('licensed', 'never seen', 1), ('not on the roster', 'seen before', 1)]
     """
+    user_type, since, as_of = read_whose(**whose)
     listed = read_roster(roster)
     last, seen = last_seen(resolve_aliases(_frame(activity), listed), as_of, user_type=user_type)
-    first = date.min if since is None else parse_day(since, name="since")
+    first = since or date.min
     spans = spells_of(listed, user_type).group_by(_KEY)
     valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date)).any()
     kind = pl.when(valid).then(pl.lit("licensed")).otherwise(pl.lit("licence ended or not begun"))

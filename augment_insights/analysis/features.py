@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -14,11 +14,11 @@ from augment_insights.analysis.population import (
     USER_KEY,
     as_columns,
     data_span,
-    first_day,
-    is_complete,
+    is_complete_in,
     is_licensed,
-    last_day,
+    known_days,
     period_end,
+    read_whose,
     row_days,
     spells_of,
     usage_rows,
@@ -44,7 +44,9 @@ from augment_insights.tables import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
+    from typing import Unpack
 
+    from augment_insights.analysis.population import Whose
     from augment_insights.periods import Every
 
 MODES: tuple[str, ...] = tuple(MODE.categories)
@@ -64,8 +66,7 @@ def feature_adoption(
     user_activity: pl.DataFrame | pl.LazyFrame,
     *,
     by: str | Sequence[str] | None = None,
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Which share of the active users used each mode at least once?
 
@@ -79,10 +80,9 @@ def feature_adoption(
         ``user_activity`` or ``editor_language``.
     by : str or sequence of str, optional
         Columns to group by, such as a joined ``"team"``, ``"language"`` or ``"period_start"``.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    as_of : date or str, optional
-        The last day that counts; rows that reach past it are left out.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -123,7 +123,7 @@ def feature_adoption(
     """
     require(columns_of(user_activity), ("user", "user_type"), table="user_activity")
     by = as_columns(by, user_activity, reserved=FEATURE_ADOPTION.columns, table=USAGE)
-    rows, groups = usage_rows(user_activity, list(_ACTIONS.values()), by=by, user_type=user_type, as_of=as_of)
+    rows, groups = usage_rows(user_activity, list(_ACTIONS.values()), by=by, **whose)
     uses = [(pl.col(name) > 0).sum().alias(f"{mode}_uses") for mode, name in _ACTIONS.items()]
     known = [pl.col(name).count().alias(f"{mode}_rows") for mode, name in _ACTIONS.items()]
     summed = user_sums(rows, groups, [*uses, *known])
@@ -150,8 +150,7 @@ def mode_mix(
     *,
     every: Every | None = None,
     by: str | Sequence[str] | None = None,
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Which share of the messages and of the lines does each mode carry?
 
@@ -165,13 +164,12 @@ def mode_mix(
         ``user_activity``, ``editor_language`` or ``daily_usage``. The last has no users: it counts
         people and automation.
     every : {"1d", "1w", "1mo", "1q"}, optional
-        A mix a calendar period; the first and last may be parts, as far as the data goes.
+        A mix a calendar period; the first and last may be parts, as far as the data goes: see ``is_complete``.
     by : str or sequence of str, optional
         Columns to group by; ``user`` in one spelling, and with ``user_type="all"`` the type beside it.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    as_of : date or str, optional
-        The last day that counts; rows that reach past it are left out.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -186,6 +184,7 @@ def mode_mix(
         messages_share Float64 of the messages of all modes, 0 to 1
         lines_count    Int64   its lines of code
         lines_share    Float64 of the lines of all modes, 0 to 1
+        is_complete    Boolean with ``every`` only: whether the data holds all days of the period
         ============== ======= =======================================================
 
     Raises
@@ -210,7 +209,7 @@ def mode_mix(
     """
     metrics = [*_MESSAGES.values(), *_LINES.values()]
     by = as_columns(by, frame, reserved=MODE_MIX.columns, table=USAGE)
-    rows, grouped = usage_rows(frame, metrics, by=by, every=every, user_type=user_type, as_of=as_of)
+    rows, grouped = usage_rows(frame, metrics, by=by, every=every, **whose)
     # The period comes before the other groups here.
     groups = sorted(grouped, key=lambda name: name != "period_start") if every else grouped
     total = [pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).cast(pl.Int64).alias(name) for name in metrics]
@@ -224,15 +223,68 @@ def mode_mix(
             part += [count.alias(f"{unit}_count"), share.alias(f"{unit}_share")]
         parts.append(sums.select(*groups, *part))
     schema = {**{name: sums.schema[name] for name in groups}, **MODE_MIX.schema}
-    return _in_order(pl.concat(parts), schema, [*groups, "mode"])
+    mix = _in_order(pl.concat(parts), schema, [*groups, "mode"])
+    return mix if every is None else mix.with_columns(is_complete_in(frame, every, **whose))
+
+
+def mode_change(
+    before: pl.DataFrame | pl.LazyFrame,
+    after: pl.DataFrame | pl.LazyFrame,
+    *,
+    of: Literal["messages", "lines"] = "lines",
+    **whose: Unpack[Whose],
+) -> pl.DataFrame:
+    """Which ways of working carry more of the messages, or of the lines, than before, and which carry less?
+
+    The differences of all modes add up to 0, and those of the agents to the change of the agents' share.
+
+    Parameters
+    ----------
+    before, after : DataFrame or LazyFrame
+        As for :func:`mode_mix`: the rows of the one period, and of the other.
+    of : {"messages", "lines"}
+        What is shared.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
+
+    Returns
+    -------
+    DataFrame
+        The table MODE_CHANGE: ``mode`` (Enum), ``before``, ``after`` and ``difference`` (Float64, shares).
+
+    Raises
+    ------
+    TableError
+        A column is missing.
+    ValueError
+        An unknown ``user_type``.
+
+    See Also
+    --------
+    mode_mix : the shares, period by period.
+    contributions : which groups of people drive a change.
+
+    Examples
+    --------
+    >>> from augment_insights.tables import METRICS
+    >>> day = pl.DataFrame({name: [0] for name in METRICS})
+    >>> was = day.with_columns(completions_lines_of_code=80, ide_agent_lines_of_code=20)
+    >>> now = day.with_columns(completions_lines_of_code=60, ide_agent_lines_of_code=40)
+    >>> mode_change(was, now).filter(pl.col("difference") != 0).select("mode", pl.col("difference").round(3)).rows()
+    [('completions', -0.2), ('ide_agent', 0.2)]
+    """
+    sides = [mode_mix(side, **whose).select("mode", f"{of}_share") for side in (before, after)]
+    was, now = (side.rename({f"{of}_share": name}) for side, name in zip(sides, ("before", "after"), strict=True))
+    both = was.join(now, on="mode", how="full", coalesce=True).sort("mode")
+    return both.with_columns(difference=pl.col("after") - pl.col("before"))
 
 
 def mode_transitions(
     user_activity: pl.DataFrame | pl.LazyFrame,
     *,
     every: Every | None = None,
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Where do people move to: which mode is a user's main one in a period, and which in the next?
 
@@ -247,10 +299,9 @@ def mode_transitions(
         ``user_activity`` by week or month (or ``editor_language``, with ``every``).
     every : {"1d", "1w", "1mo", "1q"}, optional
         Sum the rows to calendar periods first; left out, each row's own period counts.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    as_of : date or str, optional
-        The last day that counts; rows that reach past it are left out.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -298,15 +349,12 @@ def mode_transitions(
     require(columns_of(user_activity), ("user", "user_type"), table="user_activity")
     start, end = row_days(user_activity)
     framed = user_activity.lazy().with_columns(start.alias(_START), end.alias(_END))
-    rows, grouped = usage_rows(
-        framed, list(_ACTIONS.values()), by=[_START, _END], every=every, user_type=user_type, as_of=as_of
-    )
+    rows, grouped = usage_rows(framed, list(_ACTIONS.values()), by=[_START, _END], every=every, **whose)
     if every is not None:
         first = pl.col("period_start")
         rows = rows.with_columns(first.alias(_START), period_end(first, check_every(every)).alias(_END))
-        span = data_span(user_activity)
-        if span is not None:  # a period that is cut may have another main mode as a whole
-            rows = rows.filter(is_complete(first, every, first=pl.lit(span.first), last=last_day(span, as_of)))
+        # A period that is cut may have another main mode as a whole.
+        rows = rows.filter(is_complete_in(user_activity, every, **whose))
         grouped = [_START, _END]
     summed = user_sums(rows, grouped, [pl.col(name).sum().alias(mode) for mode, name in _ACTIONS.items()])
     most = pl.concat_list(MODES).list.arg_max()
@@ -329,9 +377,7 @@ def habit_ladder(
     weeks: int = 12,
     habitual_weeks: int = 9,
     power_actions: int = 15,
-    user_type: str = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Who has made a habit of it: which users are power users, habitual, novices, low, or none?
 
@@ -360,11 +406,9 @@ def habit_ladder(
         From how many active weeks on a user is habitual.
     power_actions : int
         From how many actions a week on a habitual user is a power user.
-    user_type : {"person", "service_account", "all"}
-        Whose habits.
-    since, as_of : date or str, optional
-        The first and the last day of the data, of which the last ends the last complete week; left out,
-        the first and the last day of any row.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -414,11 +458,8 @@ def habit_ladder(
     if roster is not None:
         roster = read_roster(roster)
         weekly_user_activity = resolve_aliases(weekly_user_activity, roster)
-    rows, _ = usage_rows(
-        weekly_user_activity, _HABIT_ACTIONS, every="1w", user_type=user_type, since=since, as_of=as_of
-    )
-    span = data_span(weekly_user_activity)
-    first, last = first_day(span, since), last_day(span, as_of)
+    rows, _ = usage_rows(weekly_user_activity, _HABIT_ACTIONS, every="1w", **whose)
+    first, last = known_days(data_span(weekly_user_activity), **whose)
     if last is None:
         return HABIT_LADDER.empty()
     end = calendar_period(last + _DAY, "1w").start - _DAY
@@ -438,7 +479,7 @@ def habit_ladder(
         .with_columns(user_key())
     )
     if roster is not None:
-        active = _with_licensed(active, roster, start=start, end=end, user_type=user_type)
+        active = _with_licensed(active, roster, start=start, end=end, user_type=read_whose(**whose)[0])
     counted = active.with_columns(mean_actions=rate(pl.col("actions"), pl.lit(weeks)))
     habitual, mean = pl.col("active_weeks") >= habitual_weeks, pl.col("mean_actions")
     tier = (
@@ -459,8 +500,7 @@ def concentration(
     user_activity: pl.DataFrame | pl.LazyFrame,
     *,
     metric: str,
-    user_type: str = "person",
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How much of the work do a few users do?
 
@@ -474,10 +514,9 @@ def concentration(
         ``user_activity`` or ``editor_language``.
     metric : str
         One of the API's metrics, such as ``"total_messages"``.
-    user_type : {"person", "service_account", "all"}
-        Whose work.
-    as_of : date or str, optional
-        The last day that counts; rows that reach past it are left out.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -513,7 +552,7 @@ def concentration(
     if metric not in METRICS:
         raise ValueError(f"metric={metric!r} is not a metric.{did_you_mean(metric, METRICS)}")
     require(columns_of(user_activity), ("user",), table="user_activity")
-    rows, _ = usage_rows(user_activity, [metric], user_type=user_type, as_of=as_of)
+    rows, _ = usage_rows(user_activity, [metric], **whose)
     known = rows.filter(pl.col(metric).is_not_null())
     amount = pl.col(metric).cast(pl.Float64)
     users = user_sums(known, [], [pl.col(metric).sum()]).sums.sort(metric)

@@ -6,7 +6,7 @@ are resolved here. Two numbers of one report can be laid beside each other.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypedDict, get_args
 
 import polars as pl
 
@@ -26,6 +26,7 @@ from augment_insights.tables import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
+    from typing import Unpack
 
     from polars._typing import EngineType
 
@@ -62,6 +63,23 @@ class Span(NamedTuple):
     last: date
 
 
+class Whose(TypedDict, total=False):
+    """Whose activity counts, and of which days: keywords that every function of activity takes.
+
+    Attributes
+    ----------
+    user_type : {"person", "service_account", "all"}
+        People (left out), automation, or both.
+    since, as_of : date or str
+        The first and the last day of the data: rows must lie between them to count, and periods to be complete.
+        Left out, they are the first and the last day of any row of the frame.
+    """
+
+    user_type: UserType
+    since: date | str | None
+    as_of: date | str | None
+
+
 class UserSums(NamedTuple):
     """Sums over the rows of each group and user.
 
@@ -89,6 +107,14 @@ def check_user_type(user_type: str) -> UserType:
     if user_type not in USER_TYPES:
         raise ValueError(f"user_type={user_type!r} is not a kind of user.{did_you_mean(str(user_type), USER_TYPES)}")
     return user_type  # type: ignore[return-value]  # narrowed by the check above
+
+
+def read_whose(
+    *, user_type: str = "person", since: date | str | None = None, as_of: date | str | None = None
+) -> tuple[UserType, date | None, date | None]:
+    """Return the keywords of :class:`Whose`, all three, with days as days."""
+    first = None if since is None else parse_day(since, name="since")
+    return check_user_type(user_type), first, None if as_of is None else parse_day(as_of, name="as_of")
 
 
 def select_users(
@@ -220,18 +246,11 @@ def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> S
     return None if first is None else Span(first, last)
 
 
-def last_day(span: Span | None, as_of: date | str | None) -> date | None:
-    """Return the last day of the data: ``as_of``, or else the last day of the frame; None when it has no rows."""
-    if as_of is not None:
-        return parse_day(as_of, name="as_of")
-    return None if span is None else span.last
-
-
-def first_day(span: Span | None, since: date | str | None) -> date | None:
-    """Return the first day of the data: ``since``, or else the first day of the frame; None when it has no rows."""
-    if since is not None:
-        return parse_day(since, name="since")
-    return None if span is None else span.first
+def known_days(span: Span | None, **whose: Unpack[Whose]) -> tuple[date | None, date | None]:
+    """Return the first and the last day of the data: those asked for, or else the frame's; None when it has no rows."""
+    _, since, as_of = read_whose(**whose)
+    first, last = (None, None) if span is None else span
+    return since or first, as_of or last
 
 
 def period_start(day: pl.Expr, every: Every) -> pl.Expr:
@@ -248,7 +267,13 @@ def period_end(start: pl.Expr, every: Every) -> pl.Expr:
 
 def is_complete(start: pl.Expr, every: Every, *, first: pl.Expr, last: date | None) -> pl.Expr:
     """Tell of each period whether all its days lie within the days of the data, from the first to the last."""
-    return (start >= first) & (period_end(start, every) <= pl.lit(last, dtype=pl.Date))
+    return ((start >= first) & (period_end(start, every) <= pl.lit(last, dtype=pl.Date))).alias("is_complete")
+
+
+def is_complete_in(frame: pl.DataFrame | pl.LazyFrame, every: Every, **whose: Unpack[Whose]) -> pl.Expr:
+    """Tell of each ``period_start`` made of a frame whether the data holds all days of the period."""
+    first, last = known_days(data_span(frame), **whose)
+    return is_complete(pl.col("period_start"), every, first=pl.lit(first, pl.Date), last=last)
 
 
 def check_fits(rows: pl.LazyFrame, every: Every, *, table: str) -> None:
@@ -314,9 +339,7 @@ def usage_rows(
     *,
     by: str | Sequence[str] | None = None,
     every: Every | None = None,
-    user_type: str = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> tuple[pl.DataFrame, list[str]]:
     """Return the rows that count, with the columns that are needed, and the columns that make groups.
 
@@ -334,7 +357,7 @@ def usage_rows(
     ValueError
         An unknown ``user_type`` or ``every``, or a group ``period_start`` beside the period itself.
     """
-    check_user_type(user_type)
+    user_type, since, as_of = read_whose(**whose)
     schema = columns_of(frame)
     require(schema, (*metrics, *(["user_type"] if "user" in schema else [])), table=USAGE)
     groups = as_columns(by, frame, reserved=["period_start"] if every else (), table=USAGE)
@@ -356,9 +379,9 @@ def usage_rows(
         check_fits(rows.lazy(), check_every(every), table=USAGE)
         rows = rows.with_columns(period_start(row_days(rows)[0], every).alias(_PERIOD))
     if since is not None:
-        rows = rows.filter(row_days(rows, table=USAGE)[0] >= pl.lit(parse_day(since, name="since")))
+        rows = rows.filter(row_days(rows, table=USAGE)[0] >= pl.lit(since))
     if as_of is not None:
-        rows = rows.filter(row_days(rows, table=USAGE)[1] <= pl.lit(parse_day(as_of, name="as_of")))
+        rows = rows.filter(row_days(rows, table=USAGE)[1] <= pl.lit(as_of))
     if "user" in schema:
         rows = one_spelling(select_users(rows, user_type, table=USAGE).collect(engine=IN_MEMORY))
     elif users and user_type != "all":  # summed over users, and still told apart

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, cast
 
 import polars as pl
 
 from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.population import hashed, row_days, select_users
-from augment_insights.errors import DateRangeError
+from augment_insights.errors import DateRangeError, did_you_mean
 from augment_insights.periods import DayRange, parse_day
 from augment_insights.tables import (
     CHECK_STATUS,
@@ -30,10 +30,22 @@ from augment_insights.tables import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
+    from typing import Unpack
 
     from augment_insights.tables import Table
 
 AnyFrame = pl.DataFrame | pl.LazyFrame
+
+
+class ApiTables(TypedDict, total=False):
+    """The API's tables by the names of their endpoints, any of them."""
+
+    dau_count: AnyFrame | None
+    dau: AnyFrame | None
+    daily_usage: AnyFrame | None
+    user_activity: AnyFrame | None
+    editor_language: AnyFrame | None
+
 
 _EVERY_DAY = ("dau_count", "daily_usage")
 """Tables with a row for every published day; in the others a day without users has none."""
@@ -47,14 +59,7 @@ _TOTALS = {
 
 
 def data_quality(
-    *,
-    dau_count: AnyFrame | None = None,
-    dau: AnyFrame | None = None,
-    daily_usage: AnyFrame | None = None,
-    user_activity: AnyFrame | None = None,
-    editor_language: AnyFrame | None = None,
-    start_date: date | str | None = None,
-    end_date: date | str | None = None,
+    *, start_date: date | str | None = None, end_date: date | str | None = None, **tables: Unpack[ApiTables]
 ) -> pl.DataFrame:
     """How much of the data is missing, duplicate or unknown?
 
@@ -73,8 +78,9 @@ def data_quality(
 
     Parameters
     ----------
-    dau_count, dau, daily_usage, user_activity, editor_language : DataFrame or LazyFrame, optional
-        The API's tables, as fetched. Metrics that a frame does not have are not checked.
+    **tables
+        ``dau_count``, ``dau``, ``daily_usage``, ``user_activity``, ``editor_language``: the API's tables, as fetched.
+        Metrics that a frame does not have are not checked.
     start_date, end_date : date or "YYYY-MM-DD", optional
         The range that was fetched, both days included; without both, missing days are not looked for.
 
@@ -110,13 +116,7 @@ def data_quality(
     >>> data_quality(dau_count=counts, start_date="2026-01-05", end_date="2026-01-06").rows()
     [('dau_count: days missing', 1, 2, 0.5), ('dau_count: rows twice', 1, 2, 0.5)]
     """
-    given = {
-        "dau_count": dau_count,
-        "dau": dau,
-        "daily_usage": daily_usage,
-        "user_activity": user_activity,
-        "editor_language": editor_language,
-    }
+    given = _given(tables)
     days = None
     if start_date is not None and end_date is not None:
         days = DayRange(parse_day(start_date, name="start_date"), parse_day(end_date, name="end_date"))
@@ -126,20 +126,12 @@ def data_quality(
                 start=days.start,
                 end=days.end,
             )
-    found = [_checks(frame, ENDPOINT_TABLES[name], days) for name, frame in given.items() if frame is not None]
+    found = [_checks(frame, ENDPOINT_TABLES[name], days) for name, frame in given.items()]
     counts = pl.concat([DATA_QUALITY.empty().drop("affected_share"), *found])
     return counts.with_columns(affected_share=rate(pl.col("affected_count"), pl.col("checked_count")))
 
 
-def reconcile(
-    *,
-    dau_count: AnyFrame | None = None,
-    dau: AnyFrame | None = None,
-    daily_usage: AnyFrame | None = None,
-    user_activity: AnyFrame | None = None,
-    editor_language: AnyFrame | None = None,
-    both_readings: bool = True,
-) -> pl.DataFrame:
+def reconcile(*, both_readings: bool = True, **tables: Unpack[ApiTables]) -> pl.DataFrame:
     """How far does the API agree with itself, table by table, metric by metric, day by day?
 
     Over whatever tables are given, of these checks those that can be made:
@@ -161,8 +153,9 @@ def reconcile(
 
     Parameters
     ----------
-    dau_count, dau, daily_usage, user_activity, editor_language : DataFrame or LazyFrame, optional
-        The API's tables, as fetched. Metrics that a frame does not have are not checked.
+    **tables
+        ``dau_count``, ``dau``, ``daily_usage``, ``user_activity``, ``editor_language``: the API's tables, as fetched.
+        Metrics that a frame does not have are not checked.
     both_readings : bool
         False leaves out the reading that fits worse: what is left can be summed up.
 
@@ -204,15 +197,16 @@ def reconcile(
      ('dau_count = dau (all users)', 0, 'agrees'),
      ('dau_count = dau (people)', 1, 'differs')]
     """
+    checked = {name: _checked(frame, ENDPOINT_TABLES[name]) for name, frame in _given(tables).items()}
     counts, usage, users = (
-        None if frame is None else _checked(frame, table).collect()
-        for frame, table in ((dau_count, DAU_COUNT), (daily_usage, DAILY_USAGE), (user_activity, USER_ACTIVITY))
+        checked[table.name].collect() if table.name in checked else None
+        for table in (DAU_COUNT, DAILY_USAGE, USER_ACTIVITY)
     )
     # These two have the most rows: what is compared of them is one row a day, made in a stream.
-    listed = None if dau is None else _users_by_day(_checked(dau, DAU))
+    listed = _users_by_day(checked[DAU.name]) if DAU.name in checked else None
     languages = None
-    if editor_language is not None:
-        records = _checked(editor_language, EDITOR_LANGUAGE)
+    if EDITOR_LANGUAGE.name in checked:
+        records = checked[EDITOR_LANGUAGE.name]
         sums = [_known_sum(name) for name in METRICS if name in records.collect_schema()]
         languages = records.group_by("date").agg(sums).collect(engine="streaming")
     found: list[pl.DataFrame] = []
@@ -231,6 +225,15 @@ def reconcile(
     residual = pl.col("left") - pl.col("right")
     status = pl.when(residual == 0).then(pl.lit("agrees")).when(residual != 0).then(pl.lit("differs"))
     return checks.with_columns(residual=residual, status=status.otherwise(pl.lit("unknown")).cast(CHECK_STATUS))
+
+
+def _given(tables: ApiTables) -> dict[str, AnyFrame]:
+    """Return the tables that are there, in the order of the endpoints; a name that is none is refused."""
+    unknown = next((name for name in tables if name not in ENDPOINT_TABLES), None)
+    if unknown is not None:
+        raise TypeError(f"{unknown!r} is no table of the API.{did_you_mean(unknown, list(ENDPOINT_TABLES))}")
+    frames = cast("dict[str, AnyFrame | None]", tables)
+    return {name: frame for name in ENDPOINT_TABLES if (frame := frames.get(name)) is not None}
 
 
 def _checks(frame: AnyFrame, table: Table, days: DayRange | None) -> pl.DataFrame:

@@ -7,23 +7,38 @@ from typing import TYPE_CHECKING, Literal, get_args
 import polars as pl
 
 from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
-from augment_insights.analysis.population import as_columns, row_days
+from augment_insights.analysis.population import (
+    ACTIVITY,
+    active_rows,
+    as_columns,
+    check_fits,
+    data_span,
+    known_days,
+    period_end,
+    period_start,
+    read_whose,
+    row_days,
+    select_users,
+)
 from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
 from augment_insights.errors import did_you_mean
-from augment_insights.periods import check_count
+from augment_insights.periods import check_count, check_every
 from augment_insights.tables import (
     COHORT_RETENTION,
     LIFECYCLE,
+    RETAINED_USERS,
+    RETENTION_BY_TENURE,
     RETENTION_CURVE,
     SURVIVAL,
     Frame,
+    user_key,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import date
+    from typing import Unpack
 
-    from augment_insights.analysis.population import UserType
+    from augment_insights.analysis.population import Whose
     from augment_insights.analysis.user_days import OrderedDays, UserDays
     from augment_insights.periods import Every
 
@@ -34,7 +49,7 @@ CohortRule = Literal["first", "recurring", "existing"]
 """A user is in the cohort of the first active period, or in one of every active period; or those of the look-back."""
 
 
-def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; none can stand for another)
+def cohort_retention(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     *,
     every: Every = "1w",
@@ -43,9 +58,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     lookback: int | None = None,
     periods: int | None = None,
     by: str | Sequence[str] | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Of the users who began in a period, how many are active k periods later?
 
@@ -83,11 +96,9 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     by : str or sequence of str, optional
         Columns of ``activity`` to group by; a user is followed in each group apart, and begins
         there with the first activity in that group.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -139,9 +150,7 @@ def cohort_retention(  # noqa: PLR0913 (each keyword is a choice of definition; 
     if kind == "n_day" and cohort != "first":
         raise ValueError(f'kind="n_day" counts from each user\'s first day: cohort={cohort!r} has none.')
     needs_days = kind == "n_day"
-    order = prepare(activity).ordered(
-        COHORT_RETENTION, user_type=user_type, since=since, as_of=as_of, by=by, needs_days=needs_days, lookback=lookback
-    )
+    order = prepare(activity).ordered(COHORT_RETENTION, **whose, by=by, needs_days=needs_days, lookback=lookback)
     calendar = order.calendar(every, lookback)
     first_label = 0
     if cohort == "existing":  # all of the look-back is one period, and the only cohort
@@ -303,15 +312,144 @@ def _with_rate(counted: Frame, size: str) -> Frame:
     )
 
 
+def retained_users(
+    activity: pl.DataFrame | pl.LazyFrame,
+    *,
+    every: Every = "1w",
+    after: int = 4,
+    **whose: Unpack[Whose],
+) -> pl.DataFrame:
+    """Of a period's users, who was active again some periods later: of newcomers, and of those who were there before?
+
+    Newcomers of a period were never seen before it, existing users were. Each period has both, so that the one rate
+    may be laid beside the other, and both beside those of earlier periods.
+
+    Parameters
+    ----------
+    activity : DataFrame or LazyFrame
+        As for :func:`cohort_retention`, with all that is known before ``since``: it tells who is new, and may be of
+        any length.
+    every : {"1d", "1w", "1mo", "1q"}
+        The calendar period.
+    after : int
+        How many periods later.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the periods
+        that are looked at (see :class:`.Whose`).
+
+    Returns
+    -------
+    DataFrame
+        The table RETAINED_USERS, one row a user and period, sorted: ``period_start`` and ``period_end`` of the later
+        period (Date), ``user``, ``user_type``, ``tenure`` (Enum: newcomers, existing users), ``retained`` and
+        ``eligible`` (Int64, 0 or 1). Later periods that are not complete have no rows.
+
+    Raises
+    ------
+    TableError
+        A column is missing, or a row spans a border of the periods.
+    ValueError
+        ``after`` below 1, an unknown ``every`` or ``user_type``.
+
+    See Also
+    --------
+    retention_by_tenure : the rates, period by period.
+    compare_periods : with ``metric="retention_rate"``, whether they changed.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> weeks = [("ada@x.io", 5), ("ada@x.io", 12), ("bob@x.io", 12), ("ada@x.io", 19)]
+    >>> rows = [{"user": user, "user_type": "person", "date": date(2026, 1, day)} for user, day in weeks]
+    >>> activity = pl.DataFrame(rows)
+    >>> again = retained_users(activity, after=1, as_of="2026-01-25")
+    >>> again.select("period_start", "user", "tenure", "retained").rows()
+    [(datetime.date(2026, 1, 12), 'ada@x.io', 'newcomers', 1),
+     (datetime.date(2026, 1, 19), 'ada@x.io', 'existing users', 1),
+     (datetime.date(2026, 1, 19), 'bob@x.io', 'newcomers', 0)]
+    """
+    check_count("after", after)
+    first, last = known_days(data_span(activity), **whose)
+    rows = active_rows(select_users(activity, read_whose(**whose)[0])).lazy()
+    start, end = row_days(activity)
+    seen = rows.filter(end <= pl.lit(last, pl.Date)).with_columns(user_key(), first_seen=start.min().over(user_key()))
+    shown = seen.filter(start >= pl.lit(first, pl.Date))
+    check_fits(shown, check_every(every), table=ACTIVITY)
+    earlier = period_start(start, every)
+    visits = (
+        shown.group_by("user_key", earlier.alias("earlier"))
+        .agg(pl.col("user").min(), pl.col("user_type", "first_seen").first())
+        .with_columns(period_start=pl.col("earlier").dt.offset_by(f"{after}{every[1:]}"))
+        .with_columns(period_end=period_end(pl.col("period_start"), every))
+    )
+    again = visits.select("user_key", period_start="earlier", retained=pl.lit(1, pl.Int64))
+    is_new = pl.col("first_seen") >= pl.col("earlier")
+    answered = (
+        visits.filter(pl.col("period_end") <= pl.lit(last, pl.Date))
+        .join(again, on=["user_key", "period_start"], how="left")
+        .with_columns(
+            pl.col("retained").fill_null(0),
+            tenure=pl.when(is_new).then(pl.lit("newcomers")).otherwise(pl.lit("existing users")),
+            eligible=pl.lit(1),
+        )
+        .sort("period_start", "user_key")
+        .select(pl.col(name).cast(dtype) for name, dtype in RETAINED_USERS.schema.items())
+    )
+    return answered.collect()
+
+
+def retention_by_tenure(retained: Frame) -> pl.DataFrame:
+    """Period by period, what share of newcomers and of existing users was active again some periods later?
+
+    Parameters
+    ----------
+    retained : DataFrame or LazyFrame
+        The table RETAINED_USERS, of :func:`retained_users`.
+
+    Returns
+    -------
+    DataFrame
+        The table RETENTION_BY_TENURE: ``period_start`` (Date), ``tenure`` (Enum), ``eligible_users`` and
+        ``retained_users`` (Int64), ``retention_rate`` (Float64) with its Wilson 95 % confidence interval.
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype.
+
+    See Also
+    --------
+    cohort_retention : newcomers, followed on.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> activity = pl.DataFrame([{"user": user, "user_type": "person", "date": date(2026, 1, day)}
+    ...     for user, day in [("ada@x.io", 5), ("bob@x.io", 5), ("ada@x.io", 12)]])
+    >>> rates = retention_by_tenure(retained_users(activity, after=1, as_of="2026-01-18"))
+    >>> rates.select("tenure", "eligible_users", "retained_users", "retention_rate").rows()
+    [('newcomers', 2, 1, 0.5)]
+    """
+    RETAINED_USERS.check(retained)
+    sums = (
+        retained.lazy()
+        .group_by("period_start", "tenure")
+        .agg(eligible_users=pl.col("eligible").sum(), retained_users=pl.col("retained").sum())
+        .sort("period_start", "tenure")
+    )
+    table = _with_rate(sums, "eligible_users").select(
+        pl.col(name).cast(dtype) for name, dtype in RETENTION_BY_TENURE.schema.items()
+    )
+    return table.collect()
+
+
 def lifecycle(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     *,
     every: Every = "1w",
     lookback: int | None = None,
     by: str | Sequence[str] | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many active users of each period are new, returning or back, and how many became dormant?
 
@@ -337,11 +475,9 @@ def lifecycle(
     by : str or sequence of str, optional
         Columns of ``activity`` to group by; a user is followed in each group apart, and is new
         there with the first activity in that group.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -377,9 +513,7 @@ def lifecycle(
     >>> table.select("new_users", "returning_users", "resurrected_users", "dormant_users").rows()
     [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)]
     """
-    order = prepare(activity).ordered(
-        LIFECYCLE, user_type=user_type, since=since, as_of=as_of, by=by, lookback=lookback
-    )
+    order = prepare(activity).ordered(LIFECYCLE, **whose, by=by, lookback=lookback)
     calendar = order.calendar(every, lookback)
     users, before, label = pl.col("users"), pl.col("before"), pl.col("label")
     states = (
@@ -425,9 +559,7 @@ def survival(
     inactive_days: int = 28,
     lookback: int | None = None,
     by: str | Sequence[str] | None = None,
-    user_type: UserType = "person",
-    since: date | str | None = None,
-    as_of: date | str | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """How many days after their first activity are users still with us?
 
@@ -452,11 +584,9 @@ def survival(
     by : str or sequence of str, optional
         Columns of ``activity`` to group by, for a curve of each group; a user is followed in each
         group apart.
-    user_type : {"person", "service_account", "all"}
-        Whose activity counts.
-    since, as_of : date or str, optional
-        The first and the last day of the data, between which rows must lie to count; left out, the
-        first and the last day of any row of the frame.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
+        :class:`.Whose`).
 
     Returns
     -------
@@ -496,9 +626,7 @@ def survival(
     [(0, 2, 0, 1.0), (1, 2, 1, 0.5), (2, 1, 1, 0.0)]
     """
     check_count("inactive_days", inactive_days)
-    order = prepare(activity).ordered(
-        SURVIVAL, user_type=user_type, since=since, as_of=as_of, by=by, needs_days=True, lookback=lookback
-    )
+    order = prepare(activity).ordered(SURVIVAL, **whose, by=by, needs_days=True, lookback=lookback)
     last = order.calendar("1d", lookback).height - 1
     curve = kaplan_meier(_lapses(order, inactive_days, first=lookback or 0, last=last)).with_columns(
         lapsed_users="event_users", survival_rate="rate", survival_rate_low="low", survival_rate_high="high"

@@ -15,7 +15,7 @@ from augment_insights.analysis.population import (
     active_rows,
     data_span,
     is_licensed,
-    last_day,
+    known_days,
     row_days,
     select_users,
     spells_of,
@@ -583,7 +583,7 @@ def last_seen(
 ) -> tuple[date | None, pl.DataFrame]:
     """Return the last day of the data, and ``user_key``, ``user`` and ``last_active`` of each user by then."""
     require(columns_of(activity), ("user", "user_type"), table=ACTIVITY)
-    last = last_day(data_span(activity), as_of)
+    _, last = known_days(data_span(activity), as_of=as_of)
     rows = active_rows(select_users(activity, user_type))
     _, end = row_days(activity)
     known = (

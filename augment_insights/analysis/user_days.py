@@ -22,12 +22,12 @@ from augment_insights.analysis.population import (
     as_columns,
     check_fits,
     data_span,
-    first_day,
     hashed,
     is_complete,
-    last_day,
+    known_days,
     period_end,
     period_start,
+    read_whose,
     row_days,
     select_users,
 )
@@ -38,8 +38,9 @@ from augment_insights.tables import columns_of, require, user_key
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
+    from typing import Unpack
 
-    from augment_insights.analysis.population import Span
+    from augment_insights.analysis.population import Span, Whose
     from augment_insights.periods import Every
     from augment_insights.tables import Table
 
@@ -86,12 +87,10 @@ class UserDays:
         self,
         table: Table,
         *,
-        user_type: str,
-        since: date | str | None = None,
-        as_of: date | str | None,
         by: str | Sequence[str] | None = None,
         needs_days: bool = False,
         lookback: int | None = None,
+        **whose: Unpack[Whose],
     ) -> OrderedDays:
         """Return the days of the users asked for in order, from the last time if that is known.
 
@@ -99,7 +98,8 @@ class UserDays:
         after the look-back. A longer row across the end of the look-back counts on both sides of it.
         """
         columns = as_columns(by, self.activity, reserved=table.columns)
-        first, last = first_day(self.span, since), last_day(self.span, as_of)
+        user_type, *_ = read_whose(**whose)
+        first, last = known_days(self.span, **whose)
         border = None
         if first is not None and not self.is_daily and (needs_days or lookback):
             shown_from = first + timedelta(days=check_count("lookback", lookback or 0, at_least=0))

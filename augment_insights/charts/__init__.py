@@ -5,10 +5,12 @@ Altair chart, neither shown nor saved. It draws what the table says and computes
 chart holds the drawn columns only. A table may have more columns than it needs; one that lacks some
 raises a :class:`~augment_insights.errors.TableError`, and an empty one gives a chart that says "No data".
 
-All take the same keywords: ``population``, ``as_of`` and ``sample`` are the caption under the title
-(see :class:`augment_insights.charts.marks.Caption`), and ``width`` is the plot's width in pixels.
-``every`` is the period of the rows, "1d", "1w", "1mo" or "1q"; left out, it is read off the distance
-between them. In a notebook, call :func:`setup` once.
+All take the same keywords, the ``**caption`` of their signatures: ``population``, ``as_of`` and ``sample`` are told
+under the title, ``title`` and ``subtitle`` are words of one's own in place of the chart's, and ``width`` is the plot's
+width in pixels (see :class:`augment_insights.charts.marks.Caption`). Charts along time take ``events``, ``targets`` and
+``calendar``, tables that :mod:`augment_insights.tables` describes, and draw them beside the numbers. ``every`` is the
+period of the rows, "1d", "1w", "1mo" or "1q"; left out, it is read off the distance between them. In a notebook, call
+:func:`setup` once.
 
 Importing this package does not load Altair: the first chart that is asked for does.
 """

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import altair as alt
 import polars as pl
 
 from augment_insights.charts import marks
-from augment_insights.charts.marks import Caption
-from augment_insights.charts.theme import ACCENT, WIDTH
+from augment_insights.charts.theme import ACCENT
 from augment_insights.errors import TableError
 from augment_insights.periods import day_text
 from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_DISTRIBUTION, ACCEPTANCE_RATE, COMPARISON, columns_of
 
 if TYPE_CHECKING:
     from datetime import date
+
+    from augment_insights.charts.marks import CaptionKeywords
 
 _HEADING = "acceptance rate of inline completions"
 _EFFECTS = {
@@ -36,12 +37,9 @@ _FROM_ZERO = alt.Scale(nice=True, zero=True)
 def acceptance_rate(
     table: pl.DataFrame | pl.LazyFrame,
     *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
     every: str | None = None,
     since: date | str | None = None,
+    **caption: Unpack[CaptionKeywords],
 ) -> alt.LayerChart:
     """How much of what was suggested is accepted, over time or group by group?
 
@@ -57,10 +55,10 @@ def acceptance_rate(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.acceptance_rate``: one row a period, a group, or both.
-    population, as_of, sample, width, every
+    every, **caption
         As for :mod:`every chart <augment_insights.charts>`.
     since : date or str, optional
-        The first day of the data: with ``as_of`` it tells which periods the data holds only in part.
+        The first day of the data, where the table does not say which periods the data holds only in part.
 
     Returns
     -------
@@ -84,7 +82,7 @@ def acceptance_rate(
     >>> acceptance_rate(teams, population="engineers").title.subtitle
     'engineers · 95 % confidence intervals'
     """
-    frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start", "verdict", "compared_groups"])
+    frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start", "is_complete", "verdict", "compared_groups"])
     compared = marks.compared_note(frame)
     over_time = "period_start" in frame.columns
     most = marks.MAX_LINES if over_time else marks.MAX_ROWS
@@ -95,18 +93,18 @@ def acceptance_rate(
     # Over time the legend says what the groups are.
     by = [] if over_time else marks.group_columns(columns_of(table), [*ACCEPTANCE_RATE.columns, "verdict"])
     named = f" by {' and '.join(by)}".replace("_", " ").lower() if by else ""
-    caption = Caption(population, as_of, sample)
-    title = caption.title(marks.heading(period, f"{_HEADING}{named}"), intervals, fewer, compared)
+    heading = marks.heading(period, f"{_HEADING}{named}")
+    about = marks.caption(caption, heading, intervals, compared, cuts=[fewer])
     if not frame["acceptance_rate"].count():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     titles = {"period_start": "From", "acceptance_rate": "Acceptance rate"}
     titles |= {"accepted_count": "Accepted", "suggested_count": "Suggested"}
     titles |= marks.interval("acceptance_rate") | {"users": "Users"}
     axis = "Accepted of suggested"
     if not over_time:
         titles = {"group": "Group", **titles}
-        return marks.ranked_dots(frame, "acceptance_rate", axis=axis, titles=titles, title=title, width=width)
-    timed = marks.with_period_ends(frame, every=period, since=since, as_of=caption.last_day).drop("next_start")
+        return marks.ranked_dots(frame, "acceptance_rate", axis=axis, titles=titles, about=about)
+    timed = marks.with_period_ends(frame, every=period, since=since, as_of=about.last_day).drop("next_start")
     drawn, color = marks.group_color(marks.mark_incomplete(timed, "acceptance_rate"))
     titles |= {"state": marks.noun(period).capitalize(), **marks.GROUP}
     base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], period), **color)
@@ -116,17 +114,10 @@ def acceptance_rate(
         f"{marks.counted(frame['period_start'].n_unique(), 'period')}, "
         f"with rates from {day_text(rated[0])} to {day_text(rated[-1])}"
     )
-    return marks.single(layers, title, "Line chart", told, width=width)
+    return marks.single(layers, about, "Line chart", told, metric="acceptance_rate")
 
 
-def acceptance_distribution(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
-) -> alt.LayerChart:
+def acceptance_distribution(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """How many users accept which share of what is suggested to them?
 
     A bar a step of the acceptance rate, with the number of users in it. A wide hill is normal, two
@@ -136,7 +127,7 @@ def acceptance_distribution(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.acceptance_distribution``: one row a step.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
@@ -163,9 +154,9 @@ def acceptance_distribution(
     frame = frame.drop_nulls().sort("acceptance_from")
     everyone = frame["users"].sum()
     note = f"{everyone:,} users with enough suggestions" if everyone else ""
-    title = Caption(population, as_of, sample).title(f"Users by their own {_HEADING}", note)
+    about = marks.caption(caption, f"Users by their own {_HEADING}", note)
     if not everyone:
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     # The scale ends where users do: most of the room from 0 to 1 would be empty.
     end = frame.filter(pl.col("users") > 0).select(pl.col("acceptance_to").max()).item()
     drawn = frame.filter(pl.col("acceptance_to") <= end)
@@ -186,17 +177,10 @@ def acceptance_distribution(
     )
     most = frame.sort("users", "acceptance_from", descending=[True, False]).row(0, named=True)
     told = f"most users, {most['users']:,}, accept {most['acceptance_from']:.0%} to {most['acceptance_to']:.0%}"
-    return marks.single([layer], title, "Bar chart", told, width=width)
+    return marks.single([layer], about, "Bar chart", told)
 
 
-def compare(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
-) -> alt.LayerChart:
+def compare(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """Which rates changed measurably between two periods, or differ between two groups?
 
     A row a rate (and group): a dot for the difference, whiskers for its 95 % confidence interval,
@@ -211,7 +195,7 @@ def compare(
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.compare_periods`` or ``analysis.compare``: one row, or one a group; several may stand under one
         another (``pl.concat``), either of rates or of means.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
@@ -254,28 +238,30 @@ def compare(
     paired = "the same people paired" if frame["is_paired"].any() else ""
     most = frame["compared_groups"].max()
     together = f"{most} groups judged together" if isinstance(most, int) and most > 1 else ""
-    title = Caption(population, as_of, sample).title(
-        "Comparison: after minus before", marks.interval_note(frame, "difference"), paired, together, cut
+    about = marks.caption(
+        caption,
+        "Comparison: after minus before",
+        marks.interval_note(frame, "difference"),
+        paired,
+        together,
+        cuts=[cut],
     )
     if not shown["difference"].count():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     told = pl.col("verdict").cast(pl.String).fill_null(marks.NO_VERDICT)
     named = shown.with_columns(_row_name(shown).alias("row"), told.alias("verdict"))
     drawn = named.with_columns(marks.distinct("row")).drop("group", "is_paired", "compared_groups")
     parts = [f"{row}: {verdict}" for row, verdict in drawn.select("row", "verdict").head(5).iter_rows()]
     more = f", and {drawn.height - len(parts)} more" if drawn.height > len(parts) else ""
     height = _ROW_HEIGHT * drawn.height
-    return marks.single(_differences(drawn), title, "Dot plot", f"{', '.join(parts)}{more}", width=width, height=height)
+    return marks.single(_differences(drawn), about, "Dot plot", f"{', '.join(parts)}{more}", height=height)
 
 
 def acceptance_change(
     table: pl.DataFrame | pl.LazyFrame,
     *,
     by_group: bool = False,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
+    **caption: Unpack[CaptionKeywords],
 ) -> alt.LayerChart:
     """Which effects moved the acceptance rate from the one period to the other?
 
@@ -290,7 +276,7 @@ def acceptance_change(
         ``analysis.acceptance_change``: one row a group, and the total as the last row.
     by_group : bool
         Show what each group adds rather than the three effects.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
@@ -321,12 +307,13 @@ def acceptance_change(
     """
     frame = marks.read(table, ACCEPTANCE_CHANGE)
     groups = _check_total(frame)
-    title = Caption(population, as_of, sample).title(
+    about = marks.caption(
+        caption,
         "Acceptance rate: what moved it" + (", group by group" if by_group else ""),
         marks.counted(groups.height, "group") if groups.height else "",
     )
     if frame.is_empty() or frame["total_effect"][-1] is None:
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     total = frame.row(-1, named=True)
     effects = [(label, total[column]) for column, label in _EFFECTS.items()]
     steps = _group_steps(groups) if by_group else pl.DataFrame(effects, schema=["step", "effect"], orient="row")
@@ -344,7 +331,7 @@ def acceptance_change(
     text = alt.Text("effect_points:Q", format="+.2f")
     points = reach.encode(x=alt.X("right:Q", scale=_FROM_ZERO), text=text)
     layers = [bars, marks.zero_line(drawn), points]
-    return marks.single(layers, title, "Waterfall chart", told, width=width, height=height)
+    return marks.single(layers, about, "Waterfall chart", told, height=height)
 
 
 def _row_name(frame: pl.DataFrame) -> pl.Expr:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import altair as alt
 import polars as pl
 
 from augment_insights.charts import marks
-from augment_insights.charts.marks import Caption
-from augment_insights.charts.theme import ACCENT, WIDTH
+from augment_insights.charts.theme import ACCENT
 from augment_insights.periods import day_text
 from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
 if TYPE_CHECKING:
-    from datetime import date
-
+    from augment_insights.charts.marks import CaptionKeywords
     from augment_insights.periods import Every
 
 _LONGEST: dict[Every, int] = {"1d": 1, "1w": 7, "1mo": 31}
@@ -27,14 +25,7 @@ _MOST_NUMBERS = 31
 """More bars than this leave no room for their numbers."""
 
 
-def active_users(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
-) -> alt.LayerChart:
+def active_users(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """How many users were active, period by period?
 
     A line over complete periods; one that the data holds only in part is an open point on a dashed
@@ -45,7 +36,7 @@ def active_users(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.active_users``: one row a period, or a group and period.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`. Without ``as_of`` the subtitle names the
         end of the last complete period.
 
@@ -72,9 +63,9 @@ def active_users(
     frame, fewer = marks.largest_groups(marks.read(table, ACTIVE_USERS), size="active_users", most=marks.MAX_LINES)
     every = _every(frame)
     complete_to = marks.latest_day(frame.filter("is_complete")["period_end"])
-    title = Caption(population, as_of, sample).title(marks.heading(every, "active users"), fewer, until=complete_to)
+    about = marks.caption(caption, marks.heading(every, "active users"), cuts=[fewer], until=complete_to)
     if frame.is_empty():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     drawn, color = marks.group_color(marks.mark_incomplete(frame, "active_users"))
     titles = {"period_start": "From", "period_end": "To", "active_users": "Active users"}
     titles |= {"state": marks.noun(every).capitalize()} | marks.GROUP
@@ -87,16 +78,11 @@ def active_users(
             f", from {first['active_users']} in the one of {day_text(first['period_start'])} "
             f"to {last['active_users']} in the last complete one, of {day_text(last['period_start'])}"
         )
-    return marks.single(layers, title, "Line chart", told, width=width)
+    return marks.single(layers, about, "Line chart", told, metric="active_users")
 
 
 def rolling_active_users(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
+    table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]
 ) -> alt.LayerChart | alt.FacetChart:
     """On each day, how many users were active in the last 1, 7, 28 days?
 
@@ -110,7 +96,7 @@ def rolling_active_users(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.rolling_active_users``: one row a day and window, or a group of them.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`. Without ``as_of`` the subtitle names the
         last day of the table.
 
@@ -136,16 +122,11 @@ def rolling_active_users(
     >>> rolling_active_users(days, population="engineers").title.subtitle
     'engineers · data to 2 Mar 2026'
     """
-    return _trailing(marks.read(table, ROLLING_ACTIVE_USERS), Caption(population, as_of, sample), width=width)
+    return _trailing(marks.read(table, ROLLING_ACTIVE_USERS), caption)
 
 
 def stickiness(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
+    table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]
 ) -> alt.LayerChart | alt.FacetChart:
     """Of the users of a trailing window, what share comes on an average day?
 
@@ -157,7 +138,7 @@ def stickiness(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.stickiness``: one row a day.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`. Without ``as_of`` the subtitle names the
         last day of the table.
 
@@ -185,17 +166,10 @@ def stickiness(
     >>> stickiness(days).title.text
     'Stickiness: mean daily users of the users of 28 days'
     """
-    return _trailing(marks.read(table, STICKINESS), Caption(population, as_of, sample), width=width)
+    return _trailing(marks.read(table, STICKINESS), caption)
 
 
-def active_day_distribution(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
-) -> alt.LayerChart:
+def active_day_distribution(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """How many users came on exactly 1, 2, 3, ... days of the window (L-ness)?
 
     A bar a number of days. A hill at the left is curiosity, one at the right (near 20 of 28 days)
@@ -205,7 +179,7 @@ def active_day_distribution(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.active_day_distribution``: one row a number of days.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
@@ -230,11 +204,9 @@ def active_day_distribution(
     frame = marks.read(table, ACTIVE_DAY_DISTRIBUTION, keys=["active_days"]).drop("group").sort("active_days")
     everyone = frame["users"].sum()
     window = f" in the last {marks.counted(frame.height, 'day')}" if frame.height else ""
-    title = Caption(population, as_of, sample).title(
-        f"Active days a user{window}", f"{everyone:,} active users" if everyone else ""
-    )
+    about = marks.caption(caption, f"Active days a user{window}", f"{everyone:,} active users" if everyone else "")
     if not everyone:
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     drawn = frame.with_columns(pl.lit(everyone).alias("of_users"))
     titles = {"active_days": "Active days", "users": "Users", "of_users": "Of active users"}
     axis = alt.Axis(labelAngle=0, labelOverlap=True)
@@ -248,7 +220,7 @@ def active_day_distribution(
         layers.append(base.mark_text(dy=-8, fontSize=12).encode(text="users:Q"))
     most = frame.sort("users", "active_days", descending=[True, False]).row(0, named=True)
     told = f"the most common number is {marks.counted(most['active_days'], 'day')}, with {most['users']} users"
-    return marks.single(layers, title, "Bar chart", told, width=width)
+    return marks.single(layers, about, "Bar chart", told)
 
 
 def _every(frame: pl.DataFrame) -> Every | None:
@@ -270,7 +242,7 @@ def _thin(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
     return frame.filter((last - pl.col("date")).dt.total_days() % step == 0), f"one day in {step} is drawn"
 
 
-def _trailing(frame: pl.DataFrame, caption: Caption, *, width: int) -> alt.LayerChart | alt.FacetChart:
+def _trailing(frame: pl.DataFrame, caption: CaptionKeywords) -> alt.LayerChart | alt.FacetChart:
     """Draw users or their stickiness: a line a window, or a group; a panel a group where there are several of both."""
     lengths = frame["window_days"].unique().sort().to_list()
     names = [marks.counted(length, "day") for length in lengths]
@@ -286,9 +258,9 @@ def _trailing(frame: pl.DataFrame, caption: Caption, *, width: int) -> alt.Layer
     most = marks.MAX_PANELS if several else marks.MAX_LINES
     frame, fewer = marks.largest_groups(frame, size="active_users", most=most)
     frame, thinned = _thin(frame)
-    title = caption.title(heading, fewer, thinned, until=marks.latest_day(frame["date"]))
+    about = marks.caption(caption, heading, cuts=[fewer, thinned], until=marks.latest_day(frame["date"]))
     if not frame[value].count():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     reaches_back = "reaches back before the data"
     marked = marks.mark_incomplete(frame, value, time="date", line=("group", "window_days"), words=reaches_back)
     drawn, color = marks.group_color(marked.drop("window_days"))
@@ -299,7 +271,7 @@ def _trailing(frame: pl.DataFrame, caption: Caption, *, width: int) -> alt.Layer
     base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["date"], "1d", time="date"), **color)
     layers = marks.lines(base, y, value=value, titles=titles | marks.GROUP, time="date")
     told = f"{marks.counted(drawn['date'].n_unique(), 'day')}{_ends_text(frame, value)}"
-    return marks.panels(layers, title, "Line chart", told, width=width)
+    return marks.panels(layers, about, "Line chart", told, metric=value)
 
 
 def _window_color(drawn: pl.DataFrame) -> alt.Color:

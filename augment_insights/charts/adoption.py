@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import altair as alt
 
 from augment_insights.charts import marks
-from augment_insights.charts.marks import Caption
-from augment_insights.charts.theme import CATEGORIES, LIGHT, WIDTH
+from augment_insights.charts.theme import CATEGORIES, LIGHT
 from augment_insights.periods import day_text
 from augment_insights.tables import (
     ADOPTION_CURVE,
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from augment_insights.charts.marks import CaptionKeywords
     from augment_insights.periods import Every
 
 _SEEN, _LICENCES, _NEW = "Seen so far", "Licensed", "New in the period"
@@ -38,12 +38,7 @@ _FIRST_USE = marks.Steps(
 
 
 def adoption_rate(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
+    table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]
 ) -> alt.LayerChart | alt.FacetChart:
     """Which share of the licensed users is active, period by period or group by group?
 
@@ -56,7 +51,7 @@ def adoption_rate(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.adoption_rate``: one row a period, or a group and period.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`. Without ``as_of`` the subtitle names the
         end of the last complete period.
 
@@ -92,21 +87,22 @@ def adoption_rate(
     most = marks.MAX_PANELS if over_time else marks.MAX_ROWS
     frame, fewer = marks.largest_groups(frame, size="licensed_users", most=most)
     every = marks.infer_every(frame["period_start"])
-    title = Caption(population, as_of, sample).title(
+    about = marks.caption(
+        caption,
         marks.heading(every, "adoption rate: active users of licensed users"),
         marks.interval_note(frame, "adoption_rate"),
-        fewer,
+        cuts=[fewer],
         until=marks.latest_day(frame.filter("is_complete")["period_end"]),
     )
     if not frame["adoption_rate"].count():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     titles = {"period_start": "From", "period_end": "To", "adoption_rate": "Adoption rate"}
     titles |= {"active_users": "Active users", "licensed_users": "Licensed users"}
     titles |= marks.interval("adoption_rate") | {"state": marks.noun(every).capitalize()} | marks.GROUP
     axis = "Active users / licensed users"
     if not over_time:
         dots = frame.with_columns(marks.state()).drop("is_complete")
-        return marks.ranked_dots(dots, "adoption_rate", axis=axis, titles=titles, title=title, width=width)
+        return marks.ranked_dots(dots, "adoption_rate", axis=axis, titles=titles, about=about)
     marked = marks.mark_incomplete(frame, "adoption_rate")
     drawn = marks.group_color(marked)[0].rename({"group": "panel"}, strict=False)
     base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["period_start"], every))
@@ -114,18 +110,15 @@ def adoption_rate(
     told, complete = marks.periods_text(frame)
     for last in complete.drop_nulls("adoption_rate").tail(1).iter_rows(named=True):
         told += f"; {last['adoption_rate']:.0%} in the last complete one, of {day_text(last['period_start'])}"
-    return marks.panels(layers, title, "Line chart", told, width=width)
+    return marks.panels(layers, about, "Line chart", told, metric="adoption_rate")
 
 
 def adoption_curve(
     table: pl.DataFrame | pl.LazyFrame,
     *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
     every: str | None = None,
     since: date | str | None = None,
+    **caption: Unpack[CaptionKeywords],
 ) -> alt.LayerChart:
     """How many users have ever been active, and how far is that from the licences?
 
@@ -138,7 +131,7 @@ def adoption_curve(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.adoption_curve``, with licences or without: one row a period.
-    population, as_of, sample, width, every
+    every, **caption
         As for :mod:`every chart <augment_insights.charts>`.
     since : date or str, optional
         The first day of the data: with ``as_of`` it tells which periods the data holds only in part.
@@ -174,11 +167,10 @@ def adoption_curve(
     licensed = not {"ever_licensed_users", "seen_rate"}.isdisjoint(columns_of(table))
     frame = marks.read(table, LICENSED_ADOPTION_CURVE if licensed else ADOPTION_CURVE, keys=["period_start"])
     period = marks.infer_every(frame["period_start"], every)
-    caption = Caption(population, as_of, sample)
-    title = caption.title(f"Adoption curve: users ever active{', and ever licensed' if licensed else ''}")
+    about = marks.caption(caption, f"Adoption curve: users ever active{', and ever licensed' if licensed else ''}")
     if frame.is_empty():
-        return marks.no_data(title, width=width)
-    timed = marks.with_period_ends(frame, every=period, since=since, as_of=caption.last_day)
+        return marks.no_data(about)
+    timed = marks.with_period_ends(frame, every=period, since=since, as_of=about.last_day)
     drawn = marks.mark_incomplete(timed, "cumulative_users").drop("group")
     last = drawn.row(-1, named=True)
     of = f" of {last['ever_licensed_users']:,} ever licensed" if licensed and last["ever_licensed_users"] else ""
@@ -187,17 +179,10 @@ def adoption_curve(
         f"{last['cumulative_users']:,}{of} have been active"
     )
     layers = _curve_layers(drawn, every=period, licensed=licensed)
-    return marks.single(layers, title, "Line chart", told, width=width)
+    return marks.single(layers, about, "Line chart", told, metric="cumulative_users")
 
 
-def time_to_first_use(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
-) -> alt.LayerChart:
+def time_to_first_use(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """How many days after the licence began have users started?
 
     A Kaplan-Meier curve in steps, with its 95 % confidence interval as a band: read off the share
@@ -209,7 +194,7 @@ def time_to_first_use(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.time_to_first_use``: one row a day since the licence began.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
@@ -239,7 +224,7 @@ def time_to_first_use(
     >>> time_to_first_use(days).title.subtitle
     'people · 20 licensed users followed · 95 % confidence intervals'
     """
-    return marks.steps_chart(table, _FIRST_USE, caption=Caption(population, as_of, sample), width=width)
+    return marks.steps_chart(table, _FIRST_USE, caption)
 
 
 def _curve_layers(drawn: pl.DataFrame, *, every: Every | None, licensed: bool) -> list[alt.Chart]:

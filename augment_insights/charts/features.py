@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, Unpack, get_args
 
 import altair as alt
 import polars as pl
 
 from augment_insights.charts import marks
-from augment_insights.charts.marks import Caption
-from augment_insights.charts.theme import ACCENT, CATEGORIES, LIGHT, WIDTH
+from augment_insights.charts.theme import ACCENT, CATEGORIES, LIGHT
 from augment_insights.errors import did_you_mean
 from augment_insights.tables import (
     CONCENTRATION,
@@ -23,6 +22,8 @@ from augment_insights.tables import (
 
 if TYPE_CHECKING:
     from datetime import date
+
+    from augment_insights.charts.marks import CaptionKeywords
 
 Of = Literal["messages", "lines"]
 """What the mix is of."""
@@ -61,14 +62,7 @@ _TIER_ROW_HEIGHT = 34
 _METRIC_ROW_HEIGHT = 30
 
 
-def feature_adoption(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
-) -> alt.LayerChart:
+def feature_adoption(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """Which share of the active users used each way of working at least once?
 
     A row a way of working, in a fixed order: a dot for the share, whiskers for its 95 % confidence
@@ -81,7 +75,7 @@ def feature_adoption(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.feature_adoption``: one row a feature, or a feature and group.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
@@ -114,11 +108,15 @@ def feature_adoption(
     frame = marks.read(table, FEATURE_ADOPTION, keys=["feature", "group"], also=["verdict", "compared_groups"])
     compared = marks.compared_note(frame)
     frame, fewer = marks.largest_groups(frame, size="active_users", most=marks.MAX_LINES)
-    title = Caption(population, as_of, sample).title(
-        "Feature adoption: users of each way of working", marks.interval_note(frame, "feature_rate"), fewer, compared
+    about = marks.caption(
+        caption,
+        "Feature adoption: users of each way of working",
+        marks.interval_note(frame, "feature_rate"),
+        compared,
+        cuts=[fewer],
     )
     if not frame["feature_rate"].count():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     drawn, color = marks.group_color(_named(frame, "feature"))
     titles = {"feature": "Way of working", "feature_rate": "Share of active users", "feature_users": "Users of it"}
     titles |= {"active_users": "Active users"} | marks.interval("feature_rate") | marks.GROUP
@@ -131,19 +129,16 @@ def feature_adoption(
     told = _shares_text(drawn, "feature", "feature_rate")
     if color:
         told = f"{drawn['feature'].n_unique()} ways of working, {marks.counted(drawn['group'].n_unique(), 'group')}"
-    return chart.properties(title=title, width=width, description=marks.alt_text("Dot plot", title, told))
+    return marks.finished(chart, about, "Dot plot", told)
 
 
 def mode_mix(
     table: pl.DataFrame | pl.LazyFrame,
     *,
     of: Of = "messages",
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
     every: str | None = None,
     since: date | str | None = None,
+    **caption: Unpack[CaptionKeywords],
 ) -> alt.LayerChart | alt.FacetChart:
     """Which share of the messages, or of the lines, does each way of working carry?
 
@@ -159,10 +154,10 @@ def mode_mix(
         ``analysis.mode_mix``: one row a mode, or a mode and period or group.
     of : {"messages", "lines"}
         What is split.
-    population, as_of, sample, width, every
+    every, **caption
         As for :mod:`every chart <augment_insights.charts>`.
     since : date or str, optional
-        The first day of the data: with ``as_of`` it tells which periods the data holds only in part.
+        The first day of the data, where the table does not say which periods the data holds only in part.
 
     Returns
     -------
@@ -198,9 +193,10 @@ def mode_mix(
     measured = {f"{of}_count": "count", f"{of}_share": "share"}
     # Of the other mix nothing is needed.
     contract = replace(MODE_MIX, columns={name: MODE_MIX.columns[name] for name in ("mode", *measured)})
-    frame = marks.read(table, contract, keys=["mode", "group", "period_start"], also=["period_start"])
+    timed = ["period_start", "is_complete"]
+    frame = marks.read(table, contract, keys=["mode", "group", "period_start"], also=timed)
     over_time = "period_start" in frame.columns
-    timed = ["period_start"] if over_time else []
+    timed = [name for name in timed if name in frame.columns]
     frame = frame.rename(measured).select("mode", "group", *timed, "count", "share")
     most = marks.MAX_PANELS if over_time else marks.MAX_ROWS
     frame, fewer = marks.largest_groups(frame, size="count", most=most)
@@ -209,10 +205,9 @@ def mode_mix(
         groups = max(1, frame["group"].n_unique())
         frame, cut = marks.latest_periods(frame, most=_MAX_PIECES // (_MOST_MODES * groups))
         period = marks.infer_every(frame["period_start"], every)
-    caption = Caption(population, as_of, sample)
-    title = caption.title(marks.heading(period, f"mode mix: share of {of}"), fewer, cut)
+    about = marks.caption(caption, marks.heading(period, f"mode mix: share of {of}"), cuts=[fewer, cut])
     if not frame["share"].count():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     kind, told = "Stacked bar chart", _mix_text(frame)
     pieces = _pieces(frame)
     titles = {"mode": "Way of working", "share": f"Share of {of}", "count": of.capitalize(), "of_count": f"Of all {of}"}
@@ -224,22 +219,15 @@ def mode_mix(
         rows = alt.Axis() if marks.is_grouped(frame) else None
         bars = marks.share_rows(drawn, title=axis_title, color=color, titles=titles, axis=rows)
         height = _MIX_ROW_HEIGHT * max(2, drawn["group"].n_unique())
-        return marks.single([bars], title, kind, told, width=width, height=height)
-    ends = marks.with_period_ends(pieces, every=period, since=since, as_of=caption.last_day).with_columns(marks.state())
+        return marks.single([bars], about, kind, told, height=height)
+    ends = marks.with_period_ends(pieces, every=period, since=since, as_of=about.last_day).with_columns(marks.state())
     drawn = marks.group_color(ends.drop("is_complete"))[0].rename({"group": "panel"}, strict=False)
     share = marks.share_axis(axis_title, most=1)("bottom")
     bars = marks.period_bars(drawn, share, every=period, color=color, titles=titles, over="state")
-    return marks.panels([bars], title, kind, told, width=width)
+    return marks.panels([bars], about, kind, told)
 
 
-def mode_transitions(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
-) -> alt.LayerChart:
+def mode_transitions(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """Where do people move to: from a user's main way of working to that of the next period?
 
     A heat map: a row the way of one period, a column that of the next, in each cell the share of
@@ -251,7 +239,7 @@ def mode_transitions(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.mode_transitions``: one row a pair of modes that occurs.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`; the plot has this width at most.
 
     Returns
@@ -280,15 +268,15 @@ def mode_transitions(
     """
     frame = marks.read(table, MODE_TRANSITIONS, keys=["from_mode", "to_mode"]).drop("group")
     heading = "Mode transitions: main way of working, from one period to the next"
-    title = Caption(population, as_of, sample).title(heading)
+    about = marks.caption(caption, heading)
     if frame.is_empty():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     steps = _named(_named(frame, "from_mode"), "to_mode")
     drawn = _grid(steps)
     sides = drawn["from_mode"].n_unique()
     stays = steps.filter(pl.col("from_mode") == pl.col("to_mode")).height
     told = f"{marks.counted(frame.height, 'kind')} of steps, {stays} of them staying"
-    size = {"width": min(width, _WIDEST_CELL * sides), "height": _CELL * sides}
+    about = replace(about, width=min(about.width, _WIDEST_CELL * sides))
     titles = {"from_mode": "From", "to_mode": "To", "share": "Share of the steps from it"}
     titles |= {"users": "Users who made the step"}
     scale = alt.Scale(domain=drawn["from_mode"].unique(maintain_order=True).to_list(), paddingInner=0.04)
@@ -304,17 +292,10 @@ def mode_transitions(
     number = f"{share} + ' · ' + format(datum.users, ',d')"
     texts = base.mark_text(fontSize=12).transform_filter(known).transform_calculate(number=number)
     layers = [*cells, texts.encode(text="number:N", color=marks.ramp_ink("share"))]
-    return marks.single(layers, title, "Heat map", told, **size)
+    return marks.single(layers, about, "Heat map", told, height=_CELL * sides)
 
 
-def habit_ladder(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
-) -> alt.LayerChart:
+def habit_ladder(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """How many users have made a habit of it: power users, habitual, novices, low, non-users?
 
     A bar a tier with the number of users and their share. Tiers without anyone keep their row;
@@ -326,7 +307,7 @@ def habit_ladder(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.habit_ladder``: one row a user.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
@@ -355,9 +336,9 @@ def habit_ladder(
     counts, fewer = marks.largest_groups(_count_tiers(frame), size="users", most=marks.MAX_ROWS)
     everyone = marks.counted(frame.height, "user") if frame.height else ""
     heading = "Habit ladder: users by how regular their use is"
-    title = Caption(population, as_of, sample).title(heading, everyone, fewer)
+    about = marks.caption(caption, heading, everyone, cuts=[fewer])
     if frame.is_empty():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     titles = {"tier": "Tier", "users": "Users", "of_users": "Of users", **marks.GROUP}
     color = marks.present_color(counts, dict(_TIERS.values()), column="tier")
     if marks.is_grouped(frame):
@@ -381,16 +362,11 @@ def habit_ladder(
         layers = [bars, marks.numbers(base, number)]
         rows = drawn.height
         told = ", ".join(f"{tier} {users}" for tier, users in drawn.select("tier", "users").iter_rows())
-    return marks.single(layers, title, "Bar chart", told, width=width, height=_TIER_ROW_HEIGHT * rows)
+    return marks.single(layers, about, "Bar chart", told, height=_TIER_ROW_HEIGHT * rows)
 
 
 def concentration(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
+    table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]
 ) -> alt.FacetChart | alt.LayerChart:
     """How much of the work do a few users do?
 
@@ -404,7 +380,7 @@ def concentration(
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.concentration``: one row, or a row a metric or group with a text column that
         names it; at most the forty with most users are drawn, and the subtitle says so.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
@@ -434,11 +410,11 @@ def concentration(
     frame = marks.read(table, CONCENTRATION, keys=["group"])
     frame, fewer = marks.largest_groups(frame, size="users", most=marks.MAX_ROWS)
     most = frame.select(pl.col("users").max().fill_null(0)).item()
-    title = Caption(population, as_of, sample).title(
-        "Concentration: how much a few users do", f"{most:,} users" if most else "", _EVEN, fewer
+    about = marks.caption(
+        caption, "Concentration: how much a few users do", f"{most:,} users" if most else "", _EVEN, cuts=[fewer]
     )
     if not frame["top_decile_share"].count():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     ranked = frame.with_columns(pl.col("group").fill_null("all")).sort(
         "top_decile_share", "group", descending=[True, False], nulls_last=True
     )
@@ -446,7 +422,7 @@ def concentration(
     parts = [f"{name} {share:.0%}" for name, share in rated.select("group", "top_decile_share").iter_rows()]
     told = f"share by the top 10% of users, {', '.join(parts)}"
     height = _METRIC_ROW_HEIGHT * ranked.height
-    return marks.panels(_two_panels(ranked), title, "Bar chart", told, width=width, height=height)
+    return marks.panels(_two_panels(ranked), about, "Bar chart", told, height=height)
 
 
 def _named(frame: pl.DataFrame, column: str) -> pl.DataFrame:

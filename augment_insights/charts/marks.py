@@ -7,17 +7,18 @@ its title, the marks below draw it, and :func:`alt_text` says it to those who do
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import altair as alt
 import polars as pl
 
+from augment_insights.charts.context import with_context
 from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, WIDTH
-from augment_insights.errors import TableError
+from augment_insights.errors import TableError, safe_text
 from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, check_every, day_text, parse_day
-from augment_insights.tables import columns_of
+from augment_insights.tables import columns_of, safe_strings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -86,11 +87,23 @@ _MOST_DAYS = 3 * _WEEK
 # ---- Words ----
 
 
+class CaptionKeywords(TypedDict, total=False):
+    """The keywords that every chart takes: what they mean says :class:`Caption`."""
+
+    population: str
+    as_of: date | str | None
+    sample: bool
+    title: str | None
+    subtitle: str | None
+    width: int
+    events: pl.DataFrame | pl.LazyFrame | None
+    targets: pl.DataFrame | pl.LazyFrame | None
+    calendar: pl.DataFrame | pl.LazyFrame | None
+
+
 @dataclass(frozen=True)
 class Caption:
-    """Who is counted, to which day, and whether they are real: the line under every chart's title.
-
-    Every chart takes these three as keywords of the same names.
+    """The words around a chart and its size, as the caller and the chart's table tell them.
 
     Parameters
     ----------
@@ -100,43 +113,95 @@ class Caption:
         The last day of the data. Charts whose table does not say which period is over tell it by this day.
     sample : bool
         Say that the organisation is made up.
+    title : str, optional
+        In place of the chart's own title.
+    subtitle : str, optional
+        In place of the population, the last day and the chart's notes. That the data is a sample, and what is left
+        out of the picture, is said all the same.
+    width : int
+        The plot's width in pixels.
+    events : pl.DataFrame or pl.LazyFrame, optional
+        The table EVENTS: what happened, as numbered rules on charts along time.
+    targets : pl.DataFrame or pl.LazyFrame, optional
+        The table TARGETS: what is aimed at, as dashed lines on charts along time that draw the target's metric.
+    calendar : pl.DataFrame or pl.LazyFrame, optional
+        The table CALENDAR_DAYS: weekends and holidays, shaded on daily charts.
     """
 
     population: str = "people"
     as_of: date | str | None = None
     sample: bool = False
+    title: str | None = None
+    subtitle: str | None = None
+    width: int = WIDTH
+    events: pl.DataFrame | pl.LazyFrame | None = None
+    targets: pl.DataFrame | pl.LazyFrame | None = None
+    calendar: pl.DataFrame | pl.LazyFrame | None = None
+    key: tuple[str, ...] = ()
 
     @property
     def last_day(self) -> date | None:
         """The last day of the data, if it is told."""
         return None if self.as_of is None else parse_day(self.as_of, name="as_of")
 
-    def title(self, heading: str, *notes: str, until: date | None = None) -> alt.TitleParams:
-        """Return a chart's title, with this caption and any notes under it.
-
-        ``until`` is the last day that the table itself knows of; ``as_of`` goes before it.
-
-        Examples
-        --------
-        >>> Caption(sample=True, as_of="2026-03-01").title("Active users", "the 6 largest of 8 groups").subtitle
-        'people · data to 1 Mar 2026 · sample data · the 6 largest of 8 groups'
-        """
-        last = self.last_day or until
-        dated = f"data to {day_text(last)}" if last else ""
-        parts = (self.population, dated, "sample data" if self.sample else "", *notes)
-        return alt.Title(heading, subtitle=" · ".join(part for part in parts if part))
+    @property
+    def heading(self) -> alt.TitleParams:
+        """The title and the lines under it."""
+        lines = [line for line in (self.subtitle or "", *self.key) if line]
+        return alt.Title(self.title or "", subtitle=lines if self.key else self.subtitle or "")
 
 
-def alt_text(kind: str, title: alt.TitleParams, told: str = "") -> str:
+def caption(
+    given: CaptionKeywords,
+    title: str,
+    *notes: str,
+    cuts: Sequence[str] = (),
+    until: date | None = None,
+) -> Caption:
+    """Return the caption of a chart: what its caller gave, else its own title and notes.
+
+    ``cuts`` say what the picture leaves out. ``until`` is the last day that the table itself knows of; ``as_of`` goes
+    before it.
+
+    Raises
+    ------
+    TypeError
+        When ``given`` holds a keyword that is none.
+
+    Examples
+    --------
+    >>> about = caption({"sample": True, "as_of": "2026-03-01"}, "Active users", cuts=["the 6 largest of 8 groups"])
+    >>> about.subtitle
+    'people · data to 1 Mar 2026 · sample data · the 6 largest of 8 groups'
+    """
+    known = CaptionKeywords.__annotations__
+    for name in given:
+        if name not in known:
+            raise TypeError(f"{name!r} is not a keyword of this chart. Hint: every chart takes {', '.join(known)}.")
+    asked = Caption(**given)
+    last = asked.last_day or until
+    words = (asked.population, f"data to {day_text(last)}" if last else "")
+    if asked.subtitle is not None:
+        words, notes = (asked.subtitle, ""), ()
+    parts = (*words, "sample data" if asked.sample else "", *notes, *cuts)
+    subtitle = safe_text(" · ".join(part for part in parts if part))
+    return replace(asked, title=safe_text(asked.title or title), subtitle=subtitle)
+
+
+def alt_text(kind: str, about: Caption, told: str = "") -> str:
     """Return a chart's alt text: what kind it is, its title and caption, and what there is to see.
 
     Examples
     --------
-    >>> alt_text("Line chart", Caption().title("Weekly active users"), "3 periods")
+    >>> alt_text("Line chart", caption({}, "Weekly active users"), "3 periods")
     'Line chart of weekly active users (people): 3 periods.'
     """
-    heading = f"{title.text[0].lower()}{title.text[1:]}"
-    return f"{kind} of {heading} ({title.subtitle}){': ' if told else ''}{told}."
+    title = about.title or ""
+    # "IDE agents" keeps its capitals.
+    words = f"{title[0].lower()}{title[1:]}" if title[1:2].islower() else title
+    lines = " · ".join(line for line in (about.subtitle, " ".join(about.key)) if line)
+    under = f" ({lines})" if lines else ""
+    return f"{kind} of {words}{under}{': ' if told else ''}{told}."
 
 
 def heading(every: Every | None, words: str) -> str:
@@ -213,6 +278,7 @@ def read(
         lazy.with_columns(group.alias("group"))
         .select(*known, "group")
         .with_columns(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in floats)
+        .with_columns(safe_strings())
         .collect()
     )
     told = [key for key in keys if key in frame.columns]
@@ -527,7 +593,7 @@ def whiskers(
 
 
 def ranked_dots(
-    frame: pl.DataFrame, rate: str, *, axis: str, titles: Mapping[str, str], title: alt.TitleParams, width: int
+    frame: pl.DataFrame, rate: str, *, axis: str, titles: Mapping[str, str], about: Caption
 ) -> alt.LayerChart:
     """Return a chart of a dot with whiskers for each group, the highest rate first and unknown ones last.
 
@@ -543,8 +609,7 @@ def ranked_dots(
         titles = {**titles, "verdict": "Against the rest"}
     ranked = named.sort(*order, "group", descending=[True] * len(order) + [False], nulls_last=True)
     dots = whiskers(ranked, row="group", rate=rate, title=axis, titles=titles, color=color)
-    description = alt_text("Dot plot", title, counted(frame.height, "group"))
-    return dots.properties(title=title, width=width, description=description)
+    return finished(dots, about, "Dot plot", counted(frame.height, "group"))
 
 
 def period_bars(
@@ -625,16 +690,16 @@ class Steps:
     followed: str
 
 
-def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, *, caption: Caption, width: int) -> alt.LayerChart:
+def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, given: CaptionKeywords) -> alt.LayerChart:
     """Draw a Kaplan-Meier curve: a rate that holds from each day until the next, with its interval as a band."""
     events, rate = list(steps.table.columns)[2:4]
     frame = read(table, steps.table, keys=["group", "days"])
     frame, fewer = largest_groups(frame, size="at_risk_users", most=MAX_LINES)
     number = frame.filter(pl.col("days") == pl.col("days").min().over("group"))["at_risk_users"].sum()
     followed = f"{number:,} {steps.followed} followed" if number else ""
-    title = caption.title(steps.heading, followed, interval_note(frame, rate), fewer)
+    about = caption(given, steps.heading, followed, interval_note(frame, rate), cuts=[fewer])
     if not frame[rate].count():
-        return no_data(title, width=width)
+        return no_data(about)
     drawn, color = group_color(frame.sort("group", "days"))
     titles = {"days": steps.x_title, rate: steps.rate_title} | interval(rate)
     titles |= {events: steps.event_title, "at_risk_users": "Users still followed"} | GROUP
@@ -651,7 +716,7 @@ def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, *, caption: Ca
         dots.encode(y=y(rate), tooltip=tooltip(drawn, titles)),
     ]
     told = curve_text(frame, time="days", rate=rate, noun="day")
-    return single(layers, title, "Line chart", told, width=width)
+    return single(layers, about, "Line chart", told)
 
 
 def curve_text(frame: pl.DataFrame, *, time: str, rate: str, noun: str) -> str:
@@ -667,41 +732,56 @@ def curve_text(frame: pl.DataFrame, *, time: str, rate: str, noun: str) -> str:
 # ---- Whole charts ----
 
 
+def finished(chart: alt.LayerChart, about: Caption, kind: str, told: str) -> alt.LayerChart:
+    """Give a chart its title, its width and its alt text, see :func:`alt_text`."""
+    return chart.properties(title=about.heading, width=about.width, description=alt_text(kind, about, told))
+
+
 def single(
-    layers: Sequence[alt.Chart], title: alt.TitleParams, kind: str, told: str, *, width: int, height: int = HEIGHT
+    layers: Sequence[alt.Chart],
+    about: Caption,
+    kind: str,
+    told: str,
+    *,
+    metric: str | None = None,
+    height: int = HEIGHT,
 ) -> alt.LayerChart:
-    """Return the finished chart of some layers: its title, its size and its alt text, see :func:`alt_text`."""
-    return alt.LayerChart(layer=list(layers)).properties(
-        title=title, width=width, height=height, description=alt_text(kind, title, told)
-    )
+    """Return the finished chart of some layers, along time with events, days off, and the targets of a metric."""
+    layered, _, about = with_context(list(layers), layers[0].data, about, metric)
+    return finished(alt.LayerChart(layer=layered).properties(height=height), about, kind, told)
 
 
 def panels(
     layers: Sequence[alt.Chart],
-    title: alt.TitleParams,
+    about: Caption,
     kind: str,
     told: str,
     *,
-    width: int,
+    metric: str | None = None,
     height: int = _PANEL_HEIGHT,
 ) -> alt.LayerChart | alt.FacetChart:
     """Return small multiples on the same scales, one for each ``panel`` as they come, or without panels one chart."""
     drawn = layers[0].data
     if "panel" not in drawn.columns:
-        return single(layers, title, kind, told, width=width)
+        return single(layers, about, kind, told, metric=metric)
     names = drawn["panel"].unique(maintain_order=True).to_list()
     columns = min(_COLUMNS, len(names))
-    each = (width - _GUTTER * (columns - 1)) // columns
+    each = (about.width - _GUTTER * (columns - 1)) // columns
     facet = alt.Facet("panel:N", title=None, sort=names, header=alt.Header(labelLimit=each))
-    one = alt.LayerChart(layer=list(layers)).properties(width=each, height=height)
+    layered, shared, about = with_context(list(layers), drawn, about, metric)
+    inner = [layer.copy(deep=False) for layer in layered]
+    for layer in inner:
+        if layer.data is drawn:  # split over the panels; what has rows of its own stands in each
+            layer.data = alt.Undefined
+    one = alt.LayerChart(data=shared, layer=inner).properties(width=each, height=height)
     return one.facet(facet=facet, columns=columns, spacing=_GUTTER).properties(
-        title=title, description=alt_text(kind, title, told)
+        title=about.heading, description=alt_text(kind, about, told)
     )
 
 
-def no_data(title: alt.TitleParams, *, width: int) -> alt.LayerChart:
+def no_data(about: Caption) -> alt.LayerChart:
     """Return the chart of an empty table: its title, and the words that say so."""
     words = alt.Chart(pl.DataFrame({"words": ["No data"]})).mark_text(fontSize=16).encode(text="words:N")
     return alt.LayerChart(layer=[words]).properties(
-        title=title, width=width, height=HEIGHT // 2, description=f"{title.text}: no data."
+        title=about.heading, width=about.width, height=HEIGHT // 2, description=f"{about.title}: no data."
     )

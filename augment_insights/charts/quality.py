@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Unpack
 
 import altair as alt
 import polars as pl
 
 from augment_insights.charts import marks
-from augment_insights.charts.marks import Caption
-from augment_insights.charts.theme import ACCENT, LIGHT, WIDTH
+from augment_insights.charts.theme import ACCENT, LIGHT
 from augment_insights.tables import DATA_QUALITY, RECONCILIATION
 
 if TYPE_CHECKING:
-    from datetime import date
+    from augment_insights.charts.marks import CaptionKeywords
 
+_EVERYBODY: CaptionKeywords = {"population": "people and automation"}
 _BAR_ROW_HEIGHT = 24
 _SHORTEST_SCALE = 0.1
 """One row in a thousand should not look like half of them."""
@@ -34,14 +35,7 @@ _BESIDE = 34
 _MAX_CHECKS = 60
 
 
-def data_quality(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people and automation",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
-) -> alt.LayerChart:
+def data_quality(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """How much of the data is missing, duplicate or unknown?
 
     A row a check, with a bar for the share that is affected and the two counts in words. A check that had
@@ -51,7 +45,7 @@ def data_quality(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.data_quality``: one row a check.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
@@ -78,9 +72,9 @@ def data_quality(
     frame = marks.read(table, DATA_QUALITY, keys=["check"]).drop("group")
     found = frame.filter(pl.col("affected_count") > 0)
     note = f"{found.height} of {frame.height} checks found something" if frame.height else ""
-    title = Caption(population, as_of, sample).title("What is missing, duplicate or unknown", note)
+    about = marks.caption({**_EVERYBODY, **caption}, "What is missing, duplicate or unknown", note)
     if frame.is_empty():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     pairs = frame.select("affected_count", "checked_count").iter_rows()  # few
     told = [f"{affected:,} of {checked:,}" if checked else "nothing to check" for affected, checked in pairs]
     drawn = frame.with_columns(
@@ -101,17 +95,10 @@ def data_quality(
     bars = base.mark_bar(color=ACCENT, height=10)
     words = base.mark_text(align="left", dx=6, color=LIGHT.ink).encode(text="told:N")
     names, height = ", ".join(found["check"].head(5)), _BAR_ROW_HEIGHT * frame.height
-    return marks.single([bars, words], title, "Bar chart by check", names, width=width, height=height)
+    return marks.single([bars, words], about, "Bar chart by check", names, height=height)
 
 
-def reconcile(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people and automation",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
-) -> alt.LayerChart:
+def reconcile(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """How far does the API agree with itself, check by check and day by day?
 
     A row a check. Thin blue is agreement, a thick vermilion bar a difference, thin grey what
@@ -125,11 +112,9 @@ def reconcile(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.reconcile``: one row a check and day (or period), or the whole range.
-    population, as_of, sample
-        As for :mod:`every chart <augment_insights.charts>`. Without ``as_of`` the subtitle names the
-        last day of the table.
-    width : int
-        Width of the picture in pixels, the checks' names included.
+    **caption
+        As for :mod:`every chart <augment_insights.charts>`, ``width`` with the checks' names. Without ``as_of`` the
+        subtitle names the last day of the table.
 
     Returns
     -------
@@ -158,19 +143,21 @@ def reconcile(
     checks = frame["check"].unique(maintain_order=True)
     shown, cut = _shown(checks, differing)
     found = f"{differing.len()} of {checks.len()} checks differ{'s' if differing.len() == 1 else ''} somewhere"
-    title = Caption(population, as_of, sample).title(
+    about = marks.caption(
+        {**_EVERYBODY, **caption},
         "Reconciliation: does the API agree with itself?",
         found if checks.len() else "",
-        cut,
+        cuts=[cut],
         until=marks.latest_day(frame["date"]),
     )
     if frame.is_empty():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     drawn = _runs(frame.filter(pl.col("check").is_in(shown.implode())))
-    plot = max(_NARROWEST, width - int(min(_LONGEST, _LETTER * max(map(len, shown)))))
+    plot = max(_NARROWEST, about.width - int(min(_LONGEST, _LETTER * max(map(len, shown)))))
+    about = replace(about, width=plot)
     bars = _run_bars(drawn, names=shown.to_list(), width=plot)
     told, height = ", ".join(differing.head(5)), _RUN_ROW_HEIGHT * shown.len()
-    return marks.single(bars, title, "Bar chart by check and day", told, width=plot, height=height)
+    return marks.single(bars, about, "Bar chart by check and day", told, height=height)
 
 
 def _shown(checks: pl.Series, differing: pl.Series) -> tuple[pl.Series, str]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Unpack
 
 import altair as alt
 import polars as pl
 
 from augment_insights.charts import marks
-from augment_insights.charts.marks import Caption
-from augment_insights.charts.theme import WIDTH
 from augment_insights.periods import calendar_period, day_text
 from augment_insights.tables import COHORT_RETENTION, LIFECYCLE, RETENTION_CURVE, SURVIVAL
 
 if TYPE_CHECKING:
-    from datetime import date
-
+    from augment_insights.charts.marks import CaptionKeywords
     from augment_insights.periods import Every
 
 _COHORT_HEIGHT = 28
@@ -49,11 +47,8 @@ _SURVIVAL = marks.Steps(
 def cohort_retention(
     table: pl.DataFrame | pl.LazyFrame,
     *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
     every: str | None = None,
+    **caption: Unpack[CaptionKeywords],
 ) -> alt.LayerChart:
     """How many of the users who started together were still there later?
 
@@ -66,7 +61,7 @@ def cohort_retention(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.cohort_retention``: one row a cohort and period.
-    population, as_of, sample, width, every
+    every, **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
@@ -103,10 +98,10 @@ def cohort_retention(
     noun = marks.noun(period)
     empty = frame.filter(pl.col("cohort_users") == 0)["cohort"].n_unique()
     note = f"{marks.counted(empty, noun)} in which nobody began left out" if empty else ""
-    title = Caption(population, as_of, sample).title(marks.heading(period, "cohort retention"), note)
+    about = marks.caption(caption, marks.heading(period, "cohort retention"), cuts=[note])
     frame = frame.filter(pl.col("cohort_users").fill_null(1) > 0)  # a hidden size (null) is no empty cohort
     if frame.is_empty():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     drawn = _cells(frame)
     cohorts, periods = drawn["row"].n_unique(), drawn["period"].n_unique()
     unknown = drawn.filter(state="incomplete").height
@@ -114,19 +109,16 @@ def cohort_retention(
         f"{marks.counted(cohorts, 'cohort')} over {marks.counted(periods, noun)} since their first activity; "
         f"{marks.counted(unknown, 'cell')} {'is' if unknown == 1 else 'are'} not known yet"
     )
-    layers = _cohort_map(drawn, noun=noun, with_numbers=width / periods >= _NARROWEST_CELL)
-    size = {"width": min(width, _WIDEST_CELL * periods), "height": _COHORT_HEIGHT * cohorts}
-    return marks.single(layers, title, "Heat map", told, **size)
+    layers = _cohort_map(drawn, noun=noun, with_numbers=about.width / periods >= _NARROWEST_CELL)
+    about = replace(about, width=min(about.width, _WIDEST_CELL * periods))
+    return marks.single(layers, about, "Heat map", told, height=_COHORT_HEIGHT * cohorts)
 
 
 def retention_curve(
     table: pl.DataFrame | pl.LazyFrame,
     *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
     every: str | None = None,
+    **caption: Unpack[CaptionKeywords],
 ) -> alt.LayerChart:
     """Over all cohorts, which share of the users was there one, two, three periods later?
 
@@ -139,7 +131,7 @@ def retention_curve(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.retention_curve``: one row a period since the start, or a group of them.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`.
     every : {"1d", "1w", "1mo", "1q"}, optional
         The period of the rows, for the axis; they do not tell it themselves.
@@ -177,9 +169,9 @@ def retention_curve(
     noun = marks.noun(marks.infer_every(pl.Series(dtype=pl.Date), every))
     since = f"{noun}s since first activity"
     note = marks.interval_note(frame, "retention_rate")
-    title = Caption(population, as_of, sample).title(f"Retention by {since}", note, fewer)
+    about = marks.caption(caption, f"Retention by {since}", note, cuts=[fewer])
     if not frame["retention_rate"].count():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     # Every point pools finished periods only, so nothing is dashed.
     whole = frame.with_columns(is_complete=pl.lit(value=True))
     drawn, color = marks.group_color(marks.mark_incomplete(whole, "retention_rate", time="period").drop("state"))
@@ -191,17 +183,14 @@ def retention_curve(
     has_bands = marks.has_bands(frame)
     layers = marks.lines(base, y, value="retention_rate", titles=titles, time="period", band=has_bands)
     told = marks.curve_text(frame, time="period", rate="retention_rate", noun=noun)
-    return marks.single(layers, title, "Line chart", told, width=width)
+    return marks.single(layers, about, "Line chart", told)
 
 
 def lifecycle(
     table: pl.DataFrame | pl.LazyFrame,
     *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
     every: str | None = None,
+    **caption: Unpack[CaptionKeywords],
 ) -> alt.LayerChart | alt.FacetChart:
     """How many active users of each period are new, returning or back, and how many went dormant?
 
@@ -216,7 +205,7 @@ def lifecycle(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.lifecycle``: one row a period, or a group and period.
-    population, as_of, sample, width, every
+    every, **caption
         As for :mod:`every chart <augment_insights.charts>`. Without ``as_of`` the subtitle names the
         end of the last complete period.
 
@@ -251,14 +240,14 @@ def lifecycle(
     groups = max(1, frame["group"].n_unique())
     frame, cut = marks.latest_periods(frame, most=_MAX_PIECES // (groups * _PIECES_OF_A_BAR))
     last = marks.latest_day(frame.filter("is_complete")["period_start"])
-    title = Caption(population, as_of, sample).title(
+    about = marks.caption(
+        caption,
         marks.heading(period, "user lifecycle"),
-        fewer,
-        cut,
+        cuts=[fewer, cut],
         until=calendar_period(last, period or "1d").end if last else None,
     )
     if frame.is_empty():
-        return marks.no_data(title, width=width)
+        return marks.no_data(about)
     drawn = _pieces(frame, every=period)
     titles = {"period_start": "From", "state": "Users", "users": "How many", "active_users": "Active users in all"}
     titles |= {"over": marks.noun(period).capitalize()} | marks.GROUP
@@ -269,17 +258,10 @@ def lifecycle(
     color = marks.present_color(drawn, dict(_STATES.values()), column="state")
     bars = marks.period_bars(drawn, y, every=period, color=color, titles=titles, over="over")
     layers = [bars, marks.zero_line(drawn, axis="y", groupby=groupby)]
-    return marks.panels(layers, title, "Stacked bar chart", _states_text(frame), width=width)
+    return marks.panels(layers, about, "Stacked bar chart", _states_text(frame))
 
 
-def survival(
-    table: pl.DataFrame | pl.LazyFrame,
-    *,
-    population: str = "people",
-    as_of: date | str | None = None,
-    sample: bool = False,
-    width: int = WIDTH,
-) -> alt.LayerChart:
+def survival(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """How many days after their first activity are users still with us?
 
     A Kaplan-Meier curve in steps, with its 95 % confidence interval as a band: read off the share
@@ -291,7 +273,7 @@ def survival(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.survival``: one row a day since the first activity.
-    population, as_of, sample, width
+    **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
     Returns
@@ -321,7 +303,7 @@ def survival(
     >>> survival(days, as_of="2026-03-01").title.subtitle
     'people · data to 1 Mar 2026 · 2 users followed · 95 % confidence intervals'
     """
-    return marks.steps_chart(table, _SURVIVAL, caption=Caption(population, as_of, sample), width=width)
+    return marks.steps_chart(table, _SURVIVAL, caption)
 
 
 def _cells(frame: pl.DataFrame) -> pl.DataFrame:

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from augment_insights.errors import safe_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -138,7 +140,17 @@ def to_vegalite(chart: Chart, *, palette: Palette = LIGHT) -> dict[str, Any]:
     with load_altair().theme.enable("none"):
         spec: dict[str, Any] = chart.to_dict()
     own = {key: value for key, value in spec.get("config", {}).items() if key != "view"}
-    return {**_repaint(spec, palette), "config": {**config(palette), **own}}
+    painted: dict[str, Any] = _safe({**_repaint(spec, palette), "config": {**config(palette), **own}})
+    return painted
+
+
+def _safe(value: Any) -> Any:
+    """Replace the control characters in every text of a spec: one of them ends the converter, and this process."""
+    if isinstance(value, str):
+        return safe_text(value)
+    if isinstance(value, dict):
+        return {safe_text(str(key)): _safe(item) for key, item in value.items()}
+    return [_safe(item) for item in value] if isinstance(value, list) else value
 
 
 def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
@@ -186,7 +198,7 @@ def to_pdf(spec: Spec) -> bytes:
 def _convert(spec: Spec, form: str, **options: Any) -> Any:
     import vl_convert  # noqa: PLC0415 (loaded with the first picture, like Altair)
 
-    return getattr(vl_convert, f"vegalite_to_{form}")(dict(spec), vl_version=VEGALITE_VERSION, **options)
+    return getattr(vl_convert, f"vegalite_to_{form}")(_safe(dict(spec)), vl_version=VEGALITE_VERSION, **options)
 
 
 def describe(spec: Spec) -> str:

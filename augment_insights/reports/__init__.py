@@ -6,29 +6,55 @@
 
 from __future__ import annotations
 
-from augment_insights.reports.content import bridge_in_words, change_in_words, count_in_words, licences_in_words
+from augment_insights.reports.content import (
+    Headline,
+    bridge_in_words,
+    change_in_words,
+    count_in_words,
+    flows_in_words,
+    licences_in_words,
+    unused_in_words,
+    what_happened,
+)
 from augment_insights.reports.page import Page
-from augment_insights.reports.run import Batch, Report, build, write, write_each
+from augment_insights.reports.run import (
+    Batch,
+    Report,
+    Template,
+    build,
+    find,
+    new,
+    templates,
+    workspace,
+    write,
+    write_each,
+)
 from augment_insights.reports.sharing import Sharing
-from augment_insights.reports.study import ReportDays, Study, report_days, study
-from augment_insights.reports.template import new, templates, workspace
+from augment_insights.reports.study import ReportDays, Study, StudyParameters, report_days, study
 
 __all__ = [
     "Batch",
+    "Headline",
     "Page",
     "Report",
     "ReportDays",
     "Sharing",
     "Study",
+    "StudyParameters",
+    "Template",
     "bridge_in_words",
     "build",
     "change_in_words",
     "count_in_words",
+    "find",
+    "flows_in_words",
     "licences_in_words",
     "new",
     "report_days",
     "study",
     "templates",
+    "unused_in_words",
+    "what_happened",
     "workspace",
     "write",
     "write_each",

@@ -14,12 +14,14 @@ import polars as pl
 import polars.selectors as cs
 
 from augment_insights import __version__
+from augment_insights.analysis import people_needed
 from augment_insights.charts import theme
 from augment_insights.errors import TableError, plural
 from augment_insights.periods import NOUN, Every, check_every, day_text
 from augment_insights.reports.sharing import SUPPRESSED
 from augment_insights.tables import (
     COMPARISON,
+    CONTRIBUTIONS,
     LICENCE_STATUS,
     LICENSED,
     POPULATION_BRIDGE,
@@ -44,11 +46,26 @@ TIME_STAMPS = ("Generated at", "Data made at", "Requests sent")
 
 @dataclass(frozen=True)
 class Headline:
-    """A figure in large print: what it is, how much, and a line under it."""
+    """A figure in large print: what it is, how much, what stands behind it, how it changed, and its course.
+
+    Attributes
+    ----------
+    label, value, detail : str
+        What it is, how much, and a line under it: its counts, its days.
+    change : str
+        How it stands to an earlier time, in words; empty where that is not told.
+    verdict : {"higher", "lower", "no measurable change"} or None
+        What may be said of that change; None where nothing may.
+    trend : tuple of float or None
+        Its value in each period, the last one last; None where there is none.
+    """
 
     label: str
     value: str
-    detail: str
+    detail: str = ""
+    change: str = ""
+    verdict: str | None = None
+    trend: tuple[float | None, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -298,6 +315,225 @@ def _people_in_words(row: Mapping[str, Any]) -> str:
         return "; the same people paired" + ("" if both is None else f", {both:,} on both sides")
     known = row["before_users"] is not None and row["after_users"] is not None
     return f"; different people, {row['before_users']:,} and {row['after_users']:,}" if known else "; different people"
+
+
+def what_happened(
+    changes: pl.DataFrame, drivers: pl.DataFrame, *, than: str, facts: Sequence[str] = (), visible: float = 0.05
+) -> list[str]:
+    """Say what changed, what drove it, and what cannot be told, in at most six sentences, the most important first.
+
+    First what changed measurably, the clearest change first, with the group that drives it and its part of the change;
+    then groups that changed while the whole did not; then what else there is to say; last, of what no change is
+    measurable, and how many people it would take. Without a measurable change nothing is called one.
+
+    Parameters
+    ----------
+    changes : DataFrame
+        COMPARISON with a column ``figure``, what changed in words ("Acceptance of completions"): one row a figure.
+        Its verdicts should hold for all rows and for those of ``drivers`` together, see
+        :func:`augment_insights.analysis.judge_together`.
+    drivers : DataFrame
+        CONTRIBUTIONS with ``figure``, ``kind`` (what the groups are, in the singular: "team") and ``group``.
+    than : str
+        What the earlier time is called, such as ``"the 4 weeks before"``.
+    facts : sequence of str
+        Sentences that hold whatever has changed, such as those on licences; the most important first.
+    visible : float
+        The change of a rate of which it is said how many people would show it: 0.05 is five points.
+
+    Returns
+    -------
+    list of str
+        Three to six sentences, fewer where there is little to look at.
+
+    Raises
+    ------
+    TableError
+        A column is missing.
+
+    See Also
+    --------
+    change_in_words : one comparison. augment_insights.analysis.contributions : the groups' part of a change.
+
+    Examples
+    --------
+    >>> columns = {"figure": pl.String, **COMPARISON.schema}
+    >>> row = ("Acceptance", "acceptance_rate", 0.281, 0.31, 0.029, 0.011, 0.047, True, 84, 3, 1, 7, "higher")
+    >>> changes = pl.DataFrame([row], schema=columns, orient="row")
+    >>> part = {"kind": "team", "group": "Web", "contribution": 0.022, "contribution_share": 0.76}
+    >>> drivers = changes.with_columns(**{name: pl.lit(value) for name, value in part.items()})
+    >>> print(what_happened(changes, drivers, than="the 4 weeks before")[0])
+    Acceptance rose to 31.0% from 28.1% in the 4 weeks before (+2.9 points, 95 % CI +1.1 to +4.7); team Web accounts
+    for 76% of it.
+    """
+    require(columns_of(changes), ("figure", *COMPARISON.columns), table=COMPARISON.name)
+    require(columns_of(drivers), ("figure", "kind", "group", *CONTRIBUTIONS.columns), table=CONTRIBUTIONS.name)
+    moved = changes.filter(pl.col("verdict").is_in(list(_MOVED)))
+    clarity = pl.col("difference").abs() / (pl.col("difference_high") - pl.col("difference_low"))
+    told = [
+        f"{_moved(row)} in {than} ({_by_how_much(row)}){_driver(row, drivers)}."
+        for row in moved.sort(clarity, descending=True, maintain_order=True).head(_MOST_CHANGES).iter_rows(named=True)
+    ]
+    apart = drivers.filter(
+        pl.col("verdict").is_in(list(_MOVED)), ~pl.col("figure").is_in(moved["figure"].implode()), pl.col("kind") != ""
+    )
+    told += [
+        f"{_moved(row, group=True)} in {than} ({_by_how_much(row)}), while the whole shows no measurable change."
+        for row in apart.sort(clarity, descending=True, maintain_order=True).head(2).iter_rows(named=True)
+    ]
+    unclear = _unclear(changes, than=than, visible=visible)
+    return [*[*told, *facts][: _MOST_SENTENCES - len(unclear)], *unclear]
+
+
+_MOVED = {"higher": "rose", "lower": "fell"}
+_MOST_SENTENCES, _MOST_CHANGES = 6, 3
+_DRIVES = 0.3
+"""A group that accounts for less of a change is not said to drive it."""
+
+
+def _moved(row: Mapping[str, Any], *, group: bool = False) -> str:
+    """Say what rose or fell, to what, from what."""
+    was, now = (_measured(row["metric"], row[side]) for side in ("before", "after"))
+    of_group = f" in {row['kind']} {row['group']}" if group else ""
+    return f"{row['figure']}{of_group} {_MOVED[row['verdict']]} to {now} from {was}"
+
+
+def _measured(metric: str, value: float) -> str:
+    return f"{value:.1%}" if is_rate(metric) else f"{value:,.1f}"
+
+
+def _by_how_much(row: Mapping[str, Any]) -> str:
+    """Write a difference with its interval."""
+    scale, unit = (_POINTS, " points") if is_rate(row["metric"]) else (1, "")
+    change, low, high = (row[name] * scale for name in ("difference", "difference_low", "difference_high"))
+    return f"{change:+,.1f}{unit}, 95 % CI {low:+,.1f} to {high:+,.1f}"
+
+
+def _driver(row: Mapping[str, Any], drivers: pl.DataFrame) -> str:
+    """Say of each kind of groups which one drives a change, and how much of it."""
+    told = []
+    share = pl.col("contribution_share")
+    parts = drivers.filter(pl.col("figure") == row["figure"], share.is_not_null())
+    for (kind,), groups in parts.group_by("kind", maintain_order=True):
+        if groups.height == 1 and groups["contribution_share"].item() == 1:
+            continue  # the whole is one group
+        top = groups.sort(share, descending=True, maintain_order=True).row(0, named=True)
+        part, name = top["contribution_share"], f"{kind} {top['group']}"
+        if part > 1:
+            told.append(f"without {name} the others together would have moved the other way")
+        elif part >= _DRIVES:
+            told.append(f"{name} accounts for {part:.0%} of it")
+        else:
+            told.append(f"no {kind} accounts for more than {part:.0%} of it")
+    return f"; {', and '.join(told)}" if told else ""
+
+
+def _unclear(changes: pl.DataFrame, *, than: str, visible: float) -> list[str]:
+    """Say of which figures no change is measurable, and how many people it would take where the interval is wide."""
+    still = changes.filter(pl.col("verdict") == "no measurable change")
+    if still.is_empty():
+        return []
+    named = [f"{_within(row['figure'])} ({_by_how_much(row)})" for row in still.iter_rows(named=True)]
+    told = f"No measurable change against {than}: {'; '.join(named)}"
+    rates = still.filter(pl.col("metric").str.ends_with("_rate"))
+    wide = people_needed(rates, visible).filter(
+        pl.col("difference_high") - pl.col("difference_low") > 2 * visible, pl.col("needed_users").is_not_null()
+    )
+    if wide.height:
+        row = wide.sort("needed_users").row(-1, named=True)
+        people = row["both_users"] + max(row["before_users"], row["after_users"])
+        told += (
+            f". To see {visible * _POINTS:.0f} points in {_within(row['figure'])}, some {row['needed_users']:,} people "
+            f"would be needed instead of {people:,}"
+        )
+    return [f"{told}."]
+
+
+def _within(figure: str) -> str:
+    """Write a figure's name in the middle of a sentence."""
+    return f"{figure[0].lower()}{figure[1:]}"
+
+
+def flows_in_words(change: pl.DataFrame, by_team: pl.DataFrame, *, what: str, over: str, than: str) -> list[str]:
+    """Say how many came and how many lapsed, and where most of those are who lapsed.
+
+    Parameters
+    ----------
+    change : DataFrame
+        :func:`augment_insights.analysis.compare_periods` of ``"active_users"``: one row, or none.
+    by_team : DataFrame
+        The same by ``team``; without rows, no team is named.
+    what, over, than : str
+        Who is counted, and what the later and the earlier time are called: "people", "the last 4 weeks", "the 4 weeks
+        before".
+
+    Returns
+    -------
+    list of str
+        One sentence; none where a number is hidden.
+
+    Examples
+    --------
+    >>> row = ("active_users", 80.0, 84.0, 4.0, -1.0, 9.0, True, 70, 14, 23, 1, "no measurable change")
+    >>> change = pl.DataFrame([row], schema=COMPARISON.schema, orient="row")
+    >>> teams = change.with_columns(team=pl.lit("Web"), before_users=pl.lit(9))
+    >>> print(flows_in_words(change, teams, what="people", over="the last 4 weeks", than="the 4 weeks before")[0])
+    In the last 4 weeks, 23 people were active who had not been in the 4 weeks before; 14 stopped, most of them in
+    team Web (9).
+    """
+    rows = change.drop_nulls(["before_users", "after_users"])
+    if rows.is_empty():
+        return []
+    came, went = rows.select("after_users", "before_users").row(0)
+    verb = "was" if came == 1 else "were"
+    told = f"In {over}, {_counted(came, what)} {verb} active who had not been in {than}; {went:,} stopped"
+    teams = by_team.drop_nulls(["before_users", "team"]).sort("before_users", descending=True, maintain_order=True)
+    if teams.height > 1 or (teams.height and went > teams["before_users"][0]):
+        most = teams["before_users"][0]
+        if most >= _DRIVES * went and most > 1:
+            told += f", {'most' if 2 * most > went else 'many'} of them in team {teams['team'][0]} ({most:,})"
+    return [f"{told}."]
+
+
+def unused_in_words(periods: pl.DataFrame, by_team: pl.DataFrame, *, as_of: date | None) -> list[str]:
+    """Say how many licences lie idle or were never used, and in which teams most of them are.
+
+    Parameters
+    ----------
+    periods : DataFrame
+        The table LICENCES_OVER_TIME; the last period counts.
+    by_team : DataFrame
+        ``team`` and ``unused_users``; without rows, no team is named.
+    as_of : date or None
+        The day for which the last period stands.
+
+    Returns
+    -------
+    list of str
+        One sentence; none where a number is hidden or there is no licence.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> weeks = pl.DataFrame({"period_start": [date(2026, 3, 2)] * 2, "licence": ["used", "unused"], "users": [90, 30]})
+    >>> teams = pl.DataFrame({"team": ["Web", "Mobile"], "unused_users": [5, 18]})
+    >>> unused_in_words(weeks, teams, as_of=date(2026, 3, 8))
+    ['30 of 120 licences (25.0%) were idle or never used on 8 Mar 2026: 18 in team Mobile, 5 in team Web.']
+    """
+    last = periods.filter(pl.col("period_start") == pl.col("period_start").max())
+    users = dict(last.select(pl.col("licence").cast(pl.String), "users").iter_rows())
+    if last.is_empty() or None in users.values():
+        return []
+    unused, valid = users.get("unused", 0), sum(users.values())
+    if not valid:
+        return []
+    day = "" if as_of is None else f" on {day_text(as_of)}"
+    teams = by_team.drop_nulls().filter(pl.col("unused_users") > 0)
+    ranked = teams.sort("unused_users", "team", descending=[True, False]).head(2)
+    where = [f"{count:,} in team {team}" for team, count in ranked.select("team", "unused_users").iter_rows()]
+    verb = "was" if unused == 1 else "were"
+    told = f"{unused:,} of {plural(valid, 'licence')} ({unused / valid:.1%}) {verb} idle or never used{day}"
+    return [f"{told}: {', '.join(where)}." if where and unused else f"{told}."]
 
 
 def bridge_in_words(bridge: pl.DataFrame, *, what: str, as_of: date | None) -> list[str]:

@@ -20,13 +20,13 @@ import vl_convert
 from jinja2 import Environment, StrictUndefined
 
 from augment_insights.charts import theme
-from augment_insights.errors import ReportError
+from augment_insights.errors import ReportError, safe_text
 from augment_insights.export import whole_file
-from augment_insights.reports.content import SAMPLE, Figure, asset
+from augment_insights.reports.content import SAMPLE, Figure, asset, value_text
 from augment_insights.transport.settings import cache_root
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jinja2 import Template
 
@@ -40,6 +40,9 @@ MAX_TABLE_ROWS = 300
 
 _FEWER_ROWS = (MAX_TABLE_ROWS, 100, 30)
 """A page of many long tables shows fewer rows of each."""
+
+_SPARK, _EDGE = (160, 36), 3
+"""The room of a headline's small line, and what is left free around it, in pixels."""
 
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
@@ -88,6 +91,7 @@ def _render(content: Content, figures: Mapping[str, dict[str, Any]], *, most_row
     return _template().render(
         page=content,
         sample_words=SAMPLE,
+        spark=_spark,
         blocks=blocks,
         style=asset("page.css"),
         bundle=_bundle() if figures else "",
@@ -109,6 +113,35 @@ def _figure_parts(number: int, figure: Figure) -> dict[str, Any]:
         "island": json.dumps(spec, allow_nan=False).translate(_ESCAPES),
         "image": f"data:image/svg+xml;base64,{image}",
     }
+
+
+def _spark(trend: Sequence[float | None]) -> dict[str, Any]:
+    """Return the small line of a headline: its path, its last point, and its course in words.
+
+    Examples
+    --------
+    >>> _spark([1.0, None, 3.0, 2.0])["path"]
+    'M3.0 33.0 M105.7 3.0 L157.0 18.0'
+    >>> _spark([0.5])["points"]
+    1
+    """
+    known = [(place, value) for place, value in enumerate(trend) if value is not None]
+    if not known:
+        return {"points": 0}
+    values = [value for _, value in known]
+    low, spread, steps = min(values), max(values) - min(values), max(1, len(trend) - 1)
+
+    def at(place: int, value: float) -> tuple[float, float]:
+        level = (value - low) / spread if spread else 0.5
+        return _EDGE + place / steps * (_SPARK[0] - 2 * _EDGE), _SPARK[1] - _EDGE - level * (_SPARK[1] - 2 * _EDGE)
+
+    drawn, before = list[str](), -2
+    for place, value in known:
+        x, y = at(place, value)
+        drawn.append(f"{'L' if place == before + 1 else 'M'}{x:.1f} {y:.1f}")
+        before = place
+    words = f"{len(known)} periods, from {value_text(values[0])} to {value_text(values[-1])}"
+    return {"points": len(known), "path": " ".join(drawn), "x": f"{x:.1f}", "y": f"{y:.1f}", "words": words}
 
 
 @cache
@@ -142,5 +175,11 @@ def _policy() -> str:
 @cache
 def _template() -> Template:
     """Return the page's template, which escapes all it is given."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True,
+        finalize=lambda value: safe_text(value) if type(value) is str else value,  # our own scripts are markup
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     return environment.from_string(asset("page.html"))

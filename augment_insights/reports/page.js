@@ -26,7 +26,7 @@ function fitted(spec, room) {
   const title = {
     ...Object(spec.title),
     text: wrapped(text, room / LETTER.title),
-    subtitle: wrapped(subtitle, room / LETTER.subtitle),
+    subtitle: [subtitle].flat().flatMap((line) => wrapped(line, room / LETTER.subtitle)),
     fontSize: 15,
     limit: room,
     frame: "bounds",

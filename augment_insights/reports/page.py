@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from html import escape
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 import polars as pl
 
@@ -32,15 +32,27 @@ from augment_insights.reports.sharing import SUPPRESSED, Sharing
 from augment_insights.tables import COMPARISON, RECONCILIATION, columns_of, require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import date
 
     from augment_insights.periods import DayRange
 
 _Part = TypeVar("_Part")
 
+
+class CardKeywords(TypedDict, total=False):
+    """What a headline may say besides: how it changed, against what, and its value in each period."""
+
+    change: pl.DataFrame | None
+    than: str
+    trend: pl.Series | Sequence[float | None]
+
+
 FORMATS = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
 """What a page can be saved as."""
+
+PAGE_DATA = "application/vnd.augment-insights.page+json"
+"""The type under which a run notebook holds what its page says."""
 
 _NAME_LENGTH = 40
 _RECONCILIATION = "Reconciliation"
@@ -119,7 +131,7 @@ class Page:
     sharing: Sharing = field(default_factory=lambda: Sharing(min_group_size=1), repr=False)
     _content: Content = field(default_factory=Content, repr=False)
 
-    def headline(self, label: str, value: float | str | None, detail: str = "") -> Page:
+    def headline(self, label: str, value: float | str | None, detail: str = "", **card: Unpack[CardKeywords]) -> Page:
         """Add a headline figure; a value of None is shown as "no data".
 
         Parameters
@@ -130,9 +142,22 @@ class Page:
             The figure; numbers get thousands separators, text stays as it is.
         detail : str
             A line under it: the counts behind it, its interval, its days.
+        change : DataFrame, optional
+            ``analysis.compare_periods`` with an earlier time: one row, or none. It is called higher or lower only
+            where its verdict says so, and its interval stands beside it.
+        than : str
+            What that earlier time is called.
+        trend : Series or sequence of float or None
+            Its value in each period, drawn as a small line.
         """
-        words = self.sharing.words
-        line = Headline(words(label), words(value_text(value)), words(detail))
+        words, change = self.sharing.words, card.get("change")
+        moved = {} if change is None else _only_row(change, tuple(COMPARISON.columns), label=label)
+        told, verdict = "", None
+        if moved.get("before") is not None and moved.get("after") is not None:
+            told, verdict = f"against {card.get('than', 'before')}: {verdict_in_words(moved)}", moved["verdict"]
+        line = Headline(
+            words(label), words(value_text(value)), words(detail), words(told), verdict, tuple(card.get("trend", ()))
+        )
         return self._with(headlines=(*self._content.headlines, line))
 
     def headline_rate(
@@ -143,8 +168,7 @@ class Page:
         *,
         counts: tuple[str, str],
         unit: str,
-        change: pl.DataFrame | None = None,
-        than: str = "before",
+        **card: Unpack[CardKeywords],
     ) -> Page:
         """Add a rate as a headline figure, with its interval and its two counts; without a denominator, "no data".
 
@@ -160,11 +184,8 @@ class Page:
             The columns of the numerator and the denominator.
         unit : str
             What they count.
-        change : pl.DataFrame, optional
-            ``analysis.compare_periods`` with an earlier time: one row, or none. It is called higher or lower only
-            where its verdict says so, and its interval stands beside it.
-        than : str
-            What that earlier time is called.
+        change, than, trend
+            As for :meth:`headline`.
 
         Raises
         ------
@@ -177,17 +198,14 @@ class Page:
         if row.get(SUPPRESSED):
             return self.headline(label, f"fewer than {self.sharing.min_group_size:,} people")
         if row[rate] is None:
-            return self.headline(label, None)
+            return self.headline(label, None, trend=card.get("trend", ()))
         told = [f"{row[numerator]:,} of {row[denominator]:,} {of_one(unit) if row[denominator] == 1 else unit}"]
         if row[low] is not None:
             told.insert(0, f"95 % confidence interval {row[low]:.1%} to {row[high]:.1%}")
-        moved = {} if change is None else _only_row(change, tuple(COMPARISON.columns), label=label)
-        if moved.get("before") is not None:
-            told.append(f"against {than}: {verdict_in_words(moved)}")
-        return self.headline(label, f"{row[rate]:.1%}", " · ".join(told))
+        return self.headline(label, f"{row[rate]:.1%}", " · ".join(told), **card)
 
     def summary(self, sentences: Iterable[str]) -> Page:
-        """Add sentences to the summary at the top: what changed, by how much, what did not change measurably.
+        """Add sentences to the summary at the top: what happened, what drove it, what cannot be told.
 
         See Also
         --------
@@ -277,6 +295,16 @@ class Page:
         return self._with(manifest={**self._content.manifest, **told})
 
     @property
+    def headlines(self) -> tuple[Headline, ...]:
+        """The figures in large print, as they may be shown."""
+        return self._content.headlines
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What the page says in words at its top, the most important first."""
+        return self._content.summary
+
+    @property
     def tables(self) -> dict[str, pl.DataFrame]:
         """The table behind each figure, and the raw ones, by name, as they may be shown."""
         return self._content.tables
@@ -311,8 +339,9 @@ class Page:
         """
         RECONCILIATION.check(checks)
         found = dict(checks["status"].cast(pl.String).value_counts().rows())
-        others = [f"{found[status]:,} {status}" for status in ("differs", "unknown") if found.get(status)]
-        counts = ", ".join([f"{found.get('agrees', 0):,} of {checks.height:,} checks agree", *others])
+        words = {"differs": "failed", "unknown": "could not be made"}
+        others = [f"{found[status]:,} {told}" for status, told in words.items() if found.get(status)]
+        counts = ", ".join([f"{found.get('agrees', 0):,} of {checks.height:,} passed", *others])
         told = {_RECONCILIATION: counts if checks.height else _NOT_CHECKED}
         return self._with(manifest={**self._content.manifest, **told})
 
@@ -321,7 +350,7 @@ class Page:
         ranges = {
             "Population": self.population,
             "Range asked": str(self.range_asked),
-            "Range had": str(self.range_had or self.range_asked),
+            "Range shown": str(self.range_had or self.range_asked),
             "Data to": str(self.as_of or NO_DATA),
             "Source": SAMPLE if self.sample else "Analytics API",
             _RECONCILIATION: _NOT_CHECKED,
@@ -439,14 +468,19 @@ class Page:
         words = self.sharing.words
         to = f"data to {self.as_of}" if self.as_of else NO_DATA
         checked = self._content.manifest.get(_RECONCILIATION)
-        agrees = [] if checked is None else [f"API against itself: {checked}"]
+        agrees = [] if checked is None else [f"Data checks: {checked}"]
         return [words(self.population), to, words(str(self.range_had or self.range_asked)), *agrees]
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
+        """Tell a notebook's reader, beside what is shown, the headlines and sentences as data."""
+        told = {"headlines": [asdict(line) for line in self.headlines], "sentences": list(self.sentences)}
+        return {PAGE_DATA: told}
 
     def _repr_html_(self) -> str:
         """Show the summary and the headline figures in a notebook, and the figures where its cells do not."""
         rows = "".join(
             f"<tr><th scope='row'>{escape(line.label)}</th><td>{escape(line.value)}</td>"
-            f"<td>{escape(line.detail)}</td></tr>"
+            f"<td>{escape(line.change)}</td><td>{escape(line.detail)}</td></tr>"
             for line in self._content.headlines
         )
         told = " · ".join([*self._badges(), *(["sample data"] if self.sample else [])])

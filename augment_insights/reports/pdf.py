@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from augment_insights.charts import theme
+from augment_insights.errors import safe_text
 from augment_insights.reports.content import SAMPLE, Figure, asset
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def render(content: Content) -> bytes:
 def _breakable(value: Any) -> Any:
     """Let long words break: a name of 200 letters has no place where a line could end."""
     if isinstance(value, str):
-        return _LONG_WORD.sub(lambda word: _PIECE.sub(lambda piece: f"{piece[0]}{_BREAK}", word[0]), value)
+        breaking = _LONG_WORD.sub(lambda word: _PIECE.sub(lambda piece: f"{piece[0]}{_BREAK}", word[0]), value)
+        return safe_text(breaking)
     if isinstance(value, dict):
         return {name: _breakable(item) for name, item in value.items()}
     return [_breakable(item) for item in value] if isinstance(value, (list, tuple)) else value
@@ -62,7 +64,7 @@ def _data(content: Content) -> dict[str, Any]:
         "footer": footer + (f" · {SAMPLE}" if content.sample else ""),
         "badges": [*content.badges, *([SAMPLE] if content.sample else [])],
         "summary": list(content.summary),
-        "headlines": [[line.label, line.value, line.detail] for line in content.headlines],
+        "headlines": [[line.label, line.value, line.change, line.detail] for line in content.headlines],
         "blocks": [
             {**block.laid_out(most_rows=MAX_TABLE_ROWS), "image": f"{numbers[block.name]}.pdf"}
             if isinstance(block, Figure)

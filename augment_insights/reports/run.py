@@ -1,43 +1,62 @@
-"""Run a template and put its finished files in place: all of them, or none.
+"""Find a template, run it, and put its finished files in place: all of them, or none.
 
 What is asked for is checked in full before anything runs.
 """
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import os
 import re
 import shutil
+import sys
 import tempfile
 import time
+import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from html import escape
+from importlib import metadata
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
-
-import polars as pl
+from typing import IO, TYPE_CHECKING, Any
 
 import augment_insights
 from augment_insights import errors
 from augment_insights.charts import theme
-from augment_insights.errors import ConfigurationError, DateRangeError, InsightsError, ReportError, not_valid, plural
-from augment_insights.export import MANIFEST, replace_folder
+from augment_insights.errors import (
+    ConfigurationError,
+    DateRangeError,
+    InsightsError,
+    InsightsWarning,
+    ReportError,
+    did_you_mean,
+    not_valid,
+    plural,
+)
+from augment_insights.export import MANIFEST, file_name, replace_folder, whole_file
 from augment_insights.periods import calendar_periods, parse_day
-from augment_insights.reports.page import Page, check_formats
+from augment_insights.reports.content import Headline
+from augment_insights.reports.page import PAGE_DATA, Page, check_formats
 from augment_insights.reports.sharing import Sharing
-from augment_insights.reports.study import SOURCES, Study, slug
-from augment_insights.reports.template import Template, find
+from augment_insights.reports.study import SOURCES, Study
+from augment_insights.transport.settings import PROGRESS_VARIABLE, choose_style
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from jupyter_client.manager import AsyncKernelManager
 
-PER = ("team", "month")
+FOLDERS_VARIABLE = "AUGMENT_INSIGHTS_TEMPLATES"
+"""Folders of templates of one's own."""
+
+ENTRY_POINTS = "augment_insights.templates"
+"""The group under which installed packages bring templates: each entry names a package or module beside notebooks."""
+
+_TAG = "parameters"
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 NOTEBOOK = "ipynb"
 """The format that every report has: the notebook that was run."""
@@ -54,7 +73,7 @@ _MIXED = re.compile(r"(?=[A-Za-z0-9]*[0-9])(?=[A-Za-z0-9]*[A-Za-z])[A-Za-z0-9]{1
 _SECRET_LENGTH = 32
 
 _KERNEL = "python3"
-"""Jupyter's name for the interpreter that runs this very process."""
+"""Jupyter's name for a Python kernel; which Python that is, is not left to it."""
 
 _START_SECONDS = 120
 _CELL_SECONDS = 3600
@@ -63,10 +82,62 @@ _CELL_SECONDS = 3600
 _CELL_FILE = re.compile(r"[^\s\"']{0,200}ipykernel_\d+[/\\]+\d+\.py")
 """Where a kernel says that a cell's code stands, in warnings: a temporary place, named after the process."""
 
+_PROGRESS = re.compile(r"[^\r\n]*\d(?: of |/)\d+ requests[^\r\n]*")
+"""How far a fetch is, as it is told in a log or a bar."""
+
+_WIDTH = 100
+"""Wide enough for a bar with what is left at the rate limit."""
+
 _STAGING = ".augment-insights-"
 _UNFINISHED = ".tmp-"
 _FORGOTTEN_SECONDS = 24 * 3600
 """No run is that long: what is older in hidden places belongs to one that was killed."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A notebook with a cell tagged ``parameters``.
+
+    Attributes
+    ----------
+    name : str
+        The file's name without its ending.
+    path : Path
+        Where it is.
+    cells : tuple of (str, bool)
+        The source of each code cell, and whether it is the one with the parameters.
+    defaults : Mapping of str to object
+        What its tagged cell assigns, in order; None for what is computed there.
+    comments : Mapping of str to str
+        What the comment at the end of each one's line says, without line breaks; empty where there is none.
+    choices : Mapping of str to tuple
+        The only values that a parameter may have: those that its comment puts in double quotes, if its default is
+        among them and there are at least two; or those of its annotation, ``Literal["a", "b"]``.
+    description : str
+        The notebook's heading.
+    """
+
+    name: str
+    path: Path
+    cells: tuple[tuple[str, bool], ...]
+    defaults: Mapping[str, Any]
+    comments: Mapping[str, str]
+    choices: Mapping[str, tuple[Any, ...]]
+    description: str
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters, in order."""
+        return tuple(self.defaults)
+
+    def check(self, parameters: Mapping[str, Any]) -> None:
+        """Refuse parameters that the template does not have, and values that are none of their choices."""
+        for name, value in parameters.items():
+            if name not in self.parameters:
+                known = did_you_mean(name, self.parameters) if self.parameters else " It has none."
+                raise ReportError(f"The template {self.name!r} has no parameter {name!r}.{known}", template=self.name)
+            if name in self.choices and value not in self.choices[name]:
+                raise ReportError(not_valid(name, value, self.choices[name]), template=self.name)
 
 
 @dataclass(frozen=True)
@@ -83,12 +154,18 @@ class Report:
         The notebook that was run, with its outputs.
     paths : tuple of Path
         All files, the page first; those of a folder (csv, parquet, png, svg) one by one.
+    headlines : tuple of Headline
+        The figures in large print; none of a notebook that shows no page.
+    sentences : tuple of str
+        What the page says in words, the most important first.
     """
 
     template: str
     html: Path | None
     notebook: Path
     paths: tuple[Path, ...]
+    headlines: tuple[Headline, ...] = ()
+    sentences: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         """List the files in a notebook."""
@@ -126,14 +203,196 @@ class Batch:
         return f"<ul>{finished}</ul>" + (f"<p>Not finished:</p><ul>{failed}</ul>" if failed else "")
 
 
+def templates() -> list[str]:
+    """List the templates that can be run by their name.
+
+    Those that come with the package, those of installed packages (entry points of the group
+    ``augment_insights.templates``), and those of your own: notebooks in the folders that the environment variable
+    ``AUGMENT_INSIGHTS_TEMPLATES`` names. Of two that share a name, yours is taken before the package's own, and that
+    before another package's.
+
+    Returns
+    -------
+    list of str
+        Their names, sorted, as :func:`augment_insights.reports.write` takes them.
+
+    Raises
+    ------
+    ConfigurationError
+        ``AUGMENT_INSIGHTS_TEMPLATES`` names what is no folder.
+
+    See Also
+    --------
+    find : what one of them is about, and its parameters.
+
+    Examples
+    --------
+    >>> "overview" in templates()
+    True
+    """
+    return sorted(_places())
+
+
+def new(template: str, path: Path | str | None = None, *, overwrite: bool = False) -> Path:
+    """Copy a template to where you work, to change it as you like.
+
+    The copy is an ordinary notebook: open it in JupyterLab, or run it unattended by its path
+    (:func:`augment_insights.reports.write`).
+
+    Parameters
+    ----------
+    template : str
+        One of :func:`templates`.
+    path : path-like, optional
+        Where to: a file that ends in ``.ipynb``, or a folder, made when it is missing. Left out, the
+        working directory, under the template's name.
+    overwrite : bool
+        Replace a file that is there. Otherwise nothing that you wrote is ever lost.
+
+    Returns
+    -------
+    Path
+        The copy.
+
+    Raises
+    ------
+    ReportError
+        No such template (the nearest names are suggested), a file that is there already, or a place that
+        cannot be written.
+
+    See Also
+    --------
+    templates : what there is.
+    write : runs one.
+
+    Examples
+    --------
+    >>> folder = getfixture("tmp_path")
+    >>> new("overview", folder / "mine.ipynb").name
+    'mine.ipynb'
+    >>> new("overview", folder / "mine.ipynb")
+    Traceback (most recent call last):
+    ...
+    augment_insights.errors.ReportError: ... is there already. Hint: choose another path, or overwrite it (--force).
+    """
+    source = _place(template)
+    place = Path("." if path is None else path).expanduser()
+    target = place if place.suffix == ".ipynb" else place / source.name
+    if target.exists() and not overwrite:
+        raise ReportError(
+            f"{str(target)!r} is there already. Hint: choose another path, or overwrite it (--force).",
+            template=template,
+        )
+    try:
+        with whole_file(target) as unfinished:
+            unfinished.write_bytes(source.read_bytes())
+    except OSError as error:
+        raise ReportError(
+            f"The template {template!r} cannot be copied to {str(target)!r}: {error}. Hint: choose another path.",
+            template=template,
+        ) from error
+    return target
+
+
+def workspace(folder: Path | str = "augment-insights") -> Path:
+    """Return the folder in which the templates can be opened and changed.
+
+    In a checkout that is its own ``notebooks``. An installed package is no place to work in: then the
+    templates are copied to a folder, and those that are there already stay as they are.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the copies go; made when it is missing.
+
+    Returns
+    -------
+    Path
+        The folder to open.
+
+    Raises
+    ------
+    ReportError
+        The folder cannot be written.
+
+    See Also
+    --------
+    new : copies one of them.
+
+    Examples
+    --------
+    >>> (workspace(getfixture("tmp_path")) / "overview.ipynb").is_file()
+    True
+    """
+    if _folder().parent != _PACKAGE:
+        return _folder()
+    place = Path(folder).expanduser()
+    for name in templates():
+        if not (place / f"{name}.ipynb").exists():
+            new(name, place)
+    return place
+
+
+def find(template: str | Path) -> Template:
+    """Return a template by its name, or a notebook of one's own by its path.
+
+    Parameters
+    ----------
+    template : str or Path
+        One of :func:`templates`, or the path of a notebook (``.ipynb``).
+
+    Returns
+    -------
+    Template
+        What it is about, and its parameters with their defaults, comments and choices.
+
+    Raises
+    ------
+    ReportError
+        When there is none; the nearest name is suggested.
+
+    See Also
+    --------
+    write : runs it.
+
+    Examples
+    --------
+    >>> find("retention").comments["inactive_days"]
+    'days without activity that are a lapse; fewer are holidays'
+    """
+    path = Path(template).expanduser()
+    is_path = path.suffix == ".ipynb"
+    if not is_path:
+        path = _place(str(template))
+    elif not path.is_file():
+        raise ReportError(
+            f"There is no notebook {str(path)!r}. Hint: check the path, or name one of the templates: "
+            f"{', '.join(templates())}.",
+            template=str(template),
+        )
+    try:
+        cells = json.loads(path.read_text("utf-8"))["cells"]
+        code = tuple(
+            ("".join(cell["source"]), _TAG in cell.get("metadata", {}).get("tags", []))
+            for cell in cells
+            if cell["cell_type"] == "code"
+        )
+        text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+        parameters = _parameters("\n".join(source for source, holds_parameters in code if holds_parameters))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, SyntaxError) as error:
+        raise ReportError(
+            f"{str(path)!r} is not a notebook that can be run: {error}. Hint: save it again in JupyterLab.",
+            template=path.stem,
+        ) from error
+    heading = next((line.lstrip("# ").strip() for line in text.splitlines() if line.startswith("#")), "")
+    return Template(path.stem, path, code, *parameters, heading)
+
+
 def write(
     template: str | Path,
     /,
     *,
-    start_date: date | str | None = None,
-    end_date: date | str | None = None,
     formats: Iterable[str] = ("html",),
-    source: Literal["sample", "api"] = "sample",
     output_dir: Path | str = "reports",
     **parameters: Any,
 ) -> Report:
@@ -142,26 +401,24 @@ def write(
     Runs the template's notebook in a fresh kernel of this Python, in this working directory, and
     moves the page and the notebook that it leaves into ``output_dir`` when all has gone well. Until
     then everything stays in a hidden folder there, which is removed in any case: what stands
-    under a report's name is always whole, and an older one stays until a new one is ready. Nothing is
-    printed.
+    under a report's name is always whole, and an older one stays until a new one is ready. While it waits
+    for the API's rate limit it says on stderr how far it is, as a client does; it prints nothing else.
 
     Parameters
     ----------
     template : str or Path
         One of :func:`templates`, or the path of a notebook (``.ipynb``) of your own. What may be
         chosen stands in its cell tagged ``parameters``.
-    start_date, end_date : date or "YYYY-MM-DD", optional
-        UTC days, both included; left out, the template chooses.
     formats : iterable of str
         What to write: html, pdf (with the extra ``pdf``), xlsx, csv, parquet, png or svg. The notebook that was
         run is there in any case.
-    source : {"sample", "api"}
-        The made-up organisation, or your own through the Analytics API (the token comes from
-        ``AUGMENT_API_TOKEN``, and is never a parameter).
     output_dir : path-like
         Where the files go; made when it is missing.
     **parameters
-        Other parameters of the template, such as ``team``, ``roster``, ``names`` or ``min_group_size``.
+        The parameters of the template. All that come with the package have ``start_date`` and ``end_date`` (UTC
+        days, both included; left out, the template chooses), ``source`` (``"sample"``, the made-up organisation, or
+        ``"api"``, your own: the token comes from ``AUGMENT_API_TOKEN``, and is never a parameter), ``team``,
+        ``roster``, ``names``, ``min_group_size`` and others: see :func:`find`.
 
     Returns
     -------
@@ -190,9 +447,7 @@ def write(
     ...
     augment_insights.errors.ReportError: There is no template 'overveiw'. Hint: did you mean 'overview'?
     """
-    run = _prepare(
-        template, start_date=start_date, end_date=end_date, formats=formats, source=source, parameters=parameters
-    )
+    run = _prepare(template, formats, parameters)
     return _execute(run, Path(output_dir).expanduser())
 
 
@@ -200,26 +455,23 @@ def write_each(
     template: str | Path,
     /,
     *,
-    per: Literal["team", "month"],
-    start_date: date | str | None = None,
-    end_date: date | str | None = None,
+    per: str,
     formats: Iterable[str] = ("html",),
-    source: Literal["sample", "api"] = "sample",
     output_dir: Path | str = "reports",
     **parameters: Any,
 ) -> Batch:
-    """Write a report for each team, or for each month.
+    """Write a report for each team, or whatever else the roster or the calendar divides into.
 
-    One after the other, each as :func:`write` does it, and named after its team or its days. One that
+    One after the other, each as :func:`write` does it; its files and its title name its group. One that
     fails does not stop the others. What one has fetched, the next finds in the cache.
 
     Parameters
     ----------
-    template, start_date, end_date, formats, source, output_dir, **parameters
+    template, formats, output_dir, **parameters
         As for :func:`write`.
-    per : {"team", "month"}
-        A report for each team of the roster; or for each calendar month of the days, the first and the last
-        as far as the days go.
+    per : str
+        ``"team"`` or any other column of the roster, such as ``"manager"``: a report for each of its values. Or
+        ``"month"``: one for each calendar month of the days, the first and the last as far as the days go.
 
     Returns
     -------
@@ -229,7 +481,7 @@ def write_each(
     Raises
     ------
     ConfigurationError
-        ``per`` is not valid, or there is no roster with teams.
+        There is no roster, or it has no such column.
     ReportError, DateRangeError
         As :func:`write`, where it is wrong for all of them.
 
@@ -242,16 +494,12 @@ def write_each(
     >>> write_each("overview", per="taem")
     Traceback (most recent call last):
     ...
-    augment_insights.errors.ConfigurationError: per='taem' is not valid. Choose 'team' or 'month'.
+    augment_insights.errors.ConfigurationError: The roster has no column 'taem'. Hint: did you mean 'team'?
     """
-    if per not in PER:
-        raise ConfigurationError(not_valid("per", per, PER), setting="per")
-    run = _prepare(
-        template, start_date=start_date, end_date=end_date, formats=formats, source=source, parameters=parameters
-    )
+    run = _prepare(template, formats, parameters)
     reports: dict[str, Report] = {}
     failures: dict[str, InsightsError] = {}
-    for name, each in (_by_team(run) if per == "team" else _by_month(run)).items():
+    for name, each in (_by_month(run) if per == "month" else _by_column(run, per)).items():
         try:
             reports[name] = _execute(each, Path(output_dir).expanduser())
         except InsightsError as error:
@@ -265,10 +513,6 @@ def write_each(
 def build(
     template: str | Path,
     /,
-    *,
-    start_date: date | str | None = None,
-    end_date: date | str | None = None,
-    source: Literal["sample", "api"] = "sample",
     **parameters: Any,
 ) -> Page:
     """Build a template's page in this process.
@@ -279,7 +523,7 @@ def build(
 
     Parameters
     ----------
-    template, start_date, end_date, source, **parameters
+    template, **parameters
         As for :func:`write`.
 
     Returns
@@ -305,8 +549,8 @@ def build(
     ...
     augment_insights.errors.ReportError: The template 'overview' has no parameter 'end_dat'. ...
     """
-    run = _prepare(template, start_date=start_date, end_date=end_date, formats=(), source=source, parameters=parameters)
-    _refuse_few(run)
+    run = _prepare(template, (), parameters)
+    _refuse_early(run)
     with run.sharing.naming_nobody():
         page = _names_after(run).get("page")
     if isinstance(page, Page):
@@ -350,19 +594,14 @@ class _Run:
         return replace(self, parameters={**self.parameters, **parameters}, label=f"{self.label}-{part}")
 
 
-def _prepare(
-    template: str | Path,
-    *,
-    start_date: date | str | None,
-    end_date: date | str | None,
-    formats: Iterable[str],
-    source: str,
-    parameters: Mapping[str, Any],
-) -> _Run:
+def _prepare(template: str | Path, formats: Iterable[str], parameters: Mapping[str, Any]) -> _Run:
     """Check what is asked for, as far as that can be done before a kernel starts."""
     found = find(template)
     _refuse_secrets(found, parameters)
-    chosen = {**_days(start_date, end_date), **{name: _plain(found, name, value) for name, value in parameters.items()}}
+    days = {name: parameters.get(name) for name in ("start_date", "end_date")}
+    others = {name: value for name, value in parameters.items() if name not in {*days, "source"}}
+    chosen = {**_days(**days), **{name: _plain(found, name, value) for name, value in others.items()}}
+    source = parameters.get("source", "sample")
     if source not in SOURCES:
         raise ReportError(not_valid("source", source, SOURCES), template=found.name)
     if source != "sample" or "source" in found.parameters:
@@ -372,9 +611,10 @@ def _prepare(
     if "formats" in found.parameters or kept not in ((), ("html",)):
         chosen["formats"] = list(kept)
     found.check(chosen)
-    roster = chosen.get("roster")
-    if isinstance(roster, str) and not Path(roster).expanduser().is_file():
-        raise ReportError(f"roster={roster!r}: there is no such file. Hint: check the path.", template=found.name)
+    for name in ("roster", "targets", "events"):
+        path = chosen.get(name)
+        if isinstance(path, str) and not Path(path).expanduser().is_file():
+            raise ReportError(f"{name}={path!r}: there is no such file. Hint: check the path.", template=found.name)
     if source == "api":
         augment_insights.Client()  # which says when there is no token
     return _Run(found, chosen, found.name)
@@ -438,24 +678,29 @@ def _looks_secret(text: str) -> bool:
     return len(text) >= _SECRET_LENGTH and bool(_SEGMENTS.fullmatch(text)) and bool(_MIXED.search(text))
 
 
-def _refuse_few(run: _Run) -> None:
-    """Refuse a report of too few people, and whatever else can be told from the roster, before anything is run."""
-    if not run.sharing.is_open:
-        chosen = {name: run.value(name) for name in ("source", "roster", "team", "names", "min_group_size")}
-        Study(**{name: value for name, value in chosen.items() if value is not None})
+def _refuse_early(run: _Run) -> None:
+    """Refuse an unknown team, too few people, and whatever else the roster tells before anything is run."""
+    if run.sharing.is_open and not (run.value("team") and "roster" in run.template.parameters):
+        return
+    names = ("source", "roster", "team", "team_column", "names", "min_group_size")
+    chosen: dict[str, Any] = {name: run.value(name) for name in names}
+    Study(**{name: value for name, value in chosen.items() if value is not None})
 
 
-def _by_team(run: _Run) -> dict[str, _Run]:
-    """Return a run for each team of the roster."""
-    run.template.check({"team": run.value("team")})
+def _by_column(run: _Run, column: str) -> dict[str, _Run]:
+    """Return a run for each value of a column of the roster."""
+    by = {} if column == "team" else {"team_column": column}
+    run = replace(run, parameters={**run.parameters, **by})
+    run.template.check({**by, "team": run.value("team")})
+    source, by_column = run.value("source") or "sample", run.value("team_column") or "team"
     with run.sharing.naming_nobody():
-        study = Study(source=run.value("source") or "sample", roster=run.value("roster"))
-    if study.roster is None or "team" not in study.roster.columns:
+        study = Study(source=source, roster=run.value("roster"), team_column=by_column)
+    if not study.teams:
         raise ConfigurationError(
-            "A report a team needs a roster with a column 'team'. Hint: pass roster='roster.csv'.", setting="roster"
+            f"A report per {column} needs a roster with a column {column!r}. Hint: pass roster='roster.csv'.",
+            setting="roster",
         )
-    teams = sorted(study.roster["team"].drop_nulls().cast(pl.String).unique().to_list())
-    return {team: run.of(slug(team), team=team) for team in teams}
+    return {team: run.of(file_name(team, among=study.teams), team=team) for team in study.teams}
 
 
 def _by_month(run: _Run) -> dict[str, _Run]:
@@ -468,6 +713,85 @@ def _by_month(run: _Run) -> dict[str, _Run]:
         name: run.of(name, start_date=month.start.isoformat(), end_date=month.end.isoformat())
         for name, month in months.items()
     }
+
+
+def _place(template: str) -> Path:
+    """Return where a template is."""
+    places = _places()
+    if template not in places:
+        raise ReportError(f"There is no template {template!r}.{did_you_mean(template, places)}", template=template)
+    return places[template]
+
+
+def _places() -> dict[str, Path]:
+    """Return where each template is, by its name; of two that share a name the later wins."""
+    named = [Path(name).expanduser() for name in os.environ.get(FOLDERS_VARIABLE, "").split(os.pathsep) if name]
+    for folder in named:
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"{FOLDERS_VARIABLE} names {str(folder)!r}, which is no folder. Hint: make it, or unset the variable.",
+                setting=FOLDERS_VARIABLE,
+            )
+    folders = [*_folders_of_packages(), _folder(), *reversed(named)]
+    return {path.stem: path for folder in folders for path in sorted(folder.glob("*.ipynb"))}
+
+
+def _folders_of_packages() -> Iterator[Path]:
+    """Yield the folders of templates of installed packages; one that cannot be loaded is warned of, and left out."""
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        try:
+            found = entry.load()
+            place = getattr(found, "__path__", None) or [Path(getattr(found, "__file__", found)).parent]
+        except Exception as error:  # noqa: BLE001 (anything may go wrong in a package of somebody else's)
+            warnings.warn(
+                f"The templates of the entry point {entry.name!r} ({entry.value}) cannot be loaded: "
+                f"{type(error).__name__}: {error}. Hint: update or remove that package.",
+                InsightsWarning,
+                stacklevel=4,
+            )
+        else:
+            yield Path(next(iter(place)))
+
+
+def _folder() -> Path:
+    """Return the folder of the package's own templates: within it once installed, beside it in a checkout."""
+    installed = _PACKAGE / "templates"
+    return installed if installed.is_dir() else _PACKAGE.parent / "notebooks"
+
+
+def _parameters(source: str) -> tuple[dict[str, Any], dict[str, str], dict[str, tuple[Any, ...]]]:
+    """Return the values that a tagged cell assigns to names, their comments, and the choices that these list.
+
+    Examples
+    --------
+    >>> _parameters('colour: str = "red"  # of the page: "red" or "blue"')
+    ({'colour': 'red'}, {'colour': 'of the page: "red" or "blue"'}, {'colour': ('red', 'blue')})
+    """
+    defaults: dict[str, Any] = {}
+    comments: dict[str, str] = {}
+    choices: dict[str, tuple[Any, ...]] = {}
+    lines = source.splitlines()
+    for statement in ast.parse(source).body:
+        if not isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        value, listed = None, []
+        with suppress(ValueError):  # computed: known only when it runs
+            value = None if statement.value is None else ast.literal_eval(statement.value)
+        comment = lines[(statement.end_lineno or 1) - 1].encode()[statement.end_col_offset :].decode().strip(" #")
+        quoted = re.findall(r'"([^"]*)"', comment)
+        if isinstance(statement, ast.AnnAssign) and "Literal" in ast.unparse(statement.annotation):
+            nodes = ast.walk(statement.annotation)
+            listed = sorted(
+                (node.value for node in nodes if isinstance(node, ast.Constant)), key=lambda one: one is None
+            )
+        elif len(quoted) > 1 and value in quoted:
+            listed = quoted
+        for name in [target.id for target in targets if isinstance(target, ast.Name)]:
+            defaults[name], comments[name] = value, comment
+            if listed:
+                choices[name] = tuple(listed)
+    return defaults, comments, choices
 
 
 def _names_after(run: _Run) -> dict[str, Any]:
@@ -493,7 +817,7 @@ def _names_after(run: _Run) -> dict[str, Any]:
 
 def _execute(run: _Run, folder: Path) -> Report:
     """Run a notebook in a kernel, and move what it leaves into a folder."""
-    _refuse_few(run)
+    _refuse_early(run)
     folder.mkdir(parents=True, exist_ok=True)
     _sweep(folder)
     hidden = tempfile.TemporaryDirectory(dir=folder, prefix=f"{_STAGING}{run.label}-", ignore_cleanup_errors=True)
@@ -511,8 +835,8 @@ def _execute(run: _Run, folder: Path) -> Report:
             if run.sharing.is_open:
                 raise failure from error
             raise failure from None  # what it was raised from may name people
-        _tidy(run, notebook, folder=folder)
-        return _publish(run, notebook, folder=folder)
+        said = _tidy(run, notebook, folder=folder)
+        return replace(_publish(run, notebook, folder=folder), **said)
 
 
 def _sweep(folder: Path) -> None:
@@ -532,7 +856,8 @@ def _sweep(folder: Path) -> None:
 def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, console: IO[bytes]) -> None:
     """Run a notebook with its parameters, saving it cell by cell.
 
-    What a cell prints stands in the notebook; what the kernel's process says beside that goes to ``console``.
+    What a cell prints stands in the notebook; what the kernel's process says beside that goes to ``console``. How far
+    its fetches are is told as they go.
     What fails is raised, so papermill's own log, which warns of sound parameters (``str | None``), is silent.
     """
     with theme.without_iri_grammar():
@@ -541,6 +866,8 @@ def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, 
 
     cells = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat has no types
     cells.metadata["kernelspec"] = {"name": _KERNEL, "display_name": "Python 3", "language": "python"}
+    style = choose_style(None)
+    told = _Told(style)
     logger = logging.getLogger("papermill")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -553,23 +880,53 @@ def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, 
             progress_bar=False,
             start_timeout=_START_SECONDS,
             execution_timeout=_CELL_SECONDS,
-            kernel_manager_class=_kernels_heard_by(console),
+            kernel_manager_class=_kernels_heard_by(console, style),
+            stderr_file=told,
         )
     finally:
+        told.end()
         logger.setLevel(level)
 
 
-def _kernels_heard_by(console: IO[bytes]) -> type[AsyncKernelManager]:
-    """Return a manager of kernels that write to a file where they would write to this process's terminal.
+class _Told:
+    """Writes to this process's stderr how far the kernel's fetches are, and nothing else that its cells say there."""
 
+    def __init__(self, style: str) -> None:
+        self._is_bar = style == "bar"
+        self._has_bar = False
+
+    def write(self, text: str) -> None:
+        for line in _PROGRESS.findall(text):
+            sys.stderr.write(f"\r{line:<{_WIDTH}}" if self._is_bar else f"{line}\n")
+            self._has_bar = self._is_bar
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Wipe the bar away."""
+        if self._has_bar:
+            sys.stderr.write(f"\r{'':<{_WIDTH}}\r")
+
+
+def _kernels_heard_by(console: IO[bytes], style: str) -> type[AsyncKernelManager]:
+    """Return a manager of kernels of this very Python, which write to a file in place of this process's terminal.
+
+    Whatever kernels are installed: a ``python3`` of another Python may stand before this one's.
     A kernel that is told to stop may still complain about sockets and interrupts, in a run that has gone well:
     not for the eyes of whoever reads cron's mail. Of one that died, it may be the only word on why.
     """
-    from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415 (starts slowly, and only a run needs it)
+    from jupyter_client.kernelspec import KernelSpec  # noqa: PLC0415 (starts slowly, and only a run needs it)
+    from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415 (as above)
+
+    command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
 
     class KernelsHeard(AsyncKernelManager):
+        kernel_spec = KernelSpec(argv=command, display_name="Python 3", language="python")
+
         def start_kernel(self, *arguments: Any, **options: Any) -> Any:
-            return super().start_kernel(*arguments, **options, stdout=console, stderr=console)
+            environment = {**os.environ, PROGRESS_VARIABLE: style}
+            return super().start_kernel(*arguments, **options, env=environment, stdout=console, stderr=console)
 
     return KernelsHeard
 
@@ -621,8 +978,10 @@ def _publish(run: _Run, notebook: Path, *, folder: Path) -> Report:
     return Report(run.template.name, folder / pages[0].name if pages else None, named[notebook], tuple(files))
 
 
-def _tidy(run: _Run, notebook: Path, *, folder: Path) -> None:
+def _tidy(run: _Run, notebook: Path, *, folder: Path) -> dict[str, Any]:
     """Leave in a notebook what was computed, and nothing of how, where and in how many milliseconds.
+
+    Returned is what its last page says: ``headlines`` and ``sentences``.
 
     It names the place where the files are in the end, not the hidden one where they were made. Where names
     are not shown, none stands in its outputs: not even in a warning, or in the words of an error.
@@ -637,11 +996,23 @@ def _tidy(run: _Run, notebook: Path, *, folder: Path) -> None:
         if "injected-parameters" in cell["metadata"].get("tags", []):
             cell["id"] = "injected-parameters"
         if "outputs" in cell:
-            cell["outputs"] = _without_places(run.sharing.spec(cell["outputs"]))
+            kept = [output for output in cell["outputs"] if not _is_progress(output)]
+            cell["outputs"] = _without_places(run.sharing.spec(kept))
     text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
     for place in () if run.sharing.is_open else (run.value("roster"), run.value("archive")):
         text = text.replace(place, Path(place).name) if isinstance(place, str) and place else text
     notebook.write_text(f"{text}\n", encoding="utf-8")
+    outputs = [output.get("data", {}) for cell in content["cells"] for output in cell.get("outputs", [])]
+    said = [data[PAGE_DATA] for data in outputs if PAGE_DATA in data]
+    if not said:
+        return {}
+    lines = [Headline(**{**line, "trend": tuple(line["trend"])}) for line in said[-1]["headlines"]]
+    return {"headlines": tuple(lines), "sentences": tuple(said[-1]["sentences"])}
+
+
+def _is_progress(output: Mapping[str, Any]) -> bool:
+    """Tell whether an output says nothing but how far a fetch was."""
+    return output.get("name") == "stderr" and not _PROGRESS.sub("", "".join(output["text"])).strip()
 
 
 def _without_places(outputs: Any) -> Any:

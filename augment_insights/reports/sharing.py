@@ -27,7 +27,7 @@ from augment_insights import tables
 from augment_insights.analysis import feature_adoption, pseudonymise
 from augment_insights.analysis.population import with_user_key
 from augment_insights.analysis.privacy import OVERLAPPING, PEOPLE, Total, complementary_suppression
-from augment_insights.errors import ConfigurationError, InsightsError, not_valid
+from augment_insights.errors import ConfigurationError, InsightsError, not_valid, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -399,6 +399,7 @@ class Sharing:
         shown = frame.select(pl.when(own).then(pl.col("user")).otherwise(replaced)).to_series()
         pairs = pl.DataFrame({"name": frame["user"], "shown": shown}).filter(~own).drop_nulls().unique()
         self._known.update(pairs.rows())
+        self._known.update((safe_text(name), stands_for) for name, stands_for in pairs.rows())  # as a chart writes it
         self._issued.update(pairs["shown"])
         return frame.with_columns(user=shown)
 

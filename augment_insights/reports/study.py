@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import polars as pl
 
 import augment_insights
-from augment_insights.analysis import compare_periods, join_roster, read_roster
+from augment_insights.analysis import compare_periods, contributions, join_roster, read_roster
 from augment_insights.analysis.population import with_user_key
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
+from augment_insights.export import file_name
 from augment_insights.periods import (
     MAX_RANGE_DAYS,
     NOUN,
@@ -29,11 +28,12 @@ from augment_insights.periods import (
 )
 from augment_insights.reports.page import Page
 from augment_insights.reports.sharing import Sharing
-from augment_insights.tables import COMPARISON
+from augment_insights.tables import COMPARISON, CONTRIBUTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
+    from typing import Unpack
 
     from augment_insights.transport import Client
 
@@ -45,12 +45,47 @@ POPULATIONS = {"person": "people", "service_account": "service accounts", "all":
 NOT_ON_ROSTER = "(not on the roster)"
 """The team of whoever the roster does not have."""
 
+NO_TEAM = "(no team)"
+"""The team of whoever the roster has without one."""
+
 _NAMES = {"show": "shown", "pseudonyms": "replaced by pseudonyms", "hide": "hidden"}
 _WHOLE = {"1d": 28, "1mo": 6, "1q": 4}
 """Whole periods that a report covers when no start is given."""
 
-_SLUG_LENGTH = 60
 _DAY = timedelta(days=1)
+
+
+class StudyParameters(TypedDict, total=False):
+    """What a study takes beside its days, by keyword."""
+
+    source: str
+    archive: Path | str | None
+    every: str
+    user_type: str
+    team: str | None
+    roster: Path | str | pl.DataFrame | None
+    team_column: str
+    targets: Path | str | pl.DataFrame | None
+    events: Path | str | pl.DataFrame | None
+    calendar: Path | str | pl.DataFrame | None
+    min_group_size: int
+    names: str
+
+
+_DEFAULTS: StudyParameters = {
+    "source": "sample",
+    "archive": None,
+    "every": "1w",
+    "user_type": "person",
+    "team": None,
+    "roster": None,
+    "team_column": "team",
+    "targets": None,
+    "events": None,
+    "calendar": None,
+    "min_group_size": 5,
+    "names": "show",
+}
 
 
 @dataclass(frozen=True)
@@ -190,7 +225,7 @@ def study(parameters: Mapping[str, Any] | None = None, /, **chosen: Any) -> Stud
     >>> study({"every": "1mo", "user_type": "all", "output_dir": "reports"}, names="hide")
     Study(people and service accounts, ..., Sharing('hide', min_group_size=5))
     """
-    taken = inspect.signature(Study).parameters
+    taken = {"start_date", "end_date", *_DEFAULTS}
     picked = {name: value for name, value in (parameters or {}).items() if name in taken}
     return Study(**{**picked, **chosen})
 
@@ -218,6 +253,10 @@ class Study:
         Only the people whom the roster puts into this team.
     roster : path-like or DataFrame, optional
         As for :func:`augment_insights.analysis.read_roster`. The made-up organisation has its own.
+    team_column : str
+        The column of the roster whose values are the teams of the report, such as ``"manager"`` or ``"cost_centre"``.
+    targets, events, calendar : path-like or DataFrame, optional
+        Goals, dates to mark, and days off.
     min_group_size, names : optional
         As for :class:`Sharing`.
 
@@ -233,6 +272,8 @@ class Study:
         The whole roster under its own names: to be matched with what is fetched, and not to be shown.
     has_teams : bool
         Whether the roster tells in which team people are.
+    teams : tuple of str
+        The teams of the whole roster, sorted.
     noun : str
         What a period is called: day, week, month or quarter.
     population : str
@@ -245,8 +286,9 @@ class Study:
     Raises
     ------
     ConfigurationError
-        A parameter that is not valid, a team without a roster or that it does not have, no token; fewer people than
-        ``min_group_size`` in the team or on the roster, and names not to be shown.
+        A parameter that is not valid, a team or its column without a roster or that it does not have, no token; fewer
+        people than ``min_group_size`` in the team or on the roster, or teams that are e-mails, and names not to be
+        shown.
     DateRangeError, TableError
         As :func:`report_days` and :func:`augment_insights.analysis.read_roster`.
 
@@ -264,45 +306,49 @@ class Study:
     1
     """
 
-    def __init__(  # noqa: PLR0913 (a template's parameters, one to one, all by keyword but the days)
+    def __init__(
         self,
         start_date: date | str | None = None,
         end_date: date | str | None = None,
-        *,
-        source: str = "sample",
-        archive: Path | str | None = None,
-        every: str = "1w",
-        user_type: str = "person",
-        team: str | None = None,
-        roster: Path | str | pl.DataFrame | None = None,
-        min_group_size: int = 5,
-        names: str = "show",
+        **parameters: Unpack[StudyParameters],
     ) -> None:
-        self._parameters = {name: value for name, value in locals().items() if name != "self"}
-        for name, place in (("archive", archive), ("roster", roster)):  # no folder of this machine gets into a report
+        for name in parameters.keys() - _DEFAULTS.keys():
+            raise TypeError(f"A study takes no {name!r}.{did_you_mean(name, _DEFAULTS)}")
+        chosen: StudyParameters = {**_DEFAULTS, **parameters}
+        self._parameters = {"start_date": start_date, "end_date": end_date, **chosen}
+        for name in (
+            "archive",
+            "roster",
+            "targets",
+            "events",
+            "calendar",
+        ):  # no folder of this machine gets into a report
+            place = self._parameters[name]
             self._parameters[name] = Path(place).name if isinstance(place, (str, Path)) else None
-        if user_type not in POPULATIONS:
-            raise ConfigurationError(not_valid("user_type", user_type, POPULATIONS), setting="user_type")
+        self.user_type, self.team, source = chosen["user_type"], chosen["team"], chosen["source"]
+        if self.user_type not in POPULATIONS:
+            raise ConfigurationError(not_valid("user_type", self.user_type, POPULATIONS), setting="user_type")
         if source not in SOURCES:
             raise ConfigurationError(not_valid("source", source, SOURCES), setting="source")
-        self.sharing = Sharing(names, min_group_size=min_group_size)
-        self.every: Every = check_every(every)
+        self.sharing = Sharing(chosen["names"], min_group_size=chosen["min_group_size"])
+        self.every: Every = check_every(chosen["every"])
         self.noun = NOUN[self.every]
-        client = augment_insights.Client
+        client, archive = augment_insights.Client, chosen["archive"]
         self.client: Client = client.sample(archive=archive or False) if source == "sample" else client(archive=archive)
         self.days: ReportDays = report_days(start_date, end_date, now=self.client.now(), every=self.every)
-        self.user_type = user_type
-        self.team = team
-        if roster is None and self.client.is_sample:
-            text = augment_insights.sample.roster_csv(self.client.now().date())
-            roster = pl.read_csv(text.encode(), infer_schema=False)
-        with self.sharing.naming_nobody():
-            self.listed = listed = None if roster is None else read_roster(roster)
-        self._team = None if team is None else _of_team(listed, team)
+        self.team_column = chosen["team_column"]
+        self.listed = self._read_roster(chosen["roster"])
+        self.teams: tuple[str, ...] = ()
+        if self.listed is not None and "team" in self.listed.columns:
+            self.teams = tuple(sorted(self.listed["team"].drop_nulls().cast(pl.String).unique()))
+        self._refuse_names()
+        self._team = None if self.team is None else _of_team(self.listed, self.team, self.team_column)
         self._refuse_few()
-        self.roster = None if listed is None else self.sharing.users(listed if self._team is None else self._team)
+        shown = self.listed if self._team is None else self._team
+        self.roster = None if shown is None else self.sharing.users(shown)
         self.has_teams = self.roster is not None and "team" in self.roster.columns
-        self.population = POPULATIONS[user_type] if team is None else f"people of {team}"
+        column = "" if self.team_column == "team" else f"{self.team_column.replace('_', ' ')} "
+        self.population = POPULATIONS[self.user_type] if self.team is None else f"people of {column}{self.team}"
         self.caption: dict[str, Any] = {
             "as_of": self.days.as_of,
             "sample": self.client.is_sample,
@@ -311,6 +357,34 @@ class Study:
 
     def __repr__(self) -> str:
         return f"Study({self.population}, {self.days.shown}, {self.sharing!r})"
+
+    def _read_roster(self, roster: Path | str | pl.DataFrame | None) -> pl.DataFrame | None:
+        """Read the roster, or take the made-up organisation's; its teams are the values of the column asked for."""
+        given = roster
+        if given is None and (made_up := self.client.sample_organisation) is not None:
+            given = pl.read_csv(made_up.roster_csv().encode(), infer_schema=False)
+        if given is None:
+            return None
+        with self.sharing.naming_nobody():
+            listed = read_roster(given)
+        column = self.team_column
+        if column == "team":
+            return listed
+        known = [name for name in listed.columns if name not in ("user", "licensed_from", "licensed_to")]
+        if column not in known:
+            raise ConfigurationError(
+                f"The roster has no column {column!r}.{did_you_mean(column, known)}", setting="team_column"
+            )
+        return listed.drop("team", strict=False).rename({column: "team"})
+
+    def _refuse_names(self) -> None:
+        """Refuse teams that are people, such as managers by their e-mails, where names are not shown."""
+        if not self.sharing.is_open and any("@" in team for team in self.teams):
+            raise ConfigurationError(
+                f"The column {self.team_column!r} of the roster holds e-mails, and names={self.sharing.names!r} shows "
+                "none. Hint: name another column as team_column, or give its groups other names.",
+                setting="team_column",
+            )
 
     def _refuse_few(self) -> None:
         """Refuse a report of fewer people than the smallest group that may be shown."""
@@ -342,15 +416,15 @@ class Study:
     def with_roster(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of :meth:`people` with each user's ``team`` and licence dates, as far as the roster has them.
 
-        Whoever it does not have is in a team of its own, ``"(not on the roster)"``, so that teams add up to the
-        whole. No other column of the roster is taken.
+        Whoever it does not have is in a team of its own, ``"(not on the roster)"``, and whoever it has without a team
+        in ``"(no team)"``, so that teams add up to the whole. No other column of the roster is taken.
         """
         on_roster = self.roster if self.roster is not None else pl.DataFrame(schema={"user": pl.String})
         taken = [name for name in ("team", "licensed_from", "licensed_to") if name in on_roster.columns]
         # Who is missing is in that team, or an unused licence.
-        joined = join_roster(frame, on_roster.select("user", *taken), warn=False)
-        team = pl.col("team").cast(pl.String) if "team" in taken else pl.lit(None, dtype=pl.String)
-        return joined.with_columns(team=team.fill_null(NOT_ON_ROSTER))
+        team = pl.col("team").cast(pl.String).fill_null(NO_TEAM) if "team" in taken else pl.lit(NOT_ON_ROSTER)
+        listed = on_roster.select("user", *taken).with_columns(team=team)
+        return join_roster(frame, listed, warn=False).with_columns(pl.col("team").fill_null(NOT_ON_ROSTER))
 
     def groups(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return a result table without the numbers of groups that are too small; draw charts from that."""
@@ -375,32 +449,34 @@ class Study:
         periods : DataFrame
             Which periods there are: ``period_start``, ``period_end`` and ``is_complete``, as
             :func:`augment_insights.analysis.active_users` gives them.
-        metric, by, licences
+        metric, licences
             As for :func:`augment_insights.analysis.compare_periods`.
+        by : str, optional
+            Group by group, with each group's part of the whole change.
         count : int
             How many complete periods make one side.
 
         Returns
         -------
         DataFrame
-            The table COMPARISON, without a row where there are not enough complete periods.
+            The table COMPARISON, grouped CONTRIBUTIONS; without a row where there are not enough complete periods.
         """
         complete = periods.filter("is_complete").sort("period_start")
         if complete.height < 2 * count:
-            groups = {} if by is None else {by: pl.String}
-            return pl.DataFrame(schema={**groups, **COMPARISON.schema})
+            by_group = {} if by is None else {by: pl.String}
+            return pl.DataFrame(schema={**by_group, **(COMPARISON if by is None else CONTRIBUTIONS).schema})
         starts, ends = complete["period_start"], complete["period_end"]
         before, after = (starts[-2 * count], ends[-count - 1]), (starts[-count], ends[-1])
-        compared = compare_periods(
-            activity, before, after, metric=metric, by=by, licences=licences, user_type=self.user_type
-        )
-        return self.groups(compared)
+        asked: dict[str, Any] = {"metric": metric, "licences": licences, "user_type": self.user_type}
+        if by is None:
+            return self.groups(compare_periods(activity, before, after, **asked))
+        return self.groups(contributions(activity, before, after, by=by, **asked))
 
     def page(self, title: str, *, template: str) -> Page:
         """Begin the page of a template: who is counted, the days, and how the report is made."""
-        of_team = "" if self.team is None else f"-{slug(self.team)}"
+        of_team = "" if self.team is None else f"-{file_name(self.team, among=self.teams)}"
         page = Page(
-            title,
+            title if self.team is None else f"{title}: {self.team}",
             population=self.population,
             as_of=self.days.as_of,
             range_asked=self.days.asked,
@@ -423,17 +499,19 @@ class Study:
         )
 
 
-def _of_team(roster: pl.DataFrame | None, team: str) -> pl.DataFrame:
+def _of_team(roster: pl.DataFrame | None, team: str, column: str) -> pl.DataFrame:
     """Return a team's rows of the roster."""
     if roster is None or "team" not in roster.columns:
         raise ConfigurationError(
-            f"The team {team!r} can only be told by a roster with a column 'team'. Hint: pass roster='roster.csv'.",
+            f"The team {team!r} can only be told by a roster with a column {column!r}. Hint: pass roster='roster.csv'.",
             setting="team",
         )
-    found = roster.filter(pl.col("team").cast(pl.String) == str(team))
+    names = roster["team"].cast(pl.String).fill_null(NO_TEAM)
+    found = roster.filter(names == str(team))
     if found.is_empty():
-        known = roster["team"].drop_nulls().unique().cast(pl.String).to_list()
-        raise ConfigurationError(f"The roster has no team {team!r}.{did_you_mean(team, known)}", setting="team")
+        raise ConfigurationError(
+            f"The roster has no {column} {team!r}.{did_you_mean(team, names.unique())}", setting="team"
+        )
     return found
 
 
@@ -457,18 +535,3 @@ def _to_the_second(moment: str) -> str:
         return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     except ValueError:
         return moment
-
-
-def slug(text: str) -> str:
-    """Return text as a part of a file's name; what a name cannot hold is told apart by four digits of a hash.
-
-    Examples
-    --------
-    >>> slug("Payments"), slug("R/D")[:4]
-    ('payments', 'r-d-')
-    """
-    kept = "".join(letter if letter.isalnum() else "-" for letter in text.lower())
-    name = "-".join(part for part in kept.split("-") if part)[:_SLUG_LENGTH]
-    if name == text.lower().replace(" ", "-"):
-        return name
-    return f"{name}-{blake2b(text.encode(), digest_size=2).hexdigest()}".lstrip("-")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from augment_insights.reports.content import Content
+    from augment_insights.reports.content import Content, Headline
 
 _OURS = ("Summary", "Definitions", "Columns", "Manifest")
 
@@ -46,13 +46,18 @@ def _summary(content: Content, named: dict[str, str]) -> pl.DataFrame:
     rows = [
         ("Report", content.title, SAMPLE if content.sample else ""),
         *(("About", badge, "") for badge in content.badges),
-        *(("In short", sentence, "") for sentence in content.summary),
-        *((line.label, line.value, line.detail) for line in content.headlines),
+        *((line.label, line.value, _told(line)) for line in content.headlines),
+        *(("What happened", sentence, "") for sentence in content.summary),
     ]
     for name, table in content.tables.items():
         what = titles.get(name, "raw: what the figures were computed from")
         rows.append((f"Sheet {named[name]}", what, f"{table.height:,} rows"))
     return pl.DataFrame(rows, schema=dict.fromkeys(("What", "Value", "Detail"), pl.String), orient="row")
+
+
+def _told(line: Headline) -> str:
+    """Return how a headline changed, and what stands behind it."""
+    return " · ".join(part for part in (line.change, line.detail) if part)
 
 
 def _columns(content: Content, named: dict[str, str]) -> pl.DataFrame:

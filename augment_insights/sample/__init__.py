@@ -14,6 +14,7 @@ Everything here stands on the API's side of the wire and knows nothing of the cl
 from __future__ import annotations
 
 from augment_insights.sample.organisation import SampleOrganisation, roster_csv, write_roster
+from augment_insights.sample.people import Story
 from augment_insights.sample.records import RecordStore
 from augment_insights.sample.server import AnalyticsApp, TokenBucket, serve
 
@@ -21,6 +22,7 @@ __all__ = [
     "AnalyticsApp",
     "RecordStore",
     "SampleOrganisation",
+    "Story",
     "TokenBucket",
     "roster_csv",
     "serve",

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from requests_cache import CachedSession
 
+    from augment_insights.sample import SampleOrganisation
     from augment_insights.sample.records import Organisation
     from augment_insights.transport.session import WsgiApp
 
-_SAMPLE_URL = "https://sample.invalid"
 _RECORDS_URL = "https://records.invalid"
 _NO_TOKEN = "in-process-there-is-no-token"  # noqa: S105 (nobody checks it; no answer holds it by chance)
 _LONGEST_TIMEOUT = 86_400.0
@@ -82,6 +82,8 @@ class Client:
         The folder of the archive.
     generated_at : tuple of str or None
         When the API says that it made the answers, from the cache or not: the oldest and the newest moment.
+    sample_organisation : SampleOrganisation or None
+        The made-up organisation that is asked: its roster, and what happens there.
     is_sample : bool
         Whether the organisation is the made-up one.
 
@@ -145,12 +147,15 @@ class Client:
         self.requests_sent = 0
         self.answers_from_cache = 0
         self.generated_at: tuple[str, str] | None = None
-        self.is_sample = False
+        self.sample_organisation: SampleOrganisation | None = None
 
     @classmethod
     def sample(
         cls,
         *,
+        people: int = 400,
+        seed: int = 0,
+        story: bool = True,
         today: date | str | None = None,
         archive: str | PathLike[str] | Literal[False] = False,
         progress: bool | str | None = None,
@@ -159,6 +164,9 @@ class Client:
 
         Parameters
         ----------
+        people, seed, story : optional
+            How many hold a licence, which organisation it is, and whether anything happens there: see
+            :class:`~augment_insights.sample.SampleOrganisation`.
         today : date or "YYYY-MM-DD", optional
             The day the organisation lives in (it is noon, UTC); left out, the real one. Its history
             covers 13 months up to the day before.
@@ -168,9 +176,12 @@ class Client:
         clock = Clock(today)
         from augment_insights.sample import SampleOrganisation  # noqa: PLC0415 (only for the sample)
 
-        organisation = SampleOrganisation(clock.now().date())
-        client = cls._in_process(organisation, _SAMPLE_URL, clock, archive=archive, progress=progress)
-        client.is_sample = True
+        organisation = SampleOrganisation(clock.now().date(), people=people, seed=seed, story=story)
+        # An archive keeps the days of one organisation: each has an address of its own.
+        default = (people, seed, story) == (400, 0, True)
+        name = "sample" if default else f"sample-{people}-{seed}-{'story' if story else 'quiet'}"
+        client = cls._in_process(organisation, f"https://{name}.invalid", clock, archive=archive, progress=progress)
+        client.sample_organisation = organisation
         return client
 
     @classmethod
@@ -201,6 +212,11 @@ class Client:
 
         app = AnalyticsApp(organisation, now=clock.now)
         return cls(_NO_TOKEN, base_url=base_url, cache=False, clock=clock, app=app, **more)
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether the organisation is the made-up one."""
+        return self.sample_organisation is not None
 
     def __repr__(self) -> str:
         organisation = "the sample organisation" if self.is_sample else "given records"

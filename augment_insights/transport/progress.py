@@ -156,9 +156,13 @@ class Progress(threading.local):
     def _make_bar(self, label: str) -> Any:
         if self._style == "off" or self.tell is not None:
             return None
-        # Imported here: the notebook's bar needs ipywidgets, a second of import.
+        # Imported here: the notebook's bar needs ipywidgets, a second of import; a notebook that runs unattended none.
         if self._style == "bar":
-            tqdm, layout, more = import_module("tqdm.auto").tqdm, "{l_bar}{bar}| {n_fmt}/{total_fmt}", {}
+            tqdm, layout, more = (
+                import_module("tqdm.auto" if in_notebook() else "tqdm").tqdm,
+                "{l_bar}{bar}| {n_fmt}/{total_fmt}",
+                {},
+            )
         else:  # the first line is due as soon as a bar would be; for the others see `show`
             tqdm, layout = import_module("tqdm").tqdm, "{desc}: {n_fmt} of {total_fmt}"
             more = {"file": _LogLines(), "mininterval": _FIRST_SHOWN_AFTER, "miniters": 0}

@@ -33,6 +33,9 @@ E = TypeVar("E", bound=errors.ApiError)
 
 _REDACTED = "[token]"
 _TELLING_LENGTH = 8
+_LONGEST_SAID, _LONGEST_NAME, _MOST_FIELDS = 600, 100, 20
+"""Characters of a message and of a name that a server sent, and how many names, of which we speak."""
+
 _CACHED = "Data already received is cached; run again to resume"
 _RETRIED = {int(HTTPStatus.REQUEST_TIMEOUT), *range(500, 600)}
 _FINAL_ERRORS: Mapping[int, tuple[type[errors.ApiError], str, str]] = {
@@ -150,8 +153,15 @@ class Question:
         self.shown = f"{self.url}?{urlencode(self.params)}" if params else self.url
 
     def error(self, kind: type[E], what: str, *, hint: str, **details: Any) -> E:
-        """Make an error that says what happened, to which request, after how many attempts, and what to do."""
-        asked = ", ".join(f"{name}={value}" for name, value in self.params.items()) or "no parameters"
+        """Make an error that says what happened, to which request, after how many attempts, and what to do.
+
+        What a server sent is in it as one line of bounded length: a message of its, and the cursor of a page.
+        """
+        shown = (
+            f"{name}={errors.safe_text(value, 'line', longest=_LONGEST_NAME)}" for name, value in self.params.items()
+        )
+        asked = ", ".join(shown) or "no parameters"
+        what = errors.safe_text(what, "line", longest=_LONGEST_SAID)
         tries = errors.plural(self.attempts, "attempt")
         message = f"{what}. Asked: {self.endpoint.path} with {asked}; {tries}. Hint: {hint}."
         return kind(message, url=self.shown, attempts=self.attempts, **details)
@@ -200,7 +210,7 @@ def _refused(question: Question, response: Any, *, now: datetime) -> Failure:
     said = f" ({status}): {message} [{code}]" if code or message else f" ({status})"
     kind, may_pass = errors.ApiError, False
     what, hint = f"The API answered with an unexpected status{said}", "check the base URL"
-    details: dict[str, Any] = {"status": status, "code": code}
+    details: dict[str, Any] = {"status": status, "code": code and errors.safe_text(code, "line", longest=_LONGEST_NAME)}
     if status in _FINAL_ERRORS:
         kind, what, hint = _FINAL_ERRORS[status]
         what += said
@@ -236,16 +246,18 @@ def warn_of_unknown(question: Question, response: Any, *, seen: set[str]) -> Non
         return
     seen.add(name)
     unknown = messages.unknown_fields(question.endpoint, response.content)
-    found = {f"{name}: {question.token.redact(field)}" for field in unknown}
-    if found <= seen:
+    cleaned = (errors.safe_text(question.token.redact(field), "line", longest=_LONGEST_NAME) for field in unknown)
+    found = sorted({f"{name}: {field}" for field in cleaned} - seen)
+    if not found:
         return
+    more = f" and {len(found) - _MOST_FIELDS:,} more" if len(found) > _MOST_FIELDS else ""
     warnings.warn(
         f"The API sends fields that this version does not know, and leaves out of its tables: "
-        f"{', '.join(sorted(found - seen))}. Hint: look for a newer version of augment-insights.",
+        f"{', '.join(found[:_MOST_FIELDS])}{more}. Hint: look for a newer version of augment-insights.",
         errors.DataWarning,
         stacklevel=2,
     )
-    seen |= found
+    seen.update(found)
 
 
 def parse_retry_after(value: str | None, *, now: datetime) -> float | None:

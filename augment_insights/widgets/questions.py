@@ -104,7 +104,7 @@ class View:
     @property
     def by_period(self) -> dict[str, Any]:
         """What an analysis by calendar periods is told."""
-        return {**self.counting, "every": self.choice.every}
+        return {**self.covered, "every": self.choice.every}
 
     @property
     def covered(self) -> dict[str, Any]:

@@ -9,19 +9,11 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from statsmodels.stats.proportion import confint_proportions_2indep
 
-from augment_insights import analysis
+from augment_insights import analysis, tables
 from augment_insights.analysis.intervals import wilson
 from augment_insights.errors import DataWarning, TableError
-from augment_insights.tables import (
-    ACCEPTANCE_CHANGE,
-    ACCEPTANCE_RATE,
-    COMPARISON,
-    DAILY_USAGE,
-    EDITOR_LANGUAGE,
-    METRICS,
-)
+from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_RATE, COMPARISON
 
 KINDS = ("person", "service_account", "all")
 names = st.sampled_from(["ada@x.io", "Ada@x.io", "bob@x.io", "cyd@x.io"])
@@ -51,6 +43,24 @@ def test_rates_are_pooled_and_never_averaged(make_usage):
     assert bounds == pytest.approx((0, 1), abs=1e-6)  # two users who differ so much say next to nothing
 
 
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        ({}, [False, True, True]),  # the frame begins on a Tuesday, and ends on a Sunday
+        ({"since": "2026-01-05", "as_of": "2026-01-25"}, [True, True, True]),
+        ({"since": "2026-01-12", "as_of": "2026-01-24"}, [True, False]),  # and rows outside do not count
+    ],
+)
+def test_periods_are_complete_at_both_ends(known, expected):
+    """Rates and mixes by period say which periods the data holds as a whole, and take its first and last day."""
+    days = [date(2026, 1, 6), date(2026, 1, 14), date(2026, 1, 19), date(2026, 1, 25)]
+    named = {"date": days, "user": ["ada@x.io"] * 4, "user_type": ["person"] * 4}
+    usage = pl.DataFrame({**named, **{name: [1] * 4 for name in tables.METRICS}})
+    for answer in (analysis.acceptance_rate, analysis.mode_mix):
+        told = answer(usage, every="1w", **known).unique("period_start").sort("period_start")
+        assert told["is_complete"].to_list() == expected
+
+
 def test_a_result_keeps_its_table(make_usage):
     """Groups first, then the period, then the columns of ACCEPTANCE_RATE with their dtypes; sorted; so without rows."""
     usage = make_usage(row("b", 9, 3, week=1, team="B"), row("a", 9, 3, team="A"), row("b", 1, 1, team="B"))
@@ -58,19 +68,22 @@ def test_a_result_keeps_its_table(make_usage):
     for frame, expected in ((usage, [("A", monday), ("B", monday), ("B", next_monday)]), (usage.clear(), [])):
         rates = analysis.acceptance_rate(frame, by="team", every="1w")
         assert rates.select("team", "period_start").rows() == expected
-        assert rates.drop("team", "period_start").schema == ACCEPTANCE_RATE.schema
-        assert rates.columns == ["team", "period_start", *ACCEPTANCE_RATE.columns]
-    assert analysis.acceptance_rate(EDITOR_LANGUAGE.empty(), by=["language", "user"]).is_empty()
+        assert rates.drop("team", "period_start", "is_complete").schema == ACCEPTANCE_RATE.schema
+        assert rates.columns == ["team", "period_start", *ACCEPTANCE_RATE.columns, "is_complete"]
+    assert analysis.acceptance_rate(tables.EDITOR_LANGUAGE.empty(), by=["language", "user"]).is_empty()
 
 
 def test_nothing_suggested_is_no_rate(make_usage):
-    """0/0 is null, with its counts; it is neither 0 nor NaN, and moves no other group."""
+    """0/0 is null, with its counts, and moves no other group; 12 accepted of 10 is 1.2, and a warning."""
     rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 0, 0), row("bob@x.io", 4, 1)), by="user")
     assert rates.select("user", "users", "suggested_count", "acceptance_rate").rows() == [
         ("ada@x.io", 0, 0, None),
         ("bob@x.io", 1, 4, 0.25),
     ]
     assert rates["acceptance_rate_low"].to_list() == [None, None]
+    with pytest.warns(DataWarning, match="1 row with more completions_accepted than completions_count"):
+        rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 10, 12)))
+    assert rates["acceptance_rate"].to_list() == [1.2]
 
 
 def test_by_lines_only_rows_that_know_them_count(make_usage):
@@ -86,20 +99,18 @@ def test_by_lines_only_rows_that_know_them_count(make_usage):
     assert analysis.acceptance_rate(usage, of="lines")["acceptance_rate"].to_list() == [0.3]
 
 
-def test_more_accepted_than_suggested_is_kept_and_said(make_usage):
-    """A row of 12 accepted of 10 gives 1.2, and a warning that counts it."""
-    with pytest.warns(DataWarning, match="1 row with more completions_accepted than completions_count"):
-        rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 10, 12)))
-    assert rates["acceptance_rate"].to_list() == [1.2]
-
-
 def test_automation_is_apart(make_usage):
-    """People by default, automation on demand; only automation leaves people without a row; so in sums by type."""
+    """People by default, automation on demand, also in sums by type; another word would be in no count: refused."""
     usage = make_usage(row("ada@x.io", 10, 5), row("ci", 10, 1, user_type="service_account"))
     for frame in (usage, usage.drop("user")):
         rates = {kind: analysis.acceptance_rate(frame, user_type=kind)["acceptance_rate"].item() for kind in KINDS}
         assert rates == {"person": 0.5, "service_account": 0.1, "all": 0.3}
         assert analysis.acceptance_rate(frame.tail(1)).is_empty()
+    usage = make_usage(row("ada@x.io", 10, 5)).with_columns(user_type=pl.lit("Person"))
+    with pytest.raises(TableError, match="'Person' as user_type, and it is one of person, service_account"):
+        analysis.acceptance_rate(usage)
+    with pytest.raises(TableError, match="activity has 'Person' as user_type"):
+        analysis.active_users(usage, every="1w")
 
 
 @pytest.mark.parametrize("nobody", [{"user": None}, {"user_type": None}])
@@ -112,15 +123,6 @@ def test_a_row_of_nobody_is_in_no_population(make_usage, nobody):
         with pytest.warns(DataWarning, match="1 row of usage without a user"):
             rates = analysis.acceptance_rate(usage, user_type=kind)
         assert rates["suggested_count"].to_list() == [suggested]
-
-
-def test_another_word_for_a_person_is_refused(make_usage):
-    """Rows of a "Person" would be in no count of people, in silence: the error names the word, and the two known."""
-    usage = make_usage(row("ada@x.io", 10, 5)).with_columns(user_type=pl.lit("Person"))
-    with pytest.raises(TableError, match="'Person' as user_type, and it is one of person, service_account"):
-        analysis.acceptance_rate(usage)
-    with pytest.raises(TableError, match="activity has 'Person' as user_type"):
-        analysis.active_users(usage, every="1w")
 
 
 def test_duplicates_count_once_where_rows_have_a_name(make_usage):
@@ -197,11 +199,11 @@ def test_groups_are_those_of_plain_python(rows):
     assert (table["acceptance_rate_low"].is_not_null() == has_interval.fill_null(value=False)).all()
 
 
-def test_daily_usage_has_a_rate_and_no_interval():
-    """A frame without users is pooled over its days; users and bounds are null, automation cannot be had."""
-    days = pl.DataFrame({"date": [date(2026, 1, 5), date(2026, 1, 12)], **{name: [1, 1] for name in METRICS}})
+def test_daily_usage_has_a_rate_and_no_interval(make_usage):
+    """A frame without users is pooled over its days, without bounds or kinds; a week that ends after as_of is out."""
+    days = pl.DataFrame({"date": [date(2026, 1, 5), date(2026, 1, 12)], **{name: [1, 1] for name in tables.METRICS}})
     days = days.with_columns(completions_count=pl.Series([10, 30]), completions_accepted=pl.Series([5, 3]))
-    DAILY_USAGE.check(days)
+    tables.DAILY_USAGE.check(days)
     rates = analysis.acceptance_rate(days)
     assert rates.rows() == [(None, 40, 8, 0.2, None, None)]
     assert rates.schema == ACCEPTANCE_RATE.schema
@@ -209,10 +211,6 @@ def test_daily_usage_has_a_rate_and_no_interval():
     assert weeks["acceptance_rate"].to_list() == [0.5, 0.1]
     with pytest.raises(TableError, match="cannot be told apart"):
         analysis.acceptance_rate(days, user_type="service_account")
-
-
-def test_as_of_leaves_out_what_reaches_past_it(make_usage):
-    """A week that ends after the last day does not count."""
     usage = make_usage(row("ada@x.io", 10, 5), row("ada@x.io", 90, 9, week=1))
     assert analysis.acceptance_rate(usage, as_of="2026-01-17")["suggested_count"].to_list() == [10]
 
@@ -257,6 +255,11 @@ def test_a_change_is_taken_apart_by_hand():
     ]
     assert [r[0] for r in table.rows()] == [r[0] for r in expected]
     assert [r[1:] for r in table.rows()] == [pytest.approx(r[1:], abs=1e-12) for r in expected]
+    assert change([], []).schema == pl.Schema({"language": pl.String, **ACCEPTANCE_CHANGE.schema})
+    with pytest.raises(ValueError, match="names no column"):
+        analysis.acceptance_change(languages([]), languages([]), by=[])
+    table = change([], [("ada@x.io", "Go", (10, 6))])
+    assert table["total_effect"].to_list() == [None, None]
 
 
 def plain_change(before: list[Any], after: list[Any]) -> dict[str | None, tuple[Fraction, ...]]:
@@ -317,15 +320,6 @@ def test_a_user_is_the_same_user_on_both_sides():
     assert table["entry_exit_effect"].to_list() == [0.0, 0.0]
 
 
-def test_no_change_of_nothing():
-    """Two empty sides have no rows; one empty side has no effects: null, not zero."""
-    assert change([], []).schema == pl.Schema({"language": pl.String, **ACCEPTANCE_CHANGE.schema})
-    with pytest.raises(ValueError, match="names no column"):
-        analysis.acceptance_change(languages([]), languages([]), by=[])
-    table = change([], [("ada@x.io", "Go", (10, 6))])
-    assert table["total_effect"].to_list() == [None, None]
-
-
 def own_rates(counts: list[tuple[int, int]]) -> pl.DataFrame:
     """Return a row a user: suggested and accepted completions."""
     return pl.DataFrame(counts, schema=["completions_count", "completions_accepted"], orient="row").with_columns(
@@ -334,20 +328,13 @@ def own_rates(counts: list[tuple[int, int]]) -> pl.DataFrame:
 
 
 def test_a_step_holds_the_rates_from_its_lower_end_on():
-    """15 of 100 is in the step from 15%, though 0.15 / 0.05 is less than 3 to a computer; the last also has its end.
-
-    More than all, which the API should not send, is in the last one too.
-    """
+    """15 of 100 is in the step from 15%, the last has its end; 99 suggestions in two rows are too few for a rate."""
     table = analysis.acceptance_distribution(own_rates([(100, 14), (100, 15), (200, 39), (100, 20)]))
     assert table.height == 20
     assert table.filter(pl.col("users") > 0).rows() == [(0.1, 0.15, 1), (0.15, 0.2, 2), (0.2, 0.25, 1)]
     with pytest.warns(DataWarning, match="1 row with more"):
         table = analysis.acceptance_distribution(own_rates([(100, 100), (100, 120)]), steps=2)
     assert table["users"].to_list() == [0, 2]
-
-
-def test_who_saw_few_suggestions_has_no_rate_of_their_own():
-    """99 suggestions in two rows are too few, 100 are not; with none left the table is empty."""
     rows = own_rates([(50, 0), (49, 0), (50, 50), (50, 50)]).with_columns(
         user=pl.Series(["a@x.io", "A@x.io", "b@x.io", "b@x.io"])
     )
@@ -371,9 +358,6 @@ def test_a_distribution_needs_a_step_and_a_suggestion(wrong):
         analysis.acceptance_distribution(own_rates([(100, 1)]), **wrong)
 
 
-# ---- is it more than chance? ----
-
-
 def rates(
     rows: list[tuple[Any, ...]], *, start: date = date(2026, 1, 1), end: date = date(2026, 1, 31)
 ) -> pl.DataFrame:
@@ -394,27 +378,8 @@ def rates(
 FEBRUARY = {"start": date(2026, 2, 1), "end": date(2026, 2, 28)}
 
 
-@given(st.data())
-def test_the_interval_is_newcombes(data):
-    """For shares of people the interval is statsmodels' Newcombe interval, and the verdict follows it."""
-    n0, n1 = data.draw(st.integers(1, 300)), data.draw(st.integers(1, 300))
-    s0, s1 = data.draw(st.integers(0, n0)), data.draw(st.integers(0, n1))
-    table = analysis.compare(rates([("A", s0, n0)]), rates([("A", s1, n1)], **FEBRUARY), metric="adoption_rate")
-    low, high = confint_proportions_2indep(s1, n1, s0, n0, method="newcomb", compare="diff")
-    assert table.schema == COMPARISON.schema
-    found = table.row(0, named=True)
-    assert (found["metric"], found["before"], found["after"]) == ("adoption_rate", s0 / n0, s1 / n1)
-    assert found["difference"] == pytest.approx(s1 / n1 - s0 / n0)
-    assert (found["difference_low"], found["difference_high"]) == pytest.approx((low, high), abs=1e-9)
-    if abs(low) > 1e-9 and abs(high) > 1e-9:
-        assert found["verdict"] == ("higher" if low > 0 else "lower" if high < 0 else "no measurable change")
-
-
 def test_three_teams_three_verdicts():
-    """A doubled, B fell, C moved within its interval; a group on one side only, or without people, has no verdict.
-
-    Users without a team are compared with users without a team.
-    """
+    """A doubled, B fell, C moved within its interval; one side only, or no people, has none; no team is a team."""
     before = rates([("C", 9, 20), ("A", 30, 100), ("B", 80, 100), ("gone", 5, 9), ("none", 0, 0), (None, 30, 100)])
     after = rates(
         [("A", 60, 100), ("B", 50, 100), ("C", 11, 20), ("new", 5, 9), ("none", 0, 0), (None, 60, 100)], **FEBRUARY
@@ -477,16 +442,12 @@ def test_different_definitions_are_refused(before, after, metric, message):
 
 
 def test_one_row_a_group():
-    """Several periods on one side are ambiguous: refused, with what to filter."""
+    """Several periods on one side are ambiguous, with what to filter; two empty sides have no rows, same schema."""
     months = pl.concat([rates([("A", 1, 9)]), rates([("A", 2, 9)], **FEBRUARY)])
     with pytest.raises(TableError, match=r"before has 2 rows .*filter to one period"):
         analysis.compare(months, months.tail(1), metric="adoption_rate")
     with pytest.raises(TableError, match=r"after has 2 rows for one value of \['team'\]"):
         analysis.compare(months.head(1), months, metric="adoption_rate", by="team")
-
-
-def test_nothing_compared_is_an_empty_table():
-    """Two empty sides have no rows, and the schema of the table."""
     table = analysis.compare(MONTH.head(0), MONTH.head(0), metric="adoption_rate")
     assert table.schema == COMPARISON.schema
     assert table.is_empty()

@@ -27,27 +27,20 @@ def numbers(frame: pl.DataFrame, column: str = "active_users") -> list[int]:
     return frame[column].to_list()
 
 
-# ---- Calendar periods --------------------------------------------------------------------------
-
-
 def test_a_user_counts_once_in_a_period(make_activity):
-    """WAU is distinct users: two days of one week are one user, and never a sum of DAUs."""
+    """WAU is distinct users, never a sum of DAUs; days that the API omits are 0, up to as_of."""
     activity = make_activity({"ada@x.io": [0, 1, 7], "bob@x.io": [6]})
     assert analysis.active_users(activity, every="1w").rows() == [
         (date(2026, 1, 5), date(2026, 1, 11), 2, True),
         (date(2026, 1, 12), date(2026, 1, 18), 1, False),
     ]
     assert numbers(analysis.active_users(activity)) == [1, 1, 0, 0, 0, 0, 1, 1]
-
-
-def test_a_day_that_nobody_was_active_is_a_zero(make_activity):
-    """Days that the API omits between the first and the last are 0, and so are those up to as_of."""
     activity = make_activity({"ada@x.io": [0, 3]})
     assert numbers(analysis.active_users(activity, as_of="2026-01-10")) == [1, 0, 0, 1, 0, 0]
 
 
 def test_months_are_as_long_as_they_are(make_activity):
-    """February ends on the 28th, or on the 29th of a leap year; March on the 31st."""
+    """February ends on the 28th or 29th; 31 December 2025 and 1 January 2026 are one ISO week and two quarters."""
     for year, last in ((2026, 28), (2024, 29)):
         activity = make_activity({"ada@x.io": [0, last - 1, last]}, start=date(year, 2, 1))
         months = analysis.active_users(activity, every="1mo", as_of=date(year, 3, 30))
@@ -56,10 +49,6 @@ def test_months_are_as_long_as_they_are(make_activity):
             (date(year, 3, 1), date(year, 3, 31), 1, False),
         ]
         assert analysis.active_users(activity, every="1mo", as_of=date(year, 3, 31))["is_complete"].all()
-
-
-def test_a_year_may_end_within_a_week(make_activity):
-    """31 December 2025 and 1 January 2026 are one ISO week, two months and two quarters."""
     activity = make_activity({"ada@x.io": [0], "bob@x.io": [1]}, start=date(2025, 12, 31))
     assert analysis.active_users(activity, every="1w").rows() == [(date(2025, 12, 29), date(2026, 1, 4), 2, False)]
     assert analysis.active_users(activity, every="1mo")["period_start"].to_list() == [
@@ -70,13 +59,6 @@ def test_a_year_may_end_within_a_week(make_activity):
         (date(2025, 10, 1), date(2025, 12, 31), 1, False),
         (date(2026, 1, 1), date(2026, 3, 31), 1, False),
     ]
-
-
-def test_a_week_is_complete_with_its_sunday(make_activity):
-    """A period is complete when its last day is at or before the last day of the data."""
-    activity = make_activity({"ada@x.io": [0]})
-    assert analysis.active_users(activity, every="1w", as_of="2026-01-10")["is_complete"].to_list() == [False]
-    assert analysis.active_users(activity, every="1w", as_of="2026-01-11")["is_complete"].to_list() == [True]
 
 
 def test_a_first_week_is_complete_when_its_monday_is_covered(make_activity):
@@ -157,16 +139,12 @@ def test_groups_stand_before_the_count_and_have_every_period(make_activity, asse
 
 
 def test_results_keep_their_tables(make_activity, assert_keeps):
-    """Columns, order and dtypes are those written down, and so is where a null may be."""
+    """Columns, order, dtypes and nulls are those written down; the smallest table has answers."""
     activity = make_activity({"ada@x.io": [0, 3, 40], "bob@x.io": [2]})
     assert_keeps(analysis.active_users(activity, every="1w"), ACTIVE_USERS)
     assert_keeps(analysis.rolling_active_users(activity), ROLLING_ACTIVE_USERS)
     assert_keeps(analysis.stickiness(activity), STICKINESS)
     assert_keeps(analysis.active_day_distribution(activity), ACTIVE_DAY_DISTRIBUTION)
-
-
-def test_one_user_and_one_day_are_enough(make_activity):
-    """The smallest table has answers."""
     activity = make_activity({"ada@x.io": [0]})
     assert numbers(analysis.active_users(activity)) == [1]
     assert numbers(analysis.rolling_active_users(activity)) == [1, 1, 1]
@@ -187,11 +165,8 @@ def test_periods_of_one_day_are_days():
     assert numbers(analysis.rolling_active_users(daily, windows=7)) == [1, 1]
 
 
-# ---- Trailing windows --------------------------------------------------------------------------
-
-
 def test_a_window_ends_on_its_day_and_includes_it(make_activity):
-    """A window of 7 days holds a user's day for exactly 7 days, one of 28 for 28: not 8, not 29."""
+    """A window of 7 days holds a day for exactly 7, one of 28 for 28; every 7th day is in every one, once."""
     activity = make_activity({"ada@x.io": [0]})
     table = analysis.rolling_active_users(activity, windows=(28, 7, 7), as_of="2026-02-05")
     active = table.filter(pl.col("active_users") > 0).group_by("window_days", maintain_order=True).len()
@@ -199,10 +174,6 @@ def test_a_window_ends_on_its_day_and_includes_it(make_activity):
     assert table["window_days"].unique().sort().to_list() == [7, 28]
     complete = table.filter(pl.col("is_complete")).group_by("window_days").agg(pl.col("date").min()).sort("window_days")
     assert complete.rows() == [(7, date(2026, 1, 11)), (28, date(2026, 2, 1))]
-
-
-def test_a_day_exactly_one_window_later_takes_over(make_activity):
-    """A user who comes every 7th day is in every 7-day window, once."""
     activity = make_activity({"ada@x.io": [0, 7, 14]})
     assert numbers(analysis.rolling_active_users(activity, windows=7, as_of="2026-01-26")) == [1] * 21 + [0]
 
@@ -247,20 +218,13 @@ def test_a_window_is_a_positive_number_of_days(make_activity, windows):
         analysis.rolling_active_users(make_activity({"ada@x.io": [0]}), windows=windows)
 
 
-# ---- Stickiness --------------------------------------------------------------------------------
-
-
 def test_stickiness_is_mean_daily_over_window_users(make_activity):
-    """Ada on 4 of 4 days and Bob on 2: (1 + 1 + 2 + 2) / 4 of 2 users, and half-known windows use known days."""
+    """Ada on 4 of 4 days, Bob on 2: 1.5 of 2 users; half-known windows use known days; nobody has a null rate."""
     activity = make_activity({"ada@x.io": [0, 1, 2, 3], "bob@x.io": [2, 3]})
     table = analysis.stickiness(activity, window=4)
     assert table.row(3) == (date(2026, 1, 8), 4, 1.5, 2, 0.75, True)
     assert table["mean_daily_users"].to_list() == pytest.approx([1, 1, 4 / 3, 1.5])
     assert table["is_complete"].to_list() == [False, False, False, True]
-
-
-def test_no_users_no_stickiness(make_activity):
-    """A window without anyone has a null rate, not 0."""
     table = analysis.stickiness(make_activity({"ada@x.io": [0]}), window=2, as_of="2026-01-07")
     assert table["stickiness_rate"].to_list() == [1.0, 0.5, None]
 

@@ -12,17 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augment_insights import analysis
+from augment_insights import analysis, tables
 from augment_insights.errors import DataWarning, TableError
-from augment_insights.tables import (
-    CONCENTRATION,
-    FEATURE_ADOPTION,
-    HABIT_LADDER,
-    METRICS,
-    MODE_MIX,
-    MODE_TRANSITIONS,
-    USER_ACTIVITY,
-)
+from augment_insights.tables import FEATURE_ADOPTION, HABIT_LADDER, METRICS, USER_ACTIVITY
 
 MONDAY = date(2026, 1, 5)
 """The first day of `make_usage`."""
@@ -76,25 +68,21 @@ def test_an_unknown_mode_is_not_an_unused_one(make_usage):
 
 
 def test_mode_mix_by_hand(make_usage):
-    """30 chat and 10 agent messages are 75 and 25 %; the API's own total (99) is not the whole."""
+    """30 chat and 10 agent messages are 75 and 25 %, whatever the API's total; an idle week has no shares."""
     usage = make_usage(
         {"user": "ada@x.io", "chat_messages": 30, "total_messages": 99, "completions_lines_of_code": 6},
         {"user": "bob@x.io", "ide_agent_messages": 10, "ide_agent_lines_of_code": 2},
     )
     table = analysis.mode_mix(usage)
-    assert table.schema == MODE_MIX.schema
+    assert table.schema == tables.MODE_MIX.schema
     assert table.rows()[:3] == [
         ("completions", None, None, 6, 0.75),
         ("chat", 30, 0.75, None, None),
         ("ide_agent", 10, 0.25, 2, 0.25),
     ]
-
-
-def test_mode_mix_over_time_of_daily_usage():
-    """Days without users, by week: the period first, then groups, then six modes; an idle week has no shares."""
     days = pl.DataFrame({"date": [date(2026, 1, 6), date(2026, 1, 12)], **{name: [0, 0] for name in METRICS}})
     table = analysis.mode_mix(days.with_columns(chat_messages=pl.Series([4, 0])), every="1w")
-    assert table.columns == ["period_start", *MODE_MIX.columns]
+    assert table.columns == ["period_start", *tables.MODE_MIX.columns, "is_complete"]
     assert table["period_start"].to_list() == [date(2026, 1, 5)] * 6 + [date(2026, 1, 12)] * 6
     chat = table.filter(pl.col("mode") == "chat")
     assert chat.select("messages_count", "messages_share").rows() == [(4, 1.0), (0, None)]
@@ -125,7 +113,7 @@ def test_transitions_by_hand(make_usage, assert_keeps):
         {"user": "cyd@x.io", "week": 3, "chat_messages": 3},
     )
     table = analysis.mode_transitions(usage)
-    assert_keeps(table, MODE_TRANSITIONS)
+    assert_keeps(table, tables.MODE_TRANSITIONS)
     assert table.rows() == [
         ("completions", "chat", 1, 1.0),
         ("chat", "chat", 1, pytest.approx(2 / 3)),
@@ -179,9 +167,8 @@ def test_steps_are_between_whole_periods(make_usage):
 @pytest.mark.parametrize("noun", ["feature_adoption", "mode_mix", "mode_transitions"])
 def test_empty_and_automation_only(make_usage, noun):
     """No people: no rows, and the schema of the table."""
-    tables = {"feature_adoption": FEATURE_ADOPTION, "mode_mix": MODE_MIX, "mode_transitions": MODE_TRANSITIONS}
     for frame in (USER_ACTIVITY.empty(), make_usage({"user": "ci", "user_type": "service_account"})):
-        assert getattr(analysis, noun)(frame).equals(tables[noun].empty())
+        assert getattr(analysis, noun)(frame).equals(getattr(tables, noun.upper()).empty())
 
 
 def test_users_and_metrics_are_needed_where_they_are_counted():
@@ -192,9 +179,6 @@ def test_users_and_metrics_are_needed_where_they_are_counted():
             question(days)
         with pytest.raises(TableError, match="'chat_messages'"):
             question(days.with_columns(user=pl.lit("ada"), user_type=pl.lit("person")).drop("chat_messages"))
-
-
-# ---- habits and concentration ----
 
 
 def weeks_of(user: str, weeks: Iterable[int], actions: int, **more: object) -> list[dict[str, Any]]:
@@ -246,29 +230,29 @@ def test_the_roster_adds_who_does_nothing(make_usage):
     assert table["user_type"].to_list() == ["person", "person"]
 
 
-def test_a_mean_that_reaches_the_threshold_is_power(make_usage):
-    """49 actions in 49 weeks are a mean of 1, and not of a 1 that lacks its last bit."""
-    usage = make_usage(*weeks_of("ada@x.io", range(49), 1))
-    table = analysis.habit_ladder(usage, weeks=49, habitual_weeks=40, power_actions=1)
-    assert ladder(table) == {"ada@x.io": (49, 1.0, "power")}
-
-
 def test_the_open_week_does_not_count(make_usage):
-    """Until a week is over its actions are no part of a habit; as_of says when that is."""
+    """Until a week is over its actions are no habit. 49 actions in 49 weeks are 1, not a 1 that lacks its last bit."""
     usage = make_usage(*weeks_of("ada@x.io", range(12), 3), *weeks_of("ada@x.io", [12], 99))
     two_weeks = {"weeks": 2, "habitual_weeks": 2}
     assert ladder(analysis.habit_ladder(usage, **two_weeks)) == {"ada@x.io": (2, 51.0, "power")}
     saturday = analysis.habit_ladder(usage, as_of="2026-04-04", **two_weeks)
     assert ladder(saturday) == {"ada@x.io": (2, 3.0, "habitual")}
+    usage = make_usage(*weeks_of("ada@x.io", range(49), 1))
+    table = analysis.habit_ladder(usage, weeks=49, habitual_weeks=40, power_actions=1)
+    assert ladder(table) == {"ada@x.io": (49, 1.0, "power")}
 
 
 def test_too_little_history_is_said(make_usage):
-    """Of eight weeks of data nobody can be active in nine: the answer comes, with a warning."""
+    """Of eight weeks nobody can be active in nine: said. Empty in, empty out; with a last day rosters are there."""
     usage = make_usage(*weeks_of("ada@x.io", range(8), 20))
     with pytest.warns(DataWarning, match="begin on 2025-12-08, and the data begins on 2026-01-05"):
         table = analysis.habit_ladder(usage)
     assert analysis.habit_ladder(usage, since="2025-12-08").equals(table)  # nobody was active: no warning
     assert ladder(table)["ada@x.io"][2] == "novice"
+    roster = pl.DataFrame({"user": ["ada@x.io"]})
+    assert analysis.habit_ladder(USER_ACTIVITY.empty()).schema == HABIT_LADDER.schema
+    table = analysis.habit_ladder(USER_ACTIVITY.empty(), roster=roster, as_of="2026-03-01")
+    assert table.rows() == [("ada@x.io", "person", 0, 0.0, "non-user")]
 
 
 def test_one_week_in_two_rows_is_one_week(make_usage):
@@ -333,14 +317,6 @@ def test_what_cannot_be_is_refused(make_usage):
         analysis.concentration(usage, metric="total_message")
 
 
-def test_no_rows_no_habits():
-    """Empty in, empty out; with a last day the roster's users are non-users."""
-    roster = pl.DataFrame({"user": ["ada@x.io"]})
-    assert analysis.habit_ladder(USER_ACTIVITY.empty()).schema == HABIT_LADDER.schema
-    table = analysis.habit_ladder(USER_ACTIVITY.empty(), roster=roster, as_of="2026-03-01")
-    assert table.rows() == [("ada@x.io", "person", 0, 0.0, "non-user")]
-
-
 def messages(*counts: int | None) -> pl.DataFrame:
     users = [f"user{n}@x.io" for n in range(len(counts))]
     metric = pl.Series(counts, dtype=pl.Int64)
@@ -353,7 +329,7 @@ def test_concentration_by_hand():
     Mean absolute difference: 2 * 9 pairs of 90 over 100 pairs = 16.2; half of it over the mean 10 is 0.81.
     """
     table = analysis.concentration(messages(*[1] * 9, 91), metric="total_messages")
-    assert table.schema == CONCENTRATION.schema
+    assert table.schema == tables.CONCENTRATION.schema
     assert table.rows() == [(0.91, pytest.approx(0.81), 10)]
 
 

@@ -39,13 +39,15 @@ def bounds_of(users: list[tuple[int, int]]) -> tuple[float, float] | None:
 
 
 def test_a_rate_is_the_nearest_number_there_is():
-    """All shares of up to 60: Python's own quotient to the last bit, whether the whole is a column or one number."""
+    """All shares of up to 60: Python's quotient to the last bit, whatever the whole is; of nothing known, null."""
     for whole in range(1, 61):
         parts = list(range(whole + 1))
         frame = pl.DataFrame({"part": parts, "whole": [whole] * len(parts)})
         expected = [part / whole for part in parts]
         for denominator in (pl.col("whole"), pl.lit(whole), pl.col("whole").first(), pl.lit(float(whole))):
             assert frame.select(rate(pl.col("part"), denominator)).to_series().to_list() == expected
+    frame = pl.DataFrame({"part": [0, 1, None], "whole": [0, None, 2]}, schema={"part": pl.Int64, "whole": pl.Int64})
+    assert frame.select(rate(pl.col("part"), pl.col("whole"))).to_series().to_list() == [None, None, None]
 
 
 def test_an_interval_does_not_hang_on_how_the_trials_are_given():
@@ -57,12 +59,6 @@ def test_an_interval_does_not_hang_on_how_the_trials_are_given():
             for low, high in (wilson(pl.col("hits"), given) for given in (pl.col("trials"), pl.lit(trials)))
         )
         assert of_number == of_column
-
-
-def test_no_whole_no_rate():
-    """0 of 0 is not known, and neither is a share of, or a part that is, nothing known."""
-    frame = pl.DataFrame({"part": [0, 1, None], "whole": [0, None, 2]}, schema={"part": pl.Int64, "whole": pl.Int64})
-    assert frame.select(rate(pl.col("part"), pl.col("whole"))).to_series().to_list() == [None, None, None]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +112,7 @@ def test_a_ratios_interval_by_hand():
     t * sqrt(0.00625) / (0.4 * 0.6) = 0.914577 around the logit -0.405465 makes 0.2108 to 0.6246.
     """
     assert bounds_of([(n, 100) for n in (20, 30, 40, 50, 60)]) == pytest.approx((0.210812, 0.624597), abs=1e-6)
+    assert bounds_of([(3, 10), (6, 20)]) == (0.3, 0.3)
 
 
 def test_a_user_who_accepted_without_a_suggestion_counts_too():
@@ -180,11 +177,6 @@ def test_a_ratios_interval_is_the_same_in_any_order_and_company():
 def test_where_a_ratio_has_no_interval(users):
     """One user cannot say how users vary, and a ratio of 0, of 1 or of more has no logit."""
     assert bounds_of(users) is None
-
-
-def test_users_who_are_alike_have_a_point():
-    """No spread is seen between two users at 30 %: the bounds are the rate itself."""
-    assert bounds_of([(3, 10), (6, 20)]) == (0.3, 0.3)
 
 
 @given(followed=st.lists(st.tuples(st.integers(0, 40), st.booleans()), min_size=1, max_size=40))

@@ -78,9 +78,6 @@ def test_a_key_is_needed_and_never_shown():
         analysis.pseudonymise(users("ada@x.io"), "k", digits=4)
 
 
-# ---- small groups ----
-
-
 def teams(sizes: list[int | None], **more: object) -> pl.DataFrame:
     frame = pl.DataFrame({"team": [f"t{n:02}" for n in range(len(sizes))], "users": sizes})
     return frame.with_columns(pl.lit(value).alias(name) for name, value in {"rate": 0.5, **more}.items())

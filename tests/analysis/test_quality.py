@@ -10,19 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from augment_insights import analysis
+from augment_insights import analysis, tables
 from augment_insights.errors import DateRangeError, TableError
-from augment_insights.tables import (
-    DAILY_USAGE,
-    DATA_QUALITY,
-    DAU,
-    DAU_COUNT,
-    EDITOR_LANGUAGE,
-    ENDPOINT_TABLES,
-    METRICS,
-    RECONCILIATION,
-    USER_ACTIVITY,
-)
+from augment_insights.tables import DAILY_USAGE, DAU, DAU_COUNT, EDITOR_LANGUAGE, METRICS
 
 EXAMPLES = Path(__file__).parents[1] / "data"
 MONDAY, TUESDAY = date(2026, 1, 5), date(2026, 1, 6)
@@ -51,7 +41,7 @@ def test_each_kind_of_flaw_is_counted_over_its_own_rows_or_users():
         ("bob@x.io", "C", "Vim", 0, 0),
     )
     table = analysis.data_quality(editor_language=rows)
-    assert DATA_QUALITY.check(table).columns == list(DATA_QUALITY.columns)
+    assert tables.DATA_QUALITY.check(table).columns == list(tables.DATA_QUALITY.columns)
     assert found(table) == {
         "editor_language: rows twice": (1, 5),
         "editor_language: users in several spellings": (1, 2),
@@ -64,17 +54,13 @@ def test_each_kind_of_flaw_is_counted_over_its_own_rows_or_users():
 
 
 def test_a_missing_day_is_one_of_the_range_without_a_row():
-    """Monday of Monday and Tuesday is there; in the list of users a day without anybody is none that is missing."""
+    """Of two days one is missing, or lacks a metric; in a list of users a day without anybody is not missing."""
     counts = pl.DataFrame({"date": [MONDAY], "user_count": [0]})
     nobody = pl.DataFrame(schema={"date": pl.Date, "user": pl.String, "user_type": pl.String})
     table = analysis.data_quality(dau_count=counts, dau=nobody, start_date=MONDAY, end_date="2026-01-06")
     assert found(table)["dau_count: days missing"] == (1, 2)
     assert "dau: days missing" not in found(table)
     assert "dau_count: days missing" not in found(analysis.data_quality(dau_count=counts))
-
-
-def test_a_null_in_any_metric_is_a_row_that_lacks_one():
-    """Of two days one has no tool calls told."""
     usage = pl.DataFrame({"date": [MONDAY, TUESDAY], "total_messages": [4, 5], "total_tool_calls": [None, 7]})
     assert found(analysis.data_quality(daily_usage=usage))["daily_usage: rows without some metric"] == (1, 2)
 
@@ -90,11 +76,17 @@ def test_a_person_and_a_service_account_of_one_name_are_two_users():
 
 
 def test_nothing_to_look_at_is_no_share():
-    """Empty tables have every check, with 0 of 0 and a null; no table at all has none."""
-    table = analysis.data_quality(**{name: contract.empty() for name, contract in ENDPOINT_TABLES.items()})
+    """Empty tables have every check, with 0 of 0 and a null; no table has none, and an empty reconciliation."""
+    table = analysis.data_quality(**{name: contract.empty() for name, contract in tables.ENDPOINT_TABLES.items()})
     assert table["checked_count"].unique().to_list() == [0]
     assert table["affected_share"].null_count() == table.height > 10
-    assert analysis.data_quality().equals(DATA_QUALITY.empty())
+    assert analysis.data_quality().equals(tables.DATA_QUALITY.empty())
+    for given_tables in ({}, {"daily_usage": DAILY_USAGE.empty(), "editor_language": EDITOR_LANGUAGE.empty()}):
+        table = analysis.reconcile(**given_tables)
+        assert table.schema == tables.RECONCILIATION.schema
+        assert table.is_empty()
+    empty = analysis.reconcile(dau_count=DAU_COUNT.empty(), dau=DAU.empty(), user_activity=tables.USER_ACTIVITY.empty())
+    assert set(empty["status"]) == {"unknown"}
 
 
 def test_what_is_no_range_or_no_table_is_refused():
@@ -108,9 +100,6 @@ def test_what_is_no_range_or_no_table_is_refused():
         analysis.reconcile(dau_count=counts, dau=DAU.empty())
     with pytest.raises(TableError, match="dau_count needs the column 'user_count'"):
         analysis.reconcile(dau_count=DAU_COUNT.empty().rename({"user_count": "count"}), dau=DAU.empty())
-
-
-# ---- do the tables agree? ----
 
 
 def day(number: int) -> date:
@@ -138,13 +127,13 @@ def published_users() -> pl.DataFrame:
             user, kind = record["service_account_name"], "service_account"
         active = {"active_days": record["active_days"], **record["metrics"]}
         rows.append({**span, "user": user, "user_type": kind, **active})
-    return pl.DataFrame(rows, schema=USER_ACTIVITY.schema)
+    return pl.DataFrame(rows, schema=tables.USER_ACTIVITY.schema)
 
 
 def test_the_published_example_breaks_its_own_sum():
     """Ada's 65 messages are 78 by mode: reported as a difference of -13, while the lines agree."""
     table = analysis.reconcile(user_activity=published_users())
-    assert table.schema == RECONCILIATION.schema
+    assert table.schema == tables.RECONCILIATION.schema
     assert of(table, "total_messages = modes (user_activity)") == [(None, 185, 198, -13, "differs")]
     assert of(table, "total_modified_lines_of_code = modes (user_activity)") == [(None, 930, 930, 0, "agrees")]
     alone = analysis.reconcile(user_activity=published_users().head(1))
@@ -292,13 +281,3 @@ def test_tables_of_one_truth_agree(records):
     assert whole.filter(pl.col("status") == "differs").is_empty()
     known = (listed["date"].max() - listed["date"].min()).days + 1
     assert len(of(whole.filter(pl.col("status") == "agrees"), "dau_count = dau (all users)")) == known + 1
-
-
-def test_nothing_given_nothing_checked():
-    """Without tables, and with empty ones, there is an empty table with the same columns."""
-    for given_tables in ({}, {"daily_usage": DAILY_USAGE.empty(), "editor_language": EDITOR_LANGUAGE.empty()}):
-        table = analysis.reconcile(**given_tables)
-        assert table.schema == RECONCILIATION.schema
-        assert table.is_empty()
-    empty = analysis.reconcile(dau_count=DAU_COUNT.empty(), dau=DAU.empty(), user_activity=USER_ACTIVITY.empty())
-    assert set(empty["status"]) == {"unknown"}

@@ -66,20 +66,13 @@ def matrix(table: pl.DataFrame) -> list[list[int | None]]:
     return [cells["retained_users"].to_list() for cells in table.partition_by("cohort", maintain_order=True)]
 
 
-# ---- Published and hand-worked -----------------------------------------------------------------
-
-
 def test_the_published_unbounded_matrix(make_activity):
-    """Rolling retention of recurring day cohorts, as a product-analytics suite tests it."""
+    """Rolling and classic retention of recurring day cohorts, as a product-analytics suite tests them."""
     activity = make_activity({"p1": [0, 3, 4], "p2": [0, 1], "p3": [1, 2, 3], "p4": [3, 4], "p5": [4]})
     table = analysis.cohort_retention(
         activity, every="1d", kind="unbounded", cohort="recurring", as_of=date(2026, 1, 10)
     )
     assert matrix(table) == [[2, 2, 1, 1, 1, 0], [2, 1, 1, 0, 0], [1, 1, 0, 0], [3, 2, 0], [3, 0], [0]]
-
-
-def test_the_published_bounded_matrix(make_activity):
-    """Classic retention of recurring day cohorts, as a product-analytics suite tests it."""
     activity = make_activity({"p1": [0, 1, 2, 5, 6], "p2": [1, 2, 3, 6]})
     table = analysis.cohort_retention(activity, every="1d", cohort="recurring", as_of=date(2026, 1, 15))
     assert matrix(table)[:2] == [[1, 1, 1, 0, 0, 1, 1, 0, 0, 0, 0], [2, 2, 1, 0, 1, 2, 0, 0, 0, 0]]
@@ -183,14 +176,10 @@ def test_the_existing_and_the_new_are_everybody(make_activity, days, kind, lookb
 
 
 def test_months_are_cohorts_too(make_activity):
-    """Month cohorts follow the calendar: 29 February 2024 is in the month after 31 January."""
+    """29 February 2024 is in the month after 31 January; 31 December and 1 January are one ISO week."""
     activity = make_activity({"ada@x.io": [30, 59, 60]}, start=date(2024, 1, 1))
     table = analysis.cohort_retention(activity, every="1mo", since="2024-01-01", as_of="2024-03-31")
     assert matrix(table) == [[1, 1, 1], [0, 0], [0]]
-
-
-def test_a_week_across_the_year_is_one_cohort(make_activity):
-    """31 December and 1 January are the same ISO week, so the same cohort."""
     activity = make_activity({"ada@x.io": [0, 7], "bob@x.io": [1]}, start=date(2025, 12, 31))
     table = analysis.cohort_retention(activity, since="2025-12-29", as_of="2026-01-11")
     assert table["cohort"].unique().sort().to_list() == [date(2025, 12, 29), date(2026, 1, 5)]
@@ -214,15 +203,13 @@ def test_periods_limits_how_far_cohorts_are_shown(make_activity):
         ({"cohort": "firsts"}, "did you mean 'first'"),
         ({"periods": -1}, "periods=-1 is not an integer >= 0"),
         ({"every": "1y"}, "is not a period"),
+        *(({"lookback": days}, r"lookback=.* is not an integer >= 0") for days in (-1, 1.5, "28d", True)),
     ],
 )
 def test_an_unknown_choice_is_refused(make_activity, choice, message):
-    """A mistyped word says what is known."""
+    """A mistyped word says what is known; a look-back is a number of days."""
     with pytest.raises(ValueError, match=message):
         analysis.cohort_retention(make_activity({"ada@x.io": [0]}), **choice)
-
-
-# ---- Look-back ---------------------------------------------------------------------------------
 
 
 def test_users_at_the_head_are_in_no_cohort_after_a_lookback(make_activity):
@@ -277,9 +264,6 @@ def test_one_long_row_can_look_back():
         analysis.cohort_retention(activity)
 
 
-# ---- Against another engine, and laws ----------------------------------------------------------
-
-
 @given(
     days=days_by_user,
     start=st.sampled_from(STARTS),
@@ -327,9 +311,6 @@ def test_cohorts_and_lifecycle_agree(make_activity, days, lookback):
     )
 
 
-# ---- Groups and contract -----------------------------------------------------------------------
-
-
 @given(days=days_by_user, teams=st.lists(st.sampled_from(["red", "blue", None]), min_size=90, max_size=90), kind=KINDS)
 def test_each_group_has_the_retention_it_has_alone(make_activity, days, teams, kind):
     """by= gives each group's rows what the group alone gives, on the weeks of the whole table."""
@@ -359,11 +340,8 @@ def test_results_keep_their_tables(make_activity, assert_keeps):
     assert_keeps(analysis.survival(activity.clear()), SURVIVAL)
 
 
-# ---- The curve ---------------------------------------------------------------------------------
-
-
 def test_the_curve_is_a_ratio_of_sums_over_cohorts_that_got_there(make_activity):
-    """Weeks of 2 and 1 users: (1 + 1) of (2 + 1) after a week; after two only the first has got there."""
+    """Weeks of 2 and 1 users: 2 of 3 after a week, then the first alone; by= keeps groups apart, else they add up."""
     activity = make_activity({"ada@x.io": [0, 8, 14], "bob@x.io": [6], "cyd@x.io": [7, 15]})
     curve = analysis.retention_curve(analysis.cohort_retention(activity, as_of="2026-01-25"))
     counts = curve.select("period", "cohorts", "eligible_users", "retained_users")
@@ -374,10 +352,6 @@ def test_the_curve_is_a_ratio_of_sums_over_cohorts_that_got_there(make_activity)
         (0, 2, 3, 3),
         (1, 1, 2, 1),
     ]
-
-
-def test_the_curve_of_groups_is_that_of_each(make_activity):
-    """by= keeps groups apart; without it they are added up, and two teams' rows of a week are one cohort."""
     activity = make_activity({"ada@x.io": [0, 7], "bob@x.io": [0]}).with_columns(team=pl.Series(["red", "red", "blue"]))
     cohorts = analysis.cohort_retention(activity, by="team", as_of="2026-01-18")
     apart = analysis.retention_curve(cohorts, by="team").filter(pl.col("period") == 1)
@@ -388,21 +362,14 @@ def test_the_curve_of_groups_is_that_of_each(make_activity):
 
 
 def test_the_curve_is_lazy_when_asked_lazily(make_activity):
-    """Nothing must be counted first, so a LazyFrame gives a LazyFrame, with the same answer."""
+    """Nothing must be counted first: lazy in, lazy out, the same answer. Another table is refused."""
     cohorts = analysis.cohort_retention(make_activity({"ada@x.io": [0, 8]}))
     lazy = analysis.retention_curve(cohorts.lazy())
     assert isinstance(lazy, pl.LazyFrame)
     assert lazy.collect().equals(analysis.retention_curve(cohorts))
     assert analysis.retention_curve(cohorts.clear()).schema == RETENTION_CURVE.schema
-
-
-def test_the_curve_needs_a_retention_table(make_activity):
-    """Another table is refused, naming what is missing."""
     with pytest.raises(TableError, match="cohort_retention needs the columns"):
         analysis.retention_curve(make_activity({"ada@x.io": [0]}))
-
-
-# ---- Lifecycle ----------------------------------------------------------------------------------
 
 
 def test_one_user_through_all_states(make_activity):
@@ -419,7 +386,7 @@ def test_one_user_through_all_states(make_activity):
 
 
 def test_a_week_of_each_kind(make_activity):
-    """Ada comes in weeks 0 and 1, Bob in 0 and 3, Cyd in 2: each week has its row, the open one too."""
+    """Ada in weeks 0 and 1, Bob in 0 and 3, Cyd in 2; an empty week has a row, and users fall dormant once."""
     activity = make_activity({"ada@x.io": [0, 2, 7], "bob@x.io": [1, 21], "cyd@x.io": [16]})
     assert analysis.lifecycle(activity).rows() == [
         (date(2026, 1, 5), 2, 0, 0, 0, 2, True),
@@ -427,10 +394,6 @@ def test_a_week_of_each_kind(make_activity):
         (date(2026, 1, 19), 1, 0, 0, 1, 1, True),
         (date(2026, 1, 26), 0, 0, 1, 1, 1, False),
     ]
-
-
-def test_weeks_without_anyone_are_there(make_activity):
-    """A period in which nobody came has a row, and users fall dormant once, in their first silent period."""
     table = analysis.lifecycle(make_activity({"ada@x.io": [0]}), as_of="2026-01-25")
     assert table["active_users"].to_list() == [1, 0, 0]
     assert table["dormant_users"].to_list() == [0, 1, 0]
@@ -465,11 +428,13 @@ def test_a_lookback_hides_periods_and_changes_none(make_activity, days, weeks):
 
 
 def test_users_at_the_head_are_not_new_after_a_lookback(make_activity):
-    """Without a look-back the head of the window looks new; with one, only who really begins is new."""
+    """With a look-back only who really begins is new; if all of the data only looks back, nothing is shown."""
     activity = make_activity({"ada@x.io": [0, 28], "bob@x.io": [21, 28], "cyd@x.io": [29]})
     window = activity.filter(pl.col("date") >= date(2026, 2, 2))
     assert analysis.lifecycle(window).row(0) == (date(2026, 2, 2), 3, 0, 0, 0, 3, False)
     assert analysis.lifecycle(activity, lookback=28).rows() == [(date(2026, 2, 2), 1, 1, 1, 0, 3, False)]
+    assert analysis.lifecycle(make_activity({"ada@x.io": [0, 5]}), lookback=6).is_empty()
+    assert analysis.lifecycle(make_activity({"ada@x.io": [0, 5]}), lookback=5).height == 1
 
 
 def test_a_lookback_may_end_within_a_week(make_activity):
@@ -481,19 +446,6 @@ def test_a_lookback_may_end_within_a_week(make_activity):
         (date(2026, 1, 12), 1, 2, 0, 1, 3, False),
         (date(2026, 1, 19), 0, 0, 1, 3, 1, False),
     ]
-
-
-def test_a_lookback_longer_than_the_data_shows_nothing(make_activity):
-    """If all of the data only looks back, no period is left to show."""
-    assert analysis.lifecycle(make_activity({"ada@x.io": [0, 5]}), lookback=6).is_empty()
-    assert analysis.lifecycle(make_activity({"ada@x.io": [0, 5]}), lookback=5).height == 1
-
-
-@pytest.mark.parametrize("lookback", [-1, 1.5, "28d", True])
-def test_a_lookback_is_a_number_of_days(make_activity, lookback):
-    """Anything else is refused."""
-    with pytest.raises(ValueError, match=r"lookback=.* is not an integer >= 0"):
-        analysis.lifecycle(make_activity({"ada@x.io": [0]}), lookback=lookback)
 
 
 def period_rows(*rows: tuple[date, date, str]) -> pl.DataFrame:
@@ -517,7 +469,7 @@ def test_weekly_rows_give_the_weeks_that_daily_rows_give(make_activity):
 
 
 def test_a_coarse_lookback_tells_who_is_new_and_no_more():
-    """One row of 90 days before: who is in it is not new; whether active in the week before, nobody knows."""
+    """Who is in a row of 90 days is not new; active the week before nobody knows, unless the row ends before it."""
     activity = period_rows(
         (date(2025, 10, 7), date(2026, 1, 4), "ada@x.io"),
         (date(2026, 1, 5), date(2026, 1, 11), "ada@x.io"),
@@ -528,6 +480,12 @@ def test_a_coarse_lookback_tells_who_is_new_and_no_more():
         (date(2026, 1, 5), 1, None, None, None, 2, True),
         (date(2026, 1, 12), 0, 1, 0, 1, 1, True),
     ]
+    activity = period_rows(
+        (date(2025, 10, 7), date(2025, 12, 20), "ada@x.io"),
+        (date(2025, 12, 29), date(2026, 1, 4), "bob@x.io"),
+        (date(2026, 1, 5), date(2026, 1, 11), "ada@x.io"),
+    )
+    assert analysis.lifecycle(activity, lookback=90).rows() == [(date(2026, 1, 5), 0, 0, 1, 1, 1, True)]
 
 
 def test_a_month_across_the_look_backs_end_is_nobodys_first():
@@ -549,25 +507,11 @@ def test_a_month_across_the_look_backs_end_is_nobodys_first():
     assert curve.select("new_users", "cumulative_users").rows() == [(0, 2), (1, 3)]
 
 
-def test_a_coarse_lookback_that_ends_early_leaves_nothing_unknown():
-    """If a gap lies between a coarse row and the week before the first, that week is known to be silent."""
-    activity = period_rows(
-        (date(2025, 10, 7), date(2025, 12, 20), "ada@x.io"),
-        (date(2025, 12, 29), date(2026, 1, 4), "bob@x.io"),
-        (date(2026, 1, 5), date(2026, 1, 11), "ada@x.io"),
-    )
-    assert analysis.lifecycle(activity, lookback=90).rows() == [(date(2026, 1, 5), 0, 0, 1, 1, 1, True)]
-
-
 def test_coarse_rows_are_refused_where_they_would_be_shown():
-    """Without the look-back the same row of 90 days cannot stand for a week."""
+    """A row of 90 days cannot stand for a week; one that as_of leaves out refuses nothing."""
     coarse = period_rows((date(2025, 10, 7), date(2026, 1, 4), "ada@x.io"))
     with pytest.raises(TableError, match="every='1w' cannot be answered from a row that spans 2025-10-07"):
         analysis.lifecycle(coarse)
-
-
-def test_coarse_rows_after_as_of_do_not_matter():
-    """What as_of leaves out is not looked at: a long row that ends later refuses nothing."""
     activity = period_rows(
         (date(2026, 1, 5), date(2026, 1, 11), "ada@x.io"), (date(2026, 1, 12), date(2026, 3, 31), "ada@x.io")
     )
@@ -585,11 +529,8 @@ def test_groups_have_lives_of_their_own(make_activity):
     ]  # fmt: skip
 
 
-# ---- Survival -----------------------------------------------------------------------------------
-
-
 def test_survival_by_hand(make_activity):
-    """Gaps of 3 days: one lapses on day 1, one on day 4 though back later, two are followed on, one began too late."""
+    """Gaps of 3 days: one lapses on day 1, one on day 4, two are followed on, one began too late; weeks are refused."""
     activity = make_activity(
         {"ada@x.io": [0], "bob@x.io": [2, 5, 9], "cyd@x.io": [6, 9], "dan@x.io": [0, 3, 6], "eve@x.io": [7]}
     )
@@ -601,6 +542,13 @@ def test_survival_by_hand(make_activity):
     assert table["at_risk_users"].to_list() == [4, 3, 2, 2, 2, 1, 1]
     assert [day for day, users in enumerate(table["lapsed_users"]) if users] == [1, 4]
     assert table["survival_rate"].to_list() == pytest.approx([1, *[2 / 3] * 3, *[1 / 3] * 3])
+    weekly = make_activity({"ada@x.io": [0]}).select(
+        "user", "user_type", period_start="date", period_end=pl.col("date").dt.offset_by("6d")
+    )
+    with pytest.raises(TableError, match="survival needs one row a user and day"):
+        analysis.survival(weekly)
+    with pytest.raises(ValueError, match="inactive_days=0"):
+        analysis.survival(make_activity({"ada@x.io": [0]}), inactive_days=0)
 
 
 @pytest.mark.parametrize(("last", "at_risk", "lapsed"), [(27, [], 0), (28, [1], 0), (29, [1, 1], 1), (60, [1, 1], 1)])
@@ -609,13 +557,6 @@ def test_nobody_is_followed_into_the_last_days(make_activity, last, at_risk, lap
     table = analysis.survival(make_activity({"ada@x.io": [0]}), as_of=MONDAY + timedelta(days=last))
     assert table["at_risk_users"].to_list() == at_risk
     assert table["lapsed_users"].sum() == lapsed
-
-
-def test_a_return_after_exactly_the_silence_is_a_lapse(make_activity):
-    """With 3 silent days between two active ones a silence of 3 has happened, one of 4 has not."""
-    activity = make_activity({"ada@x.io": [0, 4, 9]})
-    assert analysis.survival(activity, inactive_days=3)["lapsed_users"].sum() == 1
-    assert analysis.survival(activity, inactive_days=5)["lapsed_users"].sum() == 0
 
 
 def test_newcomers_are_those_whom_the_look_back_does_not_have(make_activity):
@@ -712,14 +653,3 @@ def test_the_interval_of_survival_holds_the_truth(weeks, hazard):
         assert 0.93 <= covered <= 0.97
         looked_at.append(days)
     assert looked_at[:3] == [7, 14, 28]
-
-
-def test_survival_needs_days(make_activity):
-    """Rows of weeks, and a silence of no days, are refused."""
-    weekly = make_activity({"ada@x.io": [0]}).select(
-        "user", "user_type", period_start="date", period_end=pl.col("date").dt.offset_by("6d")
-    )
-    with pytest.raises(TableError, match="survival needs one row a user and day"):
-        analysis.survival(weekly)
-    with pytest.raises(ValueError, match="inactive_days=0"):
-        analysis.survival(make_activity({"ada@x.io": [0]}), inactive_days=0)

@@ -177,8 +177,7 @@ def test_each_file_has_its_reading():
         ("cp1252.csv", "2 licences, 2 teams, separator `,`, encoding cp1252"),
         (
             "total-first.csv",
-            "2 licences, 2 teams, separator `,`, user from `Email`, team from `Department`, 2 rows left out: "
-            + "2 totals or notes",
+            "2 licences, 2 teams, separator `,`, user from `Email`, team from `Department`, 2 rows left out: 2 totals or notes",  # noqa: E501 (as it is said)
         ),
         ("same-user-twice.csv", "2 licences, 2 teams, separator `,`, 1 row left out: 1 duplicate"),
         ("user-missing.csv", "2 licences, 2 teams, separator `,`, 1 row left out: 1 without a user"),

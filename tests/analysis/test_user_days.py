@@ -60,9 +60,6 @@ def table(rows: list[tuple[int, str, str | None]]) -> pl.DataFrame:
     )
 
 
-# ---- The frame ----------------------------------------------------------------------------------
-
-
 @pytest.mark.slow
 @settings(max_examples=20)
 @given(rows=rows_of_activity, seed=st.integers(0, 99))
@@ -142,6 +139,7 @@ def test_weekly_rows_answer_weeks_and_not_days():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda _frame: [1, 2], "Polars DataFrame or LazyFrame is needed"),
         (lambda frame: frame.drop("user_type"), "needs the column 'user_type'"),
         (lambda frame: frame.drop("date"), "needs the column 'date', or 'period_start' and 'period_end'"),
         (lambda frame: frame.with_columns(pl.col("date").cast(pl.String)), "'date' as String"),
@@ -161,12 +159,6 @@ def test_a_frame_that_breaks_its_contract_is_told_how(make_activity, change, mes
         analysis.active_users(change(make_activity({"ada@x.io": [0]})))
 
 
-def test_what_is_no_frame_is_refused():
-    """A list is not a table, and the message says what is."""
-    with pytest.raises(TableError, match="Polars DataFrame or LazyFrame is needed"):
-        analysis.active_users([1, 2])
-
-
 @pytest.mark.parametrize("start", [date(2059, 9, 17), date(2059, 9, 18), date(1880, 4, 13), date(9990, 1, 1)])
 def test_days_are_told_apart_in_any_century(make_activity, start):
     """Days of 16 bits from 1970 would end on 17 September 2059, and begin in 1880: none is lost there."""
@@ -177,21 +169,14 @@ def test_days_are_told_apart_in_any_century(make_activity, start):
 
 
 def test_an_as_of_in_another_century_is_a_mistake(make_activity):
-    """A slip in the year would lay out millions of empty days: it is said, and nothing is laid out."""
+    """A slip in a year, of as_of or of a row, would lay out millions of empty days: it is said."""
     activity = make_activity({"ada@x.io": [0, 1]})
     for question in (analysis.active_users, analysis.cohort_retention, analysis.lifecycle):
         with pytest.raises(ValueError, match=r"as_of='9999-12-30' is 797\d years after 2026-01-05.*year right"):
             question(activity, as_of="9999-12-30")
-
-
-def test_days_too_far_apart_are_a_mistake(make_activity):
-    """A typing error in a year is reported, and does not make two centuries of empty days."""
     activity = make_activity({"ada@x.io": [0, 70_000]})
     with pytest.raises(TableError, match="one of these days is a mistake"):
         analysis.active_users(activity)
-
-
-# ---- Groups ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["group", "label", "day", "users", "user_key", "gap", "first", "cohort_label"])
@@ -211,16 +196,12 @@ def test_a_group_may_have_any_name(make_activity, name):
 
 
 def test_several_columns_group_together_and_null_is_a_group(make_activity):
-    """by=[...] makes one group of each combination that occurs; a missing value is one of them."""
+    """Each combination that occurs is a group, a missing value too; the columns of a user are groups like any other."""
     activity = make_activity({"ada@x.io": [0], "bob@x.io": [0], "cyd@x.io": [0]}).with_columns(
         team=pl.Series(["red", "red", None]), site=pl.Series(["a", "b", "b"])
     )
     table = analysis.active_users(activity, by=["team", "site"])
     assert table.select("team", "site", "active_users").rows() == [("red", "a", 1), ("red", "b", 1), (None, "b", 1)]
-
-
-def test_grouping_by_the_user_and_its_kind_is_allowed(make_activity):
-    """The columns of a user may be groups like any other."""
     activity = make_activity({"ada@x.io": [0, 1]})
     assert analysis.active_users(activity, every="1w", by="user").select("user", "active_users").rows() == [
         ("ada@x.io", 1)
@@ -233,7 +214,7 @@ def test_grouping_by_the_user_and_its_kind_is_allowed(make_activity):
 
 
 def test_a_group_must_exist_and_not_be_taken(make_activity):
-    """A mistyped group names the nearest column; one that the result needs for itself is refused."""
+    """A mistyped group, population or period names what there is; a column of the result is refused."""
     activity = make_activity({"ada@x.io": [0]}).with_columns(team=pl.lit("red"), is_complete=pl.lit("x"))
     with pytest.raises(TableError, match="did you mean 'team'"):
         analysis.active_users(activity, by="taem")
@@ -241,13 +222,15 @@ def test_a_group_must_exist_and_not_be_taken(make_activity):
         analysis.active_users(activity, by="is_complete")
     with pytest.raises(ValueError, match="twice"):
         analysis.active_users(activity, by=["team", "team"])
-
-
-# ---- Who is counted ----------------------------------------------------------------------------
+    activity = make_activity({"ada@x.io": [0]})
+    with pytest.raises(ValueError, match="did you mean 'person'"):
+        analysis.active_users(activity, user_type="persons")
+    with pytest.raises(ValueError, match="'1d', '1w', '1mo', '1q'"):
+        analysis.active_users(activity, every="week")
 
 
 def test_people_and_automation_are_apart(make_activity):
-    """Only people count by default; a person and a service account of one name are two users."""
+    """People count by default; a service account of a person's name is another; its days alone are zero people."""
     activity = pl.concat(
         [
             make_activity({"ci": [0], "ada@x.io": [1]}),
@@ -258,10 +241,6 @@ def test_people_and_automation_are_apart(make_activity):
     assert numbers(analysis.active_users(activity, user_type="service_account")) == [2, 0, 1]
     assert numbers(analysis.active_users(activity, user_type="all")) == [3, 1, 1]
     assert numbers(analysis.active_users(activity, every="1w", user_type="all")) == [4]
-
-
-def test_only_service_accounts_are_zero_people(make_activity):
-    """The days on which only automation worked are known days with nobody active."""
     activity = make_activity({"ci": [0, 2]}, user_type="service_account")
     assert numbers(analysis.active_users(activity)) == [0, 0, 0]
     assert analysis.active_users(activity, by="user").is_empty()
@@ -272,7 +251,7 @@ def test_only_service_accounts_are_zero_people(make_activity):
 
 
 def test_one_address_in_two_spellings_is_one_person(make_activity):
-    """E-mails are compared in lower case, beyond ASCII too; names of service accounts as they are."""
+    """E-mails in any case are one person, accounts' names are exact; rows without a user are left out, and counted."""
     people = make_activity({"Ada@X.io": [0], "ada@x.io": [0], "ÉVE@x.io": [0], "éve@x.io": [0]})
     assert numbers(analysis.active_users(people)) == [2]
     assert numbers(analysis.active_users(people, user_type="all")) == [2]
@@ -280,10 +259,6 @@ def test_one_address_in_two_spellings_is_one_person(make_activity):
     bots = make_activity({"CI": [0], "ci": [0]}, user_type="service_account")
     assert numbers(analysis.active_users(bots, user_type="service_account")) == [2]
     assert numbers(analysis.active_users(bots, user_type="all")) == [2]
-
-
-def test_a_missing_name_is_not_a_user(make_activity):
-    """Rows without a user are left out with a warning that counts them; they are not one user."""
     nobody = pl.lit(None, dtype=pl.String).alias("user")
     activity = pl.concat([make_activity({"ada@x.io": [0]}), make_activity({"x": [0, 1]}).with_columns(nobody)])
     with pytest.warns(DataWarning, match="2 rows of activity without a user"):
@@ -304,18 +279,6 @@ def test_a_row_of_no_active_days_is_no_activity(make_usage):
     assert analysis.lifecycle(weekly, every="1w")["new_users"].to_list() == [1, 1, 0]
     chat = analysis.feature_adoption(weekly).filter(pl.col("feature") == "chat")
     assert chat.select("active_users", "feature_users").row(0) == (2, 2)
-
-
-def test_an_unknown_population_or_period_says_what_is_known(make_activity):
-    """A mistyped user_type or every is refused with what there is."""
-    activity = make_activity({"ada@x.io": [0]})
-    with pytest.raises(ValueError, match="did you mean 'person'"):
-        analysis.active_users(activity, user_type="persons")
-    with pytest.raises(ValueError, match="'1d', '1w', '1mo', '1q'"):
-        analysis.active_users(activity, every="week")
-
-
-# ---- Prepared once -----------------------------------------------------------------------------
 
 
 def test_a_prepared_table_answers_every_choice(make_activity):

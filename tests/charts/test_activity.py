@@ -13,7 +13,7 @@ FIRST = date(2026, 3, 2)
 
 
 def test_an_unfinished_week_is_dashed_and_open_and_never_part_of_the_line(weekly_users, look):
-    """The solid line and its full points stop at the last complete week; dashes lead on to an open point."""
+    """The solid line stops at the last complete week, as the subtitle does; dashes lead on to an open point."""
     spec = theme.to_vegalite(charts.active_users(weekly_users))
     solid, dashed = look.layers(spec, "line")
     full, hollow = look.layers(spec, "point")
@@ -25,6 +25,7 @@ def test_an_unfinished_week_is_dashed_and_open_and_never_part_of_the_line(weekly
     assert look.values(spec, full) == [10, 20, 30, None]
     assert hollow["mark"]["fill"] == "#ffffff"
     assert look.values(spec, hollow) == [None, None, None, 5]
+    assert charts.active_users(weekly_users).title.subtitle == "people · data to 13 Sep 2026"
 
 
 def test_two_unfinished_stretches_are_not_joined_over_the_complete_weeks(weekly_users, look):
@@ -41,11 +42,6 @@ def test_two_unfinished_stretches_are_not_joined_over_the_complete_weeks(weekly_
     spec = theme.to_vegalite(charts.active_users(longer))
     _, dashed = look.layers(spec, "line")
     assert look.values(spec, dashed) == [10, 20, None, None, 30, 5]
-
-
-def test_without_as_of_users_say_the_last_complete_week(weekly_users):
-    """Read from the table: the week that is not over does not count as data to its Sunday."""
-    assert charts.active_users(weekly_users).title.subtitle == "people · data to 13 Sep 2026"
 
 
 @pytest.mark.parametrize(("days", "word"), [(1, "Daily"), (7, "Weekly"), (28, "Monthly"), (92, "Quarterly")])
@@ -103,15 +99,8 @@ def test_very_many_days_are_thinned_from_the_last_day_on_and_said_so(rows_of):
     assert "one day in 8 is drawn" in weekly.title.subtitle, "in 7 would be Sundays only, or none"
 
 
-def test_a_window_without_anyone_has_no_stickiness_and_no_zero(rows_of):
-    """0/0 stays a gap."""
-    days = [(FIRST, 28, 0.0, 0, None, True), (FIRST + timedelta(days=1), 28, 1.0, 4, 0.25, True)]
-    table = pl.DataFrame(days, schema=STICKINESS.schema, orient="row")
-    assert [row["solid"] for row in rows_of(charts.stickiness(table))] == [None, 0.25]
-
-
 def test_every_number_of_days_keeps_its_bar_with_its_number(rows_of):
-    """Nobody on two days is a bar of nothing with a 0, and the bars say of how many users they are."""
+    """Nobody on two days is a bar of nothing with a 0; 0/0 stays a gap; the bars say of how many users they are."""
     table = pl.DataFrame({"active_days": [3, 1, 2], "users": [4, 6, 0]})
     chart = charts.active_day_distribution(table)
     rows = rows_of(chart)
@@ -119,3 +108,6 @@ def test_every_number_of_days_keeps_its_bar_with_its_number(rows_of):
     assert "10 active users" in chart.title.subtitle
     assert "1 day, with 6 users" in chart.description
     assert chart.title.text == "Active days a user in the last 3 days"
+    days = [(FIRST, 28, 0.0, 0, None, True), (FIRST + timedelta(days=1), 28, 1.0, 4, 0.25, True)]
+    table = pl.DataFrame(days, schema=STICKINESS.schema, orient="row")
+    assert [row["solid"] for row in rows_of(charts.stickiness(table))] == [None, 0.25]

@@ -68,7 +68,7 @@ def test_without_licences_there_is_no_line_of_them(curve):
 
 
 def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve, rows_of):
-    """On its last day it is over."""
+    """On its last day it is over. Each bar ends where the next month begins."""
     rows = rows_of(charts.adoption_curve(curve, as_of="2026-03-30"))
     assert [row["solid"] for row in rows] == [5, 7, None]
     assert [row["state"] for row in rows] == ["complete", "complete", "incomplete"]
@@ -76,9 +76,5 @@ def test_the_last_period_is_open_and_faded_when_the_data_ends_in_it(curve, rows_
     assert [row["solid"] for row in over] == [5, 7, 8]
     cut = rows_of(charts.adoption_curve(curve, since="2026-01-02", as_of="2026-03-31"))
     assert [row["solid"] for row in cut] == [None, 7, 8]
-
-
-def test_bars_fill_their_months(curve, rows_of):
-    """February has 28 days and March 31: each bar ends where the next begins."""
     rows = rows_of(charts.adoption_curve(curve))
     assert [row["next_start"][:10] for row in rows] == ["2026-02-01", "2026-03-01", "2026-04-01"]

@@ -1,6 +1,7 @@
 """What every chart promises, each drawn from a table made by hand."""
 
 import html
+import inspect
 import json
 import math
 import os
@@ -203,11 +204,27 @@ def test_the_words_around_it_say_what_who_until_when_and_whether_real(name):
 
 @each
 def test_all_charts_take_the_same_keywords(name):
-    """Who has drawn one can draw the others."""
-    defaults = getattr(charts, name).__kwdefaults__
-    assert {"as_of": None, "sample": False, "width": theme.WIDTH}.items() <= defaults.items()
-    assert defaults["population"].startswith("people")
-    assert set(defaults) <= {"population", "as_of", "sample", "width", "every", "since", "of", "by_group"}
+    """Who has drawn one can draw the others; a keyword that is none is refused with those that are."""
+    taken = inspect.signature(getattr(charts, name)).parameters
+    assert taken["caption"].annotation == "Unpack[CaptionKeywords]"
+    assert set(taken) <= {"table", "caption", "every", "since", "of", "by_group"}
+    assert draw(name).title.subtitle.startswith("people")
+    with pytest.raises(TypeError, match=r"'pupulation' is not a keyword .* population, as_of, sample, title, subtitle"):
+        draw(name, pupulation="engineers")
+
+
+@each
+def test_titles_of_ones_own_leave_a_sample_a_sample(name):
+    """A subtitle takes the place of who, until when and the notes, and not of what must be said."""
+    chart = draw(name, title="IDE use at Acme", subtitle="Engineering, spring", sample=True, as_of="2026-03-21")
+    assert chart.title.text == "IDE use at Acme"
+    assert chart.title.subtitle.startswith("Engineering, spring · sample data")
+    assert not re.search("people|21 Mar|95 %", chart.title.subtitle)
+    assert "IDE use at Acme (Engineering, spring · sample data" in chart.description
+    assert draw(name, subtitle="").title.text == draw(name).title.text
+    if name in those("grouped"):
+        many = in_groups(table_of(name), [f"team {n:02}" for n in range(50)])
+        assert re.search("largest of 50|first 40 of 150", draw(name, many, subtitle="All teams").title.subtitle)
 
 
 def axes_of(view: dict[str, Any], kinds: dict[str, str]) -> Iterator[dict[str, Any]]:

@@ -52,14 +52,10 @@ def test_features_stand_in_their_order_and_an_unknown_one_has_no_dot(features, r
 
 
 def test_shares_lie_on_one_another_in_the_order_of_the_modes(mix, rows_of):
-    """Chat first, then the IDE agent, up to the whole; completions have no messages."""
+    """Chat first, up to the whole; completions have no messages, chat no lines, and a month of one is all its."""
     rows = rows_of(charts.mode_mix(mix))
     assert [(row["mode"], row["bottom"], row["top"]) for row in rows] == [("Chat", 0.0, 0.25), ("IDE agent", 0.25, 1.0)]
     assert {row["of_count"] for row in rows} == {40}
-
-
-def test_the_mix_of_lines_is_another_one(mix, rows_of):
-    """Chat has no lines; a month of completions alone is all theirs."""
     chart = charts.mode_mix(mix, of="lines")
     rows = rows_of(chart)
     assert [row["mode"] for row in rows] == ["Completions", "IDE agent"] * 2
@@ -121,15 +117,8 @@ def users(*tiers: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=HABIT_LADDER.schema, orient="row")
 
 
-def test_people_are_counted_and_never_named():
-    """The chart goes to people who may not see who is meant."""
-    text = json.dumps(charts.habit_ladder(users("power", "low", "power")).to_dict())
-    assert "user0" not in text
-    assert "x.io" not in text
-
-
 def test_a_tier_without_anyone_keeps_its_row(rows_of, look):
-    """Strongest first, each with its number and share; non-users only if a roster has put them into the table."""
+    """Strongest first, each with number and share; non-users only if the table has them; nobody is named."""
     rows = rows_of(charts.habit_ladder(users("low", "power", "low")))
     counted = [(row["tier"], row["users"], row["of_users"]) for row in rows]
     assert counted == [("Power", 1, 3), ("Habitual", 0, 3), ("Novice", 0, 3), ("Low", 2, 3)]
@@ -138,6 +127,9 @@ def test_a_tier_without_anyone_keeps_its_row(rows_of, look):
     svg = look.svg(charts.habit_ladder(users("low", "power", "low", "low")))
     assert ">1 · 25%<" in svg
     assert ">3 · 75%<" in svg
+    text = json.dumps(charts.habit_ladder(users("power", "low", "power")).to_dict())
+    assert "user0" not in text
+    assert "x.io" not in text
 
 
 def test_groups_are_bars_of_shares_that_fill_the_axis(rows_of):

@@ -69,7 +69,7 @@ def test_two_checks_are_two_rows_even_where_one_ends_as_the_next_begins(runs):
 
 
 def test_the_whole_range_stands_beside_the_days(look, runs):
-    """A square of its own, with a word above; alone it needs no axis of days."""
+    """A square of its own, with a word above. What differs is thicker than agreement, and outlined."""
     whole = check("a", [7]).with_columns(pl.lit(None, pl.Date).alias("date"))
     assert runs(whole) == [("differs", None, None, None, 1, 7)]
     types = [layer["mark"]["type"] for layer in theme.to_vegalite(charts.reconcile(whole))["layer"]]
@@ -77,10 +77,6 @@ def test_the_whole_range_stands_beside_the_days(look, runs):
     both = look.svg(charts.reconcile(pl.concat([check("a", [0]), whole])))
     assert ">Range<" in both
     assert ">Range<" not in look.svg(charts.reconcile(check("a", [0])))
-
-
-def test_what_differs_is_thick_and_not_only_red():
-    """Thicker than agreement, and with an outline that a single day of a year is seen by."""
     quiet, loud = theme.to_vegalite(charts.reconcile(check("a", [0, 1])))["layer"]
     assert loud["mark"]["height"]["band"] > 2 * quiet["mark"]["height"]["band"]
     assert loud["mark"]["strokeWidth"]
@@ -88,14 +84,10 @@ def test_what_differs_is_thick_and_not_only_red():
 
 
 def test_the_words_say_how_many_checks_differ_and_which():
-    """For those who read the subtitle only, or hear the chart."""
+    """For those who read the subtitle only, or hear the chart; of a hundred checks the one that differs is kept."""
     chart = charts.reconcile(pl.concat([check("a", [0, 1]), check("b", [0, 0])]))
     assert chart.title.subtitle == "people and automation · data to 3 Mar 2026 · 1 of 2 checks differs somewhere"
     assert chart.description.endswith(": a.")
-
-
-def test_of_very_many_checks_those_that_differ_are_kept():
-    """The 100th is the one to see."""
     table = pl.concat([check(f"check {n:03}", [int(n == 99)]) for n in range(100)])
     chart = charts.reconcile(table)
     assert "60 of 100 checks are shown" in chart.title.subtitle

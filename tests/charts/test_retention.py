@@ -82,7 +82,7 @@ def test_every_cohort_that_somebody_joined_has_a_row_with_its_size(cohorts):
 
 
 def test_a_rate_holds_until_the_next_day_with_its_band(survival, look, rows_of):
-    """Steps, not slopes, for the curve and for its interval."""
+    """Steps, not slopes, for the curve and its interval; a single day, whose step has no length, is a dot."""
     spec = theme.to_vegalite(charts.survival(survival))
     assert look.layers(spec, "line")[0]["mark"]["interpolate"] == "step-after"
     band = look.layers(spec, "area")[0]
@@ -91,39 +91,27 @@ def test_a_rate_holds_until_the_next_day_with_its_band(survival, look, rows_of):
     assert band["encoding"]["y2"]["field"] == "survival_rate_high"
     assert rows_of(spec)[2]["survival_rate_low"] is None
     assert rows_of(spec)[2]["survival_rate"] == 0.0
-
-
-def test_a_single_day_is_a_dot(survival, look):
-    """A step of no length cannot be seen."""
     for rows, opacity in ((1, 1), (3, 0)):
         spec = theme.to_vegalite(charts.survival(survival.head(rows)))
         assert look.layers(spec, "point")[0]["mark"]["opacity"] == opacity
 
 
-def test_the_subtitle_says_how_many_are_followed(survival):
-    """All of them at the start, over groups too."""
+def test_shares_stand_on_the_whole_axis(survival, curve, look):
+    """From 0 to 100%, so that two charts can be compared; all who are followed are said, over groups too."""
+    for chart in (charts.survival(survival), charts.retention_curve(curve)):
+        assert look.layers(chart, "line")[0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
     assert charts.survival(survival).title.subtitle == "people · 10 users followed · 95 % confidence intervals"
     teams = pl.concat([survival.with_columns(team=pl.lit(name)) for name in ("A", "B")])
     assert "20 users followed" in charts.survival(teams).title.subtitle
 
 
-def test_shares_stand_on_the_whole_axis(survival, curve, look):
-    """From 0 to 100%, so that two charts can be compared."""
-    for chart in (charts.survival(survival), charts.retention_curve(curve)):
-        assert look.layers(chart, "line")[0]["encoding"]["y"]["scale"]["domain"] == [0, 1]
-
-
-def test_a_period_that_no_cohort_has_reached_is_a_gap(curve, rows_of):
-    """Not a fall to zero; a period that is none is refused, for the axis would say it."""
+def test_a_period_that_no_cohort_has_reached_is_a_gap(curve, rows_of, look):
+    """Not a fall to zero; a period that is none is refused. Bounded beside unbounded: a column says which."""
     spec = theme.to_vegalite(charts.retention_curve(curve, every="1w"))
     assert [row["solid"] for row in rows_of(spec)] == [1.0, 0.5, None]
     assert "from 100% at week 0 to 50% at week 1" in charts.retention_curve(curve, every="1w").description
     with pytest.raises(ValueError, match="every='week'"):
         charts.retention_curve(curve, every="week")
-
-
-def test_several_curves_are_told_apart_by_a_column(curve, look):
-    """Bounded beside unbounded, with a column that says which."""
     both = pl.concat([curve.with_columns(kind=pl.lit(kind)) for kind in ("bounded", "unbounded")])
     spec = theme.to_vegalite(charts.retention_curve(both))
     assert look.layers(spec, "line")[0]["encoding"]["color"]["scale"]["domain"] == ["bounded", "unbounded"]
@@ -139,14 +127,10 @@ def test_the_bar_stands_on_returning_users_and_dormant_ones_hang_below(pieces, r
 
 
 def test_an_unknown_number_is_not_drawn_and_not_called_zero(pieces):
-    """Only new users are known of the first week."""
+    """Only new users are known of the first week; of five active users one is new, and the four others are grey."""
     chart = charts.lifecycle(weeks([(4, None, None, None)]))
     assert pieces(chart) == {"New": (0, 4)}
     assert "an unknown number of dormant" in chart.description
-
-
-def test_who_was_seen_before_nobody_knows_when_is_a_grey_piece(pieces):
-    """Of five active users one is new; whether the four were there the week before is not known."""
     table = weeks([(1, None, None, None)]).with_columns(active_users=pl.lit(5))
     chart = charts.lifecycle(table)
     assert pieces(chart) == {"Seen before": (0, 4), "New": (4, 5)}

@@ -25,10 +25,7 @@ def lab_folder() -> Path:
 
 
 def test_a_notebook_gets_vega_an_image_and_words(weekly_users):
-    """The three forms, of which each front end takes the best it can show; the image may be left out.
-
-    The menu sends no data away: neither the public Vega editor nor the source is offered.
-    """
+    """Three forms for each front end to choose from, the image if wanted; the menu sends no data away."""
     charts.setup()
     data, metadata = charts.active_users(weekly_users)._repr_mimebundle_()
     assert set(data) == {"application/vnd.vega.v5+json", "image/png", "text/plain"}
@@ -46,7 +43,7 @@ def test_a_notebook_gets_vega_an_image_and_words(weekly_users):
 
 
 def test_the_theme_is_applied_with_and_without_setup(weekly_users):
-    """A page looks the same whatever theme a notebook has enabled."""
+    """A page looks the same whatever theme a notebook has enabled; what an analyst has set on purpose stays."""
     chart = charts.active_users(weekly_users)
     with alt.theme.enable("dark"):
         before = theme.to_vegalite(chart)
@@ -54,10 +51,6 @@ def test_the_theme_is_applied_with_and_without_setup(weekly_users):
     assert theme.to_vegalite(chart) == before
     assert chart.to_dict()["config"] == before["config"]
     assert before["config"]["range"]["heatmap"] == {"scheme": "cividis"}
-
-
-def test_a_charts_own_config_wins(weekly_users):
-    """What an analyst has set on purpose stays."""
     chart = charts.active_users(weekly_users).configure_axis(labelFontSize=30)
     assert theme.to_vegalite(chart)["config"]["axis"]["labelFontSize"] == 30
 
@@ -91,12 +84,8 @@ def test_words_and_marks_stand_out_from_the_paper(contrast):
 
 
 def test_altair_still_writes_the_vega_lite_that_we_compile():
-    """If this fails, Altair has moved: set VEGALITE_VERSION to the one vl-convert should compile with, and look."""
+    """If this fails, Altair or JupyterLab's Vega has moved: set VEGALITE_VERSION, or VEGA_MIME, and look."""
     assert alt.SCHEMA_VERSION.removeprefix("v").startswith(theme.VEGALITE_VERSION)
-
-
-def test_jupyterlab_still_draws_the_form_that_we_send():
-    """If this fails, JupyterLab's Vega has moved: open the overview in it, and set VEGA_MIME to what it draws."""
     licences = json.loads((lab_folder() / "third-party-licenses.json").read_text("utf-8"))
     versions = {package["name"]: package["versionInfo"] for package in licences["packages"]}
     assert versions["vega"].split(".")[0] == "5"

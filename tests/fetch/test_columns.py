@@ -199,9 +199,6 @@ def test_the_largest_number_comes_through(scripted):
     assert found["chat_messages"].item() == 2**63 - 1
 
 
-# ---- Windows that add up ----
-
-
 def of_two_windows(first: list[dict[str, Any]], second: list[dict[str, Any]]) -> Any:
     """Answer for the first 90 of 100 days, and for the other ten."""
 
@@ -215,7 +212,7 @@ HUNDRED_DAYS = ("2025-11-30", "2026-03-09")
 
 
 def test_a_metric_that_is_missing_in_a_window_is_null(scripted):
-    """Of 100 days in two windows one lacks a metric: its sum would pass for the whole, so it is null."""
+    """A metric that one of two windows lacks would pass for the whole, so it is null; no row is no activity."""
     ada = {"user_email": "ada@example.com", "active_days": 3}
     first = {name: 2 for name in METRICS if name != "chat_messages"}
     second = {**all_metrics(2), "total_messages": 0}
@@ -224,10 +221,6 @@ def test_a_metric_that_is_missing_in_a_window_is_null(scripted):
     assert len(api.asked) == 2
     assert (row["chat_messages"], row["total_messages"], row["total_tool_calls"], row["active_days"]) == (None, 2, 4, 6)
     assert (row["period_start"], row["period_end"]) == (date(2025, 11, 30), date(2026, 3, 9))
-
-
-def test_a_user_who_is_absent_from_a_window_is_not_missing_a_metric(scripted):
-    """No row is no activity: the sum is that of the other windows, not null."""
     client, _ = scripted(of_two_windows([GOOD], []))
     row = fetch.user_activity(*HUNDRED_DAYS, client=client).row(0, named=True)
     assert [row[name] for name in METRICS] == [1] * 16
@@ -266,9 +259,6 @@ def test_windows_that_add_up_to_more_than_64_bits_are_refused():
     summed = sum_windows(one_less, dict.fromkeys(windows, whole))
     assert summed.select(METRICS).row(0) == (2**63 - 1,) * len(METRICS)
     assert summed.schema == tables.USER_ACTIVITY.schema
-
-
-# ---- When an answer was made ----
 
 
 def answer(generated_at: str | None) -> Fetched:

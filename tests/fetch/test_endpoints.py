@@ -37,7 +37,7 @@ def counts(*rows: tuple[str, Any], **metadata: Any) -> Any:
 
 
 def test_dates_always_travel(scripted):
-    """Left out, the range is resolved here and sent in words: the server's own default is never relied upon."""
+    """Left out, the range is resolved here and sent; left to itself it ends on a published day, without a warning."""
     client, api = scripted(counts())
     fetch.dau_count(client=client)
     fetch.dau_count("2026-03-01", client=client)
@@ -47,6 +47,9 @@ def test_dates_always_travel(scripted):
         {"start_date": "2026-03-01", "end_date": "2026-03-07"},
         {"start_date": "2026-02-23", "end_date": "2026-03-01"},
     ]
+    client, api = scripted(counts(), now=NOON.replace(hour=1))
+    assert fetch.dau_count(client=client).height == 7
+    assert api.asked[0][1]["end_date"] == "2026-03-08"
 
 
 def test_a_long_range_is_asked_for_in_windows_of_90_days(scripted):
@@ -110,25 +113,6 @@ def test_what_cannot_be_is_refused_before_a_request(how, scripted):
     assert api.asked == []
 
 
-# ---- Zeros, and days that are not there ----
-
-
-def test_a_published_day_that_is_omitted_is_zero(scripted):
-    """The table has one row a day of the range, in order, also when the API lists them out of order."""
-    client, _ = scripted(counts(("2026-03-05", 4), ("2026-03-03", 9)))
-    found = fetch.dau_count("2026-03-02", "2026-03-06", client=client)
-    assert found["user_count"].to_list() == [0, 9, 0, 4, 0]
-    assert found["date"].cast(pl.String).to_list() == [f"2026-03-0{day}" for day in range(2, 7)]
-
-
-def test_rows_of_days_that_nobody_asked_for_are_left_out_and_said(scripted):
-    """Their counts are in no other row, so silence would turn them into zeros."""
-    client, _ = scripted(counts(("2026-03-03", 9), ("2026-03-07", 4), ("2026-02-28", 2)))
-    with pytest.warns(DataWarning, match="2 rows of days that were not asked for left out, the first of 2026-02-28"):
-        found = fetch.dau_count("2026-03-02", "2026-03-04", client=client)
-    assert found["user_count"].to_list() == [0, 9, 0]
-
-
 @pytest.mark.parametrize(("sent", "rows"), [([], 2), ([("2026-03-09", 0)], 2), ([("2026-03-09", 3)], 3)])
 def test_yesterday_before_it_is_out_is_unknown_not_zero(sent, rows, scripted):
     """At 01:00 UTC yesterday has a row only if the API already has something of it; a warning says so either way."""
@@ -138,20 +122,17 @@ def test_yesterday_before_it_is_out_is_unknown_not_zero(sent, rows, scripted):
     assert found["user_count"].to_list() == [0, 5, 3][:rows]
 
 
-def test_an_open_end_before_the_cut_off_needs_no_warning(scripted):
-    """Left to itself the range ends on a published day."""
-    client, api = scripted(counts(), now=NOON.replace(hour=1))
-    assert fetch.dau_count(client=client).height == 7
-    assert api.asked[0][1]["end_date"] == "2026-03-08"
-
-
 def test_a_clamped_answer_is_said_and_not_filled_up(scripted):
-    """The warning names both ranges; a day that was not answered for is no zero."""
+    """The warning names both ranges; a day not answered for is no zero, and one not asked for is left out and said."""
     clamp = {"effective_start_date": "2026-03-03", "effective_end_date": "2026-03-04"}
     client, _ = scripted(counts(("2026-03-03", 5), **clamp))
     with pytest.warns(DataWarning, match="asked 2026-03-01 to 2026-03-05, answered 2026-03-03 to 2026-03-04"):
         found = fetch.dau_count("2026-03-01", "2026-03-05", client=client)
     assert found.rows() == [(date(2026, 3, 3), 5), (date(2026, 3, 4), 0)]
+    client, _ = scripted(counts(("2026-03-03", 9), ("2026-03-07", 4), ("2026-02-28", 2)))
+    with pytest.warns(DataWarning, match="2 rows of days that were not asked for left out, the first of 2026-02-28"):
+        found = fetch.dau_count("2026-03-02", "2026-03-04", client=client)
+    assert found["user_count"].to_list() == [0, 9, 0]
 
 
 def test_a_list_of_another_day_is_filed_under_that_day(scripted):
@@ -209,9 +190,6 @@ def test_each_day_has_its_row_or_a_reason_not_to(present, hour, answered, script
         if low <= day <= high and (hour >= 3 or day < date(2026, 3, 9) or sent.get(day, 0) > 0)
     ]
     assert found.rows() == expected
-
-
-# ---- Tables are their records ----
 
 
 @pytest.mark.parametrize("noun", list(tables.ENDPOINT_TABLES))
@@ -313,8 +291,6 @@ def test_the_daily_tables_are_the_records(records, start, length):
         (day, user[1], language, editor, *values) for (day, user, language, editor), values in inside.items()
     }
 
-
-# ---- Who was active, by lists or by windows ----
 
 TODAY = "2026-03-30"
 FIRST = date(2026, 3, 2)  # a Monday
@@ -493,9 +469,6 @@ def test_windows_too_show_that_counts_leave_somebody_out(people_only):
     frame = fetch.activity(FIRST, LAST, every="1w", client=client)
     assert client.requests_sent == 1 + 1 + 3, "the counts, a window, and those of the other three weeks"
     assert frame.rows() == by_hand(visits, DayRange(FIRST, LAST), "1w")
-
-
-# ---- The look-back ----
 
 
 def test_a_lookback_tells_who_is_not_new():

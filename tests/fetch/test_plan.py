@@ -15,15 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from augment_insights import Archive, Client, fetch
-from augment_insights.errors import (
-    ApiUnavailableError,
-    ArchiveError,
-    CacheWarning,
-    ConfigurationError,
-    DataWarning,
-    DateRangeError,
-)
+from augment_insights import Archive, Client, errors, fetch
+from augment_insights.errors import ArchiveError, CacheWarning, ConfigurationError, DataWarning
 from augment_insights.fetch.plan import TABLES, LocalData, cover, learn_turnover, window_users
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore
@@ -191,11 +184,8 @@ def test_seconds_are_those_of_the_rate_limit(monkeypatch):
     assert (plan.requests_to_send, plan.seconds, plan.minutes) == (41, 22 * 6, 2.2)
 
 
-# ---- How it shows ----
-
-
 def test_a_plan_reads_well_in_a_terminal():
-    """The text says what to send, what is needed and at hand, how long, and how many rows."""
+    """What to send, what is needed and at hand, how long, how many rows; in a notebook with the bounds of estimates."""
     client = Client.serving(organisation({0: 300, 1: 1}), today=TODAY)
     assert str(fetch.plan("dau", FIRST, FIRST + timedelta(days=9), client=client)).splitlines() == [
         "Plan: dau, 2026-03-02 to 2026-03-11 (10 days)",
@@ -206,10 +196,6 @@ def test_a_plan_reads_well_in_a_terminal():
         "  no activity 8 days without a list to ask for",
         "  spent       1 request for the daily counts of this plan",
     ]
-
-
-def test_a_plan_shows_itself_in_a_notebook():
-    """The same lines as a table, with the bounds of what is estimated."""
     client = Client.serving(organisation({0: 300, 1: 300}), today=TODAY)
     plan = fetch.plan("user_activity", FIRST, FIRST + timedelta(days=1), client=client)
     assert (plan.requests_to_send_least, plan.requests_to_send_most) == (3, 6)
@@ -260,12 +246,10 @@ def test_an_unknown_table_is_refused():
         fetch.plan("dau", every="1w", client=client)
     with pytest.raises(ConfigurationError, match="user_activity takes no lookback_days"):
         fetch.plan("user_activity", lookback_days=90, client=client)
-    with pytest.raises(DateRangeError):
+    with pytest.raises(errors.DateRangeError):
         fetch.plan("dau", "2026-03-09", "2026-03-02", client=client)
     assert client.requests_sent == 0
 
-
-# ---- The arithmetic ----
 
 COUNTS = st.lists(st.integers(0, 500), min_size=1, max_size=40)
 
@@ -327,8 +311,6 @@ def test_no_fewer_ranges_cover_the_gaps(days, longest):
     assert set(starts) <= {gap.start for gap in gaps}
     assert all(later - earlier >= timedelta(days=longest) for earlier, later in pairwise(starts))
 
-
-# ---- With an archive ----
 
 LAST, SETTLED, YESTERDAY = date(2026, 3, 10), date(2026, 3, 7), date(2026, 3, 9)
 BEGIN, MANY = date(2026, 1, 26), 43
@@ -408,10 +390,7 @@ def test_archived_days_are_not_asked_for_and_unsettled_days_always(tmp_path, ask
 
 @pytest.mark.parametrize("table", TABLES)
 def test_a_plan_up_to_yesterday_is_kept_with_an_archive_too(table, tmp_path):
-    """Counts that planning put into the archive, all but the unsettled days, are not asked for a second time.
-
-    What is archived is in the plan, and not sent for.
-    """
+    """Counts that planning archived are not asked for twice; what is archived is in the plan, and not sent for."""
     client = Client.serving(organisation(dict.fromkeys(range(28), 2)), today=TODAY, archive=tmp_path / "archive")
     fetch.dau(start_date=FIRST, end_date=FIRST + timedelta(days=9), client=client)
     client = Client.serving(organisation(dict.fromkeys(range(28), 2)), today=TODAY, archive=tmp_path / "archive")
@@ -456,7 +435,7 @@ def test_what_was_fetched_before_a_failure_is_kept(tmp_path, clock):
             return [b""]
         return app(environ, start_response)
 
-    with pytest.raises(ApiUnavailableError):
+    with pytest.raises(errors.ApiUnavailableError):
         fetch.dau(start_date="2026-03-02", end_date="2026-03-07", client=remote(tmp_path / "archive", clock, failing))
     archive = Archive(tmp_path / "archive")
     assert archive.missing("dau", DayRange(date(2026, 3, 2), SETTLED)) == [DayRange(date(2026, 3, 5), SETTLED)]
@@ -476,13 +455,6 @@ def listing(day: str, *users: dict[str, str], moment: str = "2026-03-10T11:00:00
     """Return an answer of dau."""
     metadata = {"effective_date": day, "generated_at": moment}
     return {"users": list(users), "metadata": metadata, "pagination": {"has_more": False}}
-
-
-def counting(start: str, end: str, **counts: int) -> dict[str, Any]:
-    """Return an answer of dau-count, of days in words such as ``d20260305``."""
-    metadata = {"effective_start_date": start, "effective_end_date": end, "generated_at": "2026-03-10T11:00:00Z"}
-    rows = [{"date": f"{day[1:5]}-{day[5:7]}-{day[7:]}", "user_count": count} for day, count in counts.items()]
-    return {"daily_active_user_counts": rows, "metadata": metadata}
 
 
 ADA = {"user_email": "ada@example.com"}
@@ -514,9 +486,9 @@ def test_what_moved_while_it_was_fetched_is_not_kept(scripted, tmp_path):
     assert missing == [DayRange(date(2026, 3, 1), date(2026, 3, 3))]
 
 
-def test_an_answer_of_fewer_days_than_asked_is_not_kept(scripted, tmp_path):
+def test_an_answer_of_fewer_days_than_asked_is_not_kept(scripted, wire, tmp_path):
     """The API clamps a range: the days it left out must not pass for fetched, and none of it is archived."""
-    asking, _ = scripted(lambda _path, asked: counting("2026-03-04", asked["end_date"], d20260305=7))
+    asking, _ = scripted(lambda _path, asked: wire.dau_count("2026-03-04", asked["end_date"], {"2026-03-05": 7}))
     asking.archive_path = tmp_path / "archive"
     with pytest.warns(DataWarning, match="other days than asked"):
         frame = fetch.dau_count("2026-03-02", "2026-03-05", client=asking)
@@ -524,12 +496,12 @@ def test_an_answer_of_fewer_days_than_asked_is_not_kept(scripted, tmp_path):
     assert not (tmp_path / "archive").exists()
 
 
-def test_counts_that_leave_somebody_out_empty_no_archived_day(scripted, tmp_path):
+def test_counts_that_leave_somebody_out_empty_no_archived_day(scripted, wire, tmp_path):
     """The API counts people only, and lists a service account: an uncounted day is asked for, archived lists or not."""
 
     def tell(path: str, asked: dict[str, str]) -> dict[str, Any]:
         if path == "dau-count":
-            return counting(asked["start_date"], asked["end_date"], d20260225=1)
+            return wire.dau_count(asked["start_date"], asked["end_date"], {"2026-02-25": 1})
         return listing(asked["date"], *[ADA] * (asked["date"] == "2026-02-25"), {"service_account_name": "ci"})
 
     for start, users in (("2026-02-20", 10), ("2026-02-05", 25)):

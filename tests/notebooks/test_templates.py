@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import altair as alt
+import papermill
 import pytest
 
 from augment_insights import reports
 from augment_insights.periods import last_published_day
-from augment_insights.reports import template
 from augment_insights.sample import AnalyticsApp, RecordStore
 
 TEMPLATES = reports.templates()
 COMMAND = str(Path(sys.executable).with_name("augment-insights"))
 SHARED = (
-    *("start_date", "end_date", "source", "archive", "every", "user_type", "team", "roster"),
-    *("min_group_size", "names", "output_dir", "formats"),
+    *("start_date", "end_date", "source", "archive", "every", "user_type", "team", "roster", "team_column"),
+    *("targets", "events", "calendar", "min_group_size", "names", "output_dir", "formats"),
 )
 FIGURES = {"acceptance": 7, "adoption": 12, "data_quality": 3, "explore": 3, "overview": 3, "retention": 5}
 """A change of acceptance that is measured is taken apart in one figure more."""
@@ -45,11 +45,8 @@ def cells_of(path: Path) -> list[dict[str, Any]]:
 
 @each
 def test_every_template_lets_the_same_things_be_chosen(name):
-    """The same parameters first, in the same order, each with its type, a value that it may have, and a comment.
-
-    A line is no wider than a notebook's cell. Who runs all cells needs no token, and shares nothing.
-    """
-    found = template.find(name)
+    """The same first parameters, typed, valid, commented, in the cell's width, read by papermill; no token needed."""
+    found = reports.find(name)
     assert found.parameters[: len(SHARED)] == SHARED
     assert found.choices["names"] == ("show", "pseudonyms", "hide")
     assert {"source", "every", "user_type", "names"} <= set(found.choices)
@@ -57,15 +54,19 @@ def test_every_template_lets_the_same_things_be_chosen(name):
     chosen = found.defaults
     assert (chosen["source"], chosen["formats"], chosen["min_group_size"]) == ("sample", ["html"], 5)
     (source,) = (source for source, holds_parameters in found.cells if holds_parameters)
-    _, *statements = ast.parse(source).body  # after the import of Literal
-    assert all(isinstance(statement, ast.AnnAssign) and statement.value for statement in statements)
+    assert all(isinstance(statement, ast.AnnAssign) and statement.value for statement in ast.parse(source).body)
     assert all("  # " in line and len(line) <= 88 for line in source.splitlines() if line)
+    read = papermill.inspect_notebook(found.path)
+    assert {name: (found.defaults[name], found.comments[name]) for name in found.parameters} == {
+        name: (ast.literal_eval(one["default"]), one["help"]) for name, one in read.items()
+    }
+    assert "None" not in {one["inferred_type_name"] for one in read.values()}
 
 
 @each
 def test_one_call_takes_the_parameters_and_cells_have_names(name):
     """The cell after the parameters hands all of them to the study; ids in plain words show what a change changed."""
-    found = template.find(name)
+    found = reports.find(name)
     (_, _), (setup, _), *_ = found.cells
     assert setup.count("reports.study(globals())") == 1
     assert len(setup.splitlines()) <= 14
@@ -77,7 +78,7 @@ def test_one_call_takes_the_parameters_and_cells_have_names(name):
 @each
 def test_text_stands_before_each_figure(name):
     """Whoever meets a chart has just read how to read it."""
-    cells = cells_of(template.find(name).path)
+    cells = cells_of(reports.find(name).path)
     lasts = [
         (n, "".join(cell["source"]).splitlines()[-1]) for n, cell in enumerate(cells) if cell["cell_type"] == "code"
     ]
@@ -90,7 +91,7 @@ def test_text_stands_before_each_figure(name):
 @each
 def test_a_template_uses_what_is_public(name):
     """It imports packages, not their inside, and touches no private name: an analyst may copy any cell."""
-    nodes = [node for source, _ in template.find(name).cells for node in ast.walk(ast.parse(source))]
+    nodes = [node for source, _ in reports.find(name).cells for node in ast.walk(ast.parse(source))]
     imported = {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
     assert imported <= {"augment_insights", "datetime", "typing"}
     assert not [node.attr for node in nodes if isinstance(node, ast.Attribute) and node.attr.startswith("_")]
@@ -117,10 +118,7 @@ def finished(tmp_path_factory) -> dict[str, Path]:
 @pytest.mark.slow
 @each
 def test_an_unattended_run_leaves_a_page_and_a_notebook_that_can_be_passed_on(name, finished):
-    """All its figures, at most two megabytes, said to be of a made-up organisation, and nobody's name.
-
-    In the notebook each chart is there as Vega, as a picture and in words; no widget, no bar, no error.
-    """
+    """All figures in 2 MB, of a made-up organisation, nobody's name; in the notebook Vega, picture and words."""
     page, path = sorted(finished[name].iterdir())
     html = page.read_text("utf-8")
     assert page.stat().st_size <= 2_000_000
@@ -168,7 +166,7 @@ def run_in_process(name: str, **parameters: Any) -> dict[str, Any]:
     """Run a template's cells one after the other, as a kernel would, and return their names."""
     names: dict[str, Any] = {}
     with alt.theme.enable(alt.theme.active), alt.renderers.enable(alt.renderers.active):  # put back what setup() set
-        for source, holds_parameters in template.find(name).cells:
+        for source, holds_parameters in reports.find(name).cells:
             exec(source, names)  # noqa: S102 (the package's own notebook)
             names.update(parameters if holds_parameters else {})
     return names
@@ -232,13 +230,12 @@ NOBODY = {
 
 
 @pytest.mark.filterwarnings("ignore:The last 12 complete weeks begin on")  # a finding that is shown, and no failure
-@pytest.mark.parametrize(("records", "expected"), [(SIX_PEOPLE, SIX), ([], NOBODY)], ids=["six", "nobody"])
+@pytest.mark.parametrize(
+    ("records", "expected"), [pytest.param(SIX_PEOPLE, SIX, id="six", marks=pytest.mark.slow), ([], NOBODY)]
+)
 @each
 def test_six_people_or_nobody_at_all_are_a_report(name, records, expected, tmp_path, organisation):
-    """The figures that can be told by hand; of nobody, every rate says that there is no data, and nothing fails.
-
-    With a roster of eight in two teams, both shown; of nobody, without one.
-    """
+    """Figures told by hand, with a roster of eight in two teams; of nobody every rate says that there is no data."""
     roster = tmp_path / "roster.csv"
     teams = [f"USER{n}@x.io,{'Search' if n % 2 else 'Payments'},2025-01-01" for n in range(8)]
     roster.write_text("\n".join(["user,team,licensed_from", *teams]))

@@ -43,10 +43,14 @@ def told(**changed: object) -> str:
 
 
 def test_no_measurable_change_has_its_interval_and_no_direction():
-    """The words of the definitions, and who was paired."""
+    """The words of the definitions, and who was paired; 12 messages a person after 10 are no 200 points."""
     assert told() == (
         "Acceptance was 28.3% after 28.0% in May: no measurable change (95 % CI -1.5 to +2.1 points); "
         "the same people paired, 84 on both sides."
+    )
+    row = {"metric": "total_messages", "before": 10.0, "after": 12.0, "difference": 2.0, "verdict": "higher"}
+    assert "was 12.0 after 10.0 in May: higher by 2.0 (95 % CI +1.0 to +3.0);" in told(
+        **row, difference_low=1.0, difference_high=3.0
     )
 
 
@@ -66,14 +70,6 @@ def test_a_sentence_follows_its_verdict(row, said):
     assert said in told(**row)
 
 
-def test_a_mean_is_told_in_its_own_unit():
-    """12 messages a person after 10 are no 200 points."""
-    row = {"metric": "total_messages", "before": 10.0, "after": 12.0, "difference": 2.0, "verdict": "higher"}
-    assert "was 12.0 after 10.0 in May: higher by 2.0 (95 % CI +1.0 to +3.0);" in told(
-        **row, difference_low=1.0, difference_high=3.0
-    )
-
-
 @pytest.mark.parametrize(
     ("before", "after", "said"), [((0, 0), (1, 2), "no data of May"), ((1, 2), (0, 0), "no data now")]
 )
@@ -85,7 +81,7 @@ def test_without_a_denominator_there_is_no_change_to_tell(before, after, said):
 
 
 def test_groups_are_named_and_an_empty_comparison_is_a_sentence():
-    """A sentence a team; the team without a name is called so."""
+    """A sentence a team, also without a name; no data is one, and what small groups hide is called hidden."""
     table = comparison((48, 80), (56, 70)).with_columns(team=pl.lit("<b>"))
     both = pl.concat([table, table.with_columns(team=pl.lit(None, pl.String))])
     words = change_in_words(both, what="Retention", than="May", by="team")
@@ -93,6 +89,9 @@ def test_groups_are_named_and_an_empty_comparison_is_a_sentence():
     assert change_in_words(table.clear(), what="Retention", than="May") == ["Retention: no data to compare with May."]
     with pytest.raises(TableError, match="'verdict'"):
         change_in_words(table.drop("verdict"), what="Retention", than="May")
+    hidden = {**dict.fromkeys(COMPARISON.columns), "metric": "acceptance_rate", "is_suppressed": True}
+    said = change_in_words(pl.DataFrame([hidden]), what="Acceptance", than="the week before")
+    assert said == ["Acceptance: not shown, as it stands on too few people."]
 
 
 def weeks(*counts: int | None, complete: int | None = None) -> pl.DataFrame:
@@ -171,10 +170,3 @@ def test_licences_that_are_not_valid_are_told_apart():
         "ended (9) or not begun (5)."
     )
     assert licences_in_words(table.with_columns(users=pl.Series([2, 3, None, 1, 9, 5])), as_of=None) == []
-
-
-def test_a_comparison_of_too_few_people_is_not_told():
-    """What small groups hide is called hidden, and not missing data."""
-    hidden = {**dict.fromkeys(COMPARISON.columns), "metric": "acceptance_rate", "is_suppressed": True}
-    said = change_in_words(pl.DataFrame([hidden]), what="Acceptance", than="the week before")
-    assert said == ["Acceptance: not shown, as it stands on too few people."]

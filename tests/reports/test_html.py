@@ -128,7 +128,7 @@ def test_the_policy_lets_our_two_scripts_run_and_nothing_else(page):
 
 
 def test_a_page_has_its_words_in_order_and_the_numbers_below(page):
-    """Headline, paragraphs, figure, table, definitions, manifest with the ranges and versions."""
+    """Headline to manifest; a page that was built upon is as it was: a cell may be run twice."""
     words = Parsed(page.to_html()).seen
     expected = ["Overview", "people", "data to 2026-11-21", "2026-11-16 to 2026-11-21", "Active people", "1,234"]
     assert words[1:7] == expected
@@ -141,6 +141,9 @@ def test_a_page_has_its_words_in_order_and_the_numbers_below(page):
     assert words[words.index("Template") + 1] == "overview"
     assert "augment-insights" in words[words.index("Versions") + 1]
     assert "sample data: a made-up organisation" not in words
+    before = page.to_html()
+    page.headline("More", 1).text("More").definitions({"More": "more"}).manifest({"More": 1})
+    assert page.to_html() == before
 
 
 def test_range_asked_and_range_had_are_both_told():
@@ -149,7 +152,7 @@ def test_range_asked_and_range_had_are_both_told():
     page = Page("T", population="people", as_of=None, range_asked=asked, range_had=had, sample=True)
     words = Parsed(page.to_html()).words
     assert words[words.index("Range asked") + 1 :][:4].count("2026-11-18 to 2026-11-21") == 1
-    assert words[words.index("Range had") + 1 :][:4].count("2026-11-16 to 2026-11-21") == 1
+    assert words[words.index("Range shown") + 1 :][:4].count("2026-11-16 to 2026-11-21") == 1
     assert words.count("sample data: a made-up organisation") == 2
 
 
@@ -194,10 +197,19 @@ def test_a_headline_rate_comes_with_its_interval_its_counts_and_its_change(befor
     change = pl.DataFrame([row], schema=COMPARISON.schema, orient="row")
     for compared, expected in ((change, words), (change.clear(), ""), (None, "")):
         page = empty_page().headline_rate("Rate", RATE, **RATE_OPTIONS, change=compared, than="the week before")
-        seen = Parsed(page.to_html()).seen
-        told = "95 % confidence interval 25.5% to 36.6% · 81 of 263 people"
-        told += f" · against the week before: {expected}" if expected else ""
-        assert seen[seen.index("Rate") :][:3] == ["Rate", "30.8%", told]
+        (line,) = page.headlines
+        counts = "95 % confidence interval 25.5% to 36.6% · 81 of 263 people"
+        told = f"against the week before: {expected}" if expected else ""
+        assert (line.label, line.value, line.detail, line.change) == ("Rate", "30.8%", counts, told)
+        assert line.verdict == (verdict if told else None)
+        assert {counts, told} - {""} <= {*Parsed(page.to_html()).seen}
+
+
+def test_a_headline_draws_its_course():
+    """A line that is broken where a period has no value, read out by its ends; none where there is no value at all."""
+    html = empty_page().headline("Rate", 2, trend=[1.0, None, 3.0, 2.0]).headline("None", 1, trend=[None]).to_html()
+    assert html.count("<svg viewBox") == html.count('aria-label="3 periods, from 1.00 to 2.00"') == 1
+    assert re.search(r'<path d="M[\d. ]+ M[\d. ]+ L[\d. ]+">', html)
 
 
 def test_a_headline_rate_is_one_figure_with_all_its_columns():
@@ -210,15 +222,8 @@ def test_a_headline_rate_is_one_figure_with_all_its_columns():
         empty_page().headline_rate("Rate", RATE.drop("r_low"), **RATE_OPTIONS)
 
 
-def test_building_leaves_the_page_before_as_it_was(page):
-    """A notebook cell may be run twice without doubling a figure."""
-    before = page.to_html()
-    page.headline("More", 1).text("More").definitions({"More": "more"}).manifest({"More": 1})
-    assert page.to_html() == before
-
-
 def test_long_tables_are_cut_and_a_page_is_at_most_two_megabytes(page, teams):
-    """300 rows are shown; a page that would be larger is refused with what to do."""
+    """300 rows are shown; a larger page is refused with what to do, and so is an own chart of what JSON cannot hold."""
     chart = charts.acceptance_rate(teams)
     html = page.figure("Long", chart, pl.DataFrame({"n": range(1000)})).to_html()
     assert "700 more rows are not shown" in html
@@ -226,10 +231,6 @@ def test_long_tables_are_cut_and_a_page_is_at_most_two_megabytes(page, teams):
     assert len(html.encode()) < 1_300_000
     with pytest.raises(ReportError, match="fewer rows"):
         page.figure("Wide", chart, pl.DataFrame({f"column {n}": ["x" * 5000] for n in range(400)})).to_html()
-
-
-def test_a_number_that_json_cannot_hold_is_an_error_and_not_an_empty_chart(page):
-    """Of an analyst's own chart; ours have none."""
     import altair as alt  # noqa: PLC0415 (only for a chart of one's own)
 
     own = alt.Chart(pl.DataFrame({"x": [float("nan")]})).mark_point().encode(x="x:Q")
@@ -260,11 +261,7 @@ def test_a_page_in_a_notebook_shows_its_headlines_as_text(teams):
 def test_a_browser_draws_every_chart_asks_nobody_and_complains_of_nothing(
     teams, hostile_table, named, tmp_path, browse
 ):
-    """In real Chromium: all charts of hostile names and of the overview, an empty console, the names as text.
-
-    The page's policy forbids every request, and a browser writes each attempt to its console: the
-    control, an image from elsewhere, is seen there.
-    """
+    """All charts of hostile names and of the overview; an empty console, where the control, a request, is seen."""
     page, hostile = hostile_page(HOSTILE, teams), hostile_table["team"].to_list()[:3]
     for words in hostile[1:]:
         table = teams.with_columns(team=pl.Series([words, "Search"]))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 import zipfile
 from dataclasses import replace
@@ -9,11 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import openpyxl
 import polars as pl
 import pypdf
 import pytest
+import vl_convert
 
 from augment_insights import charts, reports
+from augment_insights.charts import theme
 from augment_insights.errors import ConfigurationError, ReportError
 from augment_insights.reports import Page, Sharing
 from augment_insights.sample import roster_csv
@@ -188,7 +192,7 @@ def test_reconciliation_is_told_at_the_top_and_in_the_manifest(page):
     rows = [("a", None, 1, 1, 0, "agrees"), ("b", None, 2, 2, 0, "agrees"), ("c", None, 3, 4, -1, "differs")]
     checks = pl.DataFrame(rows, schema=RECONCILIATION.schema, orient="row")
     html = page.reconciliation(checks).to_html()
-    assert "API against itself: 2 of 3 checks agree, 1 differs" in html
+    assert "Data checks: 2 of 3 passed, 1 failed" in html
 
 
 def test_a_page_that_hides_keeps_its_charts_usable(teams):
@@ -202,3 +206,24 @@ def test_a_page_that_hides_keeps_its_charts_usable(teams):
     pseudonyms = page.tables["who"]["user"].to_list()
     assert all(name in text for name in pseudonyms)
     assert replace(page, title="U").tables["who"].equals(page.tables["who"])
+
+
+@pytest.mark.slow
+def test_a_control_character_ends_no_report_and_stands_in_no_file(teams, tmp_path):
+    """What an office program's line break becomes is a blank, and what no format can hold the sign of a replacement."""
+    words = "Data\x0bPlatform\x00\x1b\x7f\x9b\u2028\ufdd0\ufffe\uffff"
+    shown = "Data Platform\ufffd\ufffd\ufffd\ufffd \ufffd\ufffd\ufffd"
+    table = teams.with_columns(team=pl.Series([words, "Search"]))
+    page = Page(words, population=words, as_of=None, range_asked=words, name="own").headline(words, words, words)
+    drawn = charts.acceptance_rate(table, population=words)
+    page = (
+        page.summary([words]).text(words).figure(words, drawn, table, words, name="figure").definitions({words: words})
+    )
+    page.manifest({words: words}).save(tmp_path, ALL)
+    texts = [path.read_text("utf-8") for path in tmp_path.rglob("*") if path.suffix in (".html", ".csv", ".svg")]
+    assert all(shown in text for text in texts)
+    assert [len(re.findall("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\ufdd0\ufffe\uffff]", text)) for text in texts] == [0] * 3
+    assert openpyxl.load_workbook(tmp_path / "own.xlsx")["figure"]["A2"].value == shown
+    assert "Data Platform" in pypdf.PdfReader(tmp_path / "own.pdf").pages[0].extract_text()
+    assert pl.read_parquet(tmp_path / "own-parquet" / "figure.parquet")["team"][0] == words
+    assert vl_convert.vegalite_to_png(drawn.to_dict(), vl_version=theme.VEGALITE_VERSION).startswith(b"\x89PNG")

@@ -255,13 +255,12 @@ def check(organisation: str, template: str, **chosen: Any) -> None:
 
 @pytest.fixture
 def small_teams(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Serve the sample of one day, and write its roster with a team of three and one of one."""
+    """Serve a sample of one day, and write its roster, which has a team of three and one of one."""
     real = Client.sample
-    monkeypatch.setattr(Client, "sample", lambda **more: real(today=TODAY, **more))
-    roster = pl.read_csv(sample.roster_csv(TODAY).encode(), infer_schema=False).with_row_index()
-    team = pl.when(pl.col("index") < 3).then(pl.lit("Three")).when(pl.col("index") == 3).then(pl.lit("One"))
-    path = tmp_path / "roster.csv"
-    roster.with_columns(team=team.otherwise("team")).drop("index").write_csv(path)
+    monkeypatch.setattr(Client, "sample", lambda **more: real(today=TODAY, people=130, **more))
+    path = sample.write_roster(tmp_path / "roster.csv", TODAY, people=130)
+    sizes = pl.read_csv(path)["team"].value_counts()["count"]
+    assert {1, 3} < set(sizes)
     return str(path)
 
 

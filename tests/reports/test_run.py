@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from datetime import date
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -93,12 +95,12 @@ def test_what_is_not_on_this_machine_is_told_before_a_kernel_starts(make_noteboo
 
 @pytest.mark.slow
 def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(make_notebook, tmp_path, monkeypatch, capfd):
-    """Run with this Python, in this folder, with days as text; the hidden folder is gone and named nowhere.
-
-    The output folder holds blanks and braces, which papermill would fill in. What the kernel's process writes
-    while it stops, past the notebook, is not for whoever reads cron's mail.
-    """
+    """Run with this Python whatever kernel is installed, here, braces or not; no hidden place, no last words."""
     monkeypatch.chdir(tmp_path)
+    other = tmp_path / "jupyter" / "kernels" / "python3"
+    other.mkdir(parents=True)
+    other.joinpath("kernel.json").write_text('{"argv": ["false"], "display_name": "Other", "language": "python"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     notebook = make_notebook(
         PARAMETERS,
         "import os, sys; from pathlib import Path\n"
@@ -239,9 +241,9 @@ def test_a_report_for_each_team_and_one_that_fails_does_not_stop_the_others(make
     roster.write_text("user,team\nb@x.io,R/D\nc@x.io,=Broken\nd@x.io,\n", "utf-8")
     notebook = make_notebook(
         'team: str | None = None\nroster: str | None = None\nsource: str = "sample"\noutput_dir: str = "reports"',
-        "from pathlib import Path; from augment_insights.reports.study import slug\n"
+        "from pathlib import Path; from augment_insights.export import file_name\n"
         "assert team != '=Broken', 'no such luck'\n"
-        "Path(output_dir, f'mine-{slug(team)}.html').write_text(team)",
+        "Path(output_dir, f'mine-{file_name(team)}.html').write_text(team)",
     )
     out = tmp_path / "out"
     batch = reports.write_each(notebook, per="team", roster=roster, output_dir=out)
@@ -259,6 +261,34 @@ def test_a_report_for_each_team_and_one_that_fails_does_not_stop_the_others(make
     assert done.returncode == 1
     assert [line for line in done.stderr.splitlines() if line.startswith("Error: =Broken: ")]
     assert done.stdout == ""
+
+
+@pytest.mark.slow
+def test_a_report_for_each_value_of_any_column_has_files_and_a_title_of_its_own(make_notebook, tmp_path):
+    """Of names that one disk takes for another, too; a column that the roster lacks, or no roster, starts nothing."""
+    roster, out = tmp_path / "roster.csv", tmp_path / "out"
+    units = ["Data Platform", "data-platform", "DATA PLATFORM"]
+    roster.write_text("\n".join(["user,unit", *(f"u{n}@x.io,{unit}" for n, unit in enumerate(units))]), "utf-8")
+    notebook = make_notebook(
+        'team: str = None\nroster: str = None\nteam_column: str = "team"\nsource: str = "sample"\n'
+        'output_dir: str = "reports"\nformats: list[str] = ["html"]',
+        "from augment_insights import reports; study = reports.study(globals())\n"
+        "page = study.page('Mine', template='mine'); page.save(output_dir, formats)",
+    )
+    batch = reports.write_each(notebook, per="unit", roster=roster, formats=["html", "csv"], output_dir=out)
+    assert (batch.failures, list(batch.reports)) == ({}, sorted(units))
+    assert len({str(path).casefold() for path in batch.paths}) == len(batch.paths) >= 3 * 3
+    for unit, report in batch.reports.items():
+        assert report.html is not None
+        assert f"<title>Mine: {unit}" in report.html.read_text("utf-8")
+    with pytest.raises(ConfigurationError, match=r"no column 'units'.*did you mean 'unit'"):
+        reports.write_each(notebook, per="units", roster=roster, output_dir=out)
+    with pytest.raises(ReportError, match="no parameter 'team_column'"):
+        reports.write_each(make_notebook("team: str = None", name="other"), per="unit", output_dir=out)
+    unknown = {"roster": roster, "team": "Data", "team_column": "unit", "output_dir": tmp_path / "none"}
+    with pytest.raises(ConfigurationError, match="no unit 'Data'"):
+        reports.write(notebook, **unknown)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.slow
@@ -365,3 +395,83 @@ def test_a_notebook_that_is_passed_on_holds_no_path_and_no_name(make_notebook, t
     with pytest.raises(ReportError, match="no such luck") as caught:
         reports.write(failing, output_dir=tmp_path / "out")
     assert "x.io" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_an_unknown_template_suggests_the_nearest(tmp_path):
+    """A name, or a path that is not there."""
+    with pytest.raises(ReportError, match="did you mean 'overview'") as caught:
+        reports.write("overveiw", output_dir=tmp_path / "out")
+    assert caught.value.template == "overveiw"
+    with pytest.raises(ReportError, match="no notebook"):
+        reports.write(tmp_path / "none.ipynb", output_dir=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_no_notebook_is_said_to_be_none(tmp_path):
+    """Not JSON, or not Python in its parameters."""
+    path = tmp_path / "broken.ipynb"
+    path.write_text("{", "utf-8")
+    with pytest.raises(ReportError, match="is not a notebook that can be run"):
+        reports.write(path)
+
+
+def test_an_own_template_lists_what_it_likes(make_notebook):
+    """None among it; what is not annotated takes anything."""
+    cell = 'from typing import Literal\ncolour: Literal["red", "blue"] | None = None\nsize: int = 1\nday = max([2, 3])'
+    found = reports.find(make_notebook(cell))
+    with pytest.raises(ReportError, match=r"colour='green' is not valid\. Choose 'red', 'blue' or None"):
+        found.check({"colour": "green"})
+    found.check({"colour": None, "size": "large"})
+    assert found.defaults == {"colour": None, "size": 1, "day": None}
+
+
+@pytest.fixture
+def waiting(serve, wire, monkeypatch, make_notebook) -> tuple[Any, Path]:
+    """Serve lists of users; return the server, and a notebook that waits a second for each of four after the first."""
+    api = serve(lambda asked: wire.respond(wire.dau_page(asked.params["date"], ["a@example.com"])))
+    monkeypatch.setenv("AUGMENT_API_URL", api.url)
+    monkeypatch.setenv("AUGMENT_API_TOKEN", "made-up")
+    cell = (
+        "from augment_insights import Client, fetch; client = Client(requests_per_minute=60, burst=1)\n"
+        "fetch.dau(start_date='2026-03-01', end_date='2026-03-05', client=client).height"
+    )
+    return api, make_notebook('output_dir: str = "reports"', cell)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["lines", "bar", "off"])
+def test_a_run_says_how_long_it_waits_for_the_rate_limit(style, waiting, tmp_path, monkeypatch, capfd):
+    """Lines for a log, a bar that is wiped away for a terminal, on stderr; the notebook stays the same bytes."""
+    monkeypatch.setenv("AUGMENT_INSIGHTS_PROGRESS", style)
+    report = reports.write(waiting[1], output_dir=tmp_path / "out")
+    out, err = capfd.readouterr()
+    shown = [line.strip() for line in re.split(r"[\r\n]", err) if line.strip()]
+    assert out == ""
+    assert bool(shown) == (style != "off")
+    assert all(re.fullmatch(r"dau: .*\d(/| of )5 requests(, \d s left at the rate limit)?", line) for line in shown)
+    assert err.endswith(f"\r{'':<100}\r" if style == "bar" else "dau: 5 of 5 requests\n" if shown else "")
+    (outputs,) = (cell["outputs"] for cell in json.loads(report.notebook.read_text("utf-8"))["cells"][1:])
+    assert [output["output_type"] for output in outputs] == ["execute_result"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_says_that_the_next_run_goes_on_and_it_does(waiting, tmp_path):
+    """In the middle of a wait: one line, no traceback; what was fetched before is not asked for again."""
+    api, notebook = waiting
+    command = [Path(sys.executable).with_name("augment-insights"), "report", notebook, "--output-dir", tmp_path / "out"]
+    environment = os.environ | {"AUGMENT_INSIGHTS_PROGRESS": "lines"}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "of 5 requests" in running.stderr.readline()
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert said.splitlines()[-1].endswith("What has come so far is kept: the same command goes on from there.")
+    assert "Traceback" not in said
+    first = api.count
+    assert 1 < first < 5
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    assert sorted({asked.params["date"] for asked in api.asked[:first]}) != sorted(
+        {a.params["date"] for a in api.asked}
+    )
+    assert api.count <= 6, "one request may have been under way"

@@ -36,7 +36,7 @@ def test_a_switch_that_is_none_is_said_to_be_none():
 
 
 def test_pseudonyms_are_the_same_in_every_table_and_for_every_spelling():
-    """And differ under another key; a pseudonym is not replaced a second time."""
+    """And differ under another key; none is replaced twice; rows stand in the order of the pseudonyms."""
     sharing = Sharing("pseudonyms", key="k")
     users = sharing.users(USERS)
     names = dict(zip(USERS["active_days"], users.sort("active_days")["user"], strict=True))
@@ -46,6 +46,10 @@ def test_pseudonyms_are_the_same_in_every_table_and_for_every_spelling():
     assert sharing.words("Ask ADA@x.io or bob@x.io!") == f"Ask {names[1]} or {names[2]}!"
     assert sharing.words("ci-bot") == names[3]
     assert Sharing("pseudonyms", key="l").users(USERS).sort("active_days")["user"][0] != names[1]
+    many = pl.DataFrame({"user": [f"u{n:03}@x.io" for n in range(50)], "n": range(50)})
+    shown = Sharing("pseudonyms", key="k").users(many)
+    assert shown["user"].is_sorted()
+    assert shown["n"].to_list() != many["n"].to_list()
 
 
 def test_the_key_comes_from_the_environment_or_is_new_each_time(monkeypatch):
@@ -58,14 +62,6 @@ def test_the_key_comes_from_the_environment_or_is_new_each_time(monkeypatch):
     assert "ours" not in repr(Sharing("pseudonyms"))
 
 
-def test_the_order_of_pseudonyms_does_not_give_the_order_of_names_away():
-    """Rows of a period stand in the order of the pseudonyms."""
-    many = pl.DataFrame({"user": [f"u{n:03}@x.io" for n in range(50)], "n": range(50)})
-    shown = Sharing("pseudonyms", key="k").users(many)
-    assert shown["user"].is_sorted()
-    assert shown["n"].to_list() != many["n"].to_list()
-
-
 def test_hidden_users_become_sums_and_means_are_left_out():
     """w1: three users and 6 user-days; w2: one user and 4."""
     hidden = Sharing("hide").table(USERS.drop("user_type"))
@@ -76,17 +72,13 @@ def test_hidden_users_become_sums_and_means_are_left_out():
 
 
 def test_small_groups_are_hidden_in_every_table_that_has_them():
-    """B has 3 people, and C is the next smallest; a table without people hides the same two."""
+    """B has 3 people, C is the next smallest: in tables without people too; a cohort of two is two people."""
     sharing = Sharing("show", min_group_size=5)
     assert sharing.table(TEAMS)["acceptance_rate"].to_list() == [0.3, None, None, 0.2]
     change = pl.DataFrame({"team": ["A", "B", "C", "D"], "metric": ["r"] * 4, "difference": [0.1, 0.2, 0.3, 0.4]})
     assert sharing.table(change)["difference"].to_list() == [0.1, None, None, 0.4]
     assert Sharing("show", min_group_size=1).table(TEAMS).equals(TEAMS)
     assert sharing.groups(sharing.groups(TEAMS)).equals(sharing.groups(TEAMS))
-
-
-def test_small_cohorts_are_hidden_with_the_names_and_shown_with_them():
-    """A cohort of two is two people."""
     cohorts = pl.DataFrame({"cohort": [1, 2, 3], "cohort_users": [2, 9, 8], "retention_rate": [0.5, 0.5, 0.5]})
     assert Sharing("hide").table(cohorts)["retention_rate"].to_list() == [None, 0.5, None]
     assert Sharing("show").table(cohorts).equals(cohorts)
@@ -129,14 +121,6 @@ def test_no_name_survives_in_tables_charts_or_words(names, switch):
         assert name not in chart
         assert name not in sharing.words(f"<b>{name}</b>, {name}; {name}")
 
-
-def test_words_without_a_name_are_left_alone_in_no_time():
-    """A picture written as letters is long, and holds no name."""
-    picture = "iVBORw0KGgo" * 100_000
-    assert Sharing("hide").words(picture) == picture
-
-
-# ---- complementary suppression over a page ----
 
 WEEKS = [date(2026, 3, 2) + timedelta(weeks=n) for n in range(4)]
 
@@ -320,9 +304,11 @@ def test_a_headline_of_few_people_says_so():
 
 
 def test_a_warning_names_nobody():
-    """It is told all the same."""
+    """It is told all the same; a picture written as letters is long, holds no name, and takes no time."""
     with pytest.warns(UserWarning, match=r"^\(name hidden\) is twice there\.$"), Sharing("hide").naming_nobody():
         warnings.warn("ada@x.io is twice there.", UserWarning, stacklevel=1)
+    picture = "iVBORw0KGgo" * 100_000
+    assert Sharing("hide").words(picture) == picture
 
 
 def test_nothing_computed_depends_on_the_key():

@@ -79,7 +79,7 @@ def test_the_choice_is_always_answerable(now, weeks, back):
 
 
 def test_a_study_keeps_to_its_team_and_says_what_is_missing():
-    """Whatever the case of the e-mails; a service account is in no team, though it has a person's name."""
+    """Whatever the case of the e-mails; a service account is in no team; a team may be a number, as Excel brings it."""
     names = {"Ada@x.io": "person", "bob@x.io": "person", "ada@x.io": "service_account", "ada@x.io\u200b": "person"}
     users = pl.DataFrame({"user": list(names), "user_type": list(names.values())})
     kept = Study(roster=ROSTER, team="Web").people(users)
@@ -97,6 +97,8 @@ def test_a_study_keeps_to_its_team_and_says_what_is_missing():
     hidden = Study(roster=ROSTER, names="hide", min_group_size=2)
     assert hidden.roster is not None
     assert not hidden.roster["user"].str.contains("@").any()
+    roster = pl.DataFrame({"user": ["a@x.io", "b@x.io"], "team": [7, 12]})
+    assert Study(roster=roster, team="7").roster["user"].to_list() == ["a@x.io"]
 
 
 def test_a_study_takes_a_template_s_parameters_by_their_names():
@@ -109,9 +111,25 @@ def test_a_study_takes_a_template_s_parameters_by_their_names():
         study(formats=["html"])
 
 
+def test_a_study_by_another_column_has_its_values_for_teams():
+    """People, pages and files go by the manager; whoever has none is told apart from whoever is not on the roster."""
+    roster = pl.DataFrame({"user": ["a@x.io", "b@x.io", "c@x.io"], "team": "Web", "manager": ["R/D", "r/d", None]})
+    found = Study(roster=roster, team_column="manager", team="r/d")
+    assert (found.teams, found.population) == (("R/D", "r/d"), "people of manager r/d")
+    assert found.people(roster)["user"].to_list() == ["b@x.io"]
+    assert found.page("Overview", template="overview").title == "Overview: r/d"
+    everybody = Study(roster=roster, team_column="manager").with_roster(pl.DataFrame({"user": [*"abcd"]}) + "@x.io")
+    assert everybody["team"].to_list() == ["R/D", "r/d", "(no team)", "(not on the roster)"]
+    with pytest.raises(ConfigurationError, match=r"no column 'manger'\. Hint: did you mean 'manager'"):
+        Study(roster=roster, team_column="manger")
+    managers = roster.with_columns(manager=pl.lit("ada@x.io"))
+    with pytest.raises(ConfigurationError, match="'manager' of the roster holds e-mails"):
+        Study(roster=managers, team_column="manager", names="hide", min_group_size=1)
+
+
 @pytest.mark.parametrize("names", ["hide", "pseudonyms"])
 def test_a_report_of_few_people_is_refused_where_names_are_not_shown(names):
-    """A team of three, and a roster of six under a least of seven; a second spelling is no further person."""
+    """A team of three, a roster of six under a least of seven; a contradictory one names nobody, nor does its cause."""
     teams = ["Web"] * 4 + ["Search"] * 5
     users = ["a@x.io", "b@x.io", "c@x.io", "c@x.io", *(f"s{n}@x.io" for n in range(5))]
     roster = pl.DataFrame({"user": users, "team": teams}).unique(pl.col("user").str.to_lowercase(), keep="first")
@@ -121,17 +139,6 @@ def test_a_report_of_few_people_is_refused_where_names_are_not_shown(names):
         Study(roster=roster, names=names, min_group_size=9)
     assert Study(roster=roster, team="Search", names=names).team == "Search"
     assert Study(roster=roster, team="Web").team == "Web"
-
-
-def test_a_team_that_is_a_number_is_found_by_its_number():
-    """As Excel and Parquet bring them."""
-    roster = pl.DataFrame({"user": ["a@x.io", "b@x.io"], "team": [7, 12]})
-    assert Study(roster=roster, team="7").roster["user"].to_list() == ["a@x.io"]
-
-
-@pytest.mark.parametrize("names", ["hide", "pseudonyms"])
-def test_the_error_of_a_contradictory_roster_names_nobody_where_names_are_not_shown(names):
-    """Nor does what it was raised from."""
     roster = pl.DataFrame({"user": ["ada@x.io", "Ada@x.io"], "team": ["Web", "Search"]})
     with pytest.raises(TableError, match="different things") as caught:
         Study(roster=roster, names=names)

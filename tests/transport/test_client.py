@@ -12,6 +12,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -186,8 +187,6 @@ with Client(sys.argv[2], base_url=sys.argv[1], requests_per_minute=60000) as cli
 
 
 TODAY = datetime.now(UTC).date()
-
-
 WEEK = tuple((TODAY - timedelta(days=days)).isoformat() for days in (16, 10))
 
 
@@ -333,12 +332,12 @@ def lists(serve, wire) -> Any:
     return serve(answer)
 
 
+@dataclass
 class Watch:
     """Writes down what it is told, and stops the fetch when the test says so."""
 
-    def __init__(self, stop: Callable[[], bool] = lambda: False) -> None:
-        self.told: list[tuple[int, int, float]] = []
-        self.stop = stop
+    stop: Callable[[], bool] = lambda: False
+    told: list[tuple[int, int, float]] = field(default_factory=list)
 
     def tell(self, *, done: int, total: int, left: float) -> None:
         """Write it down."""
@@ -361,10 +360,7 @@ def test_a_watch_sees_a_fetch_go_on(lists, connect, clock, capsys):
 
 @pytest.mark.parametrize(("stops_after", "sent"), [(0.0, 0), (1.0, 2)])
 def test_a_stop_is_heard_at_once_and_what_came_before_it_is_kept(stops_after, sent, lists, connect, clock):
-    """Stopped before the first request, or in a wait of six seconds: within half a second, and nothing more is sent.
-
-    The next fetch sends what is missing and nothing else.
-    """
+    """Before the first request, or in a wait of 6 s: within half a second; the next fetch sends what is missing."""
     client = connect(lists.url, burst=2)
     began = clock.monotonic()
     watch = Watch(lambda: clock.monotonic() >= began + stops_after)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 
 import pytest
 import time_machine
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from augment_insights import Client, fetch
@@ -69,10 +69,7 @@ def unending(kind: str, wire) -> Any:
     ],
 )
 def test_pages_that_break_the_rules_are_an_error_and_are_not_kept(kind, requests, path, serve, connect, wire):
-    """A walk that would not end, or mixes days, raises with the place in the JSON, as soon as it shows.
-
-    Once the API has mended its pages, the next run gets them: the broken ones are not dug out of the cache.
-    """
+    """A walk that would not end, or mixes days, raises with the place in the JSON; no broken page is kept."""
     api = serve(unending(kind, wire))
     with pytest.raises(UnexpectedResponseError, match="nothing of it was kept") as caught:
         fetch.dau(DAY, client=connect(api.url))
@@ -158,11 +155,7 @@ def test_a_dead_cursor_in_the_cache_is_replaced(serve, connect, wire):
 @pytest.mark.parametrize("pages", [3, 6])
 @pytest.mark.parametrize("gap", [timedelta(hours=23, minutes=59, seconds=10), timedelta(hours=24, seconds=40)])
 def test_a_table_is_never_stitched_from_two_days(pages, gap, serve, wire, connect, clock):
-    """Yesterday's walk took half a minute a page, and one user left since: the table is all of today's.
-
-    With plain 24 hours a page, the first pages would have expired and the last would not: u001 gone on page
-    one, and with yesterday's page two the one who moved up is lost.
-    """
+    """Yesterday's walk took half a minute a page, so that its pages expire apart; one user left: all is today's."""
     everybody = names(1, 3 * pages)
     api = serve(lambda asked: _slices(wire, everybody, asked))
     with time_machine.travel(datetime(2026, 3, 10, 12, tzinfo=UTC), tick=False) as traveller:
@@ -197,10 +190,7 @@ def _slices(wire, everybody: list[str], asked) -> bytes:
 
 @pytest.mark.parametrize("day_before", [DAY, "2026-02-28"])
 def test_a_first_page_from_before_the_publication_is_not_continued_after_it(day_before, serve, wire, connect, clock):
-    """A walk broken off at 01:59 and taken up at 02:10 begins again: data was published between the two.
-
-    Of which day the kept page is (before a publication, the API may answer for an earlier one) does not matter then.
-    """
+    """Broken off at 01:59 and taken up at 02:10 a walk begins again, whichever day the kept page is of."""
 
     def cut_off(asked) -> bytes:
         if "cursor" in asked.params:
@@ -243,7 +233,6 @@ seconds = st.integers(0, 4 * 86_400)
 @example(first=2 * 3600 - 1, later=2 * 3600)
 @example(first=3 * 3600 - 1, later=3 * 3600)
 @example(first=3 * 3600, later=26 * 3600 - 1)
-@settings(max_examples=200)
 def test_a_snapshot_lasts_from_one_publication_to_the_next(first, later):
     """Two moments are of one snapshot if they are in order and neither 02:00 nor 03:00 UTC lies between."""
     day = datetime(2026, 1, 1, tzinfo=UTC)
@@ -261,10 +250,7 @@ def test_a_snapshot_lasts_from_one_publication_to_the_next(first, later):
 @example(sizes=[3, 0, 0, 3], ending={})
 @example(sizes=[0, 3, 0, 3], ending={"next_cursor": "again"})
 def test_any_paging_gives_every_row_once(sizes, ending):
-    """However the rows are cut into pages, empty ones too, the table has each of them, in order, and so has the cache.
-
-    ``has_more`` false is the end; the cursor may be empty, null, absent or even there.
-    """
+    """However rows are cut into pages, table and cache have all, in order; only ``has_more`` false is the end."""
     starts = [sum(sizes[:index]) for index in range(len(sizes))]
 
     def app(environ: dict[str, Any], start_response) -> list[bytes]:

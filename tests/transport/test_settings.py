@@ -79,10 +79,7 @@ def test_nothing_shows_the_token(wire):
 
 @pytest.mark.parametrize("bad", ["two words", "line\nbreak", "naïve", "", "  ", "tab\tbed", "nul\0"])
 def test_a_token_that_cannot_be_one_is_refused_unspoken(bad):
-    """A token with blanks or line breaks is a copying mistake; the message does not repeat it.
-
-    Without any, the message names the variable and the way without one.
-    """
+    """Blanks or line breaks are a copying mistake, which is not repeated; without any, both ways out are named."""
     with pytest.raises(ConfigurationError) as caught:
         Client(bad)
     assert caught.value.setting == "AUGMENT_API_TOKEN"

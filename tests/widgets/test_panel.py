@@ -73,7 +73,7 @@ def test_a_value_stands_for_its_control(given, kind, first):
 
 
 def test_an_error_of_the_function_is_told():
-    """A wrong value is told in its own sentence, and the next good one draws."""
+    """In its own sentence, and the next good value draws; an empty list, or an object, is no control."""
 
     def choosy(count: int) -> pl.DataFrame:
         if count > 2:
@@ -88,6 +88,9 @@ def test_an_error_of_the_function_is_told():
     assert panel.screen.words.value == ""
     assert panel.answer.table.height == 1
     assert "2026-02-02" in panel.screen.numbers.value, "a table alone is shown without being asked for"
+    for wrong in ([], object()):
+        with pytest.raises(ConfigurationError, match="'count' cannot be made"):
+            widgets.panel(draw, count=wrong, interactive=True)
 
 
 @pytest.mark.parametrize("returned", [None, 3, ("a", "b"), (pl.DataFrame(), pl.DataFrame())])
@@ -95,13 +98,6 @@ def test_what_cannot_be_shown_is_said(returned):
     """A function that returns neither chart nor frame is told what to return."""
     panel: Any = widgets.panel(lambda a: returned, a=[1], interactive=True)
     assert "return a chart, a Polars DataFrame, or both" in panel.screen.words.value
-
-
-def test_a_control_of_nothing_is_refused():
-    """An empty list, or an object, is no control."""
-    for wrong in ([], object()):
-        with pytest.raises(ConfigurationError, match="'count' cannot be made"):
-            widgets.panel(draw, count=wrong, interactive=True)
 
 
 CELLS = (

@@ -100,14 +100,10 @@ def test_survival_follows_newcomers_as_the_report_does():
 
 
 def test_who_was_there_before_the_range_is_not_new(explorer):
-    """Cleo was active 35 days before the range: on 2 March she comes back, she does not begin."""
+    """Cleo was there 35 days before: she comes back. The look-back knows no languages: their controls say so."""
     explorer.controls["question"].value = "lifecycle"
     last = explorer.answer.table.row(-1, named=True)
     assert (last["new_users"], last["resurrected_users"]) == (0, 1)
-
-
-def test_language_and_editor_do_not_apply_where_days_before_count(explorer):
-    """The look-back does not know languages: their controls say so, and filter nothing."""
     explorer.controls["language"].value = "Go"
     explorer.controls["question"].value = "lifecycle"
     assert explorer.controls["language"].disabled
@@ -125,27 +121,16 @@ def test_what_an_analysis_warns_of_is_told(explorer):
     assert explorer.screen.words.value == ""
 
 
-@pytest.mark.parametrize(
-    ("question", "column", "expected"),
-    [
-        ("active_users", "active_users", [0] * 5 + [1] * 4),
-        ("lifecycle", "active_users", [0] * 5 + [1] * 4),
-        ("adoption_rate", "active_users", [0] * 5 + [1] * 4),
-        ("rolling_active_users", "active_users", [0] * 105),
-    ],
-)
-def test_a_team_has_zeros_before_its_first_day(client, roster, question, column, expected):
-    """Search is Bob, from 9 February on; the range begins on 5 January, when somebody else was there."""
-    opened = open_whole(client, start_date="2026-01-05", roster=roster, question=question, team="Search")
-    table = opened.answer.table
-    first = table.columns[0]
-    assert table[first].min() == date(2026, 1, 5)
-    assert table[column].to_list()[: len(expected)] == expected
-    assert "team" not in table.columns
-
-
-def test_a_language_has_zeros_before_its_first_day(client):
-    """Go is Bob's, from 9 February on."""
+def test_a_team_or_language_has_zeros_before_its_first_day(client, roster):
+    """Search and Go are Bob's, from 9 February on; the range begins on 5 January, when somebody else was there."""
+    opened = open_whole(client, start_date="2026-01-05", roster=roster, team="Search")
+    for question in ("active_users", "lifecycle", "adoption_rate", "rolling_active_users"):
+        opened.controls["question"].value = question
+        table = opened.answer.table
+        expected = [0] * 105 if question == "rolling_active_users" else [0] * 5 + [1] * 4
+        assert table[table.columns[0]].min() == date(2026, 1, 5)
+        assert table["active_users"].to_list()[: len(expected)] == expected
+        assert "team" not in table.columns
     opened = open_whole(client, start_date="2026-01-05")
     opened.controls["language"].value = "Go"
     opened.wait()

@@ -69,7 +69,7 @@ def test_a_still_answer_is_text_in_a_terminal(client):
 
 
 def test_chart_and_table_are_saved_as_they_are_shown(explorer):
-    """PNG and SVG by their first bytes; CSV and Parquet read back as the table; the workbook has its numbers."""
+    """PNG and SVG by their first bytes; CSV and Parquet read back; a workbook of numbers; a name for each filter."""
     paths = {kind: press(explorer, kind) for kind in ("png", "svg", "parquet", "csv", "xlsx")}
     assert {path.stem for path in paths.values()} == {NAME}, "question, days and period"
     assert paths["png"].read_bytes().startswith(b"\x89PNG")
@@ -79,15 +79,10 @@ def test_chart_and_table_are_saved_as_they_are_shown(explorer):
     with zipfile.ZipFile(paths["xlsx"]) as workbook:
         sheet = workbook.read("xl/worksheets/sheet1.xml").decode()
     assert [f"<v>{number}</v>" in sheet for number in (2, 3)] == [True, True]
-
-
-def test_filters_are_in_the_name(explorer):
-    """Two saved figures with different filters do not overwrite each other; a name is fit for any disk."""
-    press(explorer, "csv")
     explorer.controls["team"].value = "Not on the roster"
     explorer.screen.buttons["csv"].click()
-    folder = Path(explorer.screen.folder.value)
-    assert sorted(path.name for path in folder.iterdir()) == [f"{NAME}-Not_on_the_roster.csv", f"{NAME}.csv"]
+    names = sorted(path.name for path in paths["csv"].parent.glob("*.csv"))
+    assert names == [f"{NAME}-Not_on_the_roster.csv", f"{NAME}.csv"], "no filter overwrites another"
 
 
 @pytest.mark.slow
@@ -103,7 +98,7 @@ def test_the_whole_report_answers_every_question(explorer):
 
 
 def test_a_folder_that_cannot_be_is_told(explorer, tmp_path):
-    """A file stands where the folder should be: a sentence, no traceback, and another folder works."""
+    """A sentence, no traceback, and another folder works; after an impossible range there is nothing to save."""
     (tmp_path / "file").write_text("in the way")
     explorer.screen.folder.value = str(tmp_path / "file" / "folder")
     explorer.screen.buttons["csv"].click()
@@ -112,10 +107,6 @@ def test_a_folder_that_cannot_be_is_told(explorer, tmp_path):
     assert "Traceback" not in explorer.screen.saved.value
     explorer.screen.folder.value = str(tmp_path / "saved")
     assert press(explorer, "csv").is_file()
-
-
-def test_there_is_nothing_to_save_before_there_is_an_answer(explorer):
-    """After an impossible range the buttons say that there is nothing, and write nothing."""
     explorer.controls["start_date"].value = date(2019, 1, 1)
     explorer.screen.buttons["png"].click()
     assert "nothing to save" in explorer.screen.saved.value
