@@ -209,6 +209,8 @@ def report(
         )
     asked: dict[str, Any] = {"source": "api", "output_dir": output_dir, **given, **parameters}
     with _going_on_next_time():
+        if roster is not None and not _quiet:
+            _say(f"Roster: {insights.analysis.describe_roster(roster)}.")
         if per is None:
             batch = insights.reports.Batch({template: insights.reports.write(template, **asked)}, {})
         else:

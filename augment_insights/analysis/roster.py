@@ -544,7 +544,8 @@ def unmatched(
 def check_match(roster: pl.DataFrame, activity: pl.DataFrame | pl.LazyFrame) -> None:
     """Refuse a roster that matches almost nobody, with the likely reason.
 
-    Nothing is said of a roster or an activity of fewer than ten people: they may have nobody in common.
+    Nothing is said of a roster or an activity of fewer than ten people: they may have nobody in common. The error
+    tells no number of people, and can stand where few are hidden.
 
     Raises
     ------
@@ -557,10 +558,16 @@ def check_match(roster: pl.DataFrame, activity: pl.DataFrame | pl.LazyFrame) -> 
     >>> check_match(pl.DataFrame({"user": [f"user{n}@new.io" for n in range(20)]}), activity)
     Traceback (most recent call last):
     ...
-    augment_insights.errors.TableError: The roster matches 0 of 20 active people. Most of its e-mails end ...
+    augment_insights.errors.TableError: The roster matches fewer than a tenth of the people. Most of its ...
     """
-    resolved = active_rows(select_users(resolve_aliases(activity, roster)))
-    seen = resolved.lazy().select("user", user_key()).unique(_KEY, keep="any").collect()
+    typed = activity if "user_type" in columns_of(activity) else activity.with_columns(user_type=pl.lit("person"))
+    seen = (
+        active_rows(select_users(resolve_aliases(typed, roster)))
+        .lazy()
+        .select("user", user_key())
+        .unique(_KEY, keep="any")
+        .collect()
+    )
     known = with_user_key(roster).unique(_KEY, keep="any")
     matched, smaller = seen.join(known, on=_KEY, how="semi").height, min(seen.height, known.height)
     if smaller < _ENOUGH or matched * _ENOUGH >= smaller:
@@ -572,7 +579,7 @@ def check_match(roster: pl.DataFrame, activity: pl.DataFrame | pl.LazyFrame) -> 
         reason = f" Most of its e-mails end in {theirs}, and most of those who are active in {ours}."
         hint = "use a roster with the e-mails that the API reports, or name the others in its column aliases."
     raise TableError(
-        f"The roster matches {matched:,} of {seen.height:,} active people.{reason}",
+        f"The roster matches fewer than a tenth of the people.{reason}",
         table=ROSTER.name,
         hint=hint,
     )
