@@ -648,7 +648,8 @@ def compare_periods(
         ``"active_rate"``, the share of the people in the frame who are active (a row of 0 active days
         makes somebody known who is not);
         ``"active_users"``, how many people are active in a row's period (a week of weekly rows), on average;
-        ``"adoption_rate"``, the share of the licensed people who are active (needs ``licences``);
+        ``"adoption_rate"``, the share of the licensed people who are active (needs ``licences``), and
+        ``"mean_adoption_rate"``, the same in a row's period (a week of weekly rows), on average;
         ``"chat_rate"`` and the like, the share of the active people who used a mode: sent a message, or
         accepted a completion;
         or a metric of the API, such as ``"total_messages"``: its mean over the active people.
@@ -762,12 +763,14 @@ def both_sides(
     if metric in _OF_ALL_KNOWN:
         people = _known_people(activity, periods, by=groups, user_type=user_type)
         sides = [_of_people(side, people, groups) for side in sides]
-    elif metric == "adoption_rate":
+    elif metric in _OF_LICENSED:
         sides = _of_licensed(sides, periods, licences, by=groups, user_type=user_type)
     return sides, groups
 
 
-_OF_ALL_KNOWN = ("active_rate", "active_users")
+_OF_ALL_KNOWN, _OF_LICENSED = ("active_rate", "active_users"), ("adoption_rate", "mean_adoption_rate")
+_A_PERIOD = ("active_users", "mean_adoption_rate")
+"""Counted in each period of the rows, and averaged over them."""
 
 
 def _two_periods(
@@ -809,7 +812,7 @@ def _per_user(
         )
     columns, part, whole = _part_and_whole(metric)
     day = start.meta.output_name()
-    timed = [day] if metric == "active_users" else []
+    timed = [day] if metric in _A_PERIOD else []
     counted, groups = usage_rows(active_rows(rows), columns, by=[*by, *timed], user_type=check_user_type(user_type))
     require(counted.schema, ("user", "user_type"), table=_TABLE)
     if timed:  # how many of the period's days or weeks: a row's first one tells how long they are
@@ -829,13 +832,13 @@ def _part_and_whole(metric: str) -> tuple[list[str], pl.Expr, pl.Expr]:
         is_known = pl.any_horizontal(pl.col(whole).is_not_null())
         counted = pl.sum_horizontal(pl.col(part)).filter(is_known).sum()
         return list({*part, *whole}), counted, pl.sum_horizontal(pl.col(whole)).sum()
-    if metric in {*_OF_ALL_KNOWN, "adoption_rate"}:
+    if metric in {*_OF_ALL_KNOWN, *_OF_LICENSED}:
         return [], once, once
     if metric in modes:
         return [modes[metric]], (pl.col(modes[metric]) > 0).any().cast(pl.Float64), once
     if metric in METRICS:
         return [metric], pl.col(metric).sum(), once
-    known = [*_RATES, *_OF_ALL_KNOWN, "adoption_rate", *modes, *METRICS]
+    known = [*_RATES, *_OF_ALL_KNOWN, *_OF_LICENSED, *modes, *METRICS]
     raise ValueError(f"metric={metric!r} is not valid.{did_you_mean(metric, known)}")
 
 
@@ -868,7 +871,7 @@ def _of_licensed(
 ) -> list[pl.DataFrame]:
     """Count the people who are licensed on at least one day of each period, and of them those who were active."""
     if licences is None:
-        raise ValueError("metric='adoption_rate' needs a denominator. Hint: pass licences=read_roster(path).")
+        raise ValueError("An adoption rate needs a denominator. Hint: pass licences=read_roster(path).")
     spans = spells_of(licences, user_type, keep=by)
     licensed = []
     for side, period in zip(sides, periods, strict=True):
@@ -876,7 +879,7 @@ def _of_licensed(
         valid = pl.col("licensed_to").is_null() | (pl.col("licensed_to") >= period.start)
         people = spans.filter(begun & valid).unique(_KEY, keep="last", maintain_order=True)
         people = people.select(*by, _KEY, whole=pl.lit(1.0))
-        active = side.select(_KEY, part=pl.lit(1.0))
+        active = side.select(_KEY, pl.col("part").cast(pl.Float64))
         licensed.append(people.join(active, on=_KEY, how="left").with_columns(pl.col("part").fill_null(0.0)))
     return licensed
 
@@ -978,7 +981,7 @@ def compare_groups(
     >>> compared.select("team", pl.col("difference_low", "difference_high").round(4), "verdict").row(1)
     ('B', 0.0524, 0.3339, 'higher')
     """
-    if metric in {*_OF_ALL_KNOWN, "adoption_rate"}:
+    if metric in {*_OF_ALL_KNOWN, *_OF_LICENSED}:
         raise ValueError(f"metric={metric!r} has no rows of those who are not active. Hint: use compare on its table.")
     columns, part, whole = _part_and_whole(metric)
     is_share = metric not in _RATES and metric not in METRICS

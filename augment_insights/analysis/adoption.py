@@ -405,10 +405,10 @@ def licences(
     roster: pl.DataFrame | pl.LazyFrame,
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     *,
-    as_of: date | str | None = None,
     inactive_days: int = 30,
     grace_days: int = 14,
     price: float | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Which licences are used, and which have never been used or lie idle?
 
@@ -419,18 +419,19 @@ def licences(
     Parameters
     ----------
     roster : DataFrame or LazyFrame
-        As for :func:`read_roster`: the licences of whoever stands on it.
+        As for :func:`read_roster`. Without ``user_type`` it lists people.
     activity : DataFrame, LazyFrame or UserDays
         ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``. Of a row of several days
         the last one counts as the day of activity.
-    as_of : date or str, optional
-        The last day of the data; rows that reach past it are left out.
     inactive_days : int
         Days without activity after which a licence is idle.
     grace_days : int
         Days in which a licence need not be used yet.
     price : float, optional
         What a licence costs.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: which users of the roster, and the first and the last day of the data
+        (see :class:`.Whose`).
 
     Returns
     -------
@@ -464,9 +465,10 @@ def licences(
     check_count("inactive_days", inactive_days)
     check_count("grace_days", grace_days, at_least=0)
     listed = read_roster(roster)
-    last, seen = last_seen(resolve_aliases(_frame(activity), listed), as_of)
+    last, seen = last_seen(resolve_aliases(_frame(activity), listed), **whose)
     today = pl.lit(last, pl.Date)
-    held, begun, ended = _current(listed, today, "all"), pl.col("__begun"), pl.col("licensed_to")
+    held = _current(listed, today, read_whose(**whose)[0])
+    begun, ended = pl.col("__begun"), pl.col("licensed_to")
     idle = (today - pl.col("last_active")).dt.total_days()
     status = (
         pl.when(begun > today)
@@ -597,7 +599,9 @@ def adoption_stages(
     """
     user_type, _, as_of = read_whose(**whose)
     frame, listed = _frame(activity), None if roster is None else read_roster(roster)
-    last, seen = last_seen(frame if listed is None else resolve_aliases(frame, listed), as_of, user_type=user_type)
+    last, seen = last_seen(
+        frame if listed is None else resolve_aliases(frame, listed), user_type=user_type, as_of=as_of
+    )
     people = seen
     if listed is not None:
         valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date))
@@ -709,7 +713,7 @@ def population_bridge(
     """
     user_type, since, as_of = read_whose(**whose)
     listed = read_roster(roster)
-    last, seen = last_seen(resolve_aliases(_frame(activity), listed), as_of, user_type=user_type)
+    last, seen = last_seen(resolve_aliases(_frame(activity), listed), user_type=user_type, as_of=as_of)
     first = since or date.min
     spans = spells_of(listed, user_type).group_by(_KEY)
     valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date)).any()

@@ -12,10 +12,12 @@ import polars.selectors as cs
 
 from augment_insights.analysis.population import (
     ACTIVITY,
+    Whose,
     active_rows,
     data_span,
     is_licensed,
     known_days,
+    read_whose,
     row_days,
     select_users,
     spells_of,
@@ -28,6 +30,8 @@ from augment_insights.tables import ROSTER, UNMATCHED, UNMATCHED_SIDE, columns_o
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Unpack
+
 
 Frame = TypeVar("Frame", bound=pl.DataFrame | pl.LazyFrame)
 
@@ -523,7 +527,7 @@ def unmatched(
     [('active, not on the roster', 'bob@old.io', 'bob@new.io'), ('licensed, never active', 'bob@new.io', 'bob@old.io')]
     """
     listed = read_roster(roster)
-    last, seen = last_seen(resolve_aliases(activity, listed), as_of, user_type="person")
+    last, seen = last_seen(resolve_aliases(activity, listed), as_of=as_of)
     known = with_user_key(listed)
     first = date.min if since is None else parse_day(since, name="since")
     strangers = seen.join(known, on=_KEY, how="anti").filter(pl.col("last_active") >= first)
@@ -585,17 +589,14 @@ def check_match(roster: pl.DataFrame, activity: pl.DataFrame | pl.LazyFrame) -> 
     )
 
 
-def last_seen(
-    activity: pl.DataFrame | pl.LazyFrame, as_of: date | str | None, *, user_type: str = "all"
-) -> tuple[date | None, pl.DataFrame]:
-    """Return the last day of the data, and ``user_key``, ``user`` and ``last_active`` of each user by then."""
+def last_seen(activity: pl.DataFrame | pl.LazyFrame, **whose: Unpack[Whose]) -> tuple[date | None, pl.DataFrame]:
+    """Return the last day of the data; and of each user active from the first to it, the name and the last such day."""
     require(columns_of(activity), ("user", "user_type"), table=ACTIVITY)
-    _, last = known_days(data_span(activity), as_of=as_of)
-    rows = active_rows(select_users(activity, user_type))
-    _, end = row_days(activity)
-    known = (
-        rows.lazy().select(user_key(), "user", last_active=end).filter(pl.col("last_active") <= pl.lit(last, pl.Date))
-    )
+    first, last = known_days(data_span(activity), **whose)
+    start, end = row_days(activity)
+    rows = active_rows(select_users(activity, read_whose(**whose)[0])).lazy()
+    within = (start >= pl.lit(first, pl.Date)) & (end <= pl.lit(last, pl.Date))
+    known = rows.filter(within).select(user_key(), "user", last_active=end)
     return last, known.group_by(_KEY).agg(pl.col("user").cast(pl.String).min(), pl.col("last_active").max()).collect()
 
 

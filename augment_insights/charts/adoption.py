@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Unpack
 import altair as alt
 
 from augment_insights.charts import marks
-from augment_insights.charts.theme import CATEGORIES, LIGHT
+from augment_insights.charts.theme import ACCENT, CATEGORIES, LIGHT
 from augment_insights.periods import day_text
 from augment_insights.tables import (
     ADOPTION_CURVE,
+    ADOPTION_FUNNEL,
     ADOPTION_RATE,
     LICENSED_ADOPTION_CURVE,
     TIME_TO_FIRST_USE,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from augment_insights.periods import Every
 
 _SEEN, _LICENCES, _NEW = "Seen so far", "Licensed", "New in the period"
+_STAGE_HEIGHT = 34
 _FIRST_USE = marks.Steps(
     table=TIME_TO_FIRST_USE,
     heading="Time to first use: share that has started",
@@ -180,6 +182,54 @@ def adoption_curve(
     )
     layers = _curve_layers(drawn, every=period, licensed=licensed)
     return marks.single(layers, about, "Line chart", told, metric="cumulative_users")
+
+
+def adoption_funnel(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
+    """How many people have a licence, have ever used it, use it now, have made it a habit, are power users?
+
+    A bar a stage, each a part of the one above it, with the number of people and their share of the first. A stage
+    whose number is hidden has no bar.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.adoption_funnel``: one row a stage.
+    **caption
+        As for :mod:`every chart <augment_insights.charts>`.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    See Also
+    --------
+    augment_insights.analysis.adoption_funnel : the table.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> names = ["status", "reached_users", "reached_rate"]
+    >>> stages = pl.DataFrame([("licensed", 100, 1.0), ("active", 80, 0.8)], schema=names, orient="row")
+    >>> adoption_funnel(stages).title.text
+    'Adoption funnel: how far people have got'
+    """
+    frame = marks.read(table, ADOPTION_FUNNEL, keys=["status"])
+    about = marks.caption(caption, "Adoption funnel: how far people have got")
+    if not frame["reached_users"].sum():
+        return marks.no_data(about)
+    drawn = frame.drop("group").with_columns(frame["status"].cast(str).str.to_titlecase())
+    titles = {"status": "Stage", "reached_users": "People", "reached_rate": "Of the first stage"}
+    base = alt.Chart(drawn).encode(
+        x=alt.X(
+            "reached_users:Q", title="People", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0, nice=True)
+        ),
+        y=alt.Y("status:N", title=None, sort=drawn["status"].to_list()),
+        tooltip=marks.tooltip(drawn, titles),
+    )
+    number = "format(datum.reached_users, ',d') + ' · ' + format(datum.reached_rate, '.0%')"
+    layers = [base.mark_bar(cornerRadiusEnd=2, color=ACCENT), marks.numbers(base, number)]
+    told = ", ".join(f"{stage} {users}" for stage, users, _ in drawn.iter_rows())
+    return marks.single(layers, about, "Bar chart", told, height=_STAGE_HEIGHT * drawn.height)
 
 
 def time_to_first_use(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:

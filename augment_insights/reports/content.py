@@ -107,6 +107,7 @@ class Content:
     headlines: tuple[Headline, ...] = ()
     summary: tuple[str, ...] = ()
     blocks: tuple[str | Figure, ...] = ()
+    left_out: tuple[str, ...] = ()
     raw: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     definitions: Mapping[str, str] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
@@ -379,34 +380,43 @@ def what_happened(
     )
     told += [
         f"{_moved(row, group=True)} in {than} ({_by_how_much(row)}), while the whole shows no measurable change."
-        for row in apart.sort(clarity, descending=True, maintain_order=True).head(2).iter_rows(named=True)
+        for row in apart.sort(clarity, descending=True, maintain_order=True)
+        .unique(["kind", "group"], keep="first", maintain_order=True)
+        .head(_MOST_APART)
+        .iter_rows(named=True)
     ]
     unclear = _unclear(changes, than=than, visible=visible)
+    told = told[: _MOST_SENTENCES - len(unclear) - min(1, len(facts))]  # the first fact has its place
     return [*[*told, *facts][: _MOST_SENTENCES - len(unclear)], *unclear]
 
 
 _MOVED = {"higher": "rose", "lower": "fell"}
-_MOST_SENTENCES, _MOST_CHANGES = 6, 3
+_MOST_SENTENCES, _MOST_CHANGES, _MOST_APART = 6, 3, 2
 _DRIVES = 0.3
 """A group that accounts for less of a change is not said to drive it."""
 
 
 def _moved(row: Mapping[str, Any], *, group: bool = False) -> str:
     """Say what rose or fell, to what, from what."""
-    was, now = (_measured(row["metric"], row[side]) for side in ("before", "after"))
+    was, now = (measured(row["metric"], row[side]) for side in ("before", "after"))
     of_group = f" in {row['kind']} {row['group']}" if group else ""
     return f"{row['figure']}{of_group} {_MOVED[row['verdict']]} to {now} from {was}"
 
 
-def _measured(metric: str, value: float) -> str:
+def measured(metric: str, value: float) -> str:
+    """Write a value of a comparison: rates in per cent, counts and means with a decimal."""
     return f"{value:.1%}" if is_rate(metric) else f"{value:,.1f}"
 
 
 def _by_how_much(row: Mapping[str, Any]) -> str:
     """Write a difference with its interval."""
-    scale, unit = (_POINTS, " points") if is_rate(row["metric"]) else (1, "")
-    change, low, high = (row[name] * scale for name in ("difference", "difference_low", "difference_high"))
-    return f"{change:+,.1f}{unit}, 95 % CI {low:+,.1f} to {high:+,.1f}"
+    low, high = (_step(row["metric"], row[f"difference_{end}"]) for end in ("low", "high"))
+    return f"{_step(row['metric'], row['difference'])}, 95 % CI {low.removesuffix(' points')} to {high}"
+
+
+def _step(metric: str, value: float) -> str:
+    """Write a difference with its sign and its unit."""
+    return f"{value * _POINTS:+,.1f} points" if is_rate(metric) else f"{value:+,.1f}"
 
 
 def _driver(row: Mapping[str, Any], drivers: pl.DataFrame) -> str:
@@ -418,12 +428,15 @@ def _driver(row: Mapping[str, Any], drivers: pl.DataFrame) -> str:
         if groups.height == 1 and groups["contribution_share"].item() == 1:
             continue  # the whole is one group
         top = groups.sort(share, descending=True, maintain_order=True).row(0, named=True)
-        part, name = top["contribution_share"], f"{kind} {top['group']}"
-        if part > 1:
-            told.append(f"without {name} the others together would have moved the other way")
+        part, name = top["contribution_share"], f"{kind} {top['group']}".strip()
+        if part > 1:  # others moved the other way
+            own, rest = top["contribution"], row["difference"] - top["contribution"]
+            told.append(
+                f"{name} contributes {_step(row['metric'], own)}, all others together {_step(row['metric'], rest)}"
+            )
         elif part >= _DRIVES:
             told.append(f"{name} accounts for {part:.0%} of it")
-        else:
+        elif kind:
             told.append(f"no {kind} accounts for more than {part:.0%} of it")
     return f"; {', and '.join(told)}" if told else ""
 

@@ -22,6 +22,7 @@ from augment_insights.reports.content import (
     Content,
     Figure,
     Headline,
+    measured,
     of_one,
     plain,
     value_text,
@@ -43,7 +44,7 @@ _Part = TypeVar("_Part")
 class CardKeywords(TypedDict, total=False):
     """What a headline may say besides: how it changed, against what, and its value in each period."""
 
-    change: pl.DataFrame | None
+    change: pl.DataFrame | str | None
     than: str
     trend: pl.Series | Sequence[float | None]
 
@@ -53,6 +54,8 @@ FORMATS = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
 
 PAGE_DATA = "application/vnd.augment-insights.page+json"
 """The type under which a run notebook holds what its page says."""
+
+_LEFT_OUT = "Left out, as there is nothing to show: "
 
 _NAME_LENGTH = 40
 _RECONCILIATION = "Reconciliation"
@@ -142,23 +145,57 @@ class Page:
             The figure; numbers get thousands separators, text stays as it is.
         detail : str
             A line under it: the counts behind it, its interval, its days.
-        change : DataFrame, optional
+        change : DataFrame or str, optional
             ``analysis.compare_periods`` with an earlier time: one row, or none. It is called higher or lower only
-            where its verdict says so, and its interval stands beside it.
+            where its verdict says so, and its interval stands beside it. Of a full count, a sentence.
         than : str
             What that earlier time is called.
         trend : Series or sequence of float or None
             Its value in each period, drawn as a small line.
         """
         words, change = self.sharing.words, card.get("change")
-        moved = {} if change is None else _only_row(change, tuple(COMPARISON.columns), label=label)
-        told, verdict = "", None
+        told, verdict, moved = "", None, dict[str, Any]()
+        if isinstance(change, str):
+            told = change
+        elif change is not None:
+            moved = _only_row(change, tuple(COMPARISON.columns), label=label)
         if moved.get("before") is not None and moved.get("after") is not None:
             told, verdict = f"against {card.get('than', 'before')}: {verdict_in_words(moved)}", moved["verdict"]
-        line = Headline(
-            words(label), words(value_text(value)), words(detail), words(told), verdict, tuple(card.get("trend", ()))
-        )
+        counted = self.sharing.count(value) if isinstance(value, int) else value_text(value)
+        line = Headline(words(label), counted, detail, told, verdict, tuple(card.get("trend", ())))
         return self._with(headlines=(*self._content.headlines, line))
+
+    def headline_change(
+        self,
+        label: str,
+        change: pl.DataFrame,
+        *,
+        detail: str = "",
+        than: str = "before",
+        trend: pl.Series | Sequence[float | None] = (),
+    ) -> Page:
+        """Add what was compared as a headline figure: its value now, and how it stands to the time before.
+
+        Parameters
+        ----------
+        label : str
+            What it is.
+        change : DataFrame
+            ``analysis.compare_periods``: one row, or none.
+        detail, than, trend
+            As for :meth:`headline`.
+
+        Raises
+        ------
+        TableError
+            When a column is missing, or the table has several rows.
+        """
+        row = _only_row(self.sharing.groups(change), tuple(COMPARISON.columns), label=label)
+        now = row["after"]
+        value = now if now is None else measured(row["metric"], now)
+        if row.get(SUPPRESSED):
+            value = f"fewer than {self.sharing.min_group_size:,} people"
+        return self.headline(label, value, detail if now is not None else "", change=change, than=than, trend=trend)
 
     def headline_rate(
         self,
@@ -211,8 +248,7 @@ class Page:
         --------
         change_in_words, count_in_words : make such sentences from tables.
         """
-        told = [self.sharing.words(sentence) for sentence in sentences]
-        return self._with(summary=(*self._content.summary, *told))
+        return self._with(summary=(*self._content.summary, *sentences))
 
     def text(self, words: str) -> Page:
         """Add a paragraph of plain text, at this place of the page; a blank line starts another."""
@@ -252,6 +288,8 @@ class Page:
             JSON cannot, or the name is taken.
         """
         shown = self.sharing.table(table)
+        if _is_nothing(shown):
+            return self._with(left_out=(*self._content.left_out, self.sharing.words(title)))
         drawn = chart(shown) if callable(chart) else chart
         if drawn is chart and _hides_groups(table, shown):
             raise ReportError(
@@ -267,7 +305,7 @@ class Page:
             spec=_checked(self.sharing.spec(theme.to_vegalite(drawn)), title),
             page_spec=self.sharing.spec(theme.to_vegalite(drawn, palette=_PAPER)),
             table=shown,
-            how_to_read=words(how_to_read),
+            how_to_read=words(f"{how_to_read} {self.sharing.left_out(shown)}".strip()),
         )
         return self._with(blocks=(*self._content.blocks, figure))
 
@@ -297,12 +335,22 @@ class Page:
     @property
     def headlines(self) -> tuple[Headline, ...]:
         """The figures in large print, as they may be shown."""
-        return self._content.headlines
+        told, trend = self.sharing.told, self.sharing.trend
+        return tuple(
+            replace(
+                line,
+                value=told(line.value),
+                detail=told(line.detail),
+                change=told(line.change),
+                trend=trend(line.trend),
+            )
+            for line in self._content.headlines
+        )
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What the page says in words at its top, the most important first."""
-        return self._content.summary
+        return tuple(map(self.sharing.told, self._content.summary))
 
     @property
     def tables(self) -> dict[str, pl.DataFrame]:
@@ -355,13 +403,18 @@ class Page:
             "Source": SAMPLE if self.sample else "Analytics API",
             _RECONCILIATION: _NOT_CHECKED,
         }
+        left = self._content.left_out
+        last = [f"{_LEFT_OUT}{'; '.join(left)}."] if left else []
         shown = {_SMALLEST: self.sharing.smallest_group} if _SMALLEST in self._content.manifest else {}
         return replace(
             self._content,
             title=self.title,
             name=self.name,
             sample=self.sample,
+            blocks=(*self._content.blocks, *last),
             badges=tuple(self._badges()),
+            headlines=self.headlines,
+            summary=self.sentences,
             manifest={**ranges, **self._content.manifest, **shown, "Versions": versions()},
         )
 
@@ -481,11 +534,11 @@ class Page:
         rows = "".join(
             f"<tr><th scope='row'>{escape(line.label)}</th><td>{escape(line.value)}</td>"
             f"<td>{escape(line.change)}</td><td>{escape(line.detail)}</td></tr>"
-            for line in self._content.headlines
+            for line in self.headlines
         )
         told = " · ".join([*self._badges(), *(["sample data"] if self.sample else [])])
         head = f"<table><caption>{escape(self.title)} ({escape(told)})</caption>{rows}</table>"
-        sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in self._content.summary)
+        sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
         drawn = self._content.figures if self.shows_figures else []
         return head + (f"<ul>{sentences}</ul>" if sentences else "") + "".join(map(_image, drawn))
 
@@ -524,6 +577,12 @@ def _only_row(table: pl.DataFrame, needed: tuple[str, ...], *, label: str) -> di
 def _hides_groups(given: pl.DataFrame, shown: pl.DataFrame) -> bool:
     """Tell whether a table that may be shown hides groups that it had when its chart was drawn."""
     return SUPPRESSED not in given.columns and SUPPRESSED in shown.columns and bool(shown[SUPPRESSED].any())
+
+
+def _is_nothing(table: pl.DataFrame) -> bool:
+    """Tell whether a table that may be shown has no row with a number."""
+    told = table.filter(~pl.col(SUPPRESSED)) if SUPPRESSED in table.columns else table
+    return told.is_empty()
 
 
 def _name_of(title: str) -> str:

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import polars as pl
 
 import augment_insights
-from augment_insights.analysis import compare_periods, contributions, join_roster, read_roster, resolve_aliases
-from augment_insights.analysis.population import with_user_key
+from augment_insights.analysis import (
+    compare_periods,
+    contributions,
+    feature_adoption,
+    join_roster,
+    judge_together,
+    mode_change,
+    read_roster,
+    resolve_aliases,
+)
+from augment_insights.analysis.intervals import rate
+from augment_insights.analysis.population import check_user_type, with_user_key
 from augment_insights.analysis.roster import check_match
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
 from augment_insights.export import file_name
@@ -22,6 +32,7 @@ from augment_insights.periods import (
     Every,
     calendar_period,
     check_every,
+    day_text,
     last_published_day,
     oldest_day,
     parse_day,
@@ -36,6 +47,7 @@ if TYPE_CHECKING:
     from datetime import date
     from typing import Unpack
 
+    from augment_insights.analysis.population import Whose
     from augment_insights.transport import Client
 
 SOURCES = ("api", "sample")
@@ -277,8 +289,10 @@ class Study:
         The teams of the whole roster, sorted.
     noun : str
         What a period is called: day, week, month or quarter.
+    people_noun : str
+        What those who are counted are called: people, service accounts.
     population : str
-        Who is counted, in words.
+        Who is counted, in words: the same, or the team.
     caption : dict
         ``as_of``, ``sample`` and ``population``, as every chart takes them.
     sharing : Sharing
@@ -302,7 +316,7 @@ class Study:
     >>> roster = pl.DataFrame({"user": ["Ada@x.io", "bob@x.io"], "team": ["Payments", "Search"]})
     >>> study = Study(team="Payments", roster=roster, min_group_size=8)
     >>> study
-    Study(people of Payments, ..., Sharing('show', min_group_size=8))
+    Study(Payments team, ..., Sharing('show', min_group_size=8))
     >>> study.people(pl.DataFrame({"user": ["ada@x.io", "bob@x.io"]})).height
     1
     """
@@ -348,8 +362,9 @@ class Study:
         shown = self.listed if self._team is None else self._team
         self.roster = None if shown is None else self.sharing.users(shown.drop("aliases", strict=False))
         self.has_teams = self.roster is not None and "team" in self.roster.columns
+        self.people_noun = POPULATIONS[self.user_type]
         column = "" if self.team_column == "team" else f"{self.team_column.replace('_', ' ')} "
-        self.population = POPULATIONS[self.user_type] if self.team is None else f"people of {column}{self.team}"
+        self.population = self.people_noun if self.team is None else f"{column}{self.team}{'' if column else ' team'}"
         self.caption: dict[str, Any] = {
             "as_of": self.days.as_of,
             "sample": self.client.is_sample,
@@ -488,11 +503,70 @@ class Study:
             return self.groups(compare_periods(activity, before, after, **asked))
         return self.groups(contributions(activity, before, after, by=by, **asked))
 
+    def compare_figures(
+        self, figures: Mapping[str, tuple[pl.DataFrame, str]], periods: pl.DataFrame, *, count: int
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Compare several figures with the time before, whole and team by team, and judge all of it together.
+
+        Parameters
+        ----------
+        figures : mapping of str to (DataFrame, str)
+            What it is in words, and the rows and the metric as for :meth:`compare_last`.
+        periods, count
+            As for :meth:`compare_last`.
+
+        Returns
+        -------
+        tuple of DataFrame
+            COMPARISON with ``figure``, a row a figure; and CONTRIBUTIONS with ``figure``, ``kind`` and ``group``: of
+            teams, and of the agents for their share of the lines.
+        """
+        wholes, groups, modes = [], [], []
+        for figure, (rows, metric) in figures.items():
+            of_licences = metric.endswith("adoption_rate")
+            licences = self.roster if of_licences else None
+            named = pl.lit(figure).alias("figure")
+            one = self.compare_last(rows, periods, metric=metric, count=count, licences=licences)
+            wholes.append(one.select(named, *COMPARISON.columns))
+            if self.has_teams and self.team is None and metric != "retention_rate":
+                by_team = self.compare_last(
+                    rows if of_licences else self.with_roster(rows),
+                    periods,
+                    metric=metric,
+                    count=count,
+                    by="team",
+                    licences=licences,
+                )
+                kind = pl.lit("team").alias("kind")
+                named_groups = (named, kind, pl.col("team").fill_null(NO_TEAM).alias("group"))
+                groups.append(by_team.select(*named_groups, *CONTRIBUTIONS.columns))
+            if metric == "agent_rate":
+                modes.append(self._agents(rows, periods, count=count).with_columns(named))
+        judged = judge_together([pl.concat(wholes), *groups])
+        names = pl.Schema({"figure": pl.String, "kind": pl.String, "group": pl.String}).to_frame()
+        parts = pl.concat([names, CONTRIBUTIONS.empty()], how="horizontal")
+        return judged[0], pl.concat([parts, *judged[1:], *modes], how="diagonal_relaxed")
+
+    def _agents(self, rows: pl.DataFrame, periods: pl.DataFrame, *, count: int) -> pl.DataFrame:
+        """Return each agent's part of the change of the agents' share of the lines."""
+        starts = periods.filter("is_complete")["period_start"].sort()[-2 * count :]
+        sides = [rows.filter(pl.col("period_start").is_in(part.implode())) for part in (starts[:count], starts[count:])]
+        whose: Whose = {"user_type": check_user_type(self.user_type)}
+        changed = mode_change(*sides, **whose).filter(pl.col("mode").cast(pl.String) != "completions")
+        used = feature_adoption(pl.concat(sides), **whose).select(mode="feature", users="feature_users")
+        told = self.groups(changed.join(used, on="mode").select("mode", "users", "difference"))
+        words = pl.col("mode").cast(pl.String).str.replace_all("_", " ")
+        named = pl.format("the {}", words.str.replace("ide ", "IDE ").str.replace("cli ", "CLI "))
+        share = rate(pl.col("difference"), pl.col("difference").sum())
+        return told.select(
+            kind=pl.lit(""), group=named, contribution="difference", contribution_share=share
+        ).drop_nulls()
+
     def page(self, title: str, *, template: str) -> Page:
         """Begin the page of a template: who is counted, the days, and how the report is made."""
         of_team = "" if self.team is None else f"-{file_name(self.team, among=self.teams)}"
         page = Page(
-            title if self.team is None else f"{title}: {self.team}",
+            " · ".join([title, *([] if self.team is None else [self.population]), _days_text(self.days.shown)]),
             population=self.population,
             as_of=self.days.as_of,
             range_asked=self.days.asked,
@@ -513,6 +587,19 @@ class Study:
                 "Requests sent": self.client.requests_sent,
             }
         )
+
+
+def _days_text(days: DayRange) -> str:
+    """Write a range of days for a title.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> _days_text(DayRange(date(2026, 8, 24), date(2026, 11, 22)))
+    '24 Aug to 22 Nov 2026'
+    """
+    start = day_text(days.start)
+    return f"{start.removesuffix(f' {days.end.year}')} to {day_text(days.end)}"
 
 
 def _of_team(roster: pl.DataFrame | None, team: str, column: str) -> pl.DataFrame:
