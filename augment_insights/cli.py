@@ -76,6 +76,7 @@ def main() -> None:
 _HINTS = {
     errno.ENOSPC: "free space on this disk; what was fetched is cached, and asking again goes on from there",
     errno.EDQUOT: "your quota of this disk is used up; free space, or name a folder on another",
+    errno.ENOLCK: "this folder has no locks, as some network folders; name one on a disk of this machine",
     errno.EROFS: "this disk is read-only; name a folder on another",
 }
 
@@ -207,7 +208,9 @@ def report(
         raise ConfigurationError(
             f"{name} is given twice: by --{option} and by --param. Hint: leave one of them out.", setting=name
         )
-    asked: dict[str, Any] = {"source": "api", "output_dir": output_dir, **given, **parameters}
+    if "source" in insights.reports.find(template).parameters:  # one of your own may have its data from elsewhere
+        given.setdefault("source", "api")
+    asked: dict[str, Any] = {"output_dir": output_dir, **given, **parameters}
     with _going_on_next_time():
         if per is None:
             batch = insights.reports.Batch({template: insights.reports.write(template, **asked)}, {})

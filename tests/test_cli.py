@@ -61,6 +61,7 @@ def test_a_first_day_alone_runs_to_the_last_published_one_and_the_answer_can_be_
     assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_the_list_of_reports_tells_what_they_are_about_and_their_parameters():
     """All of them in words and as JSON; of one, defaults and comments as well; and none is run."""
     shown = run("report", "--list").stdout
@@ -208,7 +209,7 @@ def test_a_sample_roster_is_written(tmp_path):
     assert run("sample-roster").stdout == out.read_text("utf-8")
 
 
-def test_new_puts_a_copy_where_one_works(tmp_path):
+def test_new_puts_a_copy_where_one_works_and_overwrites_only_when_forced(tmp_path):
     """Byte for byte the template, its path alone printed; what somebody wrote stays, unless --force is given."""
     work = tmp_path / "work"
     work.mkdir()

@@ -199,7 +199,7 @@ def test_a_calendar_period_is_whole(day, every):
     assert name_of(period.start - DAY, every) != name_of(day, every) != name_of(period.end + DAY, every)
 
 
-def test_another_word_for_a_period_is_refused():
+def test_a_period_or_a_day_reads_back_or_is_refused():
     """``every="1y"`` names what it could have been; a date stays itself, ISO text becomes it."""
     with pytest.raises(ValueError, match="'1d', '1w', '1mo', '1q'"):
         periods.check_every("1y")

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Unpack
 
-    from augment_insights.analysis.population import UserType, Whose
+    from augment_insights.analysis.population import Whose
     from augment_insights.periods import Every
 
 _KEY = "user_key"
@@ -409,10 +409,10 @@ def licences(
     roster: pl.DataFrame | pl.LazyFrame,
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     *,
-    as_of: date | str | None = None,
     inactive_days: int = 30,
     grace_days: int = 14,
     price: float | None = None,
+    **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Which licences are used, and which have never been used or lie idle?
 
@@ -423,18 +423,19 @@ def licences(
     Parameters
     ----------
     roster : DataFrame or LazyFrame
-        As for :func:`read_roster`: the licences of whoever stands on it.
+        As for :func:`read_roster`. Without ``user_type`` it lists people.
     activity : DataFrame, LazyFrame or UserDays
         ``user``, ``user_type``, and ``date`` or ``period_start`` with ``period_end``. Of a row of several days
         the last one counts as the day of activity.
-    as_of : date or str, optional
-        The last day of the data; rows that reach past it are left out.
     inactive_days : int
         Days without activity after which a licence is idle.
     grace_days : int
         Days in which a licence need not be used yet.
     price : float, optional
         What a licence costs.
+    **whose
+        ``user_type``, ``since`` and ``as_of``: which users of the roster, and the first and the last day of the data
+        (see :class:`.Whose`).
 
     Returns
     -------
@@ -467,9 +468,9 @@ def licences(
     """
     check_count("inactive_days", inactive_days)
     check_count("grace_days", grace_days, at_least=0)
-    last, seen = _last_seen(activity, user_type="all", as_of=as_of)
+    last, seen = _last_seen(activity, **whose)
     listed = read_roster(roster)
-    spans = licences_of(listed, "all")
+    spans = licences_of(listed, read_whose(**whose)[0])
     held = with_user_key(listed).join(spans.rename(lambda name: name.replace("licensed_", "__")), on=_KEY, how="inner")
     begun, ended, today = pl.col("__from"), pl.col("__to"), pl.lit(last, pl.Date)
     idle = (today - pl.col("last_active")).dt.total_days()
@@ -739,15 +740,16 @@ def population_bridge(
 
 
 def _last_seen(
-    activity: pl.DataFrame | pl.LazyFrame | UserDays, *, user_type: UserType, as_of: date | str | None
+    activity: pl.DataFrame | pl.LazyFrame | UserDays, **whose: Unpack[Whose]
 ) -> tuple[date | None, pl.DataFrame]:
-    """Return the last day of the data, and the last day on which each user was active by then."""
+    """Return the last day of the data, and the last day on which each user was active from the first to it."""
     frame = activity.activity if isinstance(activity, UserDays) else activity
     require(columns_of(frame), ("user", "user_type"), table=ACTIVITY)
-    _, last = known_days(data_span(frame), as_of=as_of)
-    rows = active_rows(select_users(frame, user_type))
-    _, end = row_days(frame)
-    known = rows.lazy().select(user_key(), last_active=end).filter(pl.col("last_active") <= pl.lit(last, pl.Date))
+    first, last = known_days(data_span(frame), **whose)
+    start, end = row_days(frame)
+    rows = active_rows(select_users(frame, read_whose(**whose)[0])).lazy()
+    within = (start >= pl.lit(first, pl.Date)) & (end <= pl.lit(last, pl.Date))
+    known = rows.filter(within).select(user_key(), last_active=end)
     return last, known.group_by(_KEY).agg(pl.col("last_active").max()).collect()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from html import escape
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from augment_insights.archive import month
-from augment_insights.errors import ArchiveError, TableError, did_you_mean
+from augment_insights.errors import ArchiveError, CacheWarning, TableError, did_you_mean
 from augment_insights.export import whole_file
 from augment_insights.periods import DayRange, day_ranges, last_published_day, utc_day
 from augment_insights.tables import ENDPOINT_TABLES, METRICS, USER_ACTIVITY, Table, folded_user
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
     from os import PathLike
+
+    from filelock import FileLock
 
 FORMAT = 1
 """The layout's number, for the day when there is another."""
@@ -73,6 +76,12 @@ class Archive:
     settled_after_days : int
         A day is settled, and may be kept, when it is published and so many days old.
 
+    Attributes
+    ----------
+    sets_aside : bool
+        A month that is damaged is moved into ``damaged/`` and is missing, with a warning; otherwise it is an error.
+        ``fetch`` sets it, as it fetches again what is missing.
+
     Raises
     ------
     ArchiveError
@@ -99,7 +108,10 @@ class Archive:
             )
         self.path = Path(path).expanduser()
         self.settled_after_days = settled_after_days
+        self.sets_aside = False
         self._known: dict[Path, tuple[tuple[int, int, int], pl.DataFrame]] = {}
+        self._unusable: set[Path] = set()
+        self._locks: dict[str, FileLock] = {}
         self._check_folder()
         self._sweep()
 
@@ -239,8 +251,10 @@ class Archive:
             overlapping ones too: filter by ``period_start`` and ``period_end``.
         """
         known = _table(table)
+        self._manifest(self._months(known.name))  # a damaged month is told now, and not by a wrong number
         rows = month.scan_rows(known, self._months(known.name))
         if "user" in known.columns:
+            month.read_users(self._users_path)
             rows = rows.join(month.scan_users(self._users_path), on="user_code", how="left", maintain_order="left")
         return rows.select(known.schema.names())
 
@@ -268,8 +282,8 @@ class Archive:
         wanted = _as_range(days)
         key = month.span_columns(known)
         for _ in range(_READS):
-            paths = self._paths_of(known, wanted)
-            manifest = self._manifest(paths)
+            manifest = self._manifest(self._paths_of(known, wanted))
+            paths = self._paths_of(known, wanted)  # without what was set aside
             try:
                 rows = month.scan_rows(known, paths).filter(_within(known, wanted, *key)).collect()
                 # Names after rows: whatever was added in between, every code has its name.
@@ -335,6 +349,9 @@ class Archive:
                     table=table,
                     hint="filter the frame to the days.",
                 )
+            self._manifest(
+                self._paths_of(known, DayRange(spans[0].start, spans[-1].start))
+            )  # sets damaged months aside
             for path, of_month in self._by_month(known, spans):
                 moved += self._merge(known, path, stored, of_month, fetched_at)
         return moved
@@ -359,8 +376,7 @@ class Archive:
         self._check_same_organisation(known, rows)
         users = month.with_new_users(known, rows)
         if users.height > known.height:
-            with whole_file(self._users_path, private=True) as unfinished:
-                users.write_parquet(unfinished, compression="zstd")
+            month.write_small(self._users_path, users)
         coded = rows.join(users, on=["user", "user_type"], how="left", maintain_order="left")
         return coded.select(month.stored_schema(table).names())
 
@@ -442,8 +458,7 @@ class Archive:
         columns = ("start", "end", "metric", "total", "total_now", "fetched_at_now")
         rows = changed.select(pl.lit(table.name).alias("table"), *columns)
         rows.columns = RESTATEMENT_SCHEMA.names()
-        with whole_file(self.path / "restatements.parquet", private=True) as unfinished:
-            pl.concat([self.restatements(), rows]).write_parquet(unfinished, compression="zstd")
+        month.write_small(self.path / "restatements.parquet", pl.concat([self.restatements(), rows]))
 
     # ---- Whether it is whole ----
 
@@ -487,15 +502,41 @@ class Archive:
         moved: list[Path] = []
         with self._writing():
             for table, path, days, _ in list(self._damage()):
-                aside = self.path / "damaged" / f"{table.name}-{path.parent.name}-{path.name}"
-                aside.parent.mkdir(mode=0o700, exist_ok=True)
+                moved.append(self._set_aside(path, keeps=days.height > 0))
                 if days.height:
-                    shutil.copy(path, aside)
                     month.remove_days(table, path, days)
-                else:
-                    path.replace(aside)
-                moved.append(aside)
         return moved
+
+    def _set_aside(self, path: Path, *, keeps: bool = False) -> Path:
+        """Move a file into ``damaged/``, with the write lock held, or copy one that keeps good days."""
+        aside = self.path / "damaged" / "-".join(path.relative_to(self.path).parts)
+        aside.parent.mkdir(mode=0o700, exist_ok=True)
+        if keeps:
+            shutil.copy(path, aside)
+        else:
+            path.replace(aside)
+        return aside
+
+    def _read_manifest(self, path: Path) -> pl.DataFrame:
+        """Read a month's manifest; of a damaged month set it aside, if that is wished, and go on without it."""
+        try:
+            return month.read_manifest(path)
+        except ArchiveError as error:
+            if not self.sets_aside:
+                raise
+            try:
+                with self._writing():
+                    done = f"it is set aside as {self._set_aside(path).relative_to(self.path)}"
+            except (OSError, ArchiveError) as reason:
+                self._unusable.add(path)
+                done = f"it cannot be set aside ({reason})"
+            warnings.warn(
+                f"The archive's file {path} is damaged ({type(error.__cause__).__name__}): {done}, and its days are "
+                "fetched again as they are needed.",
+                CacheWarning,
+                stacklevel=2,
+            )
+            return month.MANIFEST_SCHEMA.to_frame()
 
     def _damage(self) -> Iterator[tuple[Table, Path, pl.DataFrame, str]]:
         """Go through the damaged files, each with its damaged days (none: all of it) and what was found."""
@@ -564,13 +605,15 @@ class Archive:
     def _locked(self, name: str, *, seconds: float) -> Iterator[bool]:
         """Try for a lock, which the system frees when its process dies; tell whether it is held."""
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not (self.path / "archive.json").exists() and self.path.stat().st_mode & 0o077:
-            self.path.chmod(0o700)  # for its owner alone
         from filelock import FileLock, Timeout  # noqa: PLC0415 (only to write; reading takes no lock)
 
-        lock = FileLock(self.path / name, mode=0o600, fallback_to_soft=False)
-        with suppress(Timeout):  # another process has it; whatever else goes wrong is raised
-            lock.acquire(timeout=seconds, poll_interval=_LOCK_POLL)
+        lock = self._locks.get(name) or FileLock(self.path / name, mode=0o600, fallback_to_soft=False)
+        self._locks[name] = lock  # kept, as who has a lock may take it again
+        try:
+            with suppress(Timeout):  # another process has it
+                lock.acquire(timeout=seconds, poll_interval=_LOCK_POLL)
+        except OSError as error:  # some network folders have no locks, and the error no file
+            raise OSError(error.errno, error.strerror, error.filename or str(lock.lock_file)) from error
         try:
             yield lock.is_locked
         finally:
@@ -589,7 +632,7 @@ class Archive:
                     f"Another process has been writing to the archive {self.path} for {LOCK_SECONDS:g} s. "
                     "Hint: try again; what was fetched is cached.",
                     path=self.path,
-                )
+                ) from TimeoutError(LOCK_SECONDS)
             yield
 
     def _sweep(self) -> None:
@@ -610,7 +653,7 @@ class Archive:
         return self.path / table / f"month={day:%Y-%m}" / "data.parquet"
 
     def _months(self, table: str) -> list[Path]:
-        return sorted((self.path / table).glob("month=????-??/data.parquet"))
+        return sorted(set((self.path / table).glob("month=????-??/data.parquet")) - self._unusable)
 
     def _paths_of(self, table: Table, wanted: DayRange) -> list[Path]:
         """Return the files that may hold these days; a window lies in the month of its first day."""
@@ -621,11 +664,14 @@ class Archive:
         """Return the manifest of some months; a file is read again when it has changed."""
         found = []
         for path in paths:
-            state = path.stat()
+            try:
+                state = path.stat()
+            except FileNotFoundError:  # set aside by another process
+                continue
             signature = (state.st_mtime_ns, state.st_size, state.st_ino)
             known = self._known.get(path)
             if known is None or known[0] != signature:
-                known = self._known[path] = (signature, month.read_manifest(path))
+                known = self._known[path] = (signature, self._read_manifest(path))
             found.append(known[1])
         return found[0] if len(found) == 1 else pl.concat([month.MANIFEST_SCHEMA.to_frame(), *found])
 

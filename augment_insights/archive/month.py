@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
@@ -40,6 +42,13 @@ MANIFEST_SCHEMA = pl.Schema(
     }
 )
 """One row a day, or a window of user_activity; the users and totals that its table does not have are null."""
+
+SEALED = {"augment_insights_seal": "sha256"}
+"""A file with this among its metadata has a checksum, see :func:`seal`."""
+
+_SEAL = b"checksum"
+_PARQUET_TAIL = 8
+"""Bytes after a Parquet file's footer: its length, and a mark."""
 
 _ROW_GROUP = 250_000
 _ZSTD_LEVEL = 3
@@ -112,6 +121,7 @@ def read_manifest(path: Path) -> pl.DataFrame:
         return MANIFEST_SCHEMA.to_frame()
     texts = dict.fromkeys((*SPAN, "fetched_at", "checked_at"), pl.String())
     try:
+        check_seal(path)
         lines = json.loads(pl.read_parquet_metadata(path)[FOOTER])
         frame = pl.DataFrame([line | line["totals"] for line in lines], schema={**MANIFEST_SCHEMA, **texts})
         return frame.with_columns(
@@ -129,6 +139,40 @@ def damaged(path: Path, error: BaseException) -> ArchiveError:
         "Hint: `augment-insights sync` quarantines it and fetches its days again.",
         path=path,
     )
+
+
+# ---- The checksum ----
+
+
+def seal(path: Path) -> None:
+    """Put a checksum of a Parquet file between its data and its footer, where no reader looks."""
+    content = path.read_bytes()
+    cut = _footer_at(content)
+    path.write_bytes(b"".join((content[:cut], _SEAL, sha256(content).digest(), content[cut:])))
+
+
+def check_seal(path: Path) -> None:
+    """Raise a ValueError if a file is not the one that was sealed; one of an earlier release has no checksum."""
+    state = path.stat()
+    _check_seal(path, state.st_mtime_ns, state.st_size, state.st_ino)
+
+
+@lru_cache(maxsize=4096)  # each state of a file once in a process
+def _check_seal(path: Path, *_state: int) -> None:
+    content = path.read_bytes()
+    cut = _footer_at(content)
+    start = cut - len(_SEAL) - sha256().digest_size
+    has_seal = start > 0 and content.startswith(_SEAL, start)
+    if not has_seal and next(iter(SEALED)) not in pl.read_parquet_metadata(path):
+        return
+    digest = sha256(memoryview(content)[: max(start, 0)])
+    digest.update(memoryview(content)[cut:])
+    if digest.digest() != content[start + len(_SEAL) : cut]:
+        raise ValueError("checksum")
+
+
+def _footer_at(content: bytes) -> int:
+    return len(content) - _PARQUET_TAIL - int.from_bytes(content[-_PARQUET_TAIL:-4], "little")
 
 
 # ---- The rows ----
@@ -177,8 +221,9 @@ def write_month(path: Path, rows: pl.DataFrame, manifest: pl.DataFrame) -> None:
             compression="zstd",
             compression_level=_ZSTD_LEVEL,
             row_group_size=_ROW_GROUP,
-            metadata={FOOTER: json.dumps(lines, default=str, separators=(",", ":"))},
+            metadata={FOOTER: json.dumps(lines, default=str, separators=(",", ":")), **SEALED},
         )
+        seal(unfinished)
 
 
 def remove_days(table: Table, path: Path, spans: pl.DataFrame) -> None:
@@ -251,9 +296,17 @@ def read_small(path: Path, schema: pl.Schema, *, hint: str) -> pl.DataFrame:
     if not path.exists():
         return schema.to_frame()
     try:
+        check_seal(path)
         return pl.read_parquet(path, glob=False).select(schema.names()).cast(schema)
     except Exception as error:
         raise ArchiveError(f"{path} is damaged ({type(error).__name__}). Hint: {hint}.", path=path) from error
+
+
+def write_small(path: Path, frame: pl.DataFrame) -> None:
+    """Write a file that stands beside the tables, whole and sealed."""
+    with whole_file(path, private=True) as unfinished:
+        frame.write_parquet(unfinished, compression="zstd", metadata=SEALED)
+        seal(unfinished)
 
 
 def scan_users(path: Path) -> pl.LazyFrame:

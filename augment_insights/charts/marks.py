@@ -658,8 +658,11 @@ def heat_map(base: alt.Chart, share: str, *, title: str, unknown: str, legend: a
 
 
 def ramp_ink(share: str) -> Any:
-    """Return the colour of a number that stands on the ramp's colour of a share: 4.5 to 1 or more on all of it."""
-    return alt.when(alt.datum[share] < _DARK_BELOW).then(alt.value("#ffffff")).otherwise(alt.value("#000000"))
+    """Return the colour of a number that stands on the ramp's colour of a share: 4.5 to 1 or more on all of it.
+
+    It is written otherwise than the paper's white, as it stays what it is in the dark.
+    """
+    return alt.when(alt.datum[share] < _DARK_BELOW).then(alt.value("#fff")).otherwise(alt.value("#000"))
 
 
 def zero_line(drawn: pl.DataFrame, *, axis: str = "x", groupby: Any = alt.Undefined) -> alt.Chart:

@@ -63,6 +63,16 @@ class Palette:
 LIGHT = Palette()
 """For notebooks, images and print."""
 
+NIGHT = Palette(
+    paper="var(--jp-layout-color0, #111111)",
+    ink="#e8ebef",
+    muted="#a3adb8",
+    grid="#343b44",
+    ghost="#2c323a",
+    surface="var(--jp-layout-color0, #111111)",
+)
+"""For a notebook in the dark. Charts are repainted where they stand: what is saved of them stays on white paper."""
+
 
 def config(palette: Palette = LIGHT) -> dict[str, Any]:
     """Return the theme as a Vega-Lite config, in the colours of a paper."""
@@ -209,7 +219,7 @@ def describe(spec: Spec) -> str:
 
 
 def _with_title_ink(vega: dict[str, Any], spec: Spec) -> dict[str, Any]:
-    """Say a title's colour where JupyterLab's dark theme says white: our paper stays white under it.
+    """Say a title's colour where JupyterLab's dark theme says white: by it :func:`embed_style` knows our charts.
 
     The compiler hands the colour on as a mark's style, and a front end's title colour wins over that.
     """
@@ -220,6 +230,38 @@ def _with_title_ink(vega: dict[str, Any], spec: Spec) -> dict[str, Any]:
     return {**vega, "config": {**config, "title": {**config.get("title", {}), "color": color}}}
 
 
+def embed_style() -> str:
+    """Return the style sheet that the first chart brings to a notebook's page: the menu's, and charts in the dark.
+
+    Colours that stand in a picture's attributes yield to a style sheet. It knows our charts by the ink of their titles,
+    and the dark by JupyterLab's own word for it, else by the reader's preference.
+    """
+    menu = """
+.vega-embed { position: relative; display: inline-block; padding-right: 38px; }
+.vega-embed details { position: absolute; top: 0; right: 0; }
+.vega-embed summary { padding: 4px; list-style: none; line-height: 0; cursor: pointer; opacity: 0.4; }
+.vega-embed:hover summary, .vega-embed summary:focus-visible, .vega-embed details[open] summary { opacity: 1; }
+.vega-embed summary svg { width: 14px; height: 14px; color: var(--jp-ui-font-color1, #1b1f24); }
+.vega-embed .vega-actions {
+  position: absolute; z-index: 10; right: 0; padding: 6px 0; white-space: nowrap; border: 1px solid #a3adb8;
+  background: var(--jp-layout-color1, #ffffff); font: 13px/1.4 var(--jp-ui-font-family, sans-serif);
+}
+.vega-embed .vega-actions a { display: block; padding: 4px 14px; color: var(--jp-ui-font-color1, #1b1f24); }
+"""
+    dark = _dark_rules('body[data-jp-theme-light="false"]')
+    preferred = _dark_rules("body:not([data-jp-theme-light])")
+    return f"{menu}{dark}@media (prefers-color-scheme: dark) {{\n{preferred}}}\n"
+
+
+def _dark_rules(dark: str) -> str:
+    chart = f'{dark} .vega-embed svg.marks:has(text[fill="{LIGHT.ink}"])'
+    rules = [f"{chart} {{ background-color: {NIGHT.paper} !important; }}"]
+    for name in ("ink", "muted", "grid", "ghost", "surface"):
+        day, night = getattr(LIGHT, name), getattr(NIGHT, name)
+        rules += [f'{chart} [{paint}="{day}"] {{ {paint}: {night}; }}' for paint in ("fill", "stroke")]
+    return "\n".join([*rules, ""])
+
+
 def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a chart as the forms a notebook front end may choose from, and how to show each."""
     words = describe(spec)
@@ -227,7 +269,8 @@ def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[s
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
     vega = {**_with_title_ink(to_vega(spec), spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}
     data: dict[str, Any] = {VEGA_MIME: vega, "text/plain": words}
-    metadata: dict[str, Any] = {VEGA_MIME: {"embed_options": {"actions": actions, "renderer": "svg"}}}
+    options = {"actions": actions, "renderer": "svg", "defaultStyle": embed_style()}
+    metadata: dict[str, Any] = {VEGA_MIME: {"embed_options": options}}
     if png:
         image = to_png(spec)
         data["image/png"] = base64.b64encode(image).decode("ascii")

@@ -20,7 +20,7 @@ import polars as pl
 from augment_insights import periods, tables
 from augment_insights.archive import Archive
 from augment_insights.archive.month import rows_of, span_frame
-from augment_insights.errors import CacheWarning, ConfigurationError, did_you_mean, plural
+from augment_insights.errors import ArchiveError, CacheWarning, ConfigurationError, did_you_mean, plural
 from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, settled_rows
 from augment_insights.periods import DayRange, Every
 from augment_insights.transport import Client
@@ -106,6 +106,7 @@ class LocalData:
         if self.client.archive_path is not None:
             self.archive = Archive(self.client.archive_path)
             self.archive.check_origin(self.client.base_url)
+            self.archive.sets_aside = True
         self.turnover = _TURNOVER
         self.added: Counter[str] = Counter()
         self.restated: list[tuple[str, DayRange]] = []
@@ -306,13 +307,17 @@ class LocalData:
         rows = rows_of(table, frame, span_frame(spans), how="semi")
         try:
             moved = self.archive.add(table.name, rows, spans, origin=self.client.base_url, fetched_at=fetched_at)
-        except OSError as error:
-            warnings.warn(
+        except (OSError, ArchiveError, pl.exceptions.PolarsError) as error:
+            if isinstance(error, ArchiveError) and error.__cause__ is None:  # another organisation's, not a fault
+                raise
+            what = (
                 f"{table.name}: what was fetched could not be put into the archive {self.archive.path} "
-                f"({error.strerror or error}); it is cached for 24 hours. Hint: make room, or the folder writable.",
-                CacheWarning,
-                stacklevel=2,
+                f"({getattr(error, 'strerror', None) or error}); it is cached for 24 hours. Hint: make room, or the "
+                "folder writable."
             )
+            if self._renew:  # a sync is for the archive alone
+                raise ArchiveError(what, path=self.archive.path) from error
+            warnings.warn(what, CacheWarning, stacklevel=2)
             return
         self.added[table.name] += len(new)
         self.restated += [(table.name, span) for span in moved]

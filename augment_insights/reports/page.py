@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 import polars as pl
 
 from augment_insights.charts import theme
-from augment_insights.errors import ReportError, TableError, did_you_mean, plural
+from augment_insights.errors import ReportError, TableError, did_you_mean
 from augment_insights.export import MANIFEST, whole_file, whole_folder, write_table
 from augment_insights.reports.content import (
     NO_DATA,
@@ -161,9 +161,8 @@ class Page:
             moved = _only_row(change, tuple(COMPARISON.columns), label=label)
         if moved.get("before") is not None and moved.get("after") is not None:
             told, verdict = f"against {card.get('than', 'before')}: {verdict_in_words(moved)}", moved["verdict"]
-        line = Headline(
-            words(label), words(value_text(value)), words(detail), words(told), verdict, tuple(card.get("trend", ()))
-        )
+        counted = self.sharing.count(value) if isinstance(value, int) else value_text(value)
+        line = Headline(words(label), counted, detail, told, verdict, tuple(card.get("trend", ())))
         return self._with(headlines=(*self._content.headlines, line))
 
     def headline_change(
@@ -249,8 +248,7 @@ class Page:
         --------
         change_in_words, count_in_words : make such sentences from tables.
         """
-        told = [self.sharing.words(sentence) for sentence in sentences]
-        return self._with(summary=(*self._content.summary, *told))
+        return self._with(summary=(*self._content.summary, *sentences))
 
     def text(self, words: str) -> Page:
         """Add a paragraph of plain text, at this place of the page; a blank line starts another."""
@@ -307,7 +305,7 @@ class Page:
             spec=_checked(self.sharing.spec(theme.to_vegalite(drawn)), title),
             page_spec=self.sharing.spec(theme.to_vegalite(drawn, palette=_PAPER)),
             table=shown,
-            how_to_read=" ".join(part for part in (words(how_to_read), _hidden_groups(shown)) if part),
+            how_to_read=words(f"{how_to_read} {self.sharing.left_out(shown)}".strip()),
         )
         return self._with(blocks=(*self._content.blocks, figure))
 
@@ -337,12 +335,22 @@ class Page:
     @property
     def headlines(self) -> tuple[Headline, ...]:
         """The figures in large print, as they may be shown."""
-        return self._content.headlines
+        told, trend = self.sharing.told, self.sharing.trend
+        return tuple(
+            replace(
+                line,
+                value=told(line.value),
+                detail=told(line.detail),
+                change=told(line.change),
+                trend=trend(line.trend),
+            )
+            for line in self._content.headlines
+        )
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """What the page says in words at its top, the most important first."""
-        return self._content.summary
+        return tuple(map(self.sharing.told, self._content.summary))
 
     @property
     def tables(self) -> dict[str, pl.DataFrame]:
@@ -405,6 +413,8 @@ class Page:
             sample=self.sample,
             blocks=(*self._content.blocks, *last),
             badges=tuple(self._badges()),
+            headlines=self.headlines,
+            summary=self.sentences,
             manifest={**ranges, **self._content.manifest, **shown, "Versions": versions()},
         )
 
@@ -524,11 +534,11 @@ class Page:
         rows = "".join(
             f"<tr><th scope='row'>{escape(line.label)}</th><td>{escape(line.value)}</td>"
             f"<td>{escape(line.change)}</td><td>{escape(line.detail)}</td></tr>"
-            for line in self._content.headlines
+            for line in self.headlines
         )
         told = " · ".join([*self._badges(), *(["sample data"] if self.sample else [])])
         head = f"<table><caption>{escape(self.title)} ({escape(told)})</caption>{rows}</table>"
-        sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in self._content.summary)
+        sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in self.sentences)
         drawn = self._content.figures if self.shows_figures else []
         return head + (f"<ul>{sentences}</ul>" if sentences else "") + "".join(map(_image, drawn))
 
@@ -573,18 +583,6 @@ def _is_nothing(table: pl.DataFrame) -> bool:
     """Tell whether a table that may be shown has no row with a number."""
     told = table.filter(~pl.col(SUPPRESSED)) if SUPPRESSED in table.columns else table
     return told.is_empty()
-
-
-def _hidden_groups(table: pl.DataFrame) -> str:
-    """Say how many groups are hidden, where some are."""
-    if SUPPRESSED not in table.columns:
-        return ""
-    names = table.select(pl.col(pl.String, pl.Categorical, pl.Enum).exclude("verdict", "metric", "figure")).columns
-    if not names:
-        return ""
-    shown = table.filter(~pl.col(SUPPRESSED)).select(names).unique()
-    hidden = table.select(names).unique().join(shown, on=names, how="anti", nulls_equal=True).height
-    return f"Not shown: {plural(hidden, 'group')} of too few people, or that would give one away." if hidden else ""
 
 
 def _name_of(title: str) -> str:

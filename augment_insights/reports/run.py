@@ -18,6 +18,7 @@ import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from html import escape
 from importlib import metadata
 from pathlib import Path
@@ -35,6 +36,7 @@ from augment_insights.errors import (
     did_you_mean,
     not_valid,
     plural,
+    safe_text,
 )
 from augment_insights.export import MANIFEST, file_name, replace_folder, whole_file
 from augment_insights.periods import calendar_periods, parse_day
@@ -896,7 +898,7 @@ class _Told:
         self._has_bar = False
 
     def write(self, text: str) -> None:
-        for line in _PROGRESS.findall(text):
+        for line in map(partial(safe_text, place="line"), _PROGRESS.findall(text)):
             sys.stderr.write(f"\r{line:<{_WIDTH}}" if self._is_bar else f"{line}\n")
             self._has_bar = self._is_bar
 

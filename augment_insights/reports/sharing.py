@@ -27,7 +27,7 @@ from augment_insights import tables
 from augment_insights.analysis import feature_adoption, pseudonymise
 from augment_insights.analysis.population import with_user_key
 from augment_insights.analysis.privacy import OVERLAPPING, PEOPLE, Total, complementary_suppression
-from augment_insights.errors import ConfigurationError, InsightsError, not_valid, safe_text
+from augment_insights.errors import ConfigurationError, InsightsError, not_valid, plural, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +39,8 @@ KEY_VARIABLE = "AUGMENT_INSIGHTS_PSEUDONYM_KEY"
 
 HIDDEN = "(name hidden)"
 
+NOT_SHOWN = "(not shown)"
+
 SUPPRESSED = "is_suppressed"
 
 _DIGITS = 12
@@ -46,6 +48,16 @@ _DIGITS = 12
 
 _EMAIL = re.compile(r"[^\s@<>()\[\],;:\"|·]{1,400}@[\w-]{1,100}(?:\.[\w-]{1,100})*")
 """An e-mail, with room for O'Brien; without bounds, a picture of a megabyte of letters would be searched for hours."""
+
+_NUMBER = re.compile(
+    r"(?<![\w.,:/-])(?<!week )(?<!month )(?<!quarter )(?<!day )(?P<number>\d{1,3}(?:,\d{3})+|\d+)(?!\w|[.,:/-]\d)"
+    r"(?P<other> ?%| (?:complete )?(?:points|days?|weeks?|months?|quarters?|more|fewer|groups|teams|checks)\b"
+    r"| [A-Z][a-z]{2} \d{4})?"
+    r"(?P<people> (?:people|person|users?|licences?|service accounts?)\b)?"
+)
+"""A whole number in running text, and what it counts, where the next word says so."""
+
+_TENTH = 10
 
 _LABELS = ("user_type", "metric", "figure", "check", "kind", "counted")
 """Columns that say what a row tells, and not which people it is about."""
@@ -132,6 +144,7 @@ class Sharing:
         self._people: dict[Cell, int] = {}
         self._hidden: set[Cell] = set()
         self._reached: dict[int, set[Any]] = {}
+        self._spans: dict[tuple[Any, Any], dict[Cell, None]] = {}
         self._usage: list[pl.DataFrame] = []
 
     def __repr__(self) -> str:
@@ -168,7 +181,9 @@ class Sharing:
             return table
         counted = self._with_people(table)
         if "mean_daily_users" in table.columns:
-            user_days = pl.col("mean_daily_users") * pl.col("window_days")
+            # Two means of a window that is not whole differ by the users of one day: none is shown.
+            is_whole = pl.col("is_complete") if "is_complete" in table.columns else pl.lit(value=True)
+            user_days = pl.col("mean_daily_users") * pl.when(is_whole).then("window_days")
             counted = table.with_columns(user_days.round().cast(pl.Int64).alias("mean_daily_users"))
         cells: dict[str, Sequence[Cell | None]] = {
             column: self._cells(counted, column, groups) for column in _counts_of(counted)
@@ -186,14 +201,14 @@ class Sharing:
             gone = {"": [self._hides_group(row) for row in table.select(groups or pl.all()).iter_rows(named=True)]}
         rows = pl.Series(SUPPRESSED, [any(row) for row in zip(*gone.values(), strict=True)], dtype=pl.Boolean)
         if self.min_group_size == 1 or not (is_flagged or rows.any()):
-            return self.sides(table)
+            return self._of_many(self.sides(table))
         own = {name: pl.Series(flags, dtype=pl.Boolean) for name, flags in gone.items() if "new_users" in gone}
         blank = [
             pl.when(~own.get(name, rows)).then(pl.col(name)).alias(name)
             for name, dtype in table.schema.items()
             if (dtype.is_numeric() or name == "verdict") and name not in groups and name not in _UNNAMED
         ]
-        return self.sides(table.with_columns(*blank, rows))
+        return self._of_many(self.sides(table.with_columns(*blank, rows)))
 
     def table(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return a table as it may be shown: names as chosen, small groups hidden.
@@ -224,10 +239,56 @@ class Sharing:
         enough = pl.col("both_users") + pl.min_horizontal("before_users", "after_users") >= self.min_group_size
         return compared.with_columns(pl.when(~(few & enough)).then(pl.col(*_SIDES)))
 
+    def _of_many(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Return a table without the share of a tenth of its users, where that are few."""
+        if self.is_open or "top_decile_share" not in table.columns:
+            return table
+        few = (pl.col("users") / _TENTH).ceil() < self.min_group_size
+        return table.with_columns(pl.when(~few).then(pl.col("top_decile_share")))
+
     def count(self, people: int) -> str:
-        """Return a number of people as it may stand in a sentence."""
+        """Return a number of people as it may stand by itself."""
         is_told = self.is_open or people >= self.min_group_size
         return f"{people:,}" if is_told else f"fewer than {self.min_group_size:,}"
+
+    def told(self, text: str) -> str:
+        """Return a headline or a sentence as it may be shown: without names, and without numbers that tables hide.
+
+        A whole number that some hidden cell has and no shown one, and any number of fewer than ``min_group_size``
+        people, is not told. Numbers of days and periods, percentages, and by how much a shown number moved, stay.
+        """
+        gone = self._numbers_hidden()
+
+        def number(found: re.Match[str]) -> str:
+            people = int(found["number"].replace(",", ""))
+            is_small = 0 < people < self.min_group_size and found["people"]
+            if self.is_open or found["other"] or not (is_small or people in gone):
+                return found[0]
+            return (self.count(people) if is_small else NOT_SHOWN) + (found["people"] or "")
+
+        return _NUMBER.sub(number, self.words(text))
+
+    def trend(self, values: Sequence[float | None]) -> tuple[float | None, ...]:
+        """Return the numbers of a small line without those that tables hide."""
+        gone = self._numbers_hidden()
+        return tuple(None if value in gone else value for value in values)
+
+    def _numbers_hidden(self) -> set[int]:
+        """Return the numbers of people that are hidden somewhere and shown nowhere."""
+        shown = {people for cell, people in self._people.items() if cell not in self._hidden}
+        return set() if self.is_open else {self._people[cell] for cell in self._hidden} - shown
+
+    def left_out(self, shown: pl.DataFrame) -> str:
+        """Say how many groups or rows are hidden, so that a gap in a line is not taken for a day without people."""
+        if SUPPRESSED not in shown.columns:
+            return ""
+        names = shown.select(pl.col(pl.String, pl.Categorical, pl.Enum).exclude("verdict", "metric", "figure")).columns
+        told = shown.filter(~pl.col(SUPPRESSED)).select(names).unique()
+        hidden = shown.select(names).unique().join(told, on=names, how="anti", nulls_equal=True).height if names else 0
+        if hidden:
+            return f"Not shown: {plural(hidden, 'group')} of too few people, or that would give one away."
+        rows = shown[SUPPRESSED].sum()
+        return f"Not shown: {rows:,} of {shown.height:,} rows, of few people or next to such." if rows else ""
 
     @property
     def smallest_group(self) -> str:
@@ -292,8 +353,21 @@ class Sharing:
         for scope in count():  # a second table of the same groups counts other days
             cells = [(noun, scope, named) for named in values]
             if all(self._people.get(cell, size) == size for cell, size in zip(cells, people, strict=True)):
+                self._note_spans(table, column, cells, groups)
                 return cells
         raise AssertionError
+
+    def _note_spans(self, table: pl.DataFrame, column: str, cells: Sequence[Cell], groups: list[str]) -> None:
+        """Remember which days a number of active people is of: a week is also the window that ends with it."""
+        if column not in ("active_users", "users") or not {*groups} <= {*_TIMES, "window_days", "user_type"}:
+            return
+        start, end = pl.col("period_start"), pl.col("period_end")
+        if {"date", "window_days"} <= {*table.columns}:
+            start, end = pl.col("date") - pl.duration(days=pl.col("window_days") - 1), pl.col("date")
+        elif not {"period_start", "period_end"} <= {*table.columns}:
+            return
+        for cell, span in zip(cells, table.select(start=start, end=end).rows(), strict=True):
+            self._spans.setdefault(span, {})[cell] = None
 
     def _decide(self, table: pl.DataFrame, cells: Mapping[str, Sequence[Cell | None]]) -> None:
         """Hide what is small among the new cells, and what would give it away beside all that was shown before.
@@ -371,6 +445,8 @@ class Sharing:
                 days = [day - timedelta(days=back) for back in range(window)]
                 single = [("active_users", 0, (("date", one), ("window_days", 1))) for one in days]
                 yield Total({(noun, 0, named): -1, **dict.fromkeys(single, 1)})
+        for first, *others in self._spans.values():
+            yield from (Total({first: 1, other: -1}) for other in others)
         for period, cohorts in self._reached.items():
             pooled: Cell = ("eligible_users", 0, (("period", period),))
             yield Total({pooled: -1, **{at("new_users", cohort): 1 for cohort in cohorts}})

@@ -198,8 +198,10 @@ class AnalyticsApp:
         self._now = now
         self._token = token
         self._rate_limit = rate_limit
-        self._records = lru_cache(maxsize=None)(lambda day: sorted(organisation.records_on(day), key=_record_order))
-        self._users = lru_cache(maxsize=None)(lambda day: _by_user(self._records(day)))
+        self._records = lru_cache(maxsize=None)(organisation.records_on)
+        self._users = lru_cache(maxsize=None)(
+            lambda day: dict(sorted(_by_user(self._records(day)).items(), key=_people_first))
+        )
         self._activity = lru_cache(maxsize=4)(self._by_user_in)  # the pages of a range are asked one after the other
         self._endpoints: dict[str, tuple[Callable[[_Asked], dict[str, Any]], frozenset[str]]] = {
             f"{_BASE}/dau-count": (self._dau_count, _RANGE_PARAMETERS),
@@ -284,7 +286,7 @@ class AnalyticsApp:
 
     def _editor_language(self, asked: _Asked) -> dict[str, Any]:
         day = _asked_day(asked)
-        records = self._records(day) if day <= _last_published(asked.now) else []
+        records = sorted(self._records(day), key=_record_order) if day <= _last_published(asked.now) else []
         chosen, pagination = _page(records, asked, DayRange(day, day), default=50, largest=100)
         page = [
             {r.user_field: r.user, "language": r.language, "editor": r.editor, "metrics": _named(r.metrics)}
@@ -299,20 +301,20 @@ class AnalyticsApp:
         for day in DayRange(first, last) if first <= last else ():
             for user, metrics in self._users(day).items():
                 per_user.setdefault(user, []).append(metrics)
-        return sorted(per_user.items(), key=lambda item: _people_first(item[0]))
+        return sorted(per_user.items(), key=_people_first)
 
     def _users_on(self, day: date, now: datetime) -> Mapping[tuple[str, str], tuple[int | None, ...]]:
         """Return each user's sums of a day as they are known at a moment: nothing before it is published."""
         return self._users(day) if day <= _last_published(now) else {}
 
 
-def _people_first(user: tuple[str, str]) -> tuple[bool, str]:
-    field, name = user
+def _people_first(item: tuple[tuple[str, str], object]) -> tuple[bool, str]:
+    (field, name), _ = item
     return field != PERSON, name
 
 
 def _record_order(record: Record) -> tuple[bool, str, str, str]:
-    return *_people_first(record[:2]), record.language, record.editor
+    return record.user_field != PERSON, record.user, record.language, record.editor
 
 
 def _by_user(records: Sequence[Record]) -> dict[tuple[str, str], tuple[int | None, ...]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -140,12 +139,8 @@ def read_plan_above(plan_above: int | None) -> int:
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that its owner alone can look into; one that is everybody's, such as /tmp, is left as it is."""
+    """Make a folder that its owner alone can look into; one that is there already is left as it is."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = folder.stat()
-    own_id = os.getuid() if hasattr(os, "getuid") else 0  # Windows protects a user's folders by itself
-    if found.st_uid == own_id and not found.st_mode & stat.S_ISVTX:
-        folder.chmod(0o700)
 
 
 def make_private_file(path: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_result_keeps_its_table(make_usage):
     assert analysis.acceptance_rate(tables.EDITOR_LANGUAGE.empty(), by=["language", "user"]).is_empty()
 
 
-def test_nothing_suggested_is_no_rate(make_usage):
+def test_nothing_suggested_is_no_rate_and_more_accepted_is_said(make_usage):
     """0/0 is null, with its counts, and moves no other group; 12 accepted of 10 is 1.2, and a warning."""
     rates = analysis.acceptance_rate(make_usage(row("ada@x.io", 0, 0), row("bob@x.io", 4, 1)), by="user")
     assert rates.select("user", "users", "suggested_count", "acceptance_rate").rows() == [
@@ -99,7 +99,7 @@ def test_by_lines_only_rows_that_know_them_count(make_usage):
     assert analysis.acceptance_rate(usage, of="lines")["acceptance_rate"].to_list() == [0.3]
 
 
-def test_automation_is_apart(make_usage):
+def test_automation_is_apart_and_another_word_is_refused(make_usage):
     """People by default, automation on demand, also in sums by type; another word would be in no count: refused."""
     usage = make_usage(row("ada@x.io", 10, 5), row("ci", 10, 1, user_type="service_account"))
     for frame in (usage, usage.drop("user")):

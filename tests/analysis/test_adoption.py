@@ -195,7 +195,7 @@ def test_zero_active_days_are_no_activity(make_usage):
     assert analysis.unused_licences(usage, roster).rows() == [("bob@x.io",)]
 
 
-def test_unused_licences_are_valid_on_the_last_day(make_activity):
+def test_unused_licences_are_valid_on_the_last_day_and_always_without_a_start(make_activity):
     """Ended on the 11th or begun on the 13th is not there on the 12th, valid then alone is; no start is always."""
     roster = pl.DataFrame(
         {
@@ -464,7 +464,7 @@ def test_time_to_first_use_is_kaplan_meiers_of_each_licence(make_activity, days,
     assert table.rows() == expected.rows()
 
 
-def test_two_rows_of_one_user_are_one_licence(make_activity):
+def test_two_rows_of_one_user_are_one_licence_in_any_spelling(make_activity):
     """From the earlier start, and open where one is; spaces, capitals and text for days give the tidy one's answer."""
     roster = pl.concat([roster_of(ada=(2, 4)), roster_of(Ada=(1, None))])
     table = analysis.time_to_first_use(make_activity({"ada@x.io": [9]}), roster)

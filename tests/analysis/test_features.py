@@ -230,7 +230,7 @@ def test_the_roster_adds_who_does_nothing(make_usage):
     assert table["user_type"].to_list() == ["person", "person"]
 
 
-def test_the_open_week_does_not_count(make_usage):
+def test_the_open_week_does_not_count_and_a_mean_at_the_threshold_does(make_usage):
     """Until a week is over its actions are no habit. 49 actions in 49 weeks are 1, not a 1 that lacks its last bit."""
     usage = make_usage(*weeks_of("ada@x.io", range(12), 3), *weeks_of("ada@x.io", [12], 99))
     two_weeks = {"weeks": 2, "habitual_weeks": 2}

@@ -53,7 +53,7 @@ def test_each_kind_of_flaw_is_counted_over_its_own_rows_or_users():
     assert table["affected_share"].to_list() == [0.2, 0.5, 0.0, 0.2, 0.4, 0.2]
 
 
-def test_a_missing_day_is_one_of_the_range_without_a_row():
+def test_a_day_without_a_row_or_a_row_without_a_metric_is_missing():
     """Of two days one is missing, or lacks a metric; in a list of users a day without anybody is not missing."""
     counts = pl.DataFrame({"date": [MONDAY], "user_count": [0]})
     nobody = pl.DataFrame(schema={"date": pl.Date, "user": pl.String, "user_type": pl.String})

@@ -385,7 +385,7 @@ def test_one_user_through_all_states(make_activity):
     }
 
 
-def test_a_week_of_each_kind(make_activity):
+def test_a_week_of_each_kind_and_one_without_anyone(make_activity):
     """Ada in weeks 0 and 1, Bob in 0 and 3, Cyd in 2; an empty week has a row, and users fall dormant once."""
     activity = make_activity({"ada@x.io": [0, 2, 7], "bob@x.io": [1, 21], "cyd@x.io": [16]})
     assert analysis.lifecycle(activity).rows() == [

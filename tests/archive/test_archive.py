@@ -1,6 +1,8 @@
 """The archive: settled days in, the same days out, and a clear word where something is wrong."""
 
+import errno
 import json
+import os
 import stat
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -69,13 +71,19 @@ def archive(tmp_path) -> Archive:
 
 
 def test_an_empty_day_and_a_day_not_fetched_differ(archive):
-    """A day without rows is there once it was fetched; the one after it is missing."""
+    """A day without rows is there once fetched; one not fetched, or dropped, is missing; a mistyped table is named."""
     add(archive, "dau", users(day(0), ADA), [day(0), day(1)])
     assert archive.has("dau", day(1))
     assert not archive.has("dau", day(2))
     assert archive.missing("dau", DayRange(day(-1), day(3))) == [only(day(-1)), DayRange(day(2), day(3))]
     assert archive.read("dau", day(1)).equals(DAU.empty())
     assert archive.manifest("dau").select("start", "rows", "users").rows() == [(day(0), 1, 1), (day(1), 0, 0)]
+    add(archive, "dau_count", counts(5, 6, 7))
+    archive.drop("dau_count", [only(day(1))])
+    assert archive.missing("dau_count", DayRange(day(0), day(2))) == [only(day(1))]
+    assert archive.scan("dau_count").collect()["user_count"].to_list() == [5, 7]
+    with pytest.raises(ValueError, match="did you mean 'dau'"):
+        archive.drop("duo", [])
 
 
 def test_a_window_is_there_exactly_or_not_at_all(archive):
@@ -383,14 +391,45 @@ def test_a_lock_that_cannot_be_had_is_not_one_that_is_held(archive):
         add(archive, "dau_count", counts(5))
 
 
-def test_a_dropped_day_is_missing(archive):
-    """What is forgotten is no longer there, and its neighbours are; a mistyped table is named with the nearest."""
-    add(archive, "dau_count", counts(5, 6, 7))
-    archive.drop("dau_count", [only(day(1))])
-    assert archive.missing("dau_count", DayRange(day(0), day(2))) == [only(day(1))]
-    assert archive.scan("dau_count").collect()["user_count"].to_list() == [5, 7]
-    with pytest.raises(ValueError, match="did you mean 'dau'"):
-        archive.drop("duo", [])
+def test_a_folder_without_locks_is_named(archive, monkeypatch):
+    """Where the system has no lock to give (some network folders), that is the error, with the file."""
+
+    def refuse(*_arguments: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(OSError, match="No locks available") as caught, archive.syncing():
+        pass
+    assert caught.value.filename == str(archive.path / ".lock-sync")
+
+
+def test_a_folder_that_was_there_keeps_its_mode(archive):
+    """Only what is made here becomes private: the files, and folders within."""
+    archive.path.mkdir(mode=0o755)
+    add(archive, "dau_count", counts(5))
+    assert stat.S_IMODE(archive.path.stat().st_mode) == 0o755
+    assert stat.S_IMODE((archive.path / "archive.json").stat().st_mode) == 0o600
+
+
+def flip(path: Path, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(content)
+
+
+@given(data=st.data())
+def test_one_flipped_bit_is_noticed_by_whoever_reads(tmp_path_factory, data):
+    """Wherever it is, in rows, footer, names or checksum: an error that names the file, and never another number."""
+    archive = Archive(tmp_path_factory.mktemp("any") / "archive")
+    add(archive, "editor_language", records(day(0), ADA, BOB, total_messages=3))
+    path = data.draw(st.sampled_from([file_of(archive, "editor_language"), archive.path / "users.parquet"]))
+    flip(path, data.draw(st.integers(0, 8 * path.stat().st_size - 1)))
+    for read in (lambda: archive.read("editor_language", day(0)), lambda: archive.scan("editor_language").collect()):
+        with pytest.raises(ArchiveError, match="is damaged") as caught:
+            read()
+        assert caught.value.path == path
+    if path.name == "data.parquet":
+        assert archive.check()["problem"].to_list() == ["damaged"]
 
 
 def test_it_says_what_it_holds(archive):

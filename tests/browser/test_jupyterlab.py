@@ -277,16 +277,38 @@ def test_the_explorer_is_driven(open_notebook, lab):
     assert notebook.errors() == []
 
 
-def test_a_title_can_be_read_in_the_dark(open_notebook, lab):
-    """JupyterLab's dark theme wants titles white; on our white paper they stay dark."""
+def test_charts_follow_the_theme_and_what_is_saved_stays_white(open_notebook, lab, tmp_path):
+    """From light to dark while they stand there: paper, title and axes; the menu's picture keeps its white paper."""
     notebook = open_notebook(lab.add("dark", EXPLORE))
-    notebook.page.evaluate("document.body.dataset.jpThemeLight = 'false'")  # what JupyterLab asks before it draws
     notebook.run()
     notebook.chart_says("Weekly active users")
-    title = notebook.page.locator("svg.marks text", has_text="Weekly active users").first
-    paper = notebook.page.locator("svg.marks").first.evaluate("chart => getComputedStyle(chart).backgroundColor")
-    assert paper == "rgb(255, 255, 255)"
-    assert title.evaluate("text => getComputedStyle(text).fill") == "rgb(27, 31, 36)"
+    page = notebook.page
+    chart = page.locator("svg.marks").first
+    title = chart.locator("text", has_text="Weekly active users").first
+
+    def colors() -> tuple[str, str]:
+        paper = chart.evaluate("chart => getComputedStyle(chart).backgroundColor")
+        return paper, title.evaluate("text => getComputedStyle(text).fill")
+
+    assert colors() == ("rgb(255, 255, 255)", "rgb(27, 31, 36)")
+    page.screenshot(path=tmp_path / "light.png")
+    page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Settings$")).click()
+    page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).hover()
+    page.locator(".lm-Menu-itemLabel", has_text=re.compile("^JupyterLab Dark$")).click()
+    page.wait_for_function("document.body.dataset.jpThemeLight === 'false'", timeout=SECONDS)
+    page.wait_for_function(
+        "getComputedStyle(document.querySelector('svg.marks')).backgroundColor !== 'rgb(255, 255, 255)'",
+        timeout=SECONDS,
+    )
+    assert colors() == ("rgb(17, 17, 17)", "rgb(232, 235, 239)")
+    page.screenshot(path=tmp_path / "dark.png")
+    chart.hover()
+    page.locator(".vega-embed summary").first.click()
+    with page.expect_download() as started:
+        page.get_by_text("Save as SVG").first.click()
+    saved = Path(started.value.path()).read_text("utf-8")
+    assert "#1b1f24" in saved
+    assert "#e8ebef" not in saved
 
 
 def test_a_day_can_be_typed(open_notebook, lab):

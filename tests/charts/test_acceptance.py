@@ -63,7 +63,9 @@ def test_acceptance_of_a_week_that_ends_after_the_data_is_dashed(weekly_acceptan
     assert look.values(whole, look.layers(whole, "line")[0]) == [0.25, 0.5, 0.3, 0.25]
 
 
-def test_a_week_without_suggestions_is_a_gap_and_not_a_zero(weekly_acceptance, rows_of, team_acceptance, look):
+def test_a_week_without_suggestions_is_a_gap_and_others_have_intervals(
+    weekly_acceptance, rows_of, team_acceptance, look
+):
     """0/0 stays null in the picture; intervals are a band over time, whiskers for one week or groups."""
     spec = theme.to_vegalite(charts.acceptance_rate(weekly_acceptance))
     week = rows_of(spec)[1]

@@ -117,7 +117,7 @@ def users(*tiers: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=HABIT_LADDER.schema, orient="row")
 
 
-def test_a_tier_without_anyone_keeps_its_row(rows_of, look):
+def test_a_tier_without_anyone_keeps_its_row_and_nobody_is_named(rows_of, look):
     """Strongest first, each with number and share; non-users only if the table has them; nobody is named."""
     rows = rows_of(charts.habit_ladder(users("low", "power", "low")))
     counted = [(row["tier"], row["users"], row["of_users"]) for row in rows]

@@ -96,7 +96,7 @@ def test_a_rate_holds_until_the_next_day_with_its_band(survival, look, rows_of):
         assert look.layers(spec, "point")[0]["mark"]["opacity"] == opacity
 
 
-def test_shares_stand_on_the_whole_axis(survival, curve, look):
+def test_shares_stand_on_the_whole_axis_with_how_many_are_followed(survival, curve, look):
     """From 0 to 100%, so that two charts can be compared; all who are followed are said, over groups too."""
     for chart in (charts.survival(survival), charts.retention_curve(curve)):
         assert look.layers(chart, "line")[0]["encoding"]["y"]["scale"]["domain"] == [0, 1]

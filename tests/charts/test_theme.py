@@ -83,7 +83,18 @@ def test_words_and_marks_stand_out_from_the_paper(contrast):
     assert all(contrast(color, white) > 2.2 for color in faint)
 
 
-def test_altair_still_writes_the_vega_lite_that_we_compile():
+def test_charts_stand_out_from_a_dark_notebook(contrast):
+    """WCAG 2.2 again: 4.5 for words, 3 for what is drawn; and each colour of the light paper has its dark one."""
+    assert min(contrast(theme.NIGHT.ink, "#111111"), contrast(theme.NIGHT.muted, "#111111")) >= 4.5
+    assert min(contrast(color, "#111111") for color in theme.CATEGORIES) >= 3
+    style = theme.embed_style()
+    for name in ("ink", "muted", "grid", "ghost", "surface"):
+        for paint in ("fill", "stroke"):
+            light, dark = getattr(theme.LIGHT, name), getattr(theme.NIGHT, name)
+            assert style.count(f'[{paint}="{light}"] {{ {paint}: {dark}; }}') == 2
+
+
+def test_altair_and_jupyterlab_still_speak_what_we_compile_and_send():
     """If this fails, Altair or JupyterLab's Vega has moved: set VEGALITE_VERSION, or VEGA_MIME, and look."""
     assert alt.SCHEMA_VERSION.removeprefix("v").startswith(theme.VEGALITE_VERSION)
     licences = json.loads((lab_folder() / "third-party-licenses.json").read_text("utf-8"))

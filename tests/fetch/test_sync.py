@@ -1,5 +1,7 @@
 """Filling the archive: in order, within a budget, and again where the API changed its mind."""
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -12,7 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from augment_insights import Archive, Client, fetch
-from augment_insights.errors import ArchiveError, ConfigurationError, DateRangeError
+from augment_insights.errors import ArchiveError, CacheWarning, ConfigurationError, DateRangeError
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp, RecordStore, TokenBucket
 
@@ -215,6 +217,47 @@ def test_what_is_damaged_is_quarantined_and_fetched_again(path):
     assert Archive(path).has("dau", MOVED)
     assert len(list((path / "damaged").iterdir())) == 2
     assert_frame_equal(Archive(path).scan("editor_language").collect(), true)
+
+
+def damage_march(path: Path, table: str = "dau") -> Path:
+    """Change a byte in the middle of a month, and return its file."""
+    broken = path / table / "month=2026-03" / "data.parquet"
+    content = bytearray(broken.read_bytes())
+    content[len(content) // 2] ^= 1
+    broken.write_bytes(content)
+    return broken
+
+
+def test_a_fetch_sets_a_damaged_month_aside_and_fetches_it_again(path):
+    """The table is right, for the requests of that month's days, and then it is archived again."""
+    records, days = organisation(), {"start_date": SINCE, "end_date": SETTLED}
+    true = fetch.dau(**days, client=client(path, records))
+    broken = damage_march(path)
+    with pytest.raises(ArchiveError, match="is damaged"):
+        Archive(path).read("dau", MOVED)
+    asking = client(path, records)
+    with pytest.warns(CacheWarning, match=f"{broken} is damaged.*set aside as damaged/dau-month=2026-03-data.parquet"):
+        assert_frame_equal(fetch.dau(**days, client=asking), true)
+    assert asking.requests_sent == SETTLED.day
+    again = client(path, records)
+    assert_frame_equal(fetch.dau(**days, client=again), true)
+    assert again.requests_sent == 0
+
+
+@pytest.mark.parametrize("fault", [errno.ENOSPC, errno.EROFS, errno.ENOLCK])
+def test_a_table_that_was_fetched_is_returned_though_the_archive_cannot_keep_it(fault, path, monkeypatch):
+    """A full disk, a read-only one or one without locks: a fetch warns with the cause, a sync ends with it."""
+    records, days = organisation(), {"start_date": SINCE, "end_date": SETTLED}
+    true = fetch.dau(**days, client=client(path.with_name("other"), records))
+
+    def refuse(*_arguments: object, **_more: object) -> None:
+        raise OSError(fault, os.strerror(fault))
+
+    monkeypatch.setattr("fcntl.flock" if fault == errno.ENOLCK else "os.fsync", refuse)
+    with pytest.warns(CacheWarning, match=os.strerror(fault)):
+        assert_frame_equal(fetch.dau(**days, client=client(path, records)), true)
+    with pytest.raises((ArchiveError, OSError), match=os.strerror(fault)):
+        fetch.sync(client(path, records), since=SINCE)
 
 
 def test_a_disagreement_is_said_and_settled_by_a_recheck(path):

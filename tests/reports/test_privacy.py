@@ -8,8 +8,10 @@ smallest group that may be shown, they have found a few people.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from datetime import date, timedelta
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,12 +35,24 @@ Variable = tuple[Any, ...]
 class Attack:
     """What a reader of a page knows, as equations between the numbers on it."""
 
-    def __init__(self, shown: Mapping[str, pl.DataFrame], whole: Mapping[str, pl.DataFrame]) -> None:
+    def __init__(self, page: reports.Page, whole: Mapping[str, pl.DataFrame]) -> None:
         self.values: dict[Variable, int | float | None] = {}
         self.equations: list[dict[Variable, float]] = []
         self.user_days: tuple[dict[Variable, float], float] | None = None
-        self.shown, self.whole = shown, whole
-        for table in (self.lifecycle, self.cohorts, self.pooled, self.trailing, self.licences, self.groups):
+        self.shown, self.whole = page.tables, whole
+        for line in page.headlines:
+            week = re.fullmatch(r"week of (\S+)", line.detail)
+            if line.label.startswith("Active") and week:
+                self.values["active", date.fromisoformat(week[1])] = int(line.value) if line.value.isdigit() else None
+        for table in (
+            self.lifecycle,
+            self.cohorts,
+            self.pooled,
+            self.trailing,
+            self.statuses,
+            self.licences,
+            self.groups,
+        ):
             table()
 
     def rows(self, name: str) -> Iterator[dict[str, Any]]:
@@ -112,9 +126,17 @@ class Attack:
             self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
         for row in self.rows("stickiness"):
             self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
-            if row["is_complete"] and row["mean_daily_users"] is not None and "rolling_active_users" in self.shown:
-                days = (row["date"] - timedelta(days=back) for back in range(row["window_days"]))
-                self.sum(row["mean_daily_users"] * row["window_days"], {("trailing", 1, day): 1.0 for day in days})
+            if row["mean_daily_users"] is not None:
+                known = min(row["window_days"], (row["date"] - self.whole["stickiness"]["date"].min()).days + 1)
+                days = (row["date"] - timedelta(days=back) for back in range(known))
+                self.sum(row["mean_daily_users"] * known, {("trailing", 1, day): 1.0 for day in days})
+        for row in self.rows("activity"):  # a raw table of days, and weeks by their last day
+            if row["period_start"] >= date.fromisoformat(DAYS["start_date"]) and "users" in row:
+                window = (row["period_end"] - row["period_start"]).days + 1
+                self.learn(("trailing", window, row["period_end"]), row["users"])
+        for kind, start in [one for one in self.values if one[0] == "active"]:
+            if ("trailing", 7, start + timedelta(days=6)) in self.values:  # a whole week is a window
+                self.sum(0.0, {(kind, start): 1.0, ("trailing", 7, start + timedelta(days=6)): -1.0})
         parts = {}
         for row in self.rows("active_day_distribution"):
             parts[self.learn(("came", row["active_days"]), row["users"])] = 1.0
@@ -122,6 +144,28 @@ class Attack:
             self.sum(float(self.whole["active_day_distribution"]["users"].sum()), parts)
             user_days = self.whole["active_day_distribution"].select(pl.col("active_days").dot("users")).item()
             self.user_days = ({came: float(came[1]) for came in parts}, float(user_days))
+
+    def statuses(self) -> None:
+        """Note licences by status, and the bridge: the valid ones and the others are the same people in both."""
+        for name, columns in (("licences", ["licence"]), ("population_bridge", ["licence", "seen"])):
+            if name in self.shown and "user" not in self.shown[name].columns:
+                parts = {
+                    self.learn((name, *(row[one] for one in columns)), row["users"]): 1.0 for row in self.rows(name)
+                }
+                whole = self.whole[name]  # of licences under names, one row each
+                self.sum(float(whole["users"].sum() if "users" in whole.columns else whole.height), parts)
+        ended = ("ended", "not_begun")
+        by_status = {one: 1.0 for one in self.values if one[0] == "licences"}
+        bridge = {one: -1.0 for one in self.values if one[0] == "population_bridge"}
+        for is_valid in (True, False) if by_status and bridge else ():
+            status = {one: times for one, times in by_status.items() if (one[1] not in ended) == is_valid}
+            kind = "licensed" if is_valid else "licence ended or not begun"
+            self.sum(0.0, status | {one: times for one, times in bridge.items() if one[1] == kind})
+        for row in self.rows("adoption_curve"):  # who has got a licence by the last day, and who has not
+            ever = self.learn(("ever licensed", row["period_start"]), row.get("ever_licensed_users"))
+        if by_status and self.shown["adoption_curve"].height:
+            began = {one: times for one, times in by_status.items() if one[1] != "not_begun"}
+            self.sum(ever, began)
 
     def licences(self) -> None:
         """Note the licensed people, and those of each team."""
@@ -236,6 +280,27 @@ def small_numbers(tables: Mapping[str, pl.DataFrame]) -> list[tuple[str, str]]:
     ]
 
 
+NOT_PEOPLE = re.compile(
+    r"\d+ [A-Z][a-z]{2} \d{4}|\d{4}-\d\d-\d\d|[+-]?\d[\d.,]* ?%|[+-][\d.]+|\d+\.\d+"
+    r"|week \d+|\d+ (complete )?(week|day|team)"
+)
+"""Days, percentages, decimals, and how many weeks."""
+
+
+def untold(page: reports.Page) -> list[str]:
+    """Return the headlines and sentences with a whole number that no table shows, nor a sum or a change of such."""
+    known = {0, LEAST}
+    for table in page.tables.values():
+        for column in table.select(pl.selectors.integer()):
+            shown = column.drop_nulls().to_list()
+            known |= {*shown, sum(shown)} | {abs(now - was) for now in shown for was in shown}
+        users = table["users"].drop_nulls().to_list() if "users" in table.columns and table.height < 12 else []
+        known |= {sum(some) for n in (2, 3, 4) for some in combinations(users, n)}
+    said = [*page.sentences, *(part for line in page.headlines for part in (line.value, line.detail, line.change))]
+    found = {text: re.findall(r"\d[\d,]*", NOT_PEOPLE.sub("", text)) for text in said}
+    return [text for text, numbers in found.items() if {int(one.replace(",", "")) for one in numbers} - known]
+
+
 WHOLE: dict[tuple[str, ...], Mapping[str, pl.DataFrame]] = {}
 """The tables of a page with everything, by what it is of: built once."""
 
@@ -243,11 +308,13 @@ WHOLE: dict[tuple[str, ...], Mapping[str, pl.DataFrame]] = {}
 def check(organisation: str, template: str, **chosen: Any) -> None:
     """Build a page as it is shared, and attack it."""
     days = {**DAYS, "language_days": 6} if template == "acceptance" else DAYS
-    shown = reports.build(template, **days, min_group_size=LEAST, **chosen).tables
+    page = reports.build(template, **days, min_group_size=LEAST, **chosen)
+    shown = page.tables
     of = (organisation, template, str(chosen["team"]))
     if of not in WHOLE:
         WHOLE[of] = reports.build(template, **days, **{**chosen, "names": "show"}, min_group_size=1).tables
-    assert Attack(shown, WHOLE[of]).pinned() == {}
+    assert Attack(page, WHOLE[of]).pinned() == {}
+    assert untold(page) == []
     modes = users_of_modes(chosen["roster"], chosen["team"]) if template == "adoption" else pl.DataFrame()
     assert overlapping_leaks(shown, WHOLE[of], modes) == []
     assert small_numbers(shown) == []

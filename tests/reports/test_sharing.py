@@ -84,6 +84,57 @@ def test_small_groups_are_hidden_in_every_table_that_has_them():
     assert Sharing("show").table(cohorts).equals(cohorts)
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("9 people, and 40 in A", "(not shown) people, and 40 in A"),  # C has 9, and hides the 3 of B
+        ("3 people left", "fewer than 5 people left"),
+        ("4 licences", "fewer than 5 licences"),  # of no table: still of few people
+        ("9 more than in the 3 weeks before (40)", "9 more than in the 3 weeks before (40)"),
+        ("3 Mar 2026: 9 % to 40.9 %, week 9", "3 Mar 2026: 9 % to 40.9 %, week 9"),
+        ("1,009 completions", "1,009 completions"),
+    ],
+)
+def test_headlines_and_sentences_tell_no_number_that_a_table_hides(said, told):
+    """Whenever they were written: also before the table that hides it."""
+    page = Page("T", population="p", as_of=None, range_asked="", sharing=Sharing("hide"))
+    page = page.headline("People", 3, said, trend=[9, 40, 0.5, None]).summary([said]).raw("teams", TEAMS)
+    (line,) = page.content().headlines
+    assert (line.value, line.detail, line.trend) == ("fewer than 5", told, (None, 40, 0.5, None))
+    assert page.content().summary == (told,)
+    assert told in page.to_html()
+    shown = Page("T", population="p", as_of=None, range_asked="").headline("People", 3, said).raw("teams", TEAMS)
+    assert (shown.headlines[0].value, shown.headlines[0].detail) == ("3", said)
+
+
+def test_the_share_of_a_tenth_of_few_users_is_hidden():
+    """A tenth of 40 users is four people, of 41 it is five."""
+    shares = pl.DataFrame({"metric": ["a", "b"], "top_decile_share": [0.4, 0.4], "gini": [0.5, 0.5], "users": [40, 41]})
+    assert Sharing("hide").table(shares)["top_decile_share"].to_list() == [None, 0.4]
+    assert Sharing("show").table(shares)["top_decile_share"].to_list() == [0.4, 0.4]
+
+
+def test_means_of_a_window_that_is_not_whole_do_not_tell_the_users_of_a_day():
+    """Days of 9 and 3 users: (9 + 3) / 2 less 9 would be 3. The whole window tells 12 of two days."""
+    days = pl.date_range(date(2026, 3, 6), date(2026, 3, 8), eager=True)
+    means = pl.DataFrame({"date": days, "window_days": 3, "mean_daily_users": [9.0, 6.0, 7.0], "active_users": 9})
+    shown = Sharing("hide").table(means.with_columns(is_complete=pl.Series([False, False, True])))
+    assert shown["mean_daily_users"].to_list() == [None, None, 7.0]
+
+
+def test_a_day_has_one_number_in_every_table():
+    """Days of 9 and 3 users, and their mean: the 9 is hidden beside the 3, in a table of days as well."""
+    saturday, sunday = date(2026, 3, 7), date(2026, 3, 8)
+    sharing = Sharing("hide")
+    means = {"date": [sunday], "window_days": [2], "mean_daily_users": [6.0], "active_users": [10]}
+    days = pl.DataFrame({"date": [saturday, sunday], "window_days": [1, 1], "active_users": [9, 3]})
+    assert sharing.table(pl.DataFrame(means))["mean_daily_users"].to_list() == [6.0]
+    assert sharing.table(days)["active_users"].to_list() == [None, None]
+    for name in ("active_users", "users"):
+        day = pl.DataFrame({"period_start": [saturday], "period_end": [saturday], name: [9]})
+        assert sharing.table(day)[name].to_list() == [None]
+
+
 def test_a_chart_of_hidden_groups_is_refused_and_a_function_draws_what_may_be_shown(teams, rows_of):
     """A finished chart would show what its table hides."""
     rates = pl.concat([teams.with_columns(users=pl.lit(40, pl.Int64)), teams.with_columns(team=pl.Series(["A", "B"]))])
@@ -303,7 +354,7 @@ def test_a_headline_of_few_people_says_so():
     )
 
 
-def test_a_warning_names_nobody():
+def test_a_warning_names_nobody_and_a_picture_takes_no_time():
     """It is told all the same; a picture written as letters is long, holds no name, and takes no time."""
     with pytest.warns(UserWarning, match=r"^\(name hidden\) is twice there\.$"), Sharing("hide").naming_nobody():
         warnings.warn("ada@x.io is twice there.", UserWarning, stacklevel=1)

@@ -128,7 +128,7 @@ def test_a_study_by_another_column_has_its_values_for_teams():
 
 
 @pytest.mark.parametrize("names", ["hide", "pseudonyms"])
-def test_a_report_of_few_people_is_refused_where_names_are_not_shown(names):
+def test_a_report_of_few_people_is_refused_and_an_error_names_nobody(names):
     """A team of three, a roster of six under a least of seven; a contradictory one names nobody, nor does its cause."""
     teams = ["Web"] * 4 + ["Search"] * 5
     users = ["a@x.io", "b@x.io", "c@x.io", "c@x.io", *(f"s{n}@x.io" for n in range(5))]

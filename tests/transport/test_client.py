@@ -234,6 +234,7 @@ def test_an_interrupt_in_a_read_loses_nothing(serve, connect, wire):
 
             def stuck(connection) -> None:
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+                release.wait(0.5)  # a signal that comes before the read has begun would not end it
                 signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
                 release.wait(30)
 

@@ -254,7 +254,7 @@ def test_a_file_locked_for_ever_costs_seconds_and_a_warning(monkeypatch, a_limit
     holder.close()
 
 
-def test_a_folder_that_cannot_be_made_costs_a_warning(a_limit, tmp_path):
+def test_a_folder_that_cannot_be_made_costs_a_warning_and_a_new_one_is_its_owners(a_limit, tmp_path):
     """A file in the folder's place: the limit holds within the process. Others cannot read when a token was used."""
     (tmp_path / "file").write_text("")
     limit = a_limit(tmp_path / "file" / "limit.sqlite")

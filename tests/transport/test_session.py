@@ -45,7 +45,7 @@ def cache_file(api, connect) -> Path:
 
 
 def test_files_are_their_owners_alone(cache_file, connect, api, tmp_path):
-    """Folder 0700, files 0600, also those of SQLite, whatever the umask or mode before; one that is shared stays so."""
+    """A folder that we make is 0700, files are 0600, also those of SQLite; a folder that is there keeps its mode."""
     before = os.umask(0)
     try:
         for is_there in (True, False):
@@ -58,15 +58,15 @@ def test_files_are_their_owners_alone(cache_file, connect, api, tmp_path):
             read(client)
             modes = {each.name: each.stat().st_mode & 0o777 for each in cache_file.parent.iterdir()}
             client.close()
-            assert cache_file.parent.stat().st_mode & 0o777 == 0o700
+            assert cache_file.parent.stat().st_mode & 0o777 == (0o755 if is_there else 0o700)
             assert {cache_file.name, f"{cache_file.name}-wal", f"{cache_file.name}-shm"} <= modes.keys()
             assert set(modes.values()) == {0o600}
     finally:
         os.umask(before)
-    tmp_path.chmod(0o1777)  # the sticky bit: a folder such as /tmp belongs to everybody
+    tmp_path.chmod(0o2775)  # a team's
     client = connect(api.url, cache=tmp_path)
     read(client)
-    assert tmp_path.stat().st_mode & 0o7777 == 0o1777
+    assert tmp_path.stat().st_mode & 0o7777 == 0o2775
     assert client.cache_path.stat().st_mode & 0o777 == 0o600
 
 

@@ -130,7 +130,7 @@ def test_an_error_of_the_api_is_told_and_can_be_tried_again(gate, remote):
     assert active(explorer) == [2, 2, 2, 3]
 
 
-def test_every_control_has_a_label_and_a_tooltip(explorer):
+def test_every_control_has_a_label_and_a_tooltip_and_pickers_their_bounds(explorer):
     """Whoever hears the screen is told what each part is for. Pickers end at yesterday; half a year may be typed."""
     labelled = [
         *explorer.controls.values(),
@@ -212,7 +212,7 @@ def test_a_study_brings_its_client_days_and_filters():
 
 
 def test_a_long_fetch_waits_for_the_button(gate, opened):
-    """Its cost is told with its plan, nothing but daily counts was sent; pressed, it is fetched at that cost."""
+    """Its cost is told, nothing but daily counts was sent; pressed, it costs that; going back needs no wait."""
     assert gate.lists == []
     assert "28 requests" in opened.cost.value
     assert "Plan: " in opened.cost.value
@@ -223,6 +223,15 @@ def test_a_long_fetch_waits_for_the_button(gate, opened):
     assert active(opened) == [2, 2, 2, 3]
     assert len(gate.lists) == 28
     assert not any(is_shown(part) for part in (opened.offer, opened.progress))
+    gate.shut_after(1)
+    opened.controls["start_date"].value = date(2026, 2, 2)
+    assert gate.reached.wait(30)
+    assert opened.answer is None
+    opened.controls["start_date"].value = START
+    assert active(opened) == [2, 2, 2, 3]
+    gate.open()
+    opened.wait()
+    assert active(opened) == [2, 2, 2, 3]
 
 
 def test_an_offer_is_taken_back_when_it_is_no_longer_needed(gate, opened):
@@ -263,18 +272,3 @@ def test_the_last_wish_wins(gate, opened):
     opened.wait()
     assert opened.answer.table["period_start"].min() == date(2026, 1, 5), "Cleo's day"
     assert len(gate.lists) == len(set(gate.lists))
-
-
-def test_going_back_to_what_is_loaded_needs_no_wait(gate, opened):
-    """While a fetch for a wider range runs, the loaded one is drawn at once."""
-    opened.fetch_button.click()
-    opened.wait()
-    gate.shut_after(1)
-    opened.controls["start_date"].value = date(2026, 2, 2)
-    assert gate.reached.wait(30)
-    assert opened.answer is None
-    opened.controls["start_date"].value = START
-    assert active(opened) == [2, 2, 2, 3]
-    gate.open()
-    opened.wait()
-    assert active(opened) == [2, 2, 2, 3]

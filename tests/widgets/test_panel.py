@@ -72,7 +72,7 @@ def test_a_value_stands_for_its_control(given, kind, first):
         assert panel.controls["start_day"].description == panel.controls["start_day"].tooltip == "Start day"
 
 
-def test_an_error_of_the_function_is_told():
+def test_an_error_of_the_function_or_a_control_of_nothing_is_told():
     """In its own sentence, and the next good value draws; an empty list, or an object, is no control."""
 
     def choosy(count: int) -> pl.DataFrame:

@@ -97,7 +97,7 @@ def test_the_whole_report_answers_every_question(explorer):
         assert name not in page
 
 
-def test_a_folder_that_cannot_be_is_told(explorer, tmp_path):
+def test_a_folder_that_cannot_be_or_nothing_to_save_is_told(explorer, tmp_path):
     """A sentence, no traceback, and another folder works; after an impossible range there is nothing to save."""
     (tmp_path / "file").write_text("in the way")
     explorer.screen.folder.value = str(tmp_path / "file" / "folder")
