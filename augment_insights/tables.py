@@ -18,9 +18,10 @@ import polars as pl
 import polars.selectors as cs
 
 from augment_insights.errors import REPLACEMENT, UNSAFE, UNSAFE_BREAKS, ConfigurationError, TableError
+from augment_insights.metrics import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
@@ -54,26 +55,6 @@ _INVISIBLE = r"\p{Cf}"
 
 USER_TYPE = pl.Enum(["person", "service_account"])
 """Who a user is: a person (an e-mail) or automation (a service account's name)."""
-
-METRICS: Mapping[str, str] = {
-    "total_modified_lines_of_code": "lines modified, all ways of working together",
-    "total_messages": "messages, all ways of working together",
-    "total_tool_calls": "tool calls of all agents",
-    "completions_count": "inline completions suggested",
-    "completions_accepted": "inline completions that the user accepted",
-    "completions_lines_of_code": "lines written by accepted completions",
-    "completions_suggested_lines_of_code": "lines that completions suggested; the API may leave it out",
-    "chat_messages": "chat messages",
-    "remote_agent_messages": "messages to the remote agent",
-    "remote_agent_lines_of_code": "lines by the remote agent",
-    "ide_agent_messages": "messages to the IDE agent",
-    "ide_agent_lines_of_code": "lines by the IDE agent",
-    "cli_agent_interactive_messages": "messages to the CLI agent, interactive",
-    "cli_agent_interactive_lines_of_code": "lines by the CLI agent, interactive",
-    "cli_agent_non_interactive_messages": "messages to the CLI agent, non-interactive",
-    "cli_agent_non_interactive_lines_of_code": "lines by the CLI agent, non-interactive",
-}
-"""The sixteen metrics under the API's own names, and what each counts."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +126,18 @@ class Table:
                     hint=f"cast it: frame.with_columns(pl.col({name!r}).cast(pl.{column.dtype})).",
                 )
         return frame
+
+    def of(self, frame: Frame, groups: Sequence[str | pl.Series] = (), *, before: str | None = None) -> Frame:
+        """Return the columns grouped by (first, or ``before`` one) and this table's, in order and cast.
+
+        Examples
+        --------
+        >>> DAU_COUNT.of(pl.DataFrame({"user_count": [2], "n": [1], "team": ["A"], "date": [None]}), ["team"]).columns
+        ['team', 'date', 'user_count']
+        """
+        columns = [pl.col(name).cast(dtype) for name, dtype in self.schema.items()]
+        at = 0 if before is None else list(self.columns).index(before)
+        return frame.select(*columns[:at], *groups, *columns[at:])
 
     def sort(self, frame: Frame) -> Frame:
         """Put rows in the table's order: by its key, users without regard to case.

@@ -147,11 +147,10 @@ def adoption_rate(
     days = prepare(activity)
     periods = active_users(days, every=every, **whose)
     user_type, *_ = read_whose(**whose)
-    group_types: dict[str, pl.DataType] = {}
+    groups: list[str] = []
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
         roster = read_roster(licences)
         groups = as_columns(by, roster, reserved=ADOPTION_RATE.columns, table=ROSTER.name)
-        group_types = {name: roster.schema[name] for name in groups}
         rows, _ = usage_rows(days.activity, (), every=every, **whose)
         counts = _licensed_counts(rows, roster, periods.select(_PERIOD), groups=groups, user_type=user_type)
     elif by is None:
@@ -172,10 +171,7 @@ def adoption_rate(
         )
     low, high = wilson(active, licensed)
     rated = counts.with_columns(adoption_rate=rate(active, licensed), adoption_rate_low=low, adoption_rate_high=high)
-    schema = {**dict(list(ADOPTION_RATE.schema.items())[:2]), **group_types, **ADOPTION_RATE.schema}
-    return rated.sort("period_start", *group_types, nulls_last=True).select(
-        pl.col(name).cast(dtype) for name, dtype in schema.items()
-    )
+    return ADOPTION_RATE.of(rated.sort("period_start", *groups, nulls_last=True), groups, before="active_users")
 
 
 def adoption_curve(

@@ -18,8 +18,9 @@ import polars as pl
 from augment_insights.archive import month
 from augment_insights.errors import ArchiveError, CacheWarning, TableError, did_you_mean
 from augment_insights.export import whole_file
+from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, day_ranges, last_published_day, utc_day
-from augment_insights.tables import ENDPOINT_TABLES, METRICS, USER_ACTIVITY, Table, folded_user
+from augment_insights.tables import ENDPOINT_TABLES, USER_ACTIVITY, Table, folded_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

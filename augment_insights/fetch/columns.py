@@ -15,8 +15,9 @@ import polars as pl
 
 from augment_insights.archive.month import span_columns
 from augment_insights.errors import DataWarning, TableError, plural
+from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, last_published_day
-from augment_insights.tables import METRICS, USER_ACTIVITY, USER_TYPE, Table, user_key
+from augment_insights.tables import USER_ACTIVITY, USER_TYPE, Table, user_key
 from augment_insights.transport import messages
 
 if TYPE_CHECKING:
