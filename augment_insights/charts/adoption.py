@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 import altair as alt
+import polars as pl
 
 from augment_insights.charts import marks
 from augment_insights.charts.context import infer_every
@@ -15,14 +16,13 @@ from augment_insights.tables import (
     ADOPTION_FUNNEL,
     ADOPTION_RATE,
     LICENSED_ADOPTION_CURVE,
+    REACHED,
     TIME_TO_FIRST_USE,
     columns_of,
 )
 
 if TYPE_CHECKING:
     from datetime import date
-
-    import polars as pl
 
     from augment_insights.charts.marks import CaptionKeywords
     from augment_insights.periods import Every
@@ -218,7 +218,8 @@ def adoption_funnel(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     about = marks.caption(caption, "Adoption funnel: how far people have got")
     if not frame["reached_users"].sum():
         return marks.no_data(about)
-    drawn = frame.drop("group").with_columns(frame["status"].cast(str).str.to_titlecase())
+    ordered = frame.drop("group").sort(pl.col("status").cast(pl.String).cast(REACHED))
+    drawn = ordered.with_columns(pl.col("status").cast(pl.String).str.to_titlecase())
     titles = {"status": "Stage", "reached_users": "People", "reached_rate": "Of the first stage"}
     base = alt.Chart(drawn).encode(
         x=alt.X(
