@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 import requests
 
-from augment_insights import fetch
-from augment_insights.errors import ApiError, UnexpectedResponseError
+from augment_insights import Client, fetch
+from augment_insights.errors import ApiError, ArchiveError, UnexpectedResponseError
 from augment_insights.transport import Cancelled, RetryPolicy
 from augment_insights.transport.session import cache_files
 
@@ -395,3 +395,17 @@ def test_a_watch_is_told_of_its_own_thread_only(lists, connect):
         other.join(30)
     assert found == [4]
     assert watch.told == []
+
+
+def test_another_sample_is_another_organisation(tmp_path):
+    """Its users are those of its own roster, and an archive of one sample takes no day of another."""
+    archive = tmp_path / "archive"
+    small = Client.sample(people=40, seed=3, today="2026-03-10", archive=archive, progress=False)
+    listed = {line.split(",")[0] for line in small.sample_organisation.roster_csv().splitlines()[1:]}
+    active = fetch.dau("2026-03-02", client=small).filter(user_type="person")
+    assert len(listed) == 40
+    assert 0 < len(active) <= 40
+    assert set(active["user"]) <= listed
+    other = Client.sample(people=40, seed=4, today="2026-03-10", archive=archive, progress=False)
+    with pytest.raises(ArchiveError, match="sample-40-3"):
+        fetch.dau("2026-03-02", client=other)
