@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis.adoption import tidy_roster
 from augment_insights.analysis.intervals import Z95, difference, paired_difference, rate, ratio_interval, wilson
 from augment_insights.analysis.population import (
     GROUP,
@@ -19,15 +17,15 @@ from augment_insights.analysis.population import (
     engine_for,
     first_that_holds,
     is_complete_in,
-    licences_of,
     one_spelling,
     row_days,
     select_users,
+    spells_of,
     usage_rows,
     user_sums,
-    with_user_key,
 )
-from augment_insights.errors import DataWarning, DateRangeError, TableError, did_you_mean, plural
+from augment_insights.analysis.roster import read_roster, resolve_aliases
+from augment_insights.errors import DateRangeError, TableError, did_you_mean, plural, warn_reader
 from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, check_count, parse_day
 from augment_insights.tables import (
@@ -497,11 +495,7 @@ def _counts(rows: pl.DataFrame, of: Of) -> pl.DataFrame:
     suggested, accepted = _METRICS[of]
     more = rows.select((pl.col(accepted) > pl.col(suggested)).sum()).item()
     if more:
-        warnings.warn(
-            f"Kept as the API sent it: {plural(more, 'row')} with more {accepted} than {suggested}.",
-            DataWarning,
-            stacklevel=3,
-        )
+        warn_reader(f"Kept as the API sent it: {plural(more, 'row')} with more {accepted} than {suggested}.")
     rows = rows.rename({suggested: "suggested_count", accepted: "accepted_count"})
     known = pl.all_horizontal(pl.col("suggested_count", "accepted_count").is_not_null())
     return rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count")))
@@ -742,6 +736,9 @@ def both_sides(
     ``of`` holds ``user_type`` and ``licences`` of :func:`compare_periods`.
     """
     user_type, licences = of.get("user_type", "person"), of.get("licences")
+    if licences is not None:
+        licences = read_roster(licences)
+        activity = resolve_aliases(activity, licences)
     periods = _two_periods(before, after, of_same_length=metric not in _RATES)
     groups = as_columns(by, activity if licences is None else licences, reserved=COMPARISON.columns, table=_TABLE)
     sides = [
@@ -860,14 +857,13 @@ def _of_licensed(
     """Count the people who are licensed on at least one day of each period, and of them those who were active."""
     if licences is None:
         raise ValueError("An adoption rate needs a denominator. Hint: pass licences=read_roster(path).")
-    roster = tidy_roster(licences)
-    groups = with_user_key(roster).select(_KEY, *by).unique(subset=_KEY, keep="first", maintain_order=True)
-    spans = licences_of(roster, user_type).join(groups, on=_KEY, how="left", maintain_order="left")
+    spans = spells_of(licences, user_type, keep=by)
     licensed = []
     for side, period in zip(sides, periods, strict=True):
         begun = pl.col("licensed_from").is_null() | (pl.col("licensed_from") <= period.end)
         valid = pl.col("licensed_to").is_null() | (pl.col("licensed_to") >= period.start)
-        people = spans.filter(begun & valid).select(*by, _KEY, whole=pl.lit(1.0))
+        people = spans.filter(begun & valid).unique(_KEY, keep="last", maintain_order=True)
+        people = people.select(*by, _KEY, whole=pl.lit(1.0))
         active = side.select(_KEY, pl.col("part").cast(pl.Float64))
         licensed.append(people.join(active, on=_KEY, how="left").with_columns(pl.col("part").fill_null(0.0)))
     return licensed

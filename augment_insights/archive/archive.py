@@ -133,6 +133,16 @@ class Archive:
                 path=self.path,
             )
 
+    def has_reader(self, reader: str) -> bool:
+        """Tell whether this reader, as a client's token, is known to be of the organisation; anybody is of none yet."""
+        note = self._note()
+        return not note.get("origin") or reader in note.get("readers", ())
+
+    def add_reader(self, reader: str) -> None:
+        """Note that this reader is of the archive's organisation."""
+        with self._writing():
+            self._write_note(readers=sorted({*self._note().get("readers", ()), reader}))
+
     def last_settled_day(self, now: datetime) -> date:
         """Return the newest day that is settled at a moment.
 

@@ -60,13 +60,26 @@ _NUMBER = re.compile(
 
 _TENTH = 10
 
-_LABELS = ("user_type", "metric", "check", "kind", "counted")
+_LABELS = ("user_type", "metric", "figure", "check", "kind", "counted")
 """Columns that say what a row tells, and not which people it is about."""
 
 _SIDES = ("both_users", "before_users", "after_users")
 _TIMES = ("period_start", "date")
 _STEPS = ("window_days", "period", "days", "active_days", "acceptance_from")
-_DEEDS = (*_TIMES, *_STEPS, "cohort", "tier", "feature", "mode", "from_mode", "to_mode", "status", "licence", "seen")
+_DEEDS = (
+    *_TIMES,
+    *_STEPS,
+    "cohort",
+    "tier",
+    "feature",
+    "mode",
+    "from_mode",
+    "to_mode",
+    "status",
+    "licence",
+    "seen",
+    "tenure",
+)
 """Groups by what people did, and when: small ones are hidden where names are not shown."""
 
 _FLOWS = ("new_users", "returning_users", "resurrected_users", "dormant_users", "cumulative_users")
@@ -270,7 +283,7 @@ class Sharing:
         """Say how many groups or rows are hidden, so that a gap in a line is not taken for a day without people."""
         if SUPPRESSED not in shown.columns:
             return ""
-        names = shown.select(pl.col(pl.String, pl.Categorical, pl.Enum).exclude("verdict", "metric")).columns
+        names = shown.select(pl.col(pl.String, pl.Categorical, pl.Enum).exclude("verdict", "metric", "figure")).columns
         told = shown.filter(~pl.col(SUPPRESSED)).select(names).unique()
         hidden = shown.select(names).unique().join(told, on=names, how="anti", nulls_equal=True).height if names else 0
         if hidden:

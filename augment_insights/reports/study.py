@@ -18,9 +18,11 @@ from augment_insights.analysis import (
     judge_together,
     mode_change,
     read_roster,
+    resolve_aliases,
 )
 from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.population import check_user_type, with_user_key
+from augment_insights.analysis.roster import check_match
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
 from augment_insights.export import file_name
 from augment_insights.periods import (
@@ -64,6 +66,9 @@ _WHOLE = {"1d": 28, "1mo": 6, "1q": 4}
 """Whole periods that a report covers when no start is given."""
 
 _DAY = timedelta(days=1)
+
+_OF_BEFORE = ("before", "before_users", "difference", "difference_low", "difference_high", "verdict")
+"""What a comparison does not know without a time before."""
 
 
 class StudyParameters(TypedDict, total=False):
@@ -338,7 +343,8 @@ class Study:
         ):  # no folder of this machine gets into a report
             place = self._parameters[name]
             self._parameters[name] = Path(place).name if isinstance(place, (str, Path)) else None
-        self.user_type, self.team, source = chosen["user_type"], chosen["team"], chosen["source"]
+        self.user_type, source = chosen["user_type"], chosen["source"]
+        self.team = None if chosen["team"] is None else str(chosen["team"])  # a number, where teams are numbers
         if self.user_type not in POPULATIONS:
             raise ConfigurationError(not_valid("user_type", self.user_type, POPULATIONS), setting="user_type")
         if source not in SOURCES:
@@ -358,7 +364,7 @@ class Study:
         self._team = None if self.team is None else _of_team(self.listed, self.team, self.team_column)
         self._refuse_few()
         shown = self.listed if self._team is None else self._team
-        self.roster = None if shown is None else self.sharing.users(shown)
+        self.roster = None if shown is None else self.sharing.users(shown.drop("aliases", strict=False))
         self.has_teams = self.roster is not None and "team" in self.roster.columns
         self.people_noun = POPULATIONS[self.user_type]
         column = "" if self.team_column == "team" else f"{self.team_column.replace('_', ' ')} "
@@ -384,7 +390,7 @@ class Study:
         column = self.team_column
         if column == "team":
             return listed
-        known = [name for name in listed.columns if name not in ("user", "licensed_from", "licensed_to")]
+        known = [name for name in listed.columns if name not in ("user", "licensed_from", "licensed_to", "aliases")]
         if column not in known:
             raise ConfigurationError(
                 f"The roster has no column {column!r}.{did_you_mean(column, known)}", setting="team_column"
@@ -417,15 +423,30 @@ class Study:
     def people(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of the users that the report is about, under the names that it may show.
 
-        Call it on whatever has a column ``user``, straight after fetching it.
+        Call it on whatever has a column ``user``, straight after fetching it. A person with several e-mails has one
+        name from here on, and of who changed the team the days in the team are kept.
+
+        Raises
+        ------
+        TableError
+            The roster matches almost nobody.
         """
         kept = frame
         if self.user_type != "all" and "user_type" in frame.columns:
             kept = kept.filter(pl.col("user_type") == self.user_type)
-        if self._team is not None:
-            listed = with_user_key(self._team.select("user"))
-            kept = with_user_key(kept).join(listed, on="user_key", how="semi", maintain_order="left").drop("user_key")
+        if self.listed is not None:
+            with self.sharing.naming_nobody():
+                check_match(self.listed, kept)
+            kept = resolve_aliases(kept, self.listed)
+            if self._team is not None:
+                kept = self._of_team(kept, self.listed)
         return self.sharing.users(kept)
+
+    def _of_team(self, frame: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of the days on which their users were in the team."""
+        dates = [name for name in ("licensed_from", "licensed_to") if name in listed.columns]
+        named = listed.select("user", *dates, __team=pl.col("team").cast(pl.String).fill_null(NO_TEAM))
+        return join_roster(frame, named, warn=False).filter(pl.col("__team") == str(self.team)).select(frame.columns)
 
     def with_roster(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of :meth:`people` with each user's ``team`` and licence dates, as far as the roster has them.
@@ -473,18 +494,30 @@ class Study:
         Returns
         -------
         DataFrame
-            The table COMPARISON, grouped CONTRIBUTIONS; without a row where there are not enough complete periods.
+            The table COMPARISON, grouped CONTRIBUTIONS; without a row where no period is complete. Where there are
+            fewer than twice as many, the last ones stand alone, and nothing is known of a time before.
         """
         complete = periods.filter("is_complete").sort("period_start")
-        if complete.height < 2 * count:
+        if complete.is_empty():
             by_group = {} if by is None else {by: pl.String}
             return pl.DataFrame(schema={**by_group, **(COMPARISON if by is None else CONTRIBUTIONS).schema})
         starts, ends = complete["period_start"], complete["period_end"]
-        before, after = (starts[-2 * count], ends[-count - 1]), (starts[-count], ends[-1])
+        has_before, count = complete.height >= 2 * count, min(count, complete.height)
+        after = (starts[-count], ends[-1])
+        days = (after[1] - after[0]).days + 1
+        before = (starts[-2 * count], ends[-count - 1]) if has_before else (after[0] - days * _DAY, after[0] - _DAY)
+        start = "date" if "date" in activity.columns else "period_start"
+        rows = activity.filter(pl.col(start) >= before[0 if has_before else 1])
         asked: dict[str, Any] = {"metric": metric, "licences": licences, "user_type": self.user_type}
         if by is None:
-            return self.groups(compare_periods(activity, before, after, **asked))
-        return self.groups(contributions(activity, before, after, by=by, **asked))
+            compared = compare_periods(rows, before, after, **asked)
+        else:
+            compared = contributions(rows, before, after, by=by, **asked)
+        if not has_before:
+            compared = compared.with_columns(
+                pl.lit(None).cast(compared.schema[name]).alias(name) for name in _OF_BEFORE
+            )
+        return self.groups(compared)
 
     def compare_figures(
         self, figures: Mapping[str, tuple[pl.DataFrame, str]], periods: pl.DataFrame, *, count: int
@@ -593,7 +626,7 @@ def _of_team(roster: pl.DataFrame | None, team: str, column: str) -> pl.DataFram
             setting="team",
         )
     names = roster["team"].cast(pl.String).fill_null(NO_TEAM)
-    found = roster.filter(names == str(team))
+    found = roster.filter(names == team)
     if found.is_empty():
         raise ConfigurationError(
             f"The roster has no {column} {team!r}.{did_you_mean(team, names.unique())}", setting="team"
