@@ -473,23 +473,23 @@ def _below_header(path: Path, grid: list[list[str]], options: Options) -> tuple[
     width, kept, left_out = len(header), [], 0
     has_mails = any("@" in row[user] for row in body if len(row) > user)
     for number, row in enumerate(body, start=1):
-        cells = [cell.strip() for cell in row]
-        if (
-            not any(cells)
-            or (has_mails and _is_note(cells, user, width))
-            or [*map(_plain, cells)] == [*map(_plain, header)]
-        ):
-            left_out += any(cells)
+        if len(row) == width and "@" in row[user]:  # nearly all
+            kept.append(row)
             continue
-        if any(cells[width:]):
+        cells = [cell.strip() for cell in row]
+        is_note = has_mails and _is_note(cells, user, width)
+        if not any(cells) or is_note or [*map(_plain, cells)] == [*map(_plain, header)]:
+            left_out += any(cells)
+        elif any(cells[width:]):
             raise TableError(
                 f"The roster {path} has {plural(width, 'column')}, and row {number} below its header has {len(cells)}.",
                 table=ROSTER.name,
                 hint="a value that holds the separator stands in quotes; or name another separator=.",
             )
-        kept.append([*cells[:width], *[""] * (width - len(cells))])
-    values = list(zip(*kept, strict=True)) or [()] * width
-    rows = pl.DataFrame(dict(zip(header, map(list, values), strict=True)), schema=dict.fromkeys(header, pl.String))
+        else:
+            kept.append([*cells[:width], *[""] * (width - len(cells))])
+    values = zip(*kept, strict=True) if kept else [()] * width
+    rows = pl.DataFrame([pl.Series(name, part, pl.String) for name, part in zip(header, values, strict=True)])
     unnamed = [name for name in header if name.startswith("column ") and (rows[name] == "").all()]
     return rows.drop(unnamed), left_out
 
