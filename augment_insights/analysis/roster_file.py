@@ -9,19 +9,21 @@ import re
 import tomllib
 import zipfile
 import zlib
+from collections.abc import Mapping  # noqa: TC003 (read at run time, as the type of an option)
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import polars as pl
 
 from augment_insights.errors import TableError, plural
 from augment_insights.tables import ROSTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 MOST_BYTES = 50_000_000
 """A file above this is refused: half a million licences, and in memory ten times as much."""
@@ -304,14 +306,20 @@ def _through_toml(path: Path, data: bytes, options: Options) -> RosterFile:
         raise _unreadable(path, error) from error
     place = said.pop("path", None)
     unknown = sorted(said.keys() - Options.__dataclass_fields__.keys())
-    if not isinstance(place, str) or place.lower().endswith(".toml") or unknown:
-        wrong = f"has {', '.join(map(repr, unknown))}" if unknown else f"has path = {place!r}"
+    wrong = f"has {', '.join(map(repr, unknown))}" if unknown else ""
+    if not isinstance(place, str) or place.lower().endswith(".toml"):
+        wrong = f"has path = {place!r}"
+    try:
+        told = msgspec.convert(said, Options)
+    except msgspec.ValidationError as error:
+        wrong = wrong or f"has a wrong value: {error}"
+    if wrong:
         raise TableError(
-            f"{path} {wrong}, and it names the roster's path, and any of {', '.join(Options.__dataclass_fields__)}.",
+            f"{path} {wrong}. It names the roster's path, and any of {', '.join(Options.__dataclass_fields__)}.",
             table=ROSTER.name,
             hint='such as path = "roster.csv" and separator = ";".',
         )
-    return read_file(path.parent / Path(place).expanduser(), options.over(Options(**said)))
+    return read_file(path.parent / Path(place).expanduser(), options.over(told))
 
 
 def _parquet(path: Path, data: bytes) -> pl.DataFrame:
