@@ -616,7 +616,7 @@ def _as_dates(values: pl.Series, form: str | None) -> pl.Series:
         days = text.to_frame("text").select(_iso_day()).to_series().alias(values.name)
         if form is not None:
             named = text.str.to_date(form, strict=False)
-            days = days.fill_null(named.set(named.dt.year() < _FIRST_YEAR, None))
+            days = named.set(named.dt.year() < _FIRST_YEAR, None).fill_null(days)
         wrong = text.filter(days.is_null() & text.is_not_null()).unique().sort().to_list()
         if not wrong:
             return days
@@ -642,6 +642,8 @@ def _iso_day() -> pl.Expr:
 
 def _how_to_write(wrong: Sequence[str]) -> str:
     """Return a hint for days that are not read: the form that fits them all, or both that may be meant."""
+    if all(text.isdecimal() for text in wrong):
+        return "write days as YYYY-MM-DD, or give the cells the format of a date in the spreadsheet."
     parts = pl.Series(wrong).str.extract_groups(r"^(\d{1,2})([-/. ])(\d{1,2})[-/. ](\d{4}|\d{2})$").struct.unnest()
     parts.columns = ["first", "sign", "second", "year"]
     if parts["year"].null_count() or parts["sign"].n_unique() != 1:
