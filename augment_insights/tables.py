@@ -7,20 +7,23 @@ same name draws it. Columns may be more than a table asks for (a joined ``team``
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial, wraps
 from inspect import isfunction
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import polars as pl
 import polars.selectors as cs
 
-from augment_insights.errors import REPLACEMENT, UNSAFE, UNSAFE_BREAKS, TableError
+from augment_insights.errors import REPLACEMENT, UNSAFE, UNSAFE_BREAKS, ConfigurationError, TableError
+from augment_insights.metrics import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -30,31 +33,36 @@ Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 _COUNTS = ("users", "_days", "_count", "_lines", "cohorts")
 """Columns of whole numbers end so."""
 
+_left_behind = {"in a fork": False, "here": False}
+
+
+def _note_threads() -> None:
+    """Note whether Polars has begun its threads: a fork does not take them along, and waits for them for ever."""
+    names = (task.read_text() for task in Path("/proc/self/task").glob("*/comm"))
+    _left_behind["in a fork"] = any(name[:7] == "polars-" and name[7:8].isdigit() for name in names)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_note_threads, after_in_child=lambda: _left_behind.update({"here": _left_behind["in a fork"]})
+    )
+
+
+def check_process() -> None:
+    """Raise a ConfigurationError in a process that was forked from one that had used Polars: it would hang."""
+    if _left_behind["here"]:
+        raise ConfigurationError(
+            "This process was forked from one that had used Polars already, and Polars cannot go on in it. Hint: start "
+            "it with multiprocessing.get_context('spawn'), or fork before the first table.",
+            setting="start_method",
+        )
+
+
 _INVISIBLE = r"\p{Cf}"
 """Unicode's format characters: they have no width, and come along when names are copied."""
 
 USER_TYPE = pl.Enum(["person", "service_account"])
 """Who a user is: a person (an e-mail) or automation (a service account's name)."""
-
-METRICS: Mapping[str, str] = {
-    "total_modified_lines_of_code": "lines modified, all ways of working together",
-    "total_messages": "messages, all ways of working together",
-    "total_tool_calls": "tool calls of all agents",
-    "completions_count": "inline completions suggested",
-    "completions_accepted": "inline completions that the user accepted",
-    "completions_lines_of_code": "lines written by accepted completions",
-    "completions_suggested_lines_of_code": "lines that completions suggested; the API may leave it out",
-    "chat_messages": "chat messages",
-    "remote_agent_messages": "messages to the remote agent",
-    "remote_agent_lines_of_code": "lines by the remote agent",
-    "ide_agent_messages": "messages to the IDE agent",
-    "ide_agent_lines_of_code": "lines by the IDE agent",
-    "cli_agent_interactive_messages": "messages to the CLI agent, interactive",
-    "cli_agent_interactive_lines_of_code": "lines by the CLI agent, interactive",
-    "cli_agent_non_interactive_messages": "messages to the CLI agent, non-interactive",
-    "cli_agent_non_interactive_lines_of_code": "lines by the CLI agent, non-interactive",
-}
-"""The sixteen metrics under the API's own names, and what each counts."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,8 @@ class Table:
         ------
         TableError
             Naming what is missing or of another dtype, and what to do.
+        ConfigurationError
+            In a process that was forked after Polars had begun its threads.
 
         Examples
         --------
@@ -113,6 +123,7 @@ class Table:
         ...
         augment_insights.errors.TableError: The table dau_count needs the column 'date'. ...
         """
+        check_process()
         schema = columns_of(frame)
         require(schema, tuple(self.columns), table=self.name)
         for name, column in self.columns.items():
@@ -123,6 +134,18 @@ class Table:
                     hint=f"cast it: frame.with_columns(pl.col({name!r}).cast(pl.{column.dtype})).",
                 )
         return frame
+
+    def of(self, frame: Frame, groups: Sequence[str | pl.Series] = (), *, before: str | None = None) -> Frame:
+        """Return the columns grouped by (first, or ``before`` one) and this table's, in order and cast.
+
+        Examples
+        --------
+        >>> DAU_COUNT.of(pl.DataFrame({"user_count": [2], "n": [1], "team": ["A"], "date": [None]}), ["team"]).columns
+        ['team', 'date', 'user_count']
+        """
+        columns = [pl.col(name).cast(dtype) for name, dtype in self.schema.items()]
+        at = 0 if before is None else list(self.columns).index(before)
+        return frame.select(*columns[:at], *groups, *columns[at:])
 
     def sort(self, frame: Frame) -> Frame:
         """Put rows in the table's order: by its key, users without regard to case.
@@ -309,7 +332,10 @@ DAU_COUNT = Table(
     name="dau_count",
     grain="one row a UTC day of the range",
     key=("date",),
-    columns={"date": _DATE, "user_count": _count("active users that day")},
+    columns={
+        "date": _DATE,
+        "user_count": _count("active users that day; null where the API lost the day", nullable=True),
+    },
 )
 
 DAU = Table(

@@ -25,13 +25,13 @@ from augment_insights.analysis.population import (
 )
 from augment_insights.analysis.roster import read_roster, resolve_aliases
 from augment_insights.errors import DateRangeError, TableError, did_you_mean, plural, warn_reader
+from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, check_count, parse_day
 from augment_insights.tables import (
     ACCEPTANCE_CHANGE,
     ACCEPTANCE_DISTRIBUTION,
     ACCEPTANCE_RATE,
     COMPARISON,
-    METRICS,
     MODE,
     VERDICT,
     columns_of,
@@ -184,8 +184,7 @@ def acceptance_rate(
         .with_columns(rate(accepted, suggested).alias("acceptance_rate"))
         .join(bounds.rename({"low": "acceptance_rate_low", "high": "acceptance_rate_high"}), on=GROUP, how="left")
     )
-    columns = (pl.col(name).cast(dtype) for name, dtype in ACCEPTANCE_RATE.schema.items())
-    rated = summed.named(rates).select(*groups, *columns)
+    rated = ACCEPTANCE_RATE.of(summed.named(rates), groups)
     return rated if every is None else rated.with_columns(is_complete_in(frame, every, **whose))
 
 
@@ -362,14 +361,9 @@ def acceptance_change(
     summed = user_sums(both, [*groups, SIDE], _SUMS)
     sums = summed.named(summed.sums.group_by(GROUP).agg(pl.col("suggested_count", "accepted_count").sum()))
     effects = rate_effects(sums, groups)
-    schema = pl.Schema({**{name: both.schema[name] for name in groups}, **ACCEPTANCE_CHANGE.schema})
-    if effects.is_empty():
-        return schema.to_frame()
     is_known = pl.col("total_effect").is_not_null().all()
-    total = effects.select(pl.when(is_known).then(pl.col(*_EFFECTS).sum()))
-    return pl.concat([effects, total], how="diagonal_relaxed").select(
-        pl.col(name).cast(dtype) for name, dtype in schema.items()
-    )
+    total = effects.select(pl.when(is_known).then(pl.col(*_EFFECTS).sum())).head(effects.height)
+    return ACCEPTANCE_CHANGE.of(pl.concat([effects, total], how="diagonal_relaxed"), groups)
 
 
 def compare(
@@ -485,11 +479,7 @@ def compare(
         both_users=pl.when(pl.col("before_users").is_not_null() | pl.col("after_users").is_not_null()).then(0),
         p_value=p_value_of(change, low, high),
     )
-    compared = judged_together(joined)
-    schema = {**{name: old.schema[name] for name in groups}, **COMPARISON.schema}
-    return compared.sort([*groups, _ONE], nulls_last=True).select(
-        pl.col(name).cast(dtype) for name, dtype in schema.items()
-    )
+    return COMPARISON.of(judged_together(joined).sort([*groups, _ONE], nulls_last=True), groups)
 
 
 def _metrics(of: Of) -> tuple[str, str]:
@@ -903,9 +893,7 @@ def compared_sides(sides: list[pl.DataFrame], groups: list[str], *, metric: str)
     if metric == "active_users":
         differences = _in_people(differences, users)
     judged = judged_together(differences).with_columns(metric=pl.lit(metric), is_paired=pl.lit(value=True))
-    answered = numbered.join(judged, on=GROUP, how="inner").sort(GROUP)
-    schema = {**{name: users.schema[name] for name in groups}, **COMPARISON.schema}
-    return answered.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+    return COMPARISON.of(numbered.join(judged, on=GROUP, how="inner").sort(GROUP), groups)
 
 
 def _in_people(differences: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
@@ -1014,9 +1002,7 @@ def compare_groups(
         metric=pl.lit(metric),
         is_paired=pl.col("both_users") > 0,
     )
-    answered = numbered.join(judged_together(judged), on=GROUP).sort(GROUP)
-    schema = {**{name: users.schema[name] for name in groups}, **COMPARISON.schema}
-    return answered.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
+    return COMPARISON.of(numbered.join(judged_together(judged), on=GROUP).sort(GROUP), groups)
 
 
 def _independent_shares(compared: pl.DataFrame) -> pl.DataFrame:

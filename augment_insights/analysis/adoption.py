@@ -146,10 +146,9 @@ def adoption_rate(
         days = _resolved(days, licences)
     periods = active_users(days, every=every, **whose)
     user_type, *_ = read_whose(**whose)
-    group_types: dict[str, pl.DataType] = {}
+    groups: list[str] = []
     if isinstance(licences, pl.DataFrame):
         groups = as_columns(by, licences, reserved=ADOPTION_RATE.columns, table=ROSTER.name)
-        group_types = {name: licences.schema[name] for name in groups}
         rows, _ = usage_rows(days.activity, (), every=every, **whose)
         counts = _licensed_counts(rows, licences, periods.select(_PERIOD), groups=groups, user_type=user_type)
     elif by is None:
@@ -166,10 +165,7 @@ def adoption_rate(
         warn_reader(f"More active users than licences in {plural(more, 'period')}. Hint: check the number of licences.")
     low, high = wilson(active, licensed)
     rated = counts.with_columns(adoption_rate=rate(active, licensed), adoption_rate_low=low, adoption_rate_high=high)
-    schema = {**dict(list(ADOPTION_RATE.schema.items())[:2]), **group_types, **ADOPTION_RATE.schema}
-    return rated.sort("period_start", *group_types, nulls_last=True).select(
-        pl.col(name).cast(dtype) for name, dtype in schema.items()
-    )
+    return ADOPTION_RATE.of(rated.sort("period_start", *groups, nulls_last=True), groups, before="active_users")
 
 
 def adoption_curve(

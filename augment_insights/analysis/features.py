@@ -26,13 +26,13 @@ from augment_insights.analysis.population import (
 )
 from augment_insights.analysis.roster import read_roster, resolve_aliases
 from augment_insights.errors import did_you_mean, warn_reader
+from augment_insights.metrics import METRICS
 from augment_insights.periods import calendar_period, check_count, check_every
 from augment_insights.tables import (
     CONCENTRATION,
     FEATURE_ADOPTION,
     HABIT_LADDER,
     HABIT_TIER,
-    METRICS,
     MODE,
     MODE_MIX,
     MODE_TRANSITIONS,
@@ -114,7 +114,7 @@ def feature_adoption(
 
     Examples
     --------
-    >>> from augment_insights.tables import METRICS
+    >>> from augment_insights.metrics import METRICS
     >>> frame = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "user_type": ["person"] * 2})
     >>> frame = frame.with_columns(pl.lit(0).alias(name) for name in METRICS)
     >>> frame = frame.with_columns(chat_messages=pl.Series([4, 0]))
@@ -141,8 +141,7 @@ def feature_adoption(
     rated = long.with_columns(
         pl.col("feature").cast(MODE), feature_rate=rate(used, active), feature_rate_low=low, feature_rate_high=high
     )
-    schema = {"feature": MODE, **{name: rows.schema[name] for name in groups}, **FEATURE_ADOPTION.schema}
-    return _in_order(rated, schema, ["feature", *groups])
+    return FEATURE_ADOPTION.of(rated.sort("feature", *groups, nulls_last=True), groups, before="active_users")
 
 
 def mode_mix(
@@ -202,7 +201,7 @@ def mode_mix(
 
     Examples
     --------
-    >>> from augment_insights.tables import METRICS
+    >>> from augment_insights.metrics import METRICS
     >>> day = pl.DataFrame({name: [0] for name in METRICS}).with_columns(chat_messages=30, ide_agent_messages=10)
     >>> mode_mix(day).select("mode", "messages_count", "messages_share").row(2)
     ('ide_agent', 10, 0.25)
@@ -222,8 +221,7 @@ def mode_mix(
             share = rate(count, pl.sum_horizontal(list(names.values())))
             part += [count.alias(f"{unit}_count"), share.alias(f"{unit}_share")]
         parts.append(sums.select(*groups, *part))
-    schema = {**{name: sums.schema[name] for name in groups}, **MODE_MIX.schema}
-    mix = _in_order(pl.concat(parts), schema, [*groups, "mode"])
+    mix = MODE_MIX.of(pl.concat(parts).sort(*groups, "mode", nulls_last=True), groups)
     return mix if every is None else mix.with_columns(is_complete_in(frame, every, **whose))
 
 
@@ -267,7 +265,7 @@ def mode_change(
 
     Examples
     --------
-    >>> from augment_insights.tables import METRICS
+    >>> from augment_insights.metrics import METRICS
     >>> day = pl.DataFrame({name: [0] for name in METRICS})
     >>> was = day.with_columns(completions_lines_of_code=80, ide_agent_lines_of_code=20)
     >>> now = day.with_columns(completions_lines_of_code=60, ide_agent_lines_of_code=40)
@@ -333,7 +331,7 @@ def mode_transitions(
     Examples
     --------
     >>> from datetime import date
-    >>> from augment_insights.tables import METRICS
+    >>> from augment_insights.metrics import METRICS
     >>> weeks = pl.DataFrame(
     ...     {
     ...         "period_start": [date(2026, 3, 2), date(2026, 3, 9)],
@@ -367,7 +365,7 @@ def mode_transitions(
     steps = main.select(USER_KEY, _END, from_mode="mode").join(nexts, on=[USER_KEY, _END])
     counted = steps.group_by("from_mode", "to_mode").agg(users=pl.col(USER_KEY).n_unique(), steps=pl.len())
     shared = counted.with_columns(share=rate(pl.col("steps"), pl.col("steps").sum().over("from_mode")))
-    return _in_order(shared, dict(MODE_TRANSITIONS.schema), ["from_mode", "to_mode"])
+    return MODE_TRANSITIONS.of(shared.sort("from_mode", "to_mode"))
 
 
 def habit_ladder(
@@ -493,7 +491,7 @@ def habit_ladder(
         .then(pl.lit("low"))
         .otherwise(pl.lit("non-user"))
     )
-    return _in_order(counted.with_columns(tier=tier.cast(HABIT_TIER)), dict(HABIT_LADDER.schema), ["user_key"])
+    return HABIT_LADDER.of(counted.with_columns(tier=tier.cast(HABIT_TIER)).sort("user_key"))
 
 
 def concentration(
@@ -564,7 +562,7 @@ def concentration(
         gini=pl.when(whole > 0).then(2 * (rank * amount).sum() / (count * whole) - (count + 1) / count),
         users=pl.len(),
     )
-    return answer.select(pl.col(name).cast(dtype) for name, dtype in CONCENTRATION.schema.items())
+    return CONCENTRATION.of(answer)
 
 
 def _with_licensed(
@@ -576,8 +574,3 @@ def _with_licensed(
     kind = pl.col("user_key").str.splitn(":", 2).struct.field("field_0").cast(active.schema["user_type"])
     added = idle.select("user_key", "user", user_type=kind, active_weeks=0, actions=0)
     return pl.concat([active, added.select(active.columns)], how="vertical_relaxed")
-
-
-def _in_order(frame: pl.DataFrame, schema: dict[str, pl.DataType], keys: list[str]) -> pl.DataFrame:
-    """Return the columns of a schema, rows sorted by the keys."""
-    return frame.sort(keys, nulls_last=True).select(pl.col(name).cast(dtype) for name, dtype in schema.items())

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypedDict, get_arg
 import polars as pl
 
 from augment_insights.errors import TableError, did_you_mean, plural, warn_reader
+from augment_insights.metrics import METRICS
 from augment_insights.periods import EVERY, check_every, parse_day
 from augment_insights.tables import (
     DAILY_USAGE,
     EDITOR_LANGUAGE,
-    METRICS,
     USER_ACTIVITY,
     USER_TYPE,
     columns_of,
@@ -51,6 +51,9 @@ USER_KEY = "__user"
 
 IN_MEMORY: Final = "in-memory"
 """The engine for what is in memory already."""
+
+MAX_SPAN_DAYS = 1 << 15
+"""Days are numbers below this from the frame's first day on: 16 bits each."""
 
 _PERIOD, _HASH, _ROW = "__period_start", "__hash", "__row"
 _USERS = ("user", "user_type")
@@ -251,6 +254,23 @@ def known_days(span: Span | None, **whose: Unpack[Whose]) -> tuple[date | None, 
     _, since, as_of = read_whose(**whose)
     first, last = (None, None) if span is None else span
     return since or first, as_of or last
+
+
+def check_span(span: Span | None, first: date | None, last: date | None) -> None:
+    """Refuse days that lie too far apart: a slip in a year would lay out millions of empty ones."""
+    if span is None or first is None or last is None:
+        return
+    if (span.last - span.first).days >= MAX_SPAN_DAYS:
+        raise TableError(
+            f"The frame spans {span.first} to {span.last}.",
+            table=ACTIVITY,
+            hint="one of these days is a mistake.",
+        )
+    if (last - first).days >= MAX_SPAN_DAYS:
+        raise ValueError(
+            f"as_of={str(last)!r} is {(last - first).days // 365} years after {first}, the first day of the "
+            "data. Hint: as_of is the last day of the data; is its year right?"
+        )
 
 
 def period_start(day: pl.Expr, every: Every) -> pl.Expr:

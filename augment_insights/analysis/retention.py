@@ -261,11 +261,7 @@ def retention_curve(
         )
         .sort("period", *groups)
     )
-    dtypes = dict(RETENTION_CURVE.schema)
-    groups_at = {"period": dtypes.pop("period"), **{name: cohort_retention.collect_schema()[name] for name in groups}}
-    table = _with_rate(sums, "eligible_users").select(
-        pl.col(name).cast(dtype) for name, dtype in {**groups_at, **dtypes}.items()
-    )
+    table = RETENTION_CURVE.of(_with_rate(sums, "eligible_users"), groups, before="cohorts")
     return table if isinstance(cohort_retention, pl.LazyFrame) else table.collect()
 
 
@@ -393,9 +389,8 @@ def retained_users(
             eligible=pl.lit(1),
         )
         .sort("period_start", "user_key")
-        .select(pl.col(name).cast(dtype) for name, dtype in RETAINED_USERS.schema.items())
     )
-    return answered.collect()
+    return RETAINED_USERS.of(answered).collect()
 
 
 def retention_by_tenure(retained: Frame) -> pl.DataFrame:
@@ -437,10 +432,7 @@ def retention_by_tenure(retained: Frame) -> pl.DataFrame:
         .agg(eligible_users=pl.col("eligible").sum(), retained_users=pl.col("retained").sum())
         .sort("period_start", "tenure")
     )
-    table = _with_rate(sums, "eligible_users").select(
-        pl.col(name).cast(dtype) for name, dtype in RETENTION_BY_TENURE.schema.items()
-    )
-    return table.collect()
+    return RETENTION_BY_TENURE.of(_with_rate(sums, "eligible_users")).collect()
 
 
 def lifecycle(

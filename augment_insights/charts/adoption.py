@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 import altair as alt
+import polars as pl
 
 from augment_insights.charts import marks
+from augment_insights.charts.context import infer_every
 from augment_insights.charts.theme import ACCENT, CATEGORIES, LIGHT
 from augment_insights.periods import day_text
 from augment_insights.tables import (
@@ -14,14 +16,13 @@ from augment_insights.tables import (
     ADOPTION_FUNNEL,
     ADOPTION_RATE,
     LICENSED_ADOPTION_CURVE,
+    REACHED,
     TIME_TO_FIRST_USE,
     columns_of,
 )
 
 if TYPE_CHECKING:
     from datetime import date
-
-    import polars as pl
 
     from augment_insights.charts.marks import CaptionKeywords
     from augment_insights.periods import Every
@@ -88,7 +89,7 @@ def adoption_rate(
     over_time = frame["period_start"].n_unique() > 1 or not marks.is_grouped(frame)
     most = marks.MAX_PANELS if over_time else marks.MAX_ROWS
     frame, fewer = marks.largest_groups(frame, size="licensed_users", most=most)
-    every = marks.infer_every(frame["period_start"])
+    every = infer_every(frame["period_start"])
     about = marks.caption(
         caption,
         marks.heading(every, "adoption rate: active users of licensed users"),
@@ -168,7 +169,7 @@ def adoption_curve(
     """
     licensed = not {"ever_licensed_users", "seen_rate"}.isdisjoint(columns_of(table))
     frame = marks.read(table, LICENSED_ADOPTION_CURVE if licensed else ADOPTION_CURVE, keys=["period_start"])
-    period = marks.infer_every(frame["period_start"], every)
+    period = infer_every(frame["period_start"], every)
     about = marks.caption(caption, f"Adoption curve: users ever active{', and ever licensed' if licensed else ''}")
     if frame.is_empty():
         return marks.no_data(about)
@@ -217,7 +218,8 @@ def adoption_funnel(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     about = marks.caption(caption, "Adoption funnel: how far people have got")
     if not frame["reached_users"].sum():
         return marks.no_data(about)
-    drawn = frame.drop("group").with_columns(frame["status"].cast(str).str.to_titlecase())
+    ordered = frame.drop("group").sort(pl.col("status").cast(pl.String).cast(REACHED))
+    drawn = ordered.with_columns(pl.col("status").cast(pl.String).str.to_titlecase())
     titles = {"status": "Stage", "reached_users": "People", "reached_rate": "Of the first stage"}
     base = alt.Chart(drawn).encode(
         x=alt.X(

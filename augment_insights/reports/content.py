@@ -364,8 +364,8 @@ def what_happened(
     >>> part = {"kind": "team", "group": "Web", "contribution": 0.022, "contribution_share": 0.76}
     >>> drivers = changes.with_columns(**{name: pl.lit(value) for name, value in part.items()})
     >>> print(what_happened(changes, drivers, than="the 4 weeks before")[0])
-    Acceptance rose to 31.0% from 28.1% in the 4 weeks before (+2.9 points, 95 % CI +1.1 to +4.7); team Web accounts
-    for 76% of it.
+    Acceptance rose to 31.0% from 28.1% in the 4 weeks before (+2.9 points, 95 % CI +1.1 to +4.7 points); team Web
+    accounts for 76% of it.
     """
     require(columns_of(changes), ("figure", *COMPARISON.columns), table=COMPARISON.name)
     require(columns_of(drivers), ("figure", "kind", "group", *CONTRIBUTIONS.columns), table=CONTRIBUTIONS.name)
@@ -391,7 +391,7 @@ def what_happened(
 
 
 _MOVED = {"higher": "rose", "lower": "fell"}
-_MOST_SENTENCES, _MOST_CHANGES, _MOST_APART = 6, 3, 2
+_MOST_SENTENCES, _MOST_CHANGES, _MOST_APART = 6, 3, 3
 _DRIVES = 0.3
 """A group that accounts for less of a change is not said to drive it."""
 
@@ -447,7 +447,13 @@ def _unclear(changes: pl.DataFrame, *, than: str, visible: float) -> list[str]:
     if still.is_empty():
         return []
     named = [f"{_within(row['figure'])} ({_by_how_much(row)})" for row in still.iter_rows(named=True)]
-    told = f"No measurable change against {than}: {'; '.join(named)}"
+    is_odd = (pl.col("difference_low") > 0) | (
+        pl.col("difference_high") < 0
+    )  # of one alone it would be called a change
+    together = (
+        f", of {still['compared_groups'][0]:,} comparisons judged together" if still.select(is_odd.any()).item() else ""
+    )
+    told = f"No measurable change against {than}{together}: {'; '.join(named)}"
     rates = still.filter(pl.col("metric").str.ends_with("_rate"))
     wide = people_needed(rates, visible).filter(
         pl.col("difference_high") - pl.col("difference_low") > 2 * visible, pl.col("needed_users").is_not_null()

@@ -28,6 +28,7 @@ from augment_insights.analysis import feature_adoption, pseudonymise
 from augment_insights.analysis.population import with_user_key
 from augment_insights.analysis.privacy import OVERLAPPING, PEOPLE, Total, complementary_suppression
 from augment_insights.errors import ConfigurationError, InsightsError, not_valid, plural, safe_text
+from augment_insights.metrics import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -59,13 +60,26 @@ _NUMBER = re.compile(
 
 _TENTH = 10
 
-_LABELS = ("user_type", "metric", "check", "kind", "counted")
+_LABELS = ("user_type", "metric", "figure", "check", "kind", "counted")
 """Columns that say what a row tells, and not which people it is about."""
 
 _SIDES = ("both_users", "before_users", "after_users")
 _TIMES = ("period_start", "date")
 _STEPS = ("window_days", "period", "days", "active_days", "acceptance_from")
-_DEEDS = (*_TIMES, *_STEPS, "cohort", "tier", "feature", "mode", "from_mode", "to_mode", "status", "licence", "seen")
+_DEEDS = (
+    *_TIMES,
+    *_STEPS,
+    "cohort",
+    "tier",
+    "feature",
+    "mode",
+    "from_mode",
+    "to_mode",
+    "status",
+    "licence",
+    "seen",
+    "tenure",
+)
 """Groups by what people did, and when: small ones are hidden where names are not shown."""
 
 _FLOWS = ("new_users", "returning_users", "resurrected_users", "dormant_users", "cumulative_users")
@@ -79,7 +93,7 @@ _UNNAMED = {*_LABELS, "user", "period_end", "acceptance_to", SUPPRESSED}
 _COLUMNS = [pair for table in vars(tables).values() if isinstance(table, tables.Table) for pair in table.schema.items()]
 _MEASURES = {name for name, dtype in _COLUMNS if dtype.is_numeric()} - {*_DEEDS, *_UNNAMED}
 _UNITS = re.compile(r"is_complete|is_paired|verdict|.*_(users|count|lines|rate|low|high|share|days)")
-_ADDED_UP = re.compile("|".join((r".*_count|.*share|user_days", *tables.METRICS)))
+_ADDED_UP = re.compile("|".join((r".*_count|.*share|user_days", *METRICS)))
 """What is summed over groups even where people are not."""
 
 Cell = tuple[str, int, tuple[tuple[str, Any], ...]]
@@ -151,7 +165,7 @@ class Sharing:
             return frame
         ahead = [name for name in frame.columns if frame.schema[name].is_temporal() or name == "user_type"]
         kept = self._with_pseudonyms(frame).sort(*ahead, "user", maintain_order=True)
-        if {"period_start", "user_type", *tables.METRICS} <= {*frame.columns}:
+        if {"period_start", "user_type", *METRICS} <= {*frame.columns}:
             self._usage.append(kept)
         return kept
 
@@ -269,7 +283,7 @@ class Sharing:
         """Say how many groups or rows are hidden, so that a gap in a line is not taken for a day without people."""
         if SUPPRESSED not in shown.columns:
             return ""
-        names = shown.select(pl.col(pl.String, pl.Categorical, pl.Enum).exclude("verdict", "metric")).columns
+        names = shown.select(pl.col(pl.String, pl.Categorical, pl.Enum).exclude("verdict", "metric", "figure")).columns
         told = shown.filter(~pl.col(SUPPRESSED)).select(names).unique()
         hidden = shown.select(names).unique().join(told, on=names, how="anti", nulls_equal=True).height if names else 0
         if hidden:

@@ -67,6 +67,9 @@ _WHOLE = {"1d": 28, "1mo": 6, "1q": 4}
 
 _DAY = timedelta(days=1)
 
+_OF_BEFORE = ("before", "before_users", "difference", "difference_low", "difference_high", "verdict")
+"""What a comparison does not know without a time before."""
+
 
 class StudyParameters(TypedDict, total=False):
     """What a study takes beside its days, by keyword."""
@@ -490,18 +493,30 @@ class Study:
         Returns
         -------
         DataFrame
-            The table COMPARISON, grouped CONTRIBUTIONS; without a row where there are not enough complete periods.
+            The table COMPARISON, grouped CONTRIBUTIONS; without a row where no period is complete. Where there are
+            fewer than twice as many, the last ones stand alone, and nothing is known of a time before.
         """
         complete = periods.filter("is_complete").sort("period_start")
-        if complete.height < 2 * count:
+        if complete.is_empty():
             by_group = {} if by is None else {by: pl.String}
             return pl.DataFrame(schema={**by_group, **(COMPARISON if by is None else CONTRIBUTIONS).schema})
         starts, ends = complete["period_start"], complete["period_end"]
-        before, after = (starts[-2 * count], ends[-count - 1]), (starts[-count], ends[-1])
+        has_before, count = complete.height >= 2 * count, min(count, complete.height)
+        after = (starts[-count], ends[-1])
+        days = (after[1] - after[0]).days + 1
+        before = (starts[-2 * count], ends[-count - 1]) if has_before else (after[0] - days * _DAY, after[0] - _DAY)
+        start = "date" if "date" in activity.columns else "period_start"
+        rows = activity.filter(pl.col(start) >= before[0 if has_before else 1])
         asked: dict[str, Any] = {"metric": metric, "licences": licences, "user_type": self.user_type}
         if by is None:
-            return self.groups(compare_periods(activity, before, after, **asked))
-        return self.groups(contributions(activity, before, after, by=by, **asked))
+            compared = compare_periods(rows, before, after, **asked)
+        else:
+            compared = contributions(rows, before, after, by=by, **asked)
+        if not has_before:
+            compared = compared.with_columns(
+                pl.lit(None).cast(compared.schema[name]).alias(name) for name in _OF_BEFORE
+            )
+        return self.groups(compared)
 
     def compare_figures(
         self, figures: Mapping[str, tuple[pl.DataFrame, str]], periods: pl.DataFrame, *, count: int

@@ -11,6 +11,7 @@ swallowed, and a damaged row or file is a miss and never an answer.
 from __future__ import annotations
 
 import io
+import re
 import sqlite3
 import time
 import warnings
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from hashlib import blake2b
+from http import HTTPStatus
 from http.client import HTTPResponse as HttpMessage
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -52,6 +54,7 @@ Permit = Callable[[], AbstractContextManager[None]]
 EXPIRE_AFTER = timedelta(hours=24)
 
 _LONGEST_BODY = 64 * 2**20
+_LONGEST_LINE = 2**16
 _SILENCES = 4
 """How many times the timeout a whole answer may take."""
 _LOCK_TIMEOUT = 5.0
@@ -140,9 +143,10 @@ class WireAdapter(HTTPAdapter):
             try:
                 response = self._exchange(request, settings | {"stream": True, "timeout": self._timeouts})
             except (requests.RequestException, HTTPError, OSError) as error:
-                failure = ConnectionError(self._token.redact(f"{type(error).__name__}: {error}"))
-            except (KeyboardInterrupt, SystemExit) as error:
-                failure = type(error)(*error.args)
+                said = self._token.redact(f"{type(error).__name__}: {error}")
+                failure = ConnectionError(said, _lasting_fault(said, now=sent_at))
+            except BaseException as error:  # noqa: BLE001 (raised again below)
+                failure = _without_frames(error)
         if failure is not None:
             # Raised outside the except block: the failed exchange, whose frames hold the token, stays behind.
             raise failure
@@ -173,10 +177,49 @@ class WireAdapter(HTTPAdapter):
             answer.close()
         # Made anew from the few headers that are needed, with no tie to the wire. Without `Location`: requests
         # would read even that of a redirect which it is told not to follow, and stumble over one that is no URL.
-        headers = {name: answer.headers[name] for name in ("Content-Type", "Retry-After") if name in answer.headers}
+        names = ("Content-Type", "Retry-After", *(() if answer.status_code == HTTPStatus.OK else ("Date",)))
+        headers = {name: answer.headers[name] for name in names if name in answer.headers}
         response = _response(requests.Request("GET", answer.url).prepare(), answer.status_code, headers, body)
         _ = response.content  # reads it
         return response
+
+
+_LASTING_FAULTS = {
+    r"CERTIFICATE_VERIFY_FAILED.*(expired|not yet valid)": (
+        "the certificate's days and this machine's clock ({now:%Y-%m-%d %H:%M} UTC) do not agree: set the clock or, if "
+        "it is right, tell whoever runs the server or the proxy in HTTPS_PROXY"
+    ),
+    r"CERTIFICATE_VERIFY_FAILED.*mismatch": (
+        "the certificate is another host's: check AUGMENT_API_URL, and the proxy in HTTPS_PROXY"
+    ),
+    r"CERTIFICATE_VERIFY_FAILED": (
+        "nobody known here signed the certificate: name the file of your network's CA in REQUESTS_CA_BUNDLE"
+    ),
+    r"CA certificate bundle|TLS certificate|PEM lib|CERTIFICATE_OR_CRL|\[X509": (
+        "REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE) has to name a file of CA certificates"
+    ),
+    r"SOCKS support": "install it (pip install 'requests[socks]'), or correct HTTPS_PROXY and ALL_PROXY",
+    r"tunnel connection failed: 4|to connect to proxy(?!.*(tunnel|timed out))|InvalidProxyURL|proxy (scheme|URL)": (
+        "check the proxy in HTTPS_PROXY (or ALL_PROXY), and its user and password"
+    ),
+}
+"""What asking again cannot mend, by what libraries say of it, and what can be done."""
+
+
+def _lasting_fault(said: str, *, now: datetime) -> str | None:
+    """Return what to do about a fault of the set-up; None for one that may pass."""
+    found = (hint for fault, hint in _LASTING_FAULTS.items() if re.search(fault, said, re.IGNORECASE))
+    hint = next(found, None)
+    return hint and hint.format(now=now)
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """Return an exception without the frames that it, and what it came from, went through."""
+    chain: BaseException | None = error
+    while chain is not None:
+        chain.__traceback__ = None
+        chain = chain.__cause__ or chain.__context__
+    return error
 
 
 def _read(answer: Response) -> bytes:
@@ -201,12 +244,12 @@ def _connect(kind: Callable[..., Any], **settings: Any) -> Any:
     return connection
 
 
-def _timely_message(sock: Any, *settings: Any, **more: Any) -> HttpMessage:
+def _timely_message(sock: Any, *settings: Any, **more: Any) -> Any:
     """Make http.client's answer, one whose status line, headers and body have to be here in time.
 
     A socket times out after a silence; a byte now and then would keep us for ever.
     """
-    message = HttpMessage(sock, *settings, **more)
+    message: Any = HttpMessage(sock, *settings, **more)
     seconds = _SILENCES * sock.gettimeout()
     deadline = time.monotonic() + seconds
     incoming = sock.makefile("rb", buffering=0)
@@ -221,6 +264,17 @@ def _timely_message(sock: Any, *settings: Any, **more: Any) -> HttpMessage:
     incoming.readinto = receive_in_time
     message.fp.close()
     message.fp = io.BufferedReader(incoming)
+    read_status = message._read_status  # noqa: SLF001 (http.client itself passes by 100 alone)
+
+    def read_final_status() -> Any:
+        found = read_status()
+        while HTTPStatus.CONTINUE <= found[1] < HTTPStatus.OK:  # an answer in advance, such as 103 Early Hints
+            while message.fp.readline(_LONGEST_LINE).strip():
+                continue
+            found = read_status()
+        return found
+
+    message._read_status = read_final_status  # noqa: SLF001
     return message
 
 
@@ -442,7 +496,7 @@ def cache_files(root: Path) -> list[CacheFile]:
 def clear_cache(root: Path) -> list[CacheFile]:
     """Delete every cache file in a folder, damaged ones set aside too; return what was there."""
     files = cache_files(root)
-    for path in [*root.glob(_FILES), *root.glob(f"{_FILES}.damaged-*")]:
+    for path in [*root.glob(_FILES), *root.glob(f"{_FILES}.damaged-*"), *root.glob(f"{_FILES}-*.lock")]:
         for part in _parts(path):
             part.unlink(missing_ok=True)
     return files

@@ -56,11 +56,19 @@ def test_events_are_numbered_rules_that_the_subtitle_explains(weekly_users, look
     assert none.to_dict() == charts.active_users(weekly_users).to_dict()
 
 
+def test_an_event_of_the_last_month_is_drawn(weekly_users):
+    """However many days the month has: the last one drawn is October, which has three more than February."""
+    months = pl.Series("period_start", [date(2026, month, 1) for month in (2, 3, 9, 10)])
+    events = happened((date(2026, 10, 31), "In", None), (date(2026, 11, 1), "Out", None))
+    chart = charts.active_users(weekly_users.with_columns(months), events=events)
+    assert [row["event"] for row in rows_with(chart, "number")] == ["In"]
+
+
 def test_numbers_that_would_touch_stand_below_one_another(weekly_users):
-    """On the narrowest plot, of 320 pixels for 20 days, two days are 32 and one is 16 pixels: 18 are needed."""
-    days = [MONDAYS[0], MONDAYS[0] + timedelta(days=1), MONDAYS[0] + timedelta(days=2), MONDAYS[2] + timedelta(days=6)]
+    """On the narrowest plot, of 200 pixels for 21 days, two days are 19 pixels and one is 10: a number needs 18."""
+    days = [MONDAYS[0] + timedelta(days=n) for n in (0, 1, 2, 3)]
     chart = charts.active_users(weekly_users, events=happened(*((day, "x", None) for day in days)))
-    assert [row["row"] for row in rows_with(chart, "number")] == [0, 1, 0, 0]
+    assert [row["row"] for row in rows_with(chart, "number")] == [0, 1, 0, 1]
 
 
 def test_many_events_are_cut_to_the_last_and_said_so(weekly_users):
@@ -105,6 +113,19 @@ def test_a_goal_is_a_dashed_line_with_its_words(weekly_users, weekly_acceptance,
     assert ">Goal 1,250</text>" in look.svg(chart)
     rate = charts.acceptance_rate(weekly_acceptance, targets=aimed(("acceptance_rate", 0.275, None, None)))
     assert rate.title.subtitle[1] == "Goals: 27.5%"
+
+
+def test_groups_without_time_have_ticks(team_acceptance, look):
+    """Search aims lower than the others; a team without a rate has a goal all the same."""
+    targets = aimed(("acceptance_rate", 0.35, None, None), ("acceptance_rate", 0.25, date(2026, 12, 31), "Search"))
+    chart = charts.acceptance_rate(team_acceptance, targets=targets)
+    assert chart.title.subtitle[1] == "Goals: 35% · Search 25% by 31 Dec 2026"
+    assert {row["group"]: row["goal"] for row in rows_with(chart, "goal")} == {
+        "Payments": 0.35, "Search": 0.25, "Idle": 0.35,
+    }  # fmt: skip
+    (tick,) = look.layers(chart, "tick")
+    assert tick["encoding"]["x"]["field"] == "goal"
+    assert look.svg(chart).index(">Payments<") < look.svg(chart).index(">Search<") < look.svg(chart).index(">Idle<")
 
 
 def test_days_off_are_shaded_on_daily_charts_only(weekly_users):

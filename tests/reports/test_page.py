@@ -93,11 +93,13 @@ def test_every_folder_and_the_report_carry_the_manifest(hostile, hostile_table):
 
 def test_a_built_page_has_tables_and_charts_and_shows_itself(named):
     """By the same names; in a notebook with its summary and an image of each figure."""
-    assert list(named.charts) == ["active_users", "acceptance_rate", "cohort_retention"]
-    assert list(named.tables) == [*named.charts, "user_activity", "population_bridge"]
-    assert named.charts["active_users"].to_dict()["title"]["text"] == "Weekly active users"
+    mixes = ["mode_mix_lines", "mode_mix_messages"]
+    figures = ["lifecycle", "adoption_funnel", *mixes, "acceptance_rate", "retention_curves", "changes"]
+    assert list(named.charts) == figures
+    assert [*named.tables][: len(figures)] == figures
+    assert named.charts["lifecycle"].to_dict()["title"]["text"] == "Weekly user lifecycle"
     html = named._repr_html_()
-    assert html.count("<img") == 3
+    assert html.count("<img") == len(figures)
     assert "people were active in the week of" in html
 
 
@@ -149,9 +151,9 @@ def test_no_name_stands_in_any_format_when_names_are_not_shown(names, named, six
 @pytest.mark.slow
 def test_a_page_of_ten_charts_with_long_tables_is_at_most_two_megabytes(named):
     """Long tables are cut further before a page is refused."""
-    page, long = named, pl.concat([named.tables["cohort_retention"]] * 20)
+    page, long = named, pl.concat([named.tables["mode_mix_lines"]] * 20)
     for number in range(7):
-        page = page.figure(f"Again {number}", named.charts["cohort_retention"], long)
+        page = page.figure(f"Again {number}", named.charts["mode_mix_lines"], long)
     html = page.to_html()
     assert html.count('type="application/json"') == 10
     assert len(html.encode()) <= 2_000_000

@@ -131,7 +131,7 @@ class Attack:
                 days = (row["date"] - timedelta(days=back) for back in range(known))
                 self.sum(row["mean_daily_users"] * known, {("trailing", 1, day): 1.0 for day in days})
         for row in self.rows("activity"):  # a raw table of days, and weeks by their last day
-            if row["period_start"] >= date.fromisoformat(DAYS["start_date"]) and "users" in row:
+            if {"users", "period_start"} <= {*row} and row["period_start"] >= date.fromisoformat(DAYS["start_date"]):
                 window = (row["period_end"] - row["period_start"]).days + 1
                 self.learn(("trailing", window, row["period_end"]), row["users"])
         for kind, start in [one for one in self.values if one[0] == "active"]:
@@ -180,6 +180,14 @@ class Attack:
 
     def groups(self) -> None:
         """Take the sum of people over groups that are apart from each other as known."""
+        later: dict[Variable, float] = {}
+        for row in reversed(list(self.rows("adoption_funnel"))):  # who has reached a stage, less who went on
+            later[self.learn(("stage", row["status"]), None)] = 1.0
+            if row["reached_users"] is not None:
+                self.sum(float(row["reached_users"]), dict(later))
+        unused = {self.learn(("unused", row["team"]), row["unused_users"]): 1.0 for row in self.rows("unused_licences")}
+        if unused:
+            self.sum(float(self.whole["unused_licences"]["unused_users"].sum()), unused)
         for name, column in (
             ("acceptance_rate_by_team", "team"),
             ("habit_ladder", "tier"),
@@ -282,9 +290,9 @@ def small_numbers(tables: Mapping[str, pl.DataFrame]) -> list[tuple[str, str]]:
 
 NOT_PEOPLE = re.compile(
     r"\d+ [A-Z][a-z]{2} \d{4}|\d{4}-\d\d-\d\d|[+-]?\d[\d.,]* ?%|[+-][\d.]+|\d+\.\d+"
-    r"|week \d+|\d+ (complete )?(week|day|team)"
+    r"|week \d+|\d+ (complete )?(week|day|team)|[\d,]+ of [\d,]+ (completions|lines)|([5-9]|\d\d+) on both sides"
 )
-"""Days, percentages, decimals, and how many weeks."""
+"""Days, percentages, decimals, how many weeks, completions, and pairs of a comparison that are not few."""
 
 
 def untold(page: reports.Page) -> list[str]:

@@ -280,7 +280,7 @@ def test_a_report_for_each_value_of_any_column_has_files_and_a_title_of_its_own(
     assert len({str(path).casefold() for path in batch.paths}) == len(batch.paths) >= 3 * 3
     for unit, report in batch.reports.items():
         assert report.html is not None
-        assert f"<title>Mine: {unit}" in report.html.read_text("utf-8")
+        assert f"<title>Mine · unit {unit} · " in report.html.read_text("utf-8")
     with pytest.raises(ConfigurationError, match=r"no column 'units'.*did you mean 'unit'"):
         reports.write_each(notebook, per="units", roster=roster, output_dir=out)
     with pytest.raises(ReportError, match="no parameter 'team_column'"):

@@ -115,9 +115,9 @@ def test_a_study_by_another_column_has_its_values_for_teams():
     """People, pages and files go by the manager; whoever has none is told apart from whoever is not on the roster."""
     roster = pl.DataFrame({"user": ["a@x.io", "b@x.io", "c@x.io"], "team": "Web", "manager": ["R/D", "r/d", None]})
     found = Study(roster=roster, team_column="manager", team="r/d")
-    assert (found.teams, found.population) == (("R/D", "r/d"), "people of manager r/d")
+    assert (found.teams, found.population) == (("R/D", "r/d"), "manager r/d")
     assert found.people(roster)["user"].to_list() == ["b@x.io"]
-    assert found.page("Overview", template="overview").title == "Overview: r/d"
+    assert found.page("Overview", template="overview").title.startswith("Overview · manager r/d · ")
     everybody = Study(roster=roster, team_column="manager").with_roster(pl.DataFrame({"user": [*"abcd"]}) + "@x.io")
     assert everybody["team"].to_list() == ["R/D", "r/d", "(no team)", "(not on the roster)"]
     with pytest.raises(ConfigurationError, match=r"no column 'manger'\. Hint: did you mean 'manager'"):
@@ -160,7 +160,9 @@ def test_the_last_complete_periods_are_compared_with_as_many_before_them():
     chosen = Study(source="sample")
     found = chosen.compare_last(activity, weekly, metric="acceptance_rate", count=2)
     assert found.select(pl.col("before", "after").round(6), "both_users").row(0) == (0.15, 0.35, 2)
-    assert chosen.compare_last(activity, weekly, metric="acceptance_rate", count=3).is_empty()
+    alone = chosen.compare_last(activity, weekly, metric="acceptance_rate", count=3)  # of three there are none before
+    assert alone.select("before", "difference", "verdict").row(0) == (None, None, None)
+    assert chosen.compare_last(activity, weekly.clear(), metric="acceptance_rate").is_empty()
 
 
 def test_a_person_is_followed_through_a_study():

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -481,6 +482,33 @@ def test_a_gzipped_answer_is_read(serve, connect, wire):
     assert first.equals(second)
     assert first["user_count"].to_list() == [7, 0]
     assert api.count == 1
+
+
+def test_an_answer_in_advance_is_not_the_answer(connect, api, wire):
+    """103 Early Hints, once or twice, with fields of its own, comes before the 200."""
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
+    api.answer = lambda asked: early * 2 + wire.counting(asked)
+    assert read(connect(api.url)) == [7, 0]
+    assert api.count == 1
+
+
+def test_who_asks_the_same_at_the_same_time_waits_for_one_answer(connect, api, wire):
+    """Four clients of one cache and three ranges: three requests, and everybody has every answer."""
+    api.answer = lambda asked: time.sleep(0.05) or wire.counting(asked)
+    together, found = threading.Barrier(4), []
+
+    def work(client: Client) -> None:
+        together.wait(30)
+        found.append([fetch.dau_count(day, day, client=client)["user_count"].item() for day in DAYS * 2])
+
+    threads = [threading.Thread(target=work, args=(connect(api.url),)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[7] * 4] * 4
+    assert api.count == 2
+    assert not list(connect(api.url).cache_path.parent.glob("*.lock"))
 
 
 @pytest.mark.parametrize("header", ["Vary: *", "Vary: Authorization", "Cache-Control: no-store", "Set-Cookie: a=b"])
