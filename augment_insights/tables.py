@@ -8,11 +8,13 @@ same name draws it. Columns may be more than a table asks for (a joined ``team``
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
+from functools import partial, wraps
+from inspect import isfunction
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import polars as pl
 import polars.selectors as cs
@@ -21,9 +23,15 @@ from augment_insights.errors import REPLACEMENT, UNSAFE, UNSAFE_BREAKS, Configur
 from augment_insights.metrics import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+_COUNTS = ("users", "_days", "_count", "_lines", "cohorts")
+"""Columns of whole numbers end so."""
 
 _left_behind = {"in a fork": False, "here": False}
 
@@ -221,6 +229,53 @@ def is_rate(column: str) -> bool:
     (True, False)
     """
     return column.endswith(("_rate", "_share", "_low", "_high"))
+
+
+def takes_any_frame(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Let a function of Polars frames take any dataframe: each argument that is one is converted at this door.
+
+    In its module too the function is replaced, so that it can be pickled. A class is returned as it is.
+    """
+    if not isfunction(function) or hasattr(function, "__wrapped__"):
+        return function
+
+    @wraps(function)
+    def converting(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        converted: Any = {name: _as_polars(value) for name, value in kwargs.items()}
+        answer: _T = function(*map(_as_polars, args), **converted)
+        return answer
+
+    setattr(sys.modules[function.__module__], function.__name__, converting)
+    return converting
+
+
+def _as_polars(value: Any) -> Any:
+    """Return another library's table as a Polars DataFrame; anything else as it is.
+
+    Tables are told by Arrow's interface (pandas, pyarrow, DuckDB and others have it). pandas knows no days and no
+    missing integers: moments at midnight become days, and counts with gaps become integers again.
+    """
+    if isinstance(value, (pl.DataFrame, pl.LazyFrame, pl.Series)) or not hasattr(value, "__arrow_c_stream__"):
+        return value
+    if not hasattr(value, "columns") and not hasattr(value, "schema"):  # a column alone
+        return value
+    try:
+        frame = pl.DataFrame(value)
+    except ImportError as error:
+        raise TableError(
+            f"A {type(value).__module__.partition('.')[0]} DataFrame needs the package pyarrow to be read.",
+            table="frame",
+            hint="run pip install 'augment-insights[pandas]', or convert it with pl.DataFrame(...).",
+        ) from error
+    counts = [name for name in frame.columns if name in METRICS or name.endswith(_COUNTS)]
+    gapped = [pl.col(name) for name in counts if frame.schema[name].is_float() and frame[name].null_count()]
+    days = [pl.col(name) for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
+    whole = frame.select(*[(each == each.round()).all() for each in gapped])
+    midnight = frame.select(*[(each == each.dt.truncate("1d")).all() for each in days])
+    return frame.with_columns(
+        *[pl.col(name).cast(pl.Int64) for name in whole.columns if whole[name].item()],
+        *[pl.col(name).dt.date() for name in midnight.columns if midnight[name].item()],
+    )
 
 
 def columns_of(frame: object) -> pl.Schema:
@@ -535,9 +590,24 @@ ACCEPTANCE_CHANGE = Table(
 
 ROSTER = Table(
     name="roster",
-    grain="one row a licensed user; any of team, licensed_from, licensed_to and other columns may be there too",
+    grain="one row a licensed user (and licence period, and team); licence dates and other columns may be there too",
     key=("user",),
     columns={"user": Column(pl.String(), "e-mail of a person; compared without case")},
+)
+
+UNMATCHED_SIDE = pl.Enum(["active, not on the roster", "licensed, never active"])
+"""On which side somebody is who is not on the other."""
+
+UNMATCHED = Table(
+    name="unmatched",
+    grain="one row a person who is on one side only",
+    key=("side", "user"),
+    columns={
+        "side": Column(UNMATCHED_SIDE, "active and on no roster, or licensed on the last day and never active"),
+        "user": Column(pl.String(), "e-mail, as that side has it"),
+        "last_active": Column(pl.Date(), "last day with activity; null: never", nullable=True),
+        "maybe": Column(pl.String(), "the one user of the other side with the same name before the @", nullable=True),
+    },
 )
 
 ADOPTION_RATE = Table(

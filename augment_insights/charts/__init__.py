@@ -1,6 +1,6 @@
 """One chart for each analysis table, and the theme they share.
 
-A chart function takes the table of the same name, as a DataFrame or a LazyFrame, and returns an
+A chart function takes the table of the same name, as a DataFrame (of any library) or a LazyFrame, and returns an
 Altair chart, neither shown nor saved. It draws what the table says and computes no metric, and the
 chart holds the drawn columns only. A table may have more columns than it needs; one that lacks some
 raises a :class:`~augment_insights.errors.TableError`, and an empty one gives a chart that says "No data".
@@ -21,6 +21,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from augment_insights.charts.theme import load_altair, setup
+from augment_insights.tables import takes_any_frame
 
 if TYPE_CHECKING:
     from augment_insights.charts.acceptance import acceptance_change, acceptance_distribution, acceptance_rate, compare
@@ -73,7 +74,8 @@ def __getattr__(name: str) -> Any:
     load_altair()
     for noun in _NOUNS:
         module = import_module(f"{__name__}.{noun}")
-        globals().update({chart: getattr(module, chart) for chart in __all__ if hasattr(module, chart)})
+        found = {chart: getattr(module, chart) for chart in __all__ if hasattr(module, chart)}
+        globals().update({chart: takes_any_frame(draw) for chart, draw in found.items()})
     return globals()[name]
 
 
