@@ -47,7 +47,7 @@ _NO_DATE = (*_NO_VALUE, "-", "n/a", "null", "none", "never")
 
 
 def read_roster(
-    path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame,
+    path: str | Path | pl.DataFrame | pl.LazyFrame,
     *,
     columns: Mapping[str, str] | None = None,
     sheet: str | int | None = None,
@@ -67,7 +67,7 @@ def read_roster(
 
     Parameters
     ----------
-    path_or_frame : str, Path, DataFrame or LazyFrame
+    path : str, Path, DataFrame or LazyFrame
         A text file (``.csv``, ``.tsv``, ``.txt``), a workbook (``.xlsx``, ``.xls``, ``.ods`` and others),
         ``.parquet``, ``.ndjson``; or a ``.toml`` file that names the ``path`` of one, any of the options below, and
         ``aliases`` (a table of old to new e-mails); or a frame. Of a text file or workbook all columns are text: a
@@ -126,17 +126,17 @@ def read_roster(
     │ ada@x.io ┆ Payments ┆ 2026-01-15    │
     └──────────┴──────────┴───────────────┘
     """
-    source = _opened(path_or_frame, Options(columns, sheet, separator, encoding, dates))
+    source = _opened(path, Options(columns, sheet, separator, encoding, dates))
     rows = tidy_roster(source.rows, dates=source.options.dates, aliases=source.options.aliases)
     return _without_contradictions(rows)
 
 
-def describe_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, **options: Any) -> str:
+def describe_roster(path: str | Path | pl.DataFrame | pl.LazyFrame, **options: Any) -> str:
     r"""How was a roster understood, in one line?
 
     Parameters
     ----------
-    path_or_frame, **options
+    path, **options
         As for :func:`read_roster`.
 
     Returns
@@ -157,7 +157,7 @@ def describe_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, **o
     >>> describe_roster(path)
     '2 licences, 2 teams, separator `;`, user from `E-Mail`, team from `Department`, 1 row left out: 1 total or note'
     """
-    source = _opened(path_or_frame, Options(**options))
+    source = _opened(path, Options(**options))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # they are said below
         tidy = tidy_roster(source.rows, dates=source.options.dates, aliases=source.options.aliases)
@@ -181,12 +181,12 @@ def describe_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, **o
     return ", ".join([licences, *teams, *source.form, *said])
 
 
-def _opened(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, options: Options) -> RosterFile:
+def _opened(path: str | Path | pl.DataFrame | pl.LazyFrame, options: Options) -> RosterFile:
     """Return a file's rows, or a frame's, under the roster's names."""
-    if isinstance(path_or_frame, (str, Path)):
-        return read_file(Path(path_or_frame), options)
-    schema = columns_of(path_or_frame)
-    frame = path_or_frame.lazy().collect()
+    if isinstance(path, (str, Path)):
+        return read_file(Path(path), options)
+    schema = columns_of(path)
+    frame = path.lazy().collect()
     if "user" in schema and options.columns is None:
         return RosterFile(frame, (), 0, options)
     return RosterFile(*with_standard_names(frame, options), 0, options)
@@ -616,7 +616,7 @@ def _as_dates(values: pl.Series, form: str | None) -> pl.Series:
         days = text.to_frame("text").select(_iso_day()).to_series().alias(values.name)
         if form is not None:
             named = text.str.to_date(form, strict=False)
-            days = days.fill_null(named.set(named.dt.year() < _FIRST_YEAR, None))
+            days = named.set(named.dt.year() < _FIRST_YEAR, None).fill_null(days)
         wrong = text.filter(days.is_null() & text.is_not_null()).unique().sort().to_list()
         if not wrong:
             return days
@@ -642,6 +642,8 @@ def _iso_day() -> pl.Expr:
 
 def _how_to_write(wrong: Sequence[str]) -> str:
     """Return a hint for days that are not read: the form that fits them all, or both that may be meant."""
+    if all(text.isdecimal() for text in wrong):
+        return "write days as YYYY-MM-DD, or give the cells the format of a date in the spreadsheet."
     parts = pl.Series(wrong).str.extract_groups(r"^(\d{1,2})([-/. ])(\d{1,2})[-/. ](\d{4}|\d{2})$").struct.unnest()
     parts.columns = ["first", "sign", "second", "year"]
     if parts["year"].null_count() or parts["sign"].n_unique() != 1:

@@ -9,19 +9,21 @@ import re
 import tomllib
 import zipfile
 import zlib
+from collections.abc import Mapping  # noqa: TC003 (read at run time, as the type of an option)
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import polars as pl
 
 from augment_insights.errors import TableError, plural
 from augment_insights.tables import ROSTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 MOST_BYTES = 50_000_000
 """A file above this is refused: half a million licences, and in memory ten times as much."""
@@ -304,14 +306,20 @@ def _through_toml(path: Path, data: bytes, options: Options) -> RosterFile:
         raise _unreadable(path, error) from error
     place = said.pop("path", None)
     unknown = sorted(said.keys() - Options.__dataclass_fields__.keys())
-    if not isinstance(place, str) or place.lower().endswith(".toml") or unknown:
-        wrong = f"has {', '.join(map(repr, unknown))}" if unknown else f"has path = {place!r}"
+    wrong = f"has {', '.join(map(repr, unknown))}" if unknown else ""
+    if not isinstance(place, str) or place.lower().endswith(".toml"):
+        wrong = f"has path = {place!r}"
+    try:
+        told = msgspec.convert(said, Options)
+    except msgspec.ValidationError as error:
+        wrong = wrong or f"has a wrong value: {error}"
+    if wrong:
         raise TableError(
-            f"{path} {wrong}, and it names the roster's path, and any of {', '.join(Options.__dataclass_fields__)}.",
+            f"{path} {wrong}. It names the roster's path, and any of {', '.join(Options.__dataclass_fields__)}.",
             table=ROSTER.name,
             hint='such as path = "roster.csv" and separator = ";".',
         )
-    return read_file(path.parent / Path(place).expanduser(), options.over(Options(**said)))
+    return read_file(path.parent / Path(place).expanduser(), options.over(told))
 
 
 def _parquet(path: Path, data: bytes) -> pl.DataFrame:
@@ -473,23 +481,23 @@ def _below_header(path: Path, grid: list[list[str]], options: Options) -> tuple[
     width, kept, left_out = len(header), [], 0
     has_mails = any("@" in row[user] for row in body if len(row) > user)
     for number, row in enumerate(body, start=1):
-        cells = [cell.strip() for cell in row]
-        if (
-            not any(cells)
-            or (has_mails and _is_note(cells, user, width))
-            or [*map(_plain, cells)] == [*map(_plain, header)]
-        ):
-            left_out += any(cells)
+        if len(row) == width and "@" in row[user]:  # nearly all
+            kept.append(row)
             continue
-        if any(cells[width:]):
+        cells = [cell.strip() for cell in row]
+        is_note = has_mails and _is_note(cells, user, width)
+        if not any(cells) or is_note or [*map(_plain, cells)] == [*map(_plain, header)]:
+            left_out += any(cells)
+        elif any(cells[width:]):
             raise TableError(
                 f"The roster {path} has {plural(width, 'column')}, and row {number} below its header has {len(cells)}.",
                 table=ROSTER.name,
                 hint="a value that holds the separator stands in quotes; or name another separator=.",
             )
-        kept.append([*cells[:width], *[""] * (width - len(cells))])
-    values = list(zip(*kept, strict=True)) or [()] * width
-    rows = pl.DataFrame(dict(zip(header, map(list, values), strict=True)), schema=dict.fromkeys(header, pl.String))
+        else:
+            kept.append([*cells[:width], *[""] * (width - len(cells))])
+    values = zip(*kept, strict=True) if kept else [()] * width
+    rows = pl.DataFrame([pl.Series(name, part, pl.String) for name, part in zip(header, values, strict=True)])
     unnamed = [name for name in header if name.startswith("column ") and (rows[name] == "").all()]
     return rows.drop(unnamed), left_out
 

@@ -90,6 +90,7 @@ READ_AS_TOLD = [
     ("days-dotted.csv", {"dates": "%d.%m.%Y"}, dated("01-15", "01-16")),
     ("days-american.csv", {"dates": "%m/%d/%Y"}, dated("01-15", "01-03")),
     ("days-ambiguous.csv", {"dates": "%d/%m/%Y"}, dated("04-03", "04-05")),
+    ("days-year-first.csv", {"dates": "%Y%m%d"}, dated("01-15", "01-16")),
     ("days-two-digits.csv", {"dates": "%d.%m.%y"}, dated("01-15", "01-16")),
     ("days-month-names.csv", {"dates": "%d-%b-%Y"}, dated("01-15", "02-16")),
     ("workbook-sheets.xlsx", {"sheet": "2026"}, TWO),
@@ -218,6 +219,14 @@ def test_wrong_options_are_told(tmp_path):
         with pytest.raises(TableError, match=message):
             analysis.read_roster(FILES / name, **options)
     shutil.copy(FILES / "caret.csv", tmp_path)
+    for text, message in (
+        ('path = "a.csv"\nseparator = 1', r"wrong value: Expected .*str.* at `\$\.separator`"),
+        ('path = "a.toml"', "has path = 'a.toml'"),
+        ("path = ", "cannot be read: Invalid value"),
+    ):
+        (tmp_path / "roster.toml").write_text(text)
+        with pytest.raises(TableError, match=message):
+            analysis.read_roster(tmp_path / "roster.toml")
     (tmp_path / "roster.toml").write_text('path = "caret.csv"\nseparator = ";"\n')
     assert facts_of(analysis.read_roster(tmp_path / "roster.toml", separator="^")) == TWO  # a keyword wins
 
