@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial, wraps
-from inspect import isfunction
+from inspect import Parameter, isfunction, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -231,10 +231,12 @@ def is_rate(column: str) -> bool:
     return column.endswith(("_rate", "_share", "_low", "_high"))
 
 
-def takes_any_frame(function: Callable[_P, _T]) -> Callable[_P, _T]:
+def takes_any_frame(function: Callable[_P, _T], shared: Mapping[str, Mapping[str, object]]) -> Callable[_P, _T]:
     """Let a function of Polars frames take any dataframe: each argument that is one is converted at this door.
 
-    In its module too the function is replaced, so that it can be pickled. A class is returned as it is.
+    The keywords that it shares with its siblings stand in its signature one by one, for help and completion: ``shared``
+    has their names and defaults, by the name of the mapping that collects them. In its module too the function is
+    replaced, so that it can be pickled. A class is returned as it is.
     """
     if not isfunction(function) or hasattr(function, "__wrapped__"):
         return function
@@ -245,6 +247,15 @@ def takes_any_frame(function: Callable[_P, _T]) -> Callable[_P, _T]:
         answer: _T = function(*map(_as_polars, args), **converted)
         return answer
 
+    own = signature(function)
+    collecting = [one for one in own.parameters.values() if one.name in shared]
+    named = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default)
+        for one in collecting
+        for name, default in shared[one.name].items()
+    ]
+    kept = [one for one in own.parameters.values() if one not in collecting]
+    converting.__signature__ = own.replace(parameters=[*kept, *named])  # type: ignore[attr-defined]
     setattr(sys.modules[function.__module__], function.__name__, converting)
     return converting
 

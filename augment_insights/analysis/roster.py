@@ -47,7 +47,7 @@ _NO_DATE = (*_NO_VALUE, "-", "n/a", "null", "none", "never")
 
 
 def read_roster(
-    path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame,
+    path: str | Path | pl.DataFrame | pl.LazyFrame,
     *,
     columns: Mapping[str, str] | None = None,
     sheet: str | int | None = None,
@@ -67,7 +67,7 @@ def read_roster(
 
     Parameters
     ----------
-    path_or_frame : str, Path, DataFrame or LazyFrame
+    path : str, Path, DataFrame or LazyFrame
         A text file (``.csv``, ``.tsv``, ``.txt``), a workbook (``.xlsx``, ``.xls``, ``.ods`` and others),
         ``.parquet``, ``.ndjson``; or a ``.toml`` file that names the ``path`` of one, any of the options below, and
         ``aliases`` (a table of old to new e-mails); or a frame. Of a text file or workbook all columns are text: a
@@ -126,17 +126,17 @@ def read_roster(
     │ ada@x.io ┆ Payments ┆ 2026-01-15    │
     └──────────┴──────────┴───────────────┘
     """
-    source = _opened(path_or_frame, Options(columns, sheet, separator, encoding, dates))
+    source = _opened(path, Options(columns, sheet, separator, encoding, dates))
     rows = tidy_roster(source.rows, dates=source.options.dates, aliases=source.options.aliases)
     return _without_contradictions(rows)
 
 
-def describe_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, **options: Any) -> str:
+def describe_roster(path: str | Path | pl.DataFrame | pl.LazyFrame, **options: Any) -> str:
     r"""How was a roster understood, in one line?
 
     Parameters
     ----------
-    path_or_frame, **options
+    path, **options
         As for :func:`read_roster`.
 
     Returns
@@ -157,7 +157,7 @@ def describe_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, **o
     >>> describe_roster(path)
     '2 licences, 2 teams, separator `;`, user from `E-Mail`, team from `Department`, 1 row left out: 1 total or note'
     """
-    source = _opened(path_or_frame, Options(**options))
+    source = _opened(path, Options(**options))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # they are said below
         tidy = tidy_roster(source.rows, dates=source.options.dates, aliases=source.options.aliases)
@@ -181,12 +181,12 @@ def describe_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, **o
     return ", ".join([licences, *teams, *source.form, *said])
 
 
-def _opened(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, options: Options) -> RosterFile:
+def _opened(path: str | Path | pl.DataFrame | pl.LazyFrame, options: Options) -> RosterFile:
     """Return a file's rows, or a frame's, under the roster's names."""
-    if isinstance(path_or_frame, (str, Path)):
-        return read_file(Path(path_or_frame), options)
-    schema = columns_of(path_or_frame)
-    frame = path_or_frame.lazy().collect()
+    if isinstance(path, (str, Path)):
+        return read_file(Path(path), options)
+    schema = columns_of(path)
+    frame = path.lazy().collect()
     if "user" in schema and options.columns is None:
         return RosterFile(frame, (), 0, options)
     return RosterFile(*with_standard_names(frame, options), 0, options)
