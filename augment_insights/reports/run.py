@@ -829,6 +829,14 @@ def _execute(run: _Run, folder: Path) -> Report:
         notebook = staging / f"{run.template.name}.ipynb"
         try:
             _run_notebook(run.template.path, {**run.parameters, **place}, notebook, console=console)
+            said = _tidy(run, notebook, folder=folder)
+            return replace(_publish(run, notebook, folder=folder), **said)
+        except OSError as error:  # of the disk: a cell's would be papermill's
+            raise ReportError(
+                f"The report {run.label!r} cannot be written to {folder}: {error.strerror or error}. Hint: make room "
+                "there, or name another folder; what was fetched is cached.",
+                template=run.template.name,
+            ) from error
         except Exception as error:
             if notebook.is_file():
                 _tidy(run, notebook, folder=folder)
@@ -837,8 +845,6 @@ def _execute(run: _Run, folder: Path) -> Report:
             if run.sharing.is_open:
                 raise failure from error
             raise failure from None  # what it was raised from may name people
-        said = _tidy(run, notebook, folder=folder)
-        return replace(_publish(run, notebook, folder=folder), **said)
 
 
 def _sweep(folder: Path) -> None:
