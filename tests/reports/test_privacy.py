@@ -163,7 +163,7 @@ class Attack:
             self.sum(0.0, status | {one: times for one, times in bridge.items() if one[1] == kind})
         for row in self.rows("adoption_curve"):  # who has got a licence by the last day, and who has not
             ever = self.learn(("ever licensed", row["period_start"]), row.get("ever_licensed_users"))
-        if by_status and self.shown["adoption_curve"].height:
+        if by_status and "adoption_curve" in self.shown and self.shown["adoption_curve"].height:
             began = {one: times for one, times in by_status.items() if one[1] != "not_begun"}
             self.sum(ever, began)
 
