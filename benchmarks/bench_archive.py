@@ -20,9 +20,10 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from augment_insights import Archive, Client, fetch
+from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange
 from augment_insights.sample import AnalyticsApp
-from augment_insights.sample.records import METRICS, PERSON, Record
+from augment_insights.sample.records import PERSON, Record
 from augment_insights.transport.rate_limit import Clock
 
 if TYPE_CHECKING:

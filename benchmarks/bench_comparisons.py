@@ -4,6 +4,9 @@ Two weeks of the same made-up people, thousands of times over, compared as what 
 if they were two groups of different people (independent). People accept 30 % on average, and differ; how much
 they are suggested differs too, within and between weeks. The change to be seen: everybody accepts 3 points
 more; or everybody's chance of being active rises by 15 points.
+
+Then groups with the rest, several at once (Holm): eight languages, of which everybody writes a few, and five teams.
+A false alarm is a trial in which any of them has a verdict; power, that the one language with 10 points more has it.
 """
 
 from __future__ import annotations
@@ -11,10 +14,13 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from augment_insights import analysis
 from augment_insights.analysis.intervals import difference, paired_difference, ratio_interval, wilson
 
 PEOPLE = (6, 20, 100, 1_000)
 TRIALS = {6: 4_000, 20: 4_000, 100: 4_000, 1_000: 1_000}
+GROUP_TRIALS = 500
+LANGUAGES = 8
 SIGMAS = {"alike": 0.5, "unlike": 1.2}
 _GROUP = "trial"
 
@@ -73,6 +79,32 @@ def seen(frame: pl.DataFrame, *, shares: bool) -> tuple[float, float]:
     )
 
 
+def languages(random: np.random.Generator, people: int, effect: float) -> pl.DataFrame:
+    """Make people of five teams who write some of eight languages, and accept alike in all but in the first."""
+    user, language = (axis.ravel() for axis in np.meshgrid(range(people), range(LANGUAGES), indexing="ij"))
+    level = random.beta(6, 14, people)[user] + effect * (language == 0)
+    written = random.random(user.size) < np.linspace(0.9, 0.2, LANGUAGES)[language]
+    count = np.where(written, random.poisson(random.lognormal(3.5, 1.2, user.size)), 0)
+    columns = {"completions_count": count, "completions_accepted": random.binomial(count, np.clip(level, 0, 1))}
+    chats = (random.random(people) < 0.6)[user].astype(int)
+    names = {"user": user, "language": language, "team": user % 5, "chat_messages": chats, **columns}
+    return (
+        pl.DataFrame(names)
+        .filter(pl.col("completions_count") > 0)
+        .with_columns(pl.col("user").cast(pl.String), user_type=pl.lit("person"))
+    )
+
+
+def told_apart(random: np.random.Generator, people: int, effect: float, metric: str, by: str) -> float:
+    """Return the share of trials in which some group (with an effect: the first) is told from the rest."""
+    found = 0
+    for _ in range(GROUP_TRIALS):
+        compared = analysis.compare_groups(languages(random, people, effect), metric=metric, by=by)
+        told = compared.filter(pl.col("verdict").is_in(["higher", "lower"]))
+        found += bool((told[by] == 0).any() if effect else told.height)
+    return found / GROUP_TRIALS
+
+
 def main() -> None:
     """Simulate and print."""
     random = np.random.default_rng(20_260_301)
@@ -86,6 +118,14 @@ def main() -> None:
         show(f"share active: {label}", [seen(activity(random, people, effect), shares=True) for people in PEOPLE])
     alternating = [seen(activity(random, people, 0.0, alternate=True), shares=True) for people in PEOPLE]
     show("half on leave, in turn: false alarms", alternating)
+    print(f"  {'groups with the rest, by Holm':42}" + "".join(f"{f'{people:,} people':>18}" for people in PEOPLE))
+    for label, effect, metric, by in (
+        ("acceptance by language: false alarms", 0.0, "acceptance_rate", "language"),
+        ("acceptance by language: one +10 points", 0.1, "acceptance_rate", "language"),
+        ("chat by team: false alarms", 0.0, "chat_rate", "team"),
+    ):
+        shares = [told_apart(random, people, effect, metric, by) for people in PEOPLE]
+        print(f"  {label:42}" + "".join(f"{share:>18.3f}" for share in shares))
 
 
 def show(label: str, cells: list[tuple[float, float]]) -> None:

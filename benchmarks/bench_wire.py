@@ -3,8 +3,9 @@
 A strict server on loopback answers 429 to anything beyond its token bucket, which is the API's
 with the clock run 60 times as fast: 20 at once, then 10 a second. 90 days of user lists are 90
 requests, for which the bucket's bound is (90 - 20) / 10 s. Then the same from four processes
-that share the token and fetch 30 days each, cold and on different days. Seconds run from the first
-request at the server to the last: starting Python is not the wire's.
+that share the token and fetch 30 days each, cold and on different days; and from four that fetch the
+same 30 days, of which one asks and the others wait for its pages. Seconds run from the first request
+at the server to the last: starting Python is not the wire's.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def main() -> None:
     """Measure and print."""
     os.environ["AUGMENT_INSIGHTS_PROGRESS"] = "off"
     print(f"wire: a strict server at {REQUESTS_PER_MINUTE} requests a minute, burst {BURST}")
-    for measure in (measure_one_process, measure_four_processes):
+    for measure in (measure_one_process, measure_four_processes, measure_one_table):
         bucket = TimedBucket()
         organisation = SampleOrganisation(datetime.now(UTC).date())
         app = AnalyticsApp(organisation, now=lambda: datetime.now(UTC), rate_limit=bucket)
@@ -96,15 +97,30 @@ def measure_one_process(url: str, folder: str, bucket: TimedBucket) -> None:
 
 
 def measure_four_processes(url: str, folder: str, bucket: TimedBucket) -> None:
-    """Fetch from four processes at once."""
+    """Fetch other days from each of four processes at once."""
+    codes = run_processes(url, folder, apart=DAYS_A_PROCESS)
+    print(f"  {PROCESSES} processes, {DAYS_A_PROCESS} days each: {bucket.describe()}, exit codes {codes}")
+
+
+def measure_one_table(url: str, folder: str, bucket: TimedBucket) -> None:
+    """Fetch the same days from four processes at once."""
+    codes = run_processes(url, folder, apart=0)
+    ratio = len(bucket.arrivals) / DAYS_A_PROCESS
+    print(
+        f"  {PROCESSES} processes, one table of {DAYS_A_PROCESS} days: {len(bucket.arrivals)} requests, {ratio:.2f} x "
+        f"the {DAYS_A_PROCESS} needed, {bucket.refused} answers 429, exit codes {codes}"
+    )
+
+
+def run_processes(url: str, folder: str, *, apart: int) -> list[int]:
+    """Start four processes that fetch some days each, begun so many days apart, and return their exit codes."""
     running = [
         subprocess.Popen(
-            [sys.executable, "-c", _FETCH_SOME_DAYS, url, folder, str(number * DAYS_A_PROCESS), str(DAYS_A_PROCESS)]
+            [sys.executable, "-c", _FETCH_SOME_DAYS, url, folder, str(number * apart), str(DAYS_A_PROCESS)]
         )
         for number in range(PROCESSES)
     ]
-    codes = [process.wait() for process in running]
-    print(f"  {PROCESSES} processes, {DAYS_A_PROCESS} days each: {bucket.describe()}, exit codes {codes}")
+    return [process.wait() for process in running]
 
 
 if __name__ == "__main__":

@@ -98,11 +98,8 @@ def contributions(
         both = pl.concat([rows.with_columns(pl.lit(number).alias(SIDE)) for number, rows in enumerate(sums)])
         effects = rate_effects(both, groups).select(*groups, contribution="total_effect")
         parts = compared.join(effects, on=groups, how="left", nulls_equal=True, maintain_order="left")
-    schema = {**{name: compared.schema[name] for name in groups}, **CONTRIBUTIONS.schema}
     share = rate(pl.col("contribution"), pl.col("contribution").sum())
-    return parts.with_columns(contribution_share=share).select(
-        pl.col(name).cast(dtype) for name, dtype in schema.items()
-    )
+    return CONTRIBUTIONS.of(parts.with_columns(contribution_share=share), groups)
 
 
 def judge_together(comparisons: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:

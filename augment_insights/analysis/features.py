@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from augment_insights.analysis.adoption import read_roster
 from augment_insights.analysis.intervals import rate, wilson
 from augment_insights.analysis.population import (
     GROUP,
@@ -16,25 +14,26 @@ from augment_insights.analysis.population import (
     USER_KEY,
     as_columns,
     data_span,
+    first_that_holds,
     is_complete_in,
     is_licensed,
     known_days,
-    licences_of,
     period_end,
     read_whose,
     row_days,
+    spells_of,
     usage_rows,
     user_sums,
-    with_user_key,
 )
-from augment_insights.errors import DataWarning, did_you_mean
+from augment_insights.analysis.roster import read_roster, resolve_aliases
+from augment_insights.errors import did_you_mean, warn_reader
+from augment_insights.metrics import METRICS
 from augment_insights.periods import calendar_period, check_count, check_every
 from augment_insights.tables import (
     CONCENTRATION,
     FEATURE_ADOPTION,
     HABIT_LADDER,
     HABIT_TIER,
-    METRICS,
     MODE,
     MODE_MIX,
     MODE_TRANSITIONS,
@@ -116,7 +115,7 @@ def feature_adoption(
 
     Examples
     --------
-    >>> from augment_insights.tables import METRICS
+    >>> from augment_insights.metrics import METRICS
     >>> frame = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "user_type": ["person"] * 2})
     >>> frame = frame.with_columns(pl.lit(0).alias(name) for name in METRICS)
     >>> frame = frame.with_columns(chat_messages=pl.Series([4, 0]))
@@ -143,8 +142,7 @@ def feature_adoption(
     rated = long.with_columns(
         pl.col("feature").cast(MODE), feature_rate=rate(used, active), feature_rate_low=low, feature_rate_high=high
     )
-    schema = {"feature": MODE, **{name: rows.schema[name] for name in groups}, **FEATURE_ADOPTION.schema}
-    return _in_order(rated, schema, ["feature", *groups])
+    return FEATURE_ADOPTION.of(rated.sort("feature", *groups, nulls_last=True), groups, before="active_users")
 
 
 def mode_mix(
@@ -204,7 +202,7 @@ def mode_mix(
 
     Examples
     --------
-    >>> from augment_insights.tables import METRICS
+    >>> from augment_insights.metrics import METRICS
     >>> day = pl.DataFrame({name: [0] for name in METRICS}).with_columns(chat_messages=30, ide_agent_messages=10)
     >>> mode_mix(day).select("mode", "messages_count", "messages_share").row(2)
     ('ide_agent', 10, 0.25)
@@ -224,8 +222,7 @@ def mode_mix(
             share = rate(count, pl.sum_horizontal(list(names.values())))
             part += [count.alias(f"{unit}_count"), share.alias(f"{unit}_share")]
         parts.append(sums.select(*groups, *part))
-    schema = {**{name: sums.schema[name] for name in groups}, **MODE_MIX.schema}
-    mix = _in_order(pl.concat(parts), schema, [*groups, "mode"])
+    mix = MODE_MIX.of(pl.concat(parts).sort(*groups, "mode", nulls_last=True), groups)
     return mix if every is None else mix.with_columns(is_complete_in(frame, every, **whose))
 
 
@@ -269,7 +266,7 @@ def mode_change(
 
     Examples
     --------
-    >>> from augment_insights.tables import METRICS
+    >>> from augment_insights.metrics import METRICS
     >>> day = pl.DataFrame({name: [0] for name in METRICS})
     >>> was = day.with_columns(completions_lines_of_code=80, ide_agent_lines_of_code=20)
     >>> now = day.with_columns(completions_lines_of_code=60, ide_agent_lines_of_code=40)
@@ -335,7 +332,7 @@ def mode_transitions(
     Examples
     --------
     >>> from datetime import date
-    >>> from augment_insights.tables import METRICS
+    >>> from augment_insights.metrics import METRICS
     >>> weeks = pl.DataFrame(
     ...     {
     ...         "period_start": [date(2026, 3, 2), date(2026, 3, 9)],
@@ -369,7 +366,7 @@ def mode_transitions(
     steps = main.select(USER_KEY, _END, from_mode="mode").join(nexts, on=[USER_KEY, _END])
     counted = steps.group_by("from_mode", "to_mode").agg(users=pl.col(USER_KEY).n_unique(), steps=pl.len())
     shared = counted.with_columns(share=rate(pl.col("steps"), pl.col("steps").sum().over("from_mode")))
-    return _in_order(shared, dict(MODE_TRANSITIONS.schema), ["from_mode", "to_mode"])
+    return MODE_TRANSITIONS.of(shared.sort("from_mode", "to_mode"))
 
 
 def habit_ladder(
@@ -457,6 +454,9 @@ def habit_ladder(
     check_count("weeks", weeks)
     check_count("habitual_weeks", habitual_weeks, at_most=weeks)
     require(columns_of(weekly_user_activity), ("user",), table="weekly_user_activity")
+    if roster is not None:
+        roster = read_roster(roster)
+        weekly_user_activity = resolve_aliases(weekly_user_activity, roster)
     rows, _ = usage_rows(weekly_user_activity, _HABIT_ACTIONS, every="1w", **whose)
     first, last = known_days(data_span(weekly_user_activity), **whose)
     if last is None:
@@ -464,11 +464,9 @@ def habit_ladder(
     end = calendar_period(last + _DAY, "1w").start - _DAY
     start = end + _DAY - timedelta(weeks=weeks)
     if first is not None and first > start:
-        warnings.warn(
+        warn_reader(
             f"The last {weeks} complete weeks begin on {start}, and the data begins on {first}: the days "
-            f"before count as inactive. Hint: fetch from {start} on, or pass weeks=.",
-            DataWarning,
-            stacklevel=2,
+            f"before count as inactive. Hint: fetch from {start} on, or pass weeks=."
         )
     active = (
         rows.filter(pl.col("period_start").is_between(start, end))
@@ -480,21 +478,18 @@ def habit_ladder(
         .with_columns(user_key())
     )
     if roster is not None:
-        active = _with_licensed(active, read_roster(roster), start=start, end=end, user_type=read_whose(**whose)[0])
+        active = _with_licensed(active, roster, start=start, end=end, user_type=read_whose(**whose)[0])
     counted = active.with_columns(mean_actions=rate(pl.col("actions"), pl.lit(weeks)))
     habitual, mean = pl.col("active_weeks") >= habitual_weeks, pl.col("mean_actions")
-    tier = (
-        pl.when(habitual & (mean >= power_actions))
-        .then(pl.lit("power"))
-        .when(habitual)
-        .then(pl.lit("habitual"))
-        .when(mean >= 1)
-        .then(pl.lit("novice"))
-        .when(pl.col("active_weeks") > 0)
-        .then(pl.lit("low"))
-        .otherwise(pl.lit("non-user"))
-    )
-    return _in_order(counted.with_columns(tier=tier.cast(HABIT_TIER)), dict(HABIT_LADDER.schema), ["user_key"])
+    words = {
+        "power": habitual & (mean >= power_actions),
+        "habitual": habitual,
+        "novice": mean >= 1,
+        "low": pl.col("active_weeks") > 0,
+        "non-user": pl.lit(value=True),
+    }
+    tier = first_that_holds(words)
+    return HABIT_LADDER.of(counted.with_columns(tier=tier.cast(HABIT_TIER)).sort("user_key"))
 
 
 def concentration(
@@ -565,20 +560,15 @@ def concentration(
         gini=pl.when(whole > 0).then(2 * (rank * amount).sum() / (count * whole) - (count + 1) / count),
         users=pl.len(),
     )
-    return answer.select(pl.col(name).cast(dtype) for name, dtype in CONCENTRATION.schema.items())
+    return CONCENTRATION.of(answer)
 
 
 def _with_licensed(
     active: pl.DataFrame, roster: pl.DataFrame, *, start: date, end: date, user_type: str
 ) -> pl.DataFrame:
     """Add the users who have a licence in these weeks and no activity."""
-    licences = licences_of(roster, user_type).filter(is_licensed(pl.lit(start), pl.lit(end)))
-    idle = with_user_key(roster).join(licences, on="user_key", how="semi").join(active, on="user_key", how="anti")
+    licences = spells_of(roster, user_type, keep=["user"]).filter(is_licensed(pl.lit(start), pl.lit(end)))
+    idle = licences.unique("user_key", keep="last", maintain_order=True).join(active, on="user_key", how="anti")
     kind = pl.col("user_key").str.splitn(":", 2).struct.field("field_0").cast(active.schema["user_type"])
     added = idle.select("user_key", "user", user_type=kind, active_weeks=0, actions=0)
     return pl.concat([active, added.select(active.columns)], how="vertical_relaxed")
-
-
-def _in_order(frame: pl.DataFrame, schema: dict[str, pl.DataType], keys: list[str]) -> pl.DataFrame:
-    """Return the columns of a schema, rows sorted by the keys."""
-    return frame.sort(keys, nulls_last=True).select(pl.col(name).cast(dtype) for name, dtype in schema.items())

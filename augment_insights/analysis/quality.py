@@ -9,6 +9,7 @@ import polars as pl
 from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.population import hashed, row_days, select_users
 from augment_insights.errors import DateRangeError, did_you_mean
+from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, parse_day
 from augment_insights.tables import (
     CHECK_STATUS,
@@ -18,7 +19,6 @@ from augment_insights.tables import (
     DAU_COUNT,
     EDITOR_LANGUAGE,
     ENDPOINT_TABLES,
-    METRICS,
     MODE,
     RECONCILIATION,
     USER_ACTIVITY,

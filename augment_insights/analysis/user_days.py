@@ -21,6 +21,7 @@ from augment_insights.analysis.population import (
     active_rows,
     as_columns,
     check_fits,
+    check_span,
     data_span,
     hashed,
     is_complete,
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
     from augment_insights.analysis.population import Span, Whose
     from augment_insights.periods import Every
     from augment_insights.tables import Table
-
-MAX_SPAN_DAYS = 1 << 15
-"""Days are numbers below this from the frame's first day on: 16 bits each."""
 
 STREAMING: Final = "streaming"
 """The engine for what may be larger than memory, and for counting many rows into few: it needs no copy of them."""
@@ -270,13 +268,9 @@ class OrderedDays:
 
     def as_table(self, frame: pl.DataFrame, table: Table, *, before: str) -> pl.DataFrame:
         """Return the columns of a table in order, the groups just before the first count, rows sorted."""
-        names = list(table.columns)
-        at = names.index(before)
-        columns = [pl.col(name).cast(table.schema[name]) for name in names]
-        keys = [*(name for name in table.key if name in names[:at]), "group"]
-        rows = frame.sort(keys).select(*columns, "group")
-        groups = [column.alias(column.name.removeprefix(_BY)) for column in self.groups.drop("group")[rows["group"]]]
-        return rows.select(*names[:at], *groups, *names[at:])
+        rows = frame.sort(*table.key, "group")
+        groups = self.groups.drop("group")[rows["group"]]
+        return table.of(rows, [column.alias(column.name.removeprefix(_BY)) for column in groups], before=before)
 
 
 def periods_of(calendar: pl.DataFrame, first_label: int = 0) -> pl.DataFrame:
@@ -306,28 +300,11 @@ def first_of_periods(days: pl.LazyFrame, calendar: pl.DataFrame) -> pl.LazyFrame
     return days.filter(is_first).with_columns(label=label.gather(day), before=label.gather(day - gap))
 
 
-def _check_span(source: UserDays, first: date | None, last: date | None) -> None:
-    """Refuse days that lie too far apart: a slip in a year would lay out millions of empty ones."""
-    if source.span is None or first is None or last is None:
-        return
-    if (source.span.last - source.span.first).days >= MAX_SPAN_DAYS:
-        raise TableError(
-            f"The frame spans {source.span.first} to {source.span.last}.",
-            table=ACTIVITY,
-            hint="one of these days is a mistake.",
-        )
-    if (last - first).days >= MAX_SPAN_DAYS:
-        raise ValueError(
-            f"as_of={str(last)!r} is {(last - first).days // 365} years after {first}, the first day of the "
-            "data. Hint: as_of is the last day of the data; is its year right?"
-        )
-
-
 def _order(
     source: UserDays, *, user_type: str, first: date | None, last: date | None, border: date | None, by: list[str]
 ) -> OrderedDays:
     """Put each user's days in order and find the gap before each; a row across the border counts the day before too."""
-    _check_span(source, first, last)
+    check_span(source.span, first, last)
     activity = source.activity
     start, end = row_days(activity)
     rows = select_users(active_rows(activity), user_type)

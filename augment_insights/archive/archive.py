@@ -18,8 +18,9 @@ import polars as pl
 from augment_insights.archive import month
 from augment_insights.errors import ArchiveError, CacheWarning, TableError, did_you_mean
 from augment_insights.export import whole_file
+from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, day_ranges, last_published_day, utc_day
-from augment_insights.tables import ENDPOINT_TABLES, METRICS, USER_ACTIVITY, Table, folded_user
+from augment_insights.tables import ENDPOINT_TABLES, USER_ACTIVITY, Table, folded_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -131,6 +132,16 @@ class Archive:
                 "Hint: one archive keeps one organisation; name another folder.",
                 path=self.path,
             )
+
+    def has_reader(self, reader: str) -> bool:
+        """Tell whether this reader, as a client's token, is known to be of the organisation; anybody is of none yet."""
+        note = self._note()
+        return not note.get("origin") or reader in note.get("readers", ())
+
+    def add_reader(self, reader: str) -> None:
+        """Note that this reader is of the archive's organisation."""
+        with self._writing():
+            self._write_note(readers=sorted({*self._note().get("readers", ()), reader}))
 
     def last_settled_day(self, now: datetime) -> date:
         """Return the newest day that is settled at a moment.

@@ -12,7 +12,8 @@ import polars as pl
 
 from augment_insights.errors import ArchiveError
 from augment_insights.export import whole_file
-from augment_insights.tables import METRICS, USER_TYPE, Table
+from augment_insights.metrics import METRICS
+from augment_insights.tables import USER_TYPE, Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -8,6 +8,7 @@ import altair as alt
 import polars as pl
 
 from augment_insights.charts import marks
+from augment_insights.charts.context import infer_every
 from augment_insights.charts.theme import ACCENT
 from augment_insights.errors import TableError
 from augment_insights.periods import day_text
@@ -89,7 +90,7 @@ def acceptance_rate(
     frame, fewer = marks.largest_groups(frame, size="suggested_count", most=most)
     has_bands = not over_time or marks.has_bands(frame)
     intervals = marks.interval_note(frame, "acceptance_rate") if has_bands else ""
-    period = marks.infer_every(frame["period_start"], every) if over_time else None
+    period = infer_every(frame["period_start"], every) if over_time else None
     # Over time the legend says what the groups are.
     by = [] if over_time else marks.group_columns(columns_of(table), [*ACCEPTANCE_RATE.columns, "verdict"])
     named = f" by {' and '.join(by)}".replace("_", " ").lower() if by else ""

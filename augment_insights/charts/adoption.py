@@ -8,6 +8,7 @@ import altair as alt
 import polars as pl
 
 from augment_insights.charts import marks
+from augment_insights.charts.context import infer_every
 from augment_insights.charts.theme import ACCENT, CATEGORIES, LIGHT
 from augment_insights.periods import day_text
 from augment_insights.tables import (
@@ -88,7 +89,7 @@ def adoption_rate(
     over_time = frame["period_start"].n_unique() > 1 or not marks.is_grouped(frame)
     most = marks.MAX_PANELS if over_time else marks.MAX_ROWS
     frame, fewer = marks.largest_groups(frame, size="licensed_users", most=most)
-    every = marks.infer_every(frame["period_start"])
+    every = infer_every(frame["period_start"])
     about = marks.caption(
         caption,
         marks.heading(every, "adoption rate: active users of licensed users"),
@@ -168,7 +169,7 @@ def adoption_curve(
     """
     licensed = not {"ever_licensed_users", "seen_rate"}.isdisjoint(columns_of(table))
     frame = marks.read(table, LICENSED_ADOPTION_CURVE if licensed else ADOPTION_CURVE, keys=["period_start"])
-    period = marks.infer_every(frame["period_start"], every)
+    period = infer_every(frame["period_start"], every)
     about = marks.caption(caption, f"Adoption curve: users ever active{', and ever licensed' if licensed else ''}")
     if frame.is_empty():
         return marks.no_data(about)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from itertools import pairwise
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,8 @@ import altair as alt
 import polars as pl
 
 from augment_insights.charts.theme import LIGHT
-from augment_insights.periods import day_text
-from augment_insights.tables import CALENDAR_DAYS, EVENTS, TARGETS, columns_of
+from augment_insights.periods import Every, calendar_period, check_every, day_text
+from augment_insights.tables import CALENDAR_DAYS, EVENTS, TARGETS, columns_of, safe_strings
 
 if TYPE_CHECKING:
     from datetime import date
@@ -32,9 +31,35 @@ _MOST_STRIPES = 190
 """Of more days than this weekends would be a pattern of their own: only holidays are shaded."""
 
 _DAY = timedelta(days=1)
+_WEEK = 7
 _LETTER = 6.6
-_BADGE, _NARROW = 18, 320
+_BADGE, _NARROW = 18, 200
 """What a number takes in pixels, and a plot on a telephone: numbers that would touch there stand below one another."""
+
+
+def infer_every(starts: pl.Series, every: str | None = None) -> Every | None:
+    """Return the calendar period that rows stand for: as told, else read off their first days.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> infer_every(pl.Series([date(2026, 1, 5), date(2026, 1, 19)]))
+    '1w'
+    >>> infer_every(pl.Series([date(2026, 1, 5)])) is None
+    True
+    """
+    if every is not None:
+        return check_every(every)
+    days = starts.drop_nulls().unique().sort()
+    gaps = days.diff().dt.total_days().drop_nulls()
+    if gaps.is_empty():
+        return None
+    if (gaps % _WEEK == 0).all() and (days.dt.weekday() == 1).all():
+        return "1w"
+    if (days.dt.day() == 1).all():
+        quarters = (days.dt.month() % 3 == 1).all()
+        return "1q" if quarters else "1mo"
+    return "1d"
 
 
 def with_context(
@@ -48,15 +73,16 @@ def with_context(
     x = layers[0].encoding.x
     if not (isinstance(x, alt.X) and str(x.shorthand).endswith(":T")):
         return layers, drawn, about
-    days = drawn[str(x.shorthand).removesuffix(":T")].drop_nulls().unique().sort().to_list()
-    step = min((after - day for day, after in pairwise(days)), default=_DAY)
+    starts = drawn[str(x.shorthand).removesuffix(":T")].drop_nulls().unique().sort()
+    days, every = starts.to_list(), infer_every(starts) or "1d"
     are_bars = layers[0].encoding.x2 is not alt.Undefined
-    shades, shaded = _shades(about.calendar, days, x, are_bars=are_bars) if step == _DAY else ([], "")
+    shades, shaded = _shades(about.calendar, days, x, are_bars=are_bars) if every == "1d" else ([], "")
     events = _beside(about.events, EVENTS, drawn).sort("date", "text")
-    events = events.filter(pl.col("date").is_between(days[0], days[-1] + step - _DAY))
+    events = events.filter(pl.col("date").is_between(days[0], calendar_period(days[-1], every).end))
     shown = events.tail(_MOST_EVENTS)
     cut = f"the last {shown.height} of {events.height} events" if shown.height < events.height else ""
-    rules, badges, happened = _events(shown, x) if shown.height else ([], [], "")
+    span = max([*days, *shown["date"]]) - days[0]
+    rules, badges, happened = _events(shown, x, span=span) if shown.height else ([], [], "")
     drawn, goals, aimed = _goals(drawn, about.targets, metric, layers[-1].encoding.y) if metric else (drawn, [], "")
     subtitle = " · ".join(part for part in (about.subtitle, shaded, cut) if part)
     key = tuple(line for told in (happened, aimed) for line in wrap(told, width=int(about.width / _LETTER)))
@@ -68,7 +94,8 @@ def _beside(table: pl.DataFrame | pl.LazyFrame | None, contract: Table, drawn: p
     if table is None:
         return contract.empty().with_columns(group=pl.lit(None, dtype=pl.String))
     group = pl.col("group").cast(pl.String) if "group" in columns_of(table) else pl.lit(None, dtype=pl.String)
-    frame = contract.check(table.lazy()).select(*contract.columns, group.alias("group")).collect()
+    checked = contract.check(table.lazy()).select(*contract.columns, group.alias("group"))
+    frame = checked.with_columns(safe_strings()).collect()  # as the groups of the drawn table are
     for name in {"group", "panel"}.intersection(drawn.columns):
         frame = frame.filter(pl.col("group").is_null() | pl.col("group").is_in(drawn[name].implode()))
     return frame
@@ -81,12 +108,12 @@ def _along(x: alt.X, column: str) -> alt.X:
     return other
 
 
-def _events(events: pl.DataFrame, x: alt.X) -> tuple[list[alt.Chart], list[alt.Chart], str]:
-    """Return the rules of events, their numbers, and what these stand for."""
+def _events(events: pl.DataFrame, x: alt.X, *, span: timedelta) -> tuple[list[alt.Chart], list[alt.Chart], str]:
+    """Return the rules of events, their numbers, and what these stand for, on an axis of so many days."""
     named = pl.concat_str(pl.col("group") + ":", "text", separator=" ", ignore_nulls=True).alias("event")
     numbered = events.select("date", named, (pl.int_range(pl.len()) + 1).cast(pl.String).alias("number"))
     days = numbered["date"].to_list()
-    width = _NARROW / max(1, (days[-1] - days[0]).days)
+    width = _NARROW / max(1, span.days)
     rows: list[date] = []
     places = []
     for day in days:
@@ -108,15 +135,22 @@ def _events(events: pl.DataFrame, x: alt.X) -> tuple[list[alt.Chart], list[alt.C
     return [rule], [badge, number.encode(text="number:N", **at)], f"Events: {told}"
 
 
-def _goals(
-    drawn: pl.DataFrame, targets: pl.DataFrame | pl.LazyFrame | None, metric: str, y: alt.Y
-) -> tuple[pl.DataFrame, list[alt.Chart], str]:
-    """Return dashed lines for the targets of a metric, and what they are; a panel has one, the last of its own."""
-    wanted = _beside(targets, TARGETS, drawn).filter(metric=metric).sort("by", "group", "value", nulls_last=True)
+def with_row_goals(rows: pl.DataFrame, metric: str, about: Caption) -> tuple[pl.DataFrame, Caption]:
+    """Add to the rows of groups, as they are without a time axis, their ``goal`` if there is any, and tell of it."""
+    wanted, told = _targets(about.targets, metric, rows)
+    if not told:
+        return rows, about
+    goals = wanted.select("group", goal="value", goal_text="amount")
+    drawn = _with_goals(rows.rename({"group": "panel"}), goals).rename({"panel": "group"}).drop("goal_text")
+    return drawn, replace(about, key=tuple(wrap(told, width=int(about.width / _LETTER))))
+
+
+def _targets(targets: pl.DataFrame | pl.LazyFrame | None, metric: str, drawn: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+    """Return the targets of a metric and the drawn groups, each with its ``amount`` in words, and all in one line."""
+    wanted = _beside(targets, TARGETS, drawn).filter(metric=metric)
+    wanted = wanted.sort("group", "by", "value", nulls_last=[False, True, True])
     if {"group", "panel"}.isdisjoint(drawn.columns):
         wanted = wanted.filter(pl.col("group").is_null())
-    if wanted.is_empty():
-        return drawn, [], ""
     is_share = metric.endswith(("_rate", "_share"))
     amounts = [f"{value * 100:.4g}%" if is_share else f"{value:,g}" for value in wanted["value"]]  # a few
     named = wanted.with_columns(pl.Series("amount", amounts, dtype=pl.String))
@@ -124,6 +158,16 @@ def _goals(
         f"{f'{group} ' if group else ''}{amount}{f' by {day_text(by)}' if by else ''}"
         for group, amount, by in named.select("group", "amount", "by").iter_rows()
     ]
+    return named, f"Goals: {' · '.join(told)}" if told else ""
+
+
+def _goals(
+    drawn: pl.DataFrame, targets: pl.DataFrame | pl.LazyFrame | None, metric: str, y: alt.Y
+) -> tuple[pl.DataFrame, list[alt.Chart], str]:
+    """Return dashed lines for the targets of a metric, and what they are; a panel has one, the last of its own."""
+    named, told = _targets(targets, metric, drawn)
+    if not told:
+        return drawn, [], ""
     if "panel" in drawn.columns:
         # A table of its own would not be split over the panels.
         drawn = _with_goals(drawn, named.select("group", goal="value", goal_text="amount"))
@@ -137,7 +181,7 @@ def _goals(
     base = base.encode(y=height)
     line = base.mark_rule(color=LIGHT.muted, strokeWidth=1.5, strokeDash=[8, 4])
     text = base.mark_text(align="left", dx=6).encode(x=alt.value("width"), text="goal_text:N")
-    return drawn, [line, text], f"Goals: {' · '.join(told)}"
+    return drawn, [line, text], told
 
 
 def _with_goals(drawn: pl.DataFrame, goals: pl.DataFrame) -> pl.DataFrame:

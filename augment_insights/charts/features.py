@@ -9,6 +9,7 @@ import altair as alt
 import polars as pl
 
 from augment_insights.charts import marks
+from augment_insights.charts.context import infer_every
 from augment_insights.charts.theme import ACCENT, CATEGORIES, LIGHT
 from augment_insights.errors import did_you_mean
 from augment_insights.tables import (
@@ -204,7 +205,7 @@ def mode_mix(
     if over_time:
         groups = max(1, frame["group"].n_unique())
         frame, cut = marks.latest_periods(frame, most=_MAX_PIECES // (_MOST_MODES * groups))
-        period = marks.infer_every(frame["period_start"], every)
+        period = infer_every(frame["period_start"], every)
     about = marks.caption(caption, marks.heading(period, f"mode mix: share of {of}"), cuts=[fewer, cut])
     if not frame["share"].count():
         return marks.no_data(about)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, TypedDict, cast
 import altair as alt
 import polars as pl
 
-from augment_insights.charts.context import with_context
+from augment_insights.charts.context import with_context, with_row_goals
 from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, WIDTH
 from augment_insights.errors import TableError, safe_text
-from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, check_every, day_text, parse_day
+from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, day_text, parse_day
 from augment_insights.tables import columns_of, safe_strings
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class Caption:
     events : pl.DataFrame or pl.LazyFrame, optional
         The table EVENTS: what happened, as numbered rules on charts along time.
     targets : pl.DataFrame or pl.LazyFrame, optional
-        The table TARGETS: what is aimed at, as dashed lines on charts along time that draw the target's metric.
+        The table TARGETS: what is aimed at, as dashed lines on charts along time that draw the target's metric, and as
+        ticks where they draw a rate of groups.
     calendar : pl.DataFrame or pl.LazyFrame, optional
         The table CALENDAR_DAYS: weekends and holidays, shaded on daily charts.
     """
@@ -362,31 +363,6 @@ def latest_day(days: pl.Series) -> date | None:
     return cast("date | None", days.max())
 
 
-def infer_every(starts: pl.Series, every: str | None = None) -> Every | None:
-    """Return the calendar period that rows stand for: as told, else read off their first days.
-
-    Examples
-    --------
-    >>> from datetime import date
-    >>> infer_every(pl.Series([date(2026, 1, 5), date(2026, 1, 19)]))
-    '1w'
-    >>> infer_every(pl.Series([date(2026, 1, 5)])) is None
-    True
-    """
-    if every is not None:
-        return check_every(every)
-    days = starts.drop_nulls().unique().sort()
-    gaps = days.diff().dt.total_days().drop_nulls()
-    if gaps.is_empty():
-        return None
-    if (gaps % _WEEK == 0).all() and (days.dt.weekday() == 1).all():
-        return "1w"
-    if (days.dt.day() == 1).all():
-        quarters = (days.dt.month() % 3 == 1).all()
-        return "1q" if quarters else "1mo"
-    return "1d"
-
-
 def with_period_ends(
     frame: pl.DataFrame, *, every: Every | None, since: date | str | None = None, as_of: date | None = None
 ) -> pl.DataFrame:
@@ -608,7 +584,11 @@ def ranked_dots(
         order = [-pl.col("verdict").to_physical().cast(pl.Int64), *order]
         titles = {**titles, "verdict": "Against the rest"}
     ranked = named.sort(*order, "group", descending=[True] * len(order) + [False], nulls_last=True)
-    dots = whiskers(ranked, row="group", rate=rate, title=axis, titles=titles, color=color)
+    ranked, about = with_row_goals(ranked, rate, about)
+    dots = whiskers(ranked, row="group", rate=rate, title=axis, titles={**titles, "goal": "Goal"}, color=color)
+    if "goal" in ranked.columns:
+        tick = alt.Chart(ranked).mark_tick(color=LIGHT.ink, thickness=2, size=_ROW_HEIGHT - 6, aria=False)
+        dots += tick.encode(x="goal:Q", y=alt.Y("group:N", sort=None)).transform_filter("isValid(datum.goal)")
     return finished(dots, about, "Dot plot", counted(frame.height, "group"))
 
 

@@ -9,6 +9,7 @@ import altair as alt
 import polars as pl
 
 from augment_insights.charts import marks
+from augment_insights.charts.context import infer_every
 from augment_insights.periods import calendar_period, day_text
 from augment_insights.tables import COHORT_RETENTION, LIFECYCLE, RETENTION_CURVE, SURVIVAL
 
@@ -94,7 +95,7 @@ def cohort_retention(
     'people · data to 10 Mar 2026 · sample data'
     """
     frame = marks.read(table, COHORT_RETENTION, keys=["cohort", "period"])
-    period = marks.infer_every(frame["cohort"], every)
+    period = infer_every(frame["cohort"], every)
     noun = marks.noun(period)
     empty = frame.filter(pl.col("cohort_users") == 0)["cohort"].n_unique()
     note = f"{marks.counted(empty, noun)} in which nobody began left out" if empty else ""
@@ -166,7 +167,7 @@ def retention_curve(
     """
     frame = marks.read(table, RETENTION_CURVE, keys=["group", "period"])
     frame, fewer = marks.largest_groups(frame, size="eligible_users", most=marks.MAX_LINES)
-    noun = marks.noun(marks.infer_every(pl.Series(dtype=pl.Date), every))
+    noun = marks.noun(infer_every(pl.Series(dtype=pl.Date), every))
     since = f"{noun}s since first activity"
     note = marks.interval_note(frame, "retention_rate")
     about = marks.caption(caption, f"Retention by {since}", note, cuts=[fewer])
@@ -236,7 +237,7 @@ def lifecycle(
     """
     frame = marks.read(table, LIFECYCLE)
     frame, fewer = marks.largest_groups(frame, size="active_users", most=marks.MAX_PANELS)
-    period = marks.infer_every(frame["period_start"], every)
+    period = infer_every(frame["period_start"], every)
     groups = max(1, frame["group"].n_unique())
     frame, cut = marks.latest_periods(frame, most=_MAX_PIECES // (groups * _PIECES_OF_A_BAR))
     last = marks.latest_day(frame.filter("is_complete")["period_start"])

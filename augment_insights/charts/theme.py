@@ -9,16 +9,20 @@ untrusted notebook, a code host's preview) show the second, and a terminal print
 from __future__ import annotations
 
 import base64
+import os
 import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
+from augment_insights.charts import brand
 from augment_insights.errors import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from os import PathLike
 
     import altair as alt
 
@@ -49,7 +53,10 @@ _FONT = '"Helvetica Neue", Arial, "Liberation Sans", sans-serif'
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours that depend on the paper: the chart's background and what is written on it."""
+    """The colours that depend on the paper: the chart's background and what is written on it.
+
+    ``series`` stands for the colours of a theme of one's own, where the paper decides on their tones.
+    """
 
     paper: str | None = "#ffffff"
     ink: str = "#1b1f24"
@@ -58,6 +65,7 @@ class Palette:
     ghost: str = "#e8eaed"
     surface: str = "#ffffff"
     accent: str = ACCENT
+    series: tuple[str, ...] = ()
 
 
 LIGHT = Palette()
@@ -72,6 +80,21 @@ NIGHT = Palette(
     surface="var(--jp-layout-color0, #111111)",
 )
 """For a notebook in the dark. Charts are repainted where they stand: what is saved of them stays on white paper."""
+
+
+def current_theme() -> brand.Theme:
+    """Return the theme that :func:`setup` chose, else the environment's, else the package's own."""
+    return _CHOSEN.get("theme") or _theme_of(os.environ.get(brand.THEME_VARIABLE) or "default")
+
+
+_CHOSEN: dict[str, brand.Theme] = {}
+_theme_of = cache(brand.read_theme)
+
+
+def categories() -> tuple[str, ...]:
+    """Return the colours of series: the theme's own first, and ours for the rest."""
+    own = current_theme().colours
+    return (*own, *(color for color in CATEGORIES if color not in own))[: len(CATEGORIES)]
 
 
 def config(palette: Palette = LIGHT) -> dict[str, Any]:
@@ -90,7 +113,7 @@ def config(palette: Palette = LIGHT) -> dict[str, Any]:
     }
     return {
         "background": palette.paper,
-        "font": _FONT,
+        "font": f"{current_theme().font}, {_FONT}".removeprefix(", "),
         "padding": 8,
         "view": {"stroke": None, "continuousWidth": WIDTH, "continuousHeight": HEIGHT},
         "title": {
@@ -115,7 +138,7 @@ def config(palette: Palette = LIGHT) -> dict[str, Any]:
             "labelLimit": 260,
         },
         "legend": {"labelColor": palette.ink, "labelFontSize": 13, "labelLimit": 260, "symbolOpacity": 1, **quiet},
-        "range": {"category": list(CATEGORIES), "heatmap": {"scheme": "cividis"}, "ramp": {"scheme": "cividis"}},
+        "range": {"category": list(categories()), "heatmap": {"scheme": "cividis"}, "ramp": {"scheme": "cividis"}},
         "text": {"color": palette.muted, "fontSize": 13},
     }
 
@@ -164,22 +187,35 @@ def _safe(value: Any) -> Any:
 
 
 def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
-    """Give the marks of a view, its layers and panels the paper's own colours.
+    """Give the marks of a view, its layers and panels the colours of a paper, and the series those of the theme.
 
     A config cannot, as it yields to what a mark says.
     """
     names = ("ink", "muted", "ghost", "surface", "accent")
-    swap = {getattr(LIGHT, name): getattr(palette, name) for name in names}
+    ours = len(current_theme().colours)
+    own = (*(palette.series or categories())[:ours], *categories()[ours:])
+    series = {color: other for color, other in zip(CATEGORIES, own, strict=True) if color != other}
+    swap = {**series, **{getattr(LIGHT, name): getattr(palette, name) for name in names}}
+    if palette.accent == ACCENT and current_theme().accent:
+        swap[ACCENT] = current_theme().accent
     painted = dict(view)
     if isinstance(view.get("mark"), dict):
-        painted["mark"] = {
-            key: swap.get(value, value) if isinstance(value, str) else value for key, value in view["mark"].items()
-        }
+        painted["mark"] = _swapped(view["mark"], swap)
+    if "encoding" in view and series:
+        painted["encoding"] = _swapped(view["encoding"], series)
     if "layer" in view:
         painted["layer"] = [_repaint(layer, palette) for layer in view["layer"]]
     if "spec" in view:
         painted["spec"] = _repaint(view["spec"], palette)
     return painted
+
+
+def _swapped(value: Any, swap: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _swapped(part, swap) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_swapped(part, swap) for part in value]
+    return swap.get(value, value) if isinstance(value, str) else value
 
 
 def to_vega(spec: Spec) -> dict[str, Any]:
@@ -255,16 +291,18 @@ def embed_style() -> str:
 
 def _dark_rules(dark: str) -> str:
     chart = f'{dark} .vega-embed svg.marks:has(text[fill="{LIGHT.ink}"])'
-    rules = [f"{chart} {{ background-color: {NIGHT.paper} !important; }}"]
-    for name in ("ink", "muted", "grid", "ghost", "surface"):
-        day, night = getattr(LIGHT, name), getattr(NIGHT, name)
-        rules += [f'{chart} [{paint}="{day}"] {{ {paint}: {night}; }}' for paint in ("fill", "stroke")]
-    return "\n".join([*rules, ""])
+    tones = {getattr(LIGHT, name): getattr(NIGHT, name) for name in ("ink", "muted", "grid", "ghost", "surface")}
+    rules = [
+        f'{chart} [{paint}="{light}"] {{ {paint}: {tone}; }}'
+        for light, tone in (tones | current_theme().dark).items()
+        for paint in ("fill", "stroke")
+    ]
+    return "\n".join([f"{chart} {{ background-color: {NIGHT.paper} !important; }}", *rules, ""])
 
 
 def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a chart as the forms a notebook front end may choose from, and how to show each."""
-    words = describe(spec)
+    words = safe_text(describe(spec))
     # The menu of a chart offers the images, and not the public editor, which would be sent the data.
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
     vega = {**_with_title_ink(to_vega(spec), spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}
@@ -279,7 +317,7 @@ def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[s
     return data, metadata
 
 
-def setup(*, png: bool = True) -> None:
+def setup(*, png: bool = True, theme: str | PathLike[str] | Mapping[str, Any] | None = None) -> None:
     """How do charts look right, offline, in this notebook? Call this once, before the first chart.
 
     Registers and enables the theme and a renderer that draws in JupyterLab without a network,
@@ -289,6 +327,17 @@ def setup(*, png: bool = True) -> None:
     ----------
     png : bool
         Add the image. Without it a live chart is redrawn a little faster.
+    theme : str, path-like or mapping, optional
+        Colours, font and logo of your own, for charts and for the reports that this process builds: "default",
+        "high_contrast", the path of a TOML, JSON or YAML file, or what such a file holds. ``colours`` is a list of up
+        to six colours of series, ``accent`` the colour of a single line and of links (else the first of them), ``font``
+        a font that readers have, ``logo`` an SVG or PNG for the head of a page, seen from the file. Left out, a theme
+        chosen before stays, else the environment variable ``AUGMENT_INSIGHTS_THEME`` names one.
+
+    Raises
+    ------
+    ConfigurationError
+        The theme is not known or cannot be used: no such file, a colour that is none or can hardly be seen on white.
 
     See Also
     --------
@@ -300,8 +349,15 @@ def setup(*, png: bool = True) -> None:
     >>> setup()
     >>> alt.theme.active, alt.renderers.active
     ('augment_insights', 'augment_insights')
+    >>> setup(theme={"colours": ["#ffff00"]})
+    Traceback (most recent call last):
+    ...
+    augment_insights.errors.ConfigurationError: The colour #ffff00 of the mapping can hardly be seen on white: ...
     """
+    if theme is not None:
+        _CHOSEN["theme"] = brand.read_theme(theme)
+    current_theme()
     alt = load_altair()
     alt.theme.register(NAME, enable=True)(lambda: {"config": config()})
-    alt.renderers.register(NAME, lambda spec, **_: mime_bundle(spec, png=png))
+    alt.renderers.register(NAME, lambda spec, **_: mime_bundle(_repaint(spec, LIGHT), png=png))
     alt.renderers.enable(NAME)

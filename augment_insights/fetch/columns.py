@@ -15,8 +15,9 @@ import polars as pl
 
 from augment_insights.archive.month import span_columns
 from augment_insights.errors import DataWarning, TableError, plural
+from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, last_published_day
-from augment_insights.tables import METRICS, USER_ACTIVITY, USER_TYPE, Table, user_key
+from augment_insights.tables import USER_ACTIVITY, USER_TYPE, Table, user_key
 from augment_insights.transport import messages
 
 if TYPE_CHECKING:
@@ -43,6 +44,13 @@ class Fetched:
     def answered(self) -> DayRange:
         """The days that the API says it answered for."""
         return DayRange(*self.pages[0].metadata.answered)
+
+    @property
+    def has_duplicates(self) -> bool:
+        """Whether a row came twice: data that moved to another page meanwhile may have been left out, too."""
+        names = ("date", "user_email", "service_account_name", "language", "editor")
+        keys = Counter(tuple(getattr(row, name, None) for name in names) for row in self.rows)
+        return keys.total() > len(keys)
 
     @property
     def rows(self) -> list[Any]:
@@ -75,6 +83,14 @@ def table_frame(table: Table, fetched: Sequence[Fetched]) -> pl.DataFrame:
         columns |= _metric_columns(rows)
     frame = pl.DataFrame({name: columns[name] for name in table.columns}, schema=table.schema)
     return table.sort(_without_duplicates(frame, table))
+
+
+def unknown_days(pages: Sequence[messages.Page]) -> set[date]:
+    """Return the days that an answer leaves out although it states more days than it lists: nobody knows of them."""
+    listed = {row.date for page in pages for row in page.rows}
+    metadata = pages[0].metadata
+    stated = metadata.total_days if isinstance(metadata, messages.RangeMetadata) else None
+    return set() if stated is None or len(listed) >= stated else set(DayRange(*metadata.answered)) - listed
 
 
 def sum_windows(frame: pl.DataFrame, periods: Mapping[DayRange, DayRange]) -> pl.DataFrame:
@@ -170,7 +186,8 @@ def fill_days(
     """Give each day of the range its row: zeros for a published day that the API omits.
 
     A day that is not safely published yet has a row only if the API has something to say of it,
-    and a warning either way. A day that the API did not answer for has none.
+    and a warning either way. A day that the API did not answer for has none. A published day that it left out
+    although it states more days than it lists is null, with a warning.
     """
     if not fetched:
         return table.empty()
@@ -189,7 +206,16 @@ def fill_days(
     joined = every_day.join(frame.with_columns(sent=True), on="date", how="left", maintain_order="left")
     says_something = pl.col("sent").fill_null(value=False) & pl.any_horizontal(pl.col(values) > 0)
     kept = joined.filter(is_answered & (is_published | says_something.fill_null(value=False)))
-    filled = kept.with_columns(pl.when(pl.col("sent").is_null()).then(0).otherwise(pl.col(values)).name.keep())
+    unknown = set().union(*(unknown_days(window.pages) for window in fetched))
+    is_unknown = pl.col("date").is_in(sorted(unknown)) & pl.col("sent").is_null()
+    lost = kept.filter(is_unknown)["date"].dt.to_string("iso")
+    if len(lost):
+        _warn(
+            f"{table.name}: the API states more days than it lists; {plural(len(lost), 'day')} without a number, the "
+            f"first of them {lost[0]}, unknown and not 0. Hint: ask again tomorrow, or compare with another table."
+        )
+    is_idle = pl.col("sent").is_null() & ~is_unknown
+    filled = kept.with_columns(pl.when(is_idle).then(0).otherwise(pl.col(values)).name.keep())
     return filled.select(table.schema.names())
 
 
@@ -255,7 +281,8 @@ def settled_rows(table: Table, answers: Sequence[Fetched], *, last: date) -> tup
 def _settled_days(
     table: Table, frame: pl.DataFrame, answers: Sequence[Fetched], *, last: date
 ) -> tuple[list[DayRange], pl.DataFrame]:
-    days = sorted({day for answer in answers for day in answer.asked if day <= last})
+    unknown = set().union(*(unknown_days(answer.pages) for answer in answers))
+    days = sorted({day for answer in answers for day in answer.asked if day <= last and day not in unknown})
     if not days:
         return [], table.empty()
     sent = Counter(row.date for answer in answers for row in answer.rows)

@@ -10,18 +10,21 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
+from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
+from datetime import timedelta
 from html import escape
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
+import polars.selectors as cs
 
 from augment_insights import periods, tables
 from augment_insights.archive import Archive
 from augment_insights.archive.month import rows_of, span_frame
 from augment_insights.errors import ArchiveError, CacheWarning, ConfigurationError, did_you_mean, plural
-from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, settled_rows
+from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, settled_rows, table_frame, unknown_days
 from augment_insights.periods import DayRange, Every
 from augment_insights.transport import Client
 from augment_insights.transport.messages import ENDPOINTS, DayCount
@@ -101,6 +104,7 @@ class LocalData:
     """
 
     def __init__(self, client: Client | None = None, *, renew: bool = False) -> None:
+        tables.check_process()
         self.client = Client() if client is None else client
         self.archive: Archive | None = None
         if self.client.archive_path is not None:
@@ -116,6 +120,11 @@ class LocalData:
         self._pending: list[tuple[str, Fetched]] = []
         self._archived: dict[str, dict[DayRange, int]] = {}
         self._cached: dict[tuple[str, DayRange], tuple[int, int, bool]] = {}
+        try:
+            self._check_reader()
+        except BaseException:
+            self._close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -124,8 +133,57 @@ class LocalData:
         try:
             self.commit()
         finally:
-            if self._owns_client:
-                self.client.close()
+            self._close()
+
+    def _close(self) -> None:
+        if self._owns_client:
+            self.client.close()
+
+    # ---- Whose archive it is ----
+
+    def _check_reader(self) -> None:
+        """Ask the API once, for a token that the archive has not seen, whether it is of the archive's organisation."""
+        if self.archive is None or self.archive.has_reader(self.client.fingerprint):
+            return
+        if not self._is_same_organisation(self.archive):
+            raise ArchiveError(
+                f"The archive {self.archive.path} and this token are of different organisations: what the API says of "
+                "archived days is not what was archived. Hint: check the token, or name another archive.",
+                path=self.archive.path,
+            )
+        with suppress(OSError):  # of an archive that cannot be written to the cache remembers for a day
+            self.archive.add_reader(self.client.fingerprint)
+
+    def _is_same_organisation(self, archive: Archive) -> bool:
+        """Compare one answer with what is archived: a user list if any user is known, else counts or usage."""
+        knows = self.knows_somebody()
+        if knows is not None:
+            return knows
+        for table in (tables.DAU_COUNT, tables.DAILY_USAGE):
+            days = sorted(archive.manifest(table.name)["end"])
+            if days:
+                window = DayRange(max(days[0], days[-1] - timedelta(days=periods.MAX_RANGE_DAYS - 1)), days[-1])
+                kept = self.read(table, window).filter(pl.any_horizontal(cs.integer() > 0))
+                told = table_frame(table, [self._ask(table, window)])
+                return 2 * kept.join(told, on=kept.columns, how="semi", nulls_equal=True).height >= kept.height
+        return True
+
+    def knows_somebody(self) -> bool | None:
+        """Ask for the list of an archived day, and tell whether anybody on it is known; None where none is archived."""
+        if self.archive is None:
+            return None
+        manifests = [self.archive.manifest(name) for name in (*LISTS, tables.USER_ACTIVITY.name)]
+        # A day's list before a window, the shortest first: mostly it is one page.
+        order = [pl.col("end") - pl.col("start"), pl.col("users"), pl.col("end")]
+        known = pl.concat(manifests).filter(pl.col("users") > 0).sort(order, descending=[False, False, True])
+        if known.is_empty():
+            return None
+        name, start, end = known.select("table", "start", "end").row(0)
+        then = self.archive.read(name, DayRange(start, end)).select(tables.folded_user())
+        now = table_frame(tables.DAU, [self._ask(tables.DAU, DayRange(end, end))]).select(tables.folded_user())
+        if now.is_empty() and name not in LISTS:
+            return None
+        return now.join(then, on="user", how="semi").height > 0
 
     @property
     def requests_sent(self) -> int:
@@ -234,8 +292,9 @@ class LocalData:
         counts: Counts = {}
         for page in pages:
             told = {row.date: row.user_count for row in page.rows if isinstance(row, DayCount)}
+            unknown = unknown_days([page])
             for day in DayRange(*page.metadata.answered):
-                if day in days and day <= published:
+                if day not in unknown and day in days and day <= published:
                     counts[day] = max(counts.get(day, 0), told.get(day, 0))
         return self.archived_counts(days) | counts
 
@@ -263,13 +322,18 @@ class LocalData:
 
     def fetch(self, table: Table, days: DayRange) -> Fetched:
         """Return the answer for a day or a window, from the cache or the API; it is archived when it is settled."""
-        answer = Fetched(days, self.client.pages(ENDPOINTS[table.name], **question(table, days)))
+        answer = self._ask(table, days)
+        if answer.has_duplicates:  # so that fetching again asks again
+            self.client.forget(ENDPOINTS[table.name], **question(table, days))
         self._cached.pop((table.name, days), None)
         if self.archive is not None:
             self._pending.append((table.name, answer))
             if sum(len(pending.pages) for _, pending in self._pending) >= _PAGES_A_COMMIT:
                 self.commit()
         return answer
+
+    def _ask(self, table: Table, days: DayRange) -> Fetched:
+        return Fetched(days, self.client.pages(ENDPOINTS[table.name], **question(table, days)))
 
     def keep_idle(self, table: Table, days: Iterable[date]) -> None:
         """Archive that those of these days have no rows of which the archived counts and usage say so."""
@@ -306,6 +370,8 @@ class LocalData:
         new = [span for span in spans if not self.archive.has(table.name, span)]
         rows = rows_of(table, frame, span_frame(spans), how="semi")
         try:
+            if self.archive.origin is None:
+                self.archive.add_reader(self.client.fingerprint)
             moved = self.archive.add(table.name, rows, spans, origin=self.client.base_url, fetched_at=fetched_at)
         except (OSError, ArchiveError, pl.exceptions.PolarsError) as error:
             if isinstance(error, ArchiveError) and error.__cause__ is None:  # another organisation's, not a fault

@@ -14,7 +14,6 @@ import polars as pl
 
 from augment_insights import periods, tables
 from augment_insights.errors import ArchiveError, ConfigurationError, did_you_mean, plural
-from augment_insights.fetch.columns import table_frame
 from augment_insights.fetch.plan import (
     LocalData,
     answer_pages,
@@ -25,7 +24,7 @@ from augment_insights.fetch.plan import (
     records_per_user,
 )
 from augment_insights.periods import DayRange
-from augment_insights.tables import ENDPOINT_TABLES, Table, folded_user
+from augment_insights.tables import ENDPOINT_TABLES, Table
 from augment_insights.transport.messages import ENDPOINTS
 
 if TYPE_CHECKING:
@@ -360,7 +359,7 @@ class _Run:
         pairs = [(count, told.get(day, 0)) for day, count in known.iter_rows() if count or told.get(day, 0)]
         agreeing = sum(count == now for count, now in pairs)
         is_same = len(pairs) < _FEWEST_TO_COMPARE or agreeing >= _MOSTLY * len(pairs)
-        if is_same or self._knows_somebody(answer.answered):
+        if is_same or self.local.knows_somebody():
             return
         self.local.discard()
         raise ArchiveError(
@@ -369,14 +368,3 @@ class _Run:
             "the token, or name another archive.",
             path=self.archive.path,
         )
-
-    def _knows_somebody(self, days: DayRange) -> bool:
-        """Ask for one archived day's list, and tell whether anybody on it is known."""
-        archived = pl.concat([self.archive.manifest(table.name) for table in _LISTS])
-        listed = archived.filter(pl.col("start").is_between(days.start, days.end), pl.col("users") > 0)
-        if listed.is_empty():
-            return False
-        name, day = listed.sort("users", "start", "table").select("table", "start").row(-1)
-        then = self.archive.read(name, day).select(folded_user())
-        now = table_frame(tables.DAU, [self.local.fetch(tables.DAU, DayRange(day, day))]).select(folded_user())
-        return now.join(then, on="user", how="semi").height > 0

@@ -12,6 +12,11 @@ function wrapped(text, most) {
   return lines;
 }
 
+// Lines that were broken for the chart's own width: only those of events and goals begin anew.
+function unwrapped(lines) {
+  return [lines].flat().join("\n").replace(/\n(?!Events: |Goals: )/g, " ").split("\n");
+}
+
 function withLegendsInRows(layer) {
   const color = layer.encoding?.color;
   if (!color?.legend) return layer;
@@ -26,7 +31,7 @@ function fitted(spec, room) {
   const title = {
     ...Object(spec.title),
     text: wrapped(text, room / LETTER.title),
-    subtitle: [subtitle].flat().flatMap((line) => wrapped(line, room / LETTER.subtitle)),
+    subtitle: unwrapped(subtitle).flatMap((line) => wrapped(line, room / LETTER.subtitle)),
     fontSize: 15,
     limit: room,
     frame: "bounds",

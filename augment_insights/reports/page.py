@@ -71,6 +71,7 @@ _PAPER = theme.Palette(
     ghost="var(--ghost)",
     surface="var(--surface)",
     accent="var(--accent)",
+    series=tuple(f"var(--series-{n})" for n in range(1, len(theme.CATEGORIES) + 1)),
 )
 """Colours that the style sheet decides, so that a chart follows a dark page, and print, without being drawn again."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,12 @@ def render(content: Content) -> bytes:
 
     with TemporaryDirectory(prefix="augment-insights-") as folder:
         root = Path(folder)
-        (root / "page.json").write_text(json.dumps(_breakable(_data(content)), allow_nan=False), "utf-8")
+        kind, _, logo = theme.current_theme().logo.partition(";base64,")
+        name = f"logo.{'svg' if 'svg' in kind else 'png'}" if logo else None
+        if name:
+            (root / name).write_bytes(b64decode(logo))
+        data = {**_breakable(_data(content)), "logo": name}
+        (root / "page.json").write_text(json.dumps(data, allow_nan=False), "utf-8")
         for number, figure in enumerate(content.figures):
             (root / f"{number}.pdf").write_bytes(theme.to_pdf(figure.spec))
         source = root / "page.typ"

@@ -28,6 +28,7 @@ from augment_insights.analysis import feature_adoption, pseudonymise
 from augment_insights.analysis.population import with_user_key
 from augment_insights.analysis.privacy import OVERLAPPING, PEOPLE, Total, complementary_suppression
 from augment_insights.errors import ConfigurationError, InsightsError, not_valid, plural, safe_text
+from augment_insights.metrics import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,7 +93,7 @@ _UNNAMED = {*_LABELS, "user", "period_end", "acceptance_to", SUPPRESSED}
 _COLUMNS = [pair for table in vars(tables).values() if isinstance(table, tables.Table) for pair in table.schema.items()]
 _MEASURES = {name for name, dtype in _COLUMNS if dtype.is_numeric()} - {*_DEEDS, *_UNNAMED}
 _UNITS = re.compile(r"is_complete|is_paired|verdict|.*_(users|count|lines|rate|low|high|share|days)")
-_ADDED_UP = re.compile("|".join((r".*_count|.*share|user_days", *tables.METRICS)))
+_ADDED_UP = re.compile("|".join((r".*_count|.*share|user_days", *METRICS)))
 """What is summed over groups even where people are not."""
 
 Cell = tuple[str, int, tuple[tuple[str, Any], ...]]
@@ -164,7 +165,7 @@ class Sharing:
             return frame
         ahead = [name for name in frame.columns if frame.schema[name].is_temporal() or name == "user_type"]
         kept = self._with_pseudonyms(frame).sort(*ahead, "user", maintain_order=True)
-        if {"period_start", "user_type", *tables.METRICS} <= {*frame.columns}:
+        if {"period_start", "user_type", *METRICS} <= {*frame.columns}:
             self._usage.append(kept)
         return kept
 

@@ -18,9 +18,11 @@ from augment_insights.analysis import (
     judge_together,
     mode_change,
     read_roster,
+    resolve_aliases,
 )
 from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.population import check_user_type, with_user_key
+from augment_insights.analysis.roster import check_match
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
 from augment_insights.export import file_name
 from augment_insights.periods import (
@@ -341,7 +343,8 @@ class Study:
         ):  # no folder of this machine gets into a report
             place = self._parameters[name]
             self._parameters[name] = Path(place).name if isinstance(place, (str, Path)) else None
-        self.user_type, self.team, source = chosen["user_type"], chosen["team"], chosen["source"]
+        self.user_type, source = chosen["user_type"], chosen["source"]
+        self.team = None if chosen["team"] is None else str(chosen["team"])  # a number, where teams are numbers
         if self.user_type not in POPULATIONS:
             raise ConfigurationError(not_valid("user_type", self.user_type, POPULATIONS), setting="user_type")
         if source not in SOURCES:
@@ -361,7 +364,7 @@ class Study:
         self._team = None if self.team is None else _of_team(self.listed, self.team, self.team_column)
         self._refuse_few()
         shown = self.listed if self._team is None else self._team
-        self.roster = None if shown is None else self.sharing.users(shown)
+        self.roster = None if shown is None else self.sharing.users(shown.drop("aliases", strict=False))
         self.has_teams = self.roster is not None and "team" in self.roster.columns
         self.people_noun = POPULATIONS[self.user_type]
         column = "" if self.team_column == "team" else f"{self.team_column.replace('_', ' ')} "
@@ -387,7 +390,7 @@ class Study:
         column = self.team_column
         if column == "team":
             return listed
-        known = [name for name in listed.columns if name not in ("user", "licensed_from", "licensed_to")]
+        known = [name for name in listed.columns if name not in ("user", "licensed_from", "licensed_to", "aliases")]
         if column not in known:
             raise ConfigurationError(
                 f"The roster has no column {column!r}.{did_you_mean(column, known)}", setting="team_column"
@@ -420,15 +423,30 @@ class Study:
     def people(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of the users that the report is about, under the names that it may show.
 
-        Call it on whatever has a column ``user``, straight after fetching it.
+        Call it on whatever has a column ``user``, straight after fetching it. A person with several e-mails has one
+        name from here on, and of who changed the team the days in the team are kept.
+
+        Raises
+        ------
+        TableError
+            The roster matches almost nobody.
         """
         kept = frame
         if self.user_type != "all" and "user_type" in frame.columns:
             kept = kept.filter(pl.col("user_type") == self.user_type)
-        if self._team is not None:
-            listed = with_user_key(self._team.select("user"))
-            kept = with_user_key(kept).join(listed, on="user_key", how="semi", maintain_order="left").drop("user_key")
+        if self.listed is not None:
+            with self.sharing.naming_nobody():
+                check_match(self.listed, kept)
+            kept = resolve_aliases(kept, self.listed)
+            if self._team is not None:
+                kept = self._of_team(kept, self.listed)
         return self.sharing.users(kept)
+
+    def _of_team(self, frame: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of the days on which their users were in the team."""
+        dates = [name for name in ("licensed_from", "licensed_to") if name in listed.columns]
+        named = listed.select("user", *dates, __team=pl.col("team").cast(pl.String).fill_null(NO_TEAM))
+        return join_roster(frame, named, warn=False).filter(pl.col("__team") == str(self.team)).select(frame.columns)
 
     def with_roster(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of :meth:`people` with each user's ``team`` and licence dates, as far as the roster has them.
@@ -608,7 +626,7 @@ def _of_team(roster: pl.DataFrame | None, team: str, column: str) -> pl.DataFram
             setting="team",
         )
     names = roster["team"].cast(pl.String).fill_null(NO_TEAM)
-    found = roster.filter(names == str(team))
+    found = roster.filter(names == team)
     if found.is_empty():
         raise ConfigurationError(
             f"The roster has no {column} {team!r}.{did_you_mean(team, names.unique())}", setting="team"

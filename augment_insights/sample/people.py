@@ -118,8 +118,8 @@ _HIRED_LATER = 0.15  # the share that comes at any time after the team's launch
 
 # What happens in the last 13 whole weeks of the history, counted in weeks from its first Monday.
 _HOLIDAY_WEEK, _LAPSE_WEEK, _MOVE_WEEK, _TRAINING_WEEK = 47, 52, 52, 53
-_LARGE_TEAMS = ("Web", "Platform", "Payments", "Data Science")
-_SMALLER_TEAMS = ("Mobile", "Search")
+# Two teams for each part: the largest are trained, so that it shows in the whole organisation.
+_TO_BE_TRAINED, _TO_BE_MOVED, _TO_LAPSE = ("Web", "Payments"), ("Platform", "Data Science"), ("Mobile", "Search")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +152,16 @@ class Story:
 
 def story_of(first_day: date, seed: int) -> Story:
     """Give every part of the story to a team of its own; the next seed hands the parts on."""
-    turn = seed % len(_LARGE_TEAMS)
-    trained, moved, *idle = _LARGE_TEAMS[turn:] + _LARGE_TEAMS[:turn]
+    trained, moved = seed % 2, (seed + seed // 2) % 2
     holidays = first_day + _HOLIDAY_WEEK * _WEEK
     return Story(
-        trained_team=trained,
+        trained_team=_TO_BE_TRAINED[trained],
         trained_on=first_day + _TRAINING_WEEK * _WEEK,
-        moved_team=moved,
+        moved_team=_TO_BE_MOVED[moved],
         moved_on=first_day + _MOVE_WEEK * _WEEK,
-        lapsed_team=_SMALLER_TEAMS[seed % len(_SMALLER_TEAMS)],
+        lapsed_team=_TO_LAPSE[trained],
         lapsed_on=first_day + _LAPSE_WEEK * _WEEK,
-        idle_teams=(idle[0], idle[1]),
+        idle_teams=(_TO_BE_TRAINED[1 - trained], _TO_BE_MOVED[1 - moved]),
         holiday_week=DayRange(holidays, holidays + timedelta(days=6)),
     )
 

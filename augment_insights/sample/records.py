@@ -10,33 +10,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from augment_insights.errors import ConfigurationError, DateRangeError, did_you_mean
+from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, parse_day
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import date
-
-# The serving side writes the API's vocabulary down for itself: it stands in for the API, so it
-# must not read it off the client's tables. A test holds the two together.
-METRICS: tuple[str, ...] = (
-    "total_modified_lines_of_code",
-    "total_messages",
-    "total_tool_calls",
-    "completions_count",
-    "completions_accepted",
-    "completions_lines_of_code",
-    "completions_suggested_lines_of_code",
-    "chat_messages",
-    "remote_agent_messages",
-    "remote_agent_lines_of_code",
-    "ide_agent_messages",
-    "ide_agent_lines_of_code",
-    "cli_agent_interactive_messages",
-    "cli_agent_interactive_lines_of_code",
-    "cli_agent_non_interactive_messages",
-    "cli_agent_non_interactive_lines_of_code",
-)
-"""The sixteen metrics, in the order of the API's reference."""
 
 PERSON = "user_email"
 """The field that names a person."""

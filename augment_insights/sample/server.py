@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from augment_insights.errors import ConfigurationError, DateRangeError
+from augment_insights.metrics import METRICS
 from augment_insights.periods import (
     DEFAULT_RANGE_DAYS,
     MAX_RANGE_DAYS,
@@ -32,7 +33,7 @@ from augment_insights.periods import (
     oldest_day,
     parse_day,
 )
-from augment_insights.sample.records import METRICS, PERSON
+from augment_insights.sample.records import PERSON
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

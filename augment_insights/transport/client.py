@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from contextlib import contextmanager, nullcontext
+import warnings
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime
 from functools import partial
+from hashlib import blake2b
+from http import HTTPStatus
+from itertools import count
 from random import Random
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from augment_insights.errors import ConfigurationError, RateLimitedError
+from augment_insights.errors import CacheError, CacheWarning, ConfigurationError, RateLimitedError
 from augment_insights.transport import responses, settings
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
 from augment_insights.transport.pages import Answer, CachedPages, look, walk
@@ -34,7 +38,17 @@ if TYPE_CHECKING:
 _RECORDS_URL = "https://records.invalid"
 _NO_TOKEN = "in-process-there-is-no-token"  # noqa: S105 (nobody checks it; no answer holds it by chance)
 _LONGEST_TIMEOUT = 86_400.0
+_POLL = 0.05
 _RATE_LIMIT_FILE = "rate-limit.sqlite"
+
+
+def _root_or_warning() -> Path | None:
+    """Return the folder of caches; None with a warning where the user has no home."""
+    try:
+        return settings.cache_root()
+    except CacheError as error:
+        warnings.warn(f"{error} Now answers are kept in memory only.", CacheWarning, stacklevel=3)
+        return None
 
 
 class Client:
@@ -116,14 +130,17 @@ class Client:
         retry: RetryPolicy | None = None,
         app: WsgiApp | None = None,
     ) -> None:
+        self._token = responses.Token(settings.read_token(token))
+        del token  # in no traceback that shows the values of variables
         most = {"requests_per_minute": math.inf, "burst": math.inf, "timeout": _LONGEST_TIMEOUT}
         for (name, limit), value in zip(most.items(), (requests_per_minute, burst, timeout), strict=True):
             if not 0 < value <= limit:
                 hint = f"a number above 0 and up to {limit:g}, such as {name}=30"
                 raise ConfigurationError(f"{name}={value!r} is not valid. Hint: {hint}.", setting=name)
-        self._token = responses.Token(settings.read_token(token))
         self.base_url = settings.read_base_url(base_url)
-        self._cache_folder = None if cache is False else settings.cache_root(cache)
+        # The limit's file is beside the default cache whatever `cache=` says: it is the token's, on the whole machine.
+        root = None if app is not None and cache is False else _root_or_warning()
+        self._cache_folder = None if cache is False else root if cache is None else settings.cache_root(cache)
         self.archive_path = settings.archive_folder(archive)
         self.plan_above = settings.read_plan_above(plan_above)
         self._timeout = timeout
@@ -131,19 +148,19 @@ class Client:
         self._random = random or Random()  # noqa: S311 (jitter, not a secret)
         self._retry = retry or RetryPolicy()
         self._app = app
-        # Beside the default cache whatever `cache=` says: the limit is the token's, on the whole machine.
         self._limit = RateLimit(
             requests_per_minute=requests_per_minute if app is None else math.inf,
             burst=burst,
             clock=self._clock,
-            path=settings.cache_root() / _RATE_LIMIT_FILE if app is None else None,
-            key=self._token.fingerprint(self.base_url),
+            path=None if root is None or app is not None else root / _RATE_LIMIT_FILE,
+            key=self.fingerprint,
         )
         self._sessions: dict[int, CachedSession] = {}
         self._opening = Lock()
         style = settings.choose_style(progress)
         self._progress = None if style == "off" else Progress(style, seconds_for=self.seconds_for)
         self._fields_seen: set[str] = set()
+        self._has_answered = False
         self.requests_sent = 0
         self.answers_from_cache = 0
         self.generated_at: tuple[str, str] | None = None
@@ -240,13 +257,18 @@ class Client:
         return self._clock.now()
 
     @property
+    def fingerprint(self) -> str:
+        """What tells this token and base URL from others, and says neither: 16 hexadecimal digits."""
+        return self._token.fingerprint(self.base_url)
+
+    @property
     def cache_path(self) -> Path | None:
         """The cache file of this token and base URL; None when answers are kept in memory."""
         if self._cache_folder is None:
             return None
         host = self.base_url.partition("://")[2].partition("/")[0]
         readable = "".join(letter if letter.isalnum() or letter in ".-" else "-" for letter in host)
-        return self._cache_folder / f"{readable}-{self._token.fingerprint(self.base_url)}.sqlite"
+        return self._cache_folder / f"{readable}-{self.fingerprint}.sqlite"
 
     def seconds_for(self, requests: int) -> float:
         """Return how many seconds so many requests take at the rate limit, from its state now."""
@@ -378,7 +400,7 @@ class Client:
             progress.expect_more()
         started = self._clock.monotonic()
         refusals = 0
-        for attempt in range(1, self._retry.attempts + 1):
+        for attempt in count(1):
             if progress is not None:
                 progress.check()
             question.attempts = attempt
@@ -393,25 +415,56 @@ class Client:
             wait = backoff = self._retry.backoff(attempt, random=self._random)
             if isinstance(outcome.error, RateLimitedError):
                 refusals += 1
-                wait, backoff = self._retry.block(refusals, retry_after=outcome.error.retry_after), 0.0
+                told = outcome.error.retry_after
+                wait, backoff = self._retry.block(refusals, retry_after=told, random=self._random), 0.0
                 self._limit.block_for(wait)
-            elapsed = self._clock.monotonic() - started
-            if attempt == self._retry.attempts or elapsed + wait > self._retry.deadline:
+            is_shared = refusals == attempt and self._has_answered
+            deadline = self._retry.shared_deadline if is_shared else self._retry.deadline
+            is_last = attempt >= self._retry.attempts and not is_shared
+            if is_last or self._clock.monotonic() - started + wait > deadline:
                 raise outcome.error
             self._wait(backoff)  # not after a 429: the rate limit does that waiting
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _attempt(self, question: Question) -> Answer | Failure:
-        """Ask once."""
+        """Ask once; while somebody else on this machine asks the same, wait for the answer that will be cached."""
         try:
-            response = self._get(question)
+            response = self._get(question, only_if_cached=True)
+            if response.status_code != HTTPStatus.OK:
+                with self._alone(question):
+                    response = self._get(question)
         except ConnectionError as failure:
             return responses.unreachable(question, failure)
         outcome = responses.read(question, response, now=self.now())
         if isinstance(outcome, Answer):
+            self._has_answered = True
             self.answers_from_cache += response.from_cache
             responses.warn_of_unknown(question, response, seen=self._fields_seen)
         return outcome
+
+    @contextmanager
+    def _alone(self, question: Question) -> Iterator[None]:
+        """Be the only thread and process of this machine that asks a question; without a lock, ask all the same."""
+        if self.cache_path is None:
+            yield
+            return
+        from filelock import FileLock  # noqa: PLC0415 (only to send)
+
+        name = blake2b(question.shown.encode(), digest_size=8).hexdigest()
+        path = self.cache_path.with_name(f"{self.cache_path.name}-{name}.lock")
+        lock = FileLock(path, mode=0o600)
+        stop = None if self._progress is None else self._progress.stop
+        with suppress(OSError):  # its time-out is one too
+            lock.acquire(timeout=self._retry.deadline, poll_interval=_POLL, cancel_check=stop)
+        try:
+            if self._progress is not None:
+                self._progress.check()
+            yield
+        finally:
+            if lock.is_locked:
+                with suppress(OSError):
+                    path.unlink()  # whoever waits for it sees that, and takes a new one
+            lock.release()
 
     def _question(self, endpoint: Endpoint, params: Mapping[str, str]) -> Question:
         return Question(endpoint, params, base_url=self.base_url, token=self._token)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from hashlib import blake2b
 from http import HTTPStatus
@@ -37,6 +37,7 @@ _LONGEST_SAID, _LONGEST_NAME, _MOST_FIELDS = 600, 100, 20
 """Characters of a message and of a name that a server sent, and how many names, of which we speak."""
 
 _CACHED = "Data already received is cached; run again to resume"
+_CLOCK_SLACK = timedelta(minutes=5)
 _RETRIED = {int(HTTPStatus.REQUEST_TIMEOUT), *range(500, 600)}
 _FINAL_ERRORS: Mapping[int, tuple[type[errors.ApiError], str, str]] = {
     HTTPStatus.BAD_REQUEST: (
@@ -67,6 +68,7 @@ class Token:
         printable = text.isascii() and text.isprintable() and " " not in text
         if not text or not printable:
             what = "is empty" if not text else "holds blanks, line breaks or characters outside ASCII"
+            del text  # in no traceback, not even one of nearly the token
             raise errors.ConfigurationError(
                 f"The API token {what}. Hint: copy it again from Augment's settings into {TOKEN_VARIABLE}.",
                 setting=TOKEN_VARIABLE,
@@ -114,6 +116,8 @@ class RetryPolicy:
         Seconds to wait after a 429 that names no time; doubled each time.
     deadline : float
         Seconds from the first attempt after which no further one is begun.
+    shared_deadline : float
+        The same for 429s once the API has answered: another account may use up what there is, and ends some day.
     """
 
     attempts: int = 6
@@ -121,16 +125,22 @@ class RetryPolicy:
     longest_wait: float = 60.0
     first_block: float = 60.0
     deadline: float = 900.0
+    shared_deadline: float = 7200.0
 
     def backoff(self, attempt: int, *, random: Random) -> float:
         """Return the wait after attempt number ``attempt`` (from 1) failed."""
         full = min(self.first_wait * 2.0 ** (attempt - 1), self.longest_wait)
         return full * random.uniform(0.5, 1.0)
 
-    def block(self, refusals: int, *, retry_after: float | None) -> float:
-        """Return how long to wait after the 429 number ``refusals`` (from 1)."""
+    def block(self, refusals: int, *, retry_after: float | None, random: Random) -> float:
+        """Return how long to wait after the 429 number ``refusals`` (from 1).
+
+        As told the first time, then longer and jittered: who asks as soon as it is told meets the same other again.
+        """
         own_choice = min(self.first_block * 2.0 ** (refusals - 1), LONGEST_BLOCK)
-        return own_choice if retry_after is None else retry_after
+        if retry_after is None:
+            return own_choice
+        return retry_after if refusals == 1 else max(retry_after, own_choice / 4 * random.uniform(0.5, 1.0))
 
 
 @dataclass(frozen=True)
@@ -195,12 +205,13 @@ def unexpected(question: Question, error: WrongShapeError) -> errors.UnexpectedR
     return question.error(kind, what, hint=hint, status=int(HTTPStatus.OK), path=error.path)
 
 
-def unreachable(question: Question, cause: Exception) -> Failure:
-    """Return the failure of a request that no whole answer came to."""
-    what, hint = f"The API could not be reached ({cause})", "check the network and try again"
+def unreachable(question: Question, cause: ConnectionError) -> Failure:
+    """Return the failure of a request that no whole answer came to; a fault of the set-up will not pass."""
+    said, lasting_hint = cause.args
+    what, hint = f"The API could not be reached ({said})", lasting_hint or "check the network and try again"
     error = question.error(errors.ApiUnavailableError, what, hint=hint)
-    error.__cause__ = cause
-    return Failure(error, may_pass=True)
+    error.__cause__ = ConnectionError(said)
+    return Failure(error, may_pass=lasting_hint is None)
 
 
 def _refused(question: Question, response: Any, *, now: datetime) -> Failure:
@@ -214,6 +225,11 @@ def _refused(question: Question, response: Any, *, now: datetime) -> Failure:
     if status in _FINAL_ERRORS:
         kind, what, hint = _FINAL_ERRORS[status]
         what += said
+        ahead = _clock_ahead(response.headers.get("Date"), now=now)
+        if status == HTTPStatus.BAD_REQUEST and ahead:
+            hint = (
+                f"this machine's clock is ahead of the API's by {ahead}, and its yesterday is not over: set the clock"
+            )
     elif status == HTTPStatus.TOO_MANY_REQUESTS:
         kind, may_pass = errors.RateLimitedError, True
         what, hint = f"The API's rate limit was hit{said}", f"another machine may use the same token. {_CACHED}"
@@ -224,6 +240,16 @@ def _refused(question: Question, response: Any, *, now: datetime) -> Failure:
     elif HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         kind, what = errors.UnexpectedResponseError, f"The API redirects ({status}), and the token is not sent on"
     return Failure(question.error(kind, what, hint=hint, **details), may_pass)
+
+
+def _clock_ahead(date: str | None, *, now: datetime) -> timedelta | None:
+    """Return by how much the clock is ahead of an answer's date, in whole minutes, if it tells and is worth telling."""
+    try:
+        told = parsedate_to_datetime(date or "")
+    except (TypeError, ValueError):
+        return None
+    ahead = now - (told if told.tzinfo else told.replace(tzinfo=UTC))
+    return timedelta(minutes=ahead // timedelta(minutes=1)) if ahead > _CLOCK_SLACK else None
 
 
 def is_complete(response: Any, *, base_url: str, token: Token) -> bool:

@@ -11,15 +11,17 @@ swallowed, and a damaged row or file is a miss and never an answer.
 from __future__ import annotations
 
 import io
+import re
 import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from hashlib import blake2b
+from http import HTTPStatus
 from http.client import HTTPResponse as HttpMessage
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -35,7 +37,7 @@ from urllib3.exceptions import HTTPError
 
 from augment_insights.errors import CacheError, CacheWarning
 from augment_insights.periods import published_at
-from augment_insights.transport.settings import make_private_file, make_private_folder
+from augment_insights.transport.settings import PARTS, make_private_file, make_private_folder, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +54,7 @@ Permit = Callable[[], AbstractContextManager[None]]
 EXPIRE_AFTER = timedelta(hours=24)
 
 _LONGEST_BODY = 64 * 2**20
+_LONGEST_LINE = 2**16
 _SILENCES = 4
 """How many times the timeout a whole answer may take."""
 _LOCK_TIMEOUT = 5.0
@@ -61,8 +64,6 @@ _PRIMARY_CODE = 0xFF
 _MEMORY = ":memory:"
 _FILES = f"*-{'[0-9a-f]' * 16}.sqlite"
 _CLOCK_STEP = timedelta(minutes=1)
-_PARTS = ("", "-wal", "-shm")
-"""The endings of the files that make up one SQLite database."""
 
 
 def open_session(
@@ -140,9 +141,10 @@ class WireAdapter(HTTPAdapter):
             try:
                 response = self._exchange(request, settings | {"stream": True, "timeout": self._timeouts})
             except (requests.RequestException, HTTPError, OSError) as error:
-                failure = ConnectionError(self._token.redact(f"{type(error).__name__}: {error}"))
-            except (KeyboardInterrupt, SystemExit) as error:
-                failure = type(error)(*error.args)
+                said = self._token.redact(f"{type(error).__name__}: {error}")
+                failure = ConnectionError(said, _lasting_fault(said, now=sent_at))
+            except BaseException as error:  # noqa: BLE001 (raised again below)
+                failure = _without_frames(error)
         if failure is not None:
             # Raised outside the except block: the failed exchange, whose frames hold the token, stays behind.
             raise failure
@@ -173,10 +175,49 @@ class WireAdapter(HTTPAdapter):
             answer.close()
         # Made anew from the few headers that are needed, with no tie to the wire. Without `Location`: requests
         # would read even that of a redirect which it is told not to follow, and stumble over one that is no URL.
-        headers = {name: answer.headers[name] for name in ("Content-Type", "Retry-After") if name in answer.headers}
+        names = ("Content-Type", "Retry-After", *(() if answer.status_code == HTTPStatus.OK else ("Date",)))
+        headers = {name: answer.headers[name] for name in names if name in answer.headers}
         response = _response(requests.Request("GET", answer.url).prepare(), answer.status_code, headers, body)
         _ = response.content  # reads it
         return response
+
+
+_LASTING_FAULTS = {
+    r"CERTIFICATE_VERIFY_FAILED.*(expired|not yet valid)": (
+        "the certificate's days and this machine's clock ({now:%Y-%m-%d %H:%M} UTC) do not agree: set the clock or, if "
+        "it is right, tell whoever runs the server or the proxy in HTTPS_PROXY"
+    ),
+    r"CERTIFICATE_VERIFY_FAILED.*mismatch": (
+        "the certificate is another host's: check AUGMENT_API_URL, and the proxy in HTTPS_PROXY"
+    ),
+    r"CERTIFICATE_VERIFY_FAILED": (
+        "nobody known here signed the certificate: name the file of your network's CA in REQUESTS_CA_BUNDLE"
+    ),
+    r"CA certificate bundle|TLS certificate|PEM lib|CERTIFICATE_OR_CRL|\[X509": (
+        "REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE) has to name a file of CA certificates"
+    ),
+    r"SOCKS support": "install it (pip install 'requests[socks]'), or correct HTTPS_PROXY and ALL_PROXY",
+    r"tunnel connection failed: 4|to connect to proxy(?!.*(tunnel|timed out))|InvalidProxyURL|proxy (scheme|URL)": (
+        "check the proxy in HTTPS_PROXY (or ALL_PROXY), and its user and password"
+    ),
+}
+"""What asking again cannot mend, by what libraries say of it, and what can be done."""
+
+
+def _lasting_fault(said: str, *, now: datetime) -> str | None:
+    """Return what to do about a fault of the set-up; None for one that may pass."""
+    found = (hint for fault, hint in _LASTING_FAULTS.items() if re.search(fault, said, re.IGNORECASE))
+    hint = next(found, None)
+    return hint and hint.format(now=now)
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """Return an exception without the frames that it, and what it came from, went through."""
+    chain: BaseException | None = error
+    while chain is not None:
+        chain.__traceback__ = None
+        chain = chain.__cause__ or chain.__context__
+    return error
 
 
 def _read(answer: Response) -> bytes:
@@ -201,12 +242,12 @@ def _connect(kind: Callable[..., Any], **settings: Any) -> Any:
     return connection
 
 
-def _timely_message(sock: Any, *settings: Any, **more: Any) -> HttpMessage:
+def _timely_message(sock: Any, *settings: Any, **more: Any) -> Any:
     """Make http.client's answer, one whose status line, headers and body have to be here in time.
 
     A socket times out after a silence; a byte now and then would keep us for ever.
     """
-    message = HttpMessage(sock, *settings, **more)
+    message: Any = HttpMessage(sock, *settings, **more)
     seconds = _SILENCES * sock.gettimeout()
     deadline = time.monotonic() + seconds
     incoming = sock.makefile("rb", buffering=0)
@@ -221,6 +262,17 @@ def _timely_message(sock: Any, *settings: Any, **more: Any) -> HttpMessage:
     incoming.readinto = receive_in_time
     message.fp.close()
     message.fp = io.BufferedReader(incoming)
+    read_status = message._read_status  # noqa: SLF001 (http.client itself passes by 100 alone)
+
+    def read_final_status() -> Any:
+        found = read_status()
+        while HTTPStatus.CONTINUE <= found[1] < HTTPStatus.OK:  # an answer in advance, such as 103 Early Hints
+            while message.fp.readline(_LONGEST_LINE).strip():
+                continue
+            found = read_status()
+        return found
+
+    message._read_status = read_final_status  # noqa: SLF001
     return message
 
 
@@ -282,6 +334,7 @@ class AnswerTable(SQLiteDict):
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
             connection.execute("PRAGMA user_version=2")  # a lock can be had on a file that cannot be written to
+            connection.execute("SELECT key, value FROM responses LIMIT 0")
             connection.execute("DELETE FROM responses WHERE expires <= ?", (int(time.time()),))
 
     def __getitem__(self, key: str) -> Any:
@@ -347,7 +400,10 @@ def open_table(path: Path | None) -> AnswerTable:
         return AnswerTable(_MEMORY)
     try:
         make_private_folder(path.parent)
-        make_private_file(path)
+        try:
+            make_private_file(path)
+        except PermissionError as error:  # another account's, in a folder of ours
+            set_aside(path, error)
         return _open_patiently(path)
     except (FileExistsError, NotADirectoryError) as error:
         raise CacheError(
@@ -357,7 +413,20 @@ def open_table(path: Path | None) -> AnswerTable:
         ) from error
     except (OSError, sqlite3.Error) as error:
         _warn_of_memory(path, error)
-        return AnswerTable(_MEMORY)
+        return _copy_in_memory(path)
+
+
+def _copy_in_memory(path: Path) -> AnswerTable:
+    """Return a table in memory with what a file holds that can be read and not written to."""
+    table = AnswerTable(_MEMORY)
+    query = "SELECT key, value, expires FROM responses WHERE expires > ?"
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as kept,
+        table.connection(commit=True) as connection,
+    ):
+        connection.executemany("INSERT INTO responses VALUES (?, ?, ?)", kept.execute(query, (int(time.time()),)))
+    return table
 
 
 def _open_patiently(path: Path) -> AnswerTable:
@@ -367,29 +436,18 @@ def _open_patiently(path: Path) -> AnswerTable:
         try:
             return AnswerTable(str(path))
         except sqlite3.OperationalError as error:  # locked, read-only, no room: the file itself may be good
-            is_busy = error.sqlite_errorcode & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
+            code = error.sqlite_errorcode & _PRIMARY_CODE
+            if code == sqlite3.SQLITE_ERROR:  # no such table or column: another program's
+                set_aside(path, error)
+                continue
+            is_busy = code == sqlite3.SQLITE_BUSY
             if not is_busy or time.monotonic() > give_up_at:
                 raise
             time.sleep(_LOCK_RETRY)
         except sqlite3.DatabaseError as problem:
             if time.monotonic() > give_up_at:
                 raise
-            _set_aside(path, problem)
-
-
-def _set_aside(path: Path, problem: sqlite3.Error) -> None:
-    """Rename a damaged cache, so that a new one can take its place."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    aside = f"{path.name}.damaged-{stamp}"
-    for part in _parts(path):
-        part.replace(path.with_name(part.name.replace(path.name, aside)))
-    make_private_file(path)
-    warnings.warn(
-        f"The cache {path} was damaged ({problem}) and is replaced by a new one; the damaged file is kept as "
-        f"{aside}. Hint: delete it when nobody needs it.",
-        CacheWarning,
-        stacklevel=2,
-    )
+            set_aside(path, problem)
 
 
 def _warn_of_memory(path: Path | str, reason: Exception) -> None:
@@ -442,7 +500,7 @@ def cache_files(root: Path) -> list[CacheFile]:
 def clear_cache(root: Path) -> list[CacheFile]:
     """Delete every cache file in a folder, damaged ones set aside too; return what was there."""
     files = cache_files(root)
-    for path in [*root.glob(_FILES), *root.glob(f"{_FILES}.damaged-*")]:
+    for path in [*root.glob(_FILES), *root.glob(f"{_FILES}.damaged-*"), *root.glob(f"{_FILES}-*.lock")]:
         for part in _parts(path):
             part.unlink(missing_ok=True)
     return files
@@ -450,4 +508,4 @@ def clear_cache(root: Path) -> list[CacheFile]:
 
 def _parts(path: Path) -> list[Path]:
     """List the files that make up one SQLite database."""
-    return [part for ending in _PARTS if (part := path.with_name(path.name + ending)).exists()]
+    return [part for ending in PARTS if (part := path.with_name(path.name + ending)).exists()]

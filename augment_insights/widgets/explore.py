@@ -314,8 +314,10 @@ class Loaded:
         if self.roster is None or not self.teams:
             return rows
         # Who is not on the roster is a team of its own here, and unused licences are no rows of activity.
-        placed = analysis.join_roster(rows, self.roster.select("user", "team"), warn=False)
-        return placed.with_columns(pl.col("team").fill_null(OFF_ROSTER))
+        dates = [name for name in ("licensed_from", "licensed_to") if name in self.roster.columns]
+        rows = analysis.resolve_aliases(rows, self.roster)
+        placed = analysis.join_roster(rows, self.roster.select("user", "team", *dates), warn=False)
+        return placed.drop(dates).with_columns(pl.col("team").fill_null(OFF_ROSTER))
 
     def _cheapest(self, part: Part) -> tuple[Part, Plan]:
         """Plan a part as the finest table that costs no more requests than it needs, or no time."""

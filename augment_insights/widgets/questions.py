@@ -16,8 +16,9 @@ import polars as pl
 
 from augment_insights import analysis, charts
 from augment_insights.errors import DataWarning
+from augment_insights.metrics import METRICS
 from augment_insights.reports.study import POPULATIONS
-from augment_insights.tables import METRICS, MODE
+from augment_insights.tables import MODE
 from augment_insights.widgets.screen import Answer
 
 if TYPE_CHECKING:

@@ -56,11 +56,19 @@ def test_events_are_numbered_rules_that_the_subtitle_explains(weekly_users, look
     assert none.to_dict() == charts.active_users(weekly_users).to_dict()
 
 
+def test_an_event_of_the_last_month_is_drawn(weekly_users):
+    """However many days the month has: the last one drawn is October, which has three more than February."""
+    months = pl.Series("period_start", [date(2026, month, 1) for month in (2, 3, 9, 10)])
+    events = happened((date(2026, 10, 31), "In", None), (date(2026, 11, 1), "Out", None))
+    chart = charts.active_users(weekly_users.with_columns(months), events=events)
+    assert [row["event"] for row in rows_with(chart, "number")] == ["In"]
+
+
 def test_numbers_that_would_touch_stand_below_one_another(weekly_users):
-    """On the narrowest plot, of 320 pixels for 20 days, two days are 32 and one is 16 pixels: 18 are needed."""
-    days = [MONDAYS[0], MONDAYS[0] + timedelta(days=1), MONDAYS[0] + timedelta(days=2), MONDAYS[2] + timedelta(days=6)]
+    """On the narrowest plot, of 200 pixels for 21 days, two days are 19 pixels and one is 10: a number needs 18."""
+    days = [MONDAYS[0] + timedelta(days=n) for n in (0, 1, 2, 3)]
     chart = charts.active_users(weekly_users, events=happened(*((day, "x", None) for day in days)))
-    assert [row["row"] for row in rows_with(chart, "number")] == [0, 1, 0, 0]
+    assert [row["row"] for row in rows_with(chart, "number")] == [0, 1, 0, 1]
 
 
 def test_many_events_are_cut_to_the_last_and_said_so(weekly_users):
@@ -107,6 +115,19 @@ def test_a_goal_is_a_dashed_line_with_its_words(weekly_users, weekly_acceptance,
     assert rate.title.subtitle[1] == "Goals: 27.5%"
 
 
+def test_groups_without_time_have_ticks(team_acceptance, look):
+    """Search aims lower than the others; a team without a rate has a goal all the same."""
+    targets = aimed(("acceptance_rate", 0.35, None, None), ("acceptance_rate", 0.25, date(2026, 12, 31), "Search"))
+    chart = charts.acceptance_rate(team_acceptance, targets=targets)
+    assert chart.title.subtitle[1] == "Goals: 35% · Search 25% by 31 Dec 2026"
+    assert {row["group"]: row["goal"] for row in rows_with(chart, "goal")} == {
+        "Payments": 0.35, "Search": 0.25, "Idle": 0.35,
+    }  # fmt: skip
+    (tick,) = look.layers(chart, "tick")
+    assert tick["encoding"]["x"]["field"] == "goal"
+    assert look.svg(chart).index(">Payments<") < look.svg(chart).index(">Search<") < look.svg(chart).index(">Idle<")
+
+
 def test_days_off_are_shaded_on_daily_charts_only(weekly_users):
     """A weekend is one piece, a holiday beside it another; a holiday on a Sunday is no weekend."""
     first = date(2026, 8, 28)  # a Friday
@@ -127,6 +148,17 @@ def test_days_off_are_shaded_on_daily_charts_only(weekly_users):
         ("holiday", "2026-08-30T12", "2026-08-31T12"),
     ]
     assert charts.active_users(weekly_users, calendar=calendar).to_dict() == charts.active_users(weekly_users).to_dict()
+
+
+def test_control_characters_end_no_process(adoption, tmp_path):
+    """A line break of an office program, a zero and a line separator, in groups as in words; Altair's own save, too."""
+    odd = "a\x0bb\x00\u2028"
+    table = adoption.with_columns(team=pl.lit(odd)).head(4)
+    events, targets = happened((MONDAYS[0], odd, odd)), aimed(("adoption_rate", 0.5, None, odd))
+    chart = charts.adoption_rate(table, events=events, targets=targets, title=odd, population=odd)
+    chart.save(tmp_path / "odd.svg")
+    assert "50%" in (tmp_path / "odd.svg").read_text("utf-8")
+    assert len(rows_with(chart, "number")) == 1
 
 
 def test_what_is_no_such_table_is_refused(weekly_users):

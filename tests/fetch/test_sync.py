@@ -23,6 +23,7 @@ SINCE = date(2026, 2, 26)
 SETTLED = date(2026, 3, 7)
 MOVED = date(2026, 3, 2)
 TOMORROW = TODAY + timedelta(days=1)
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
 TABLES = ("dau_count", "daily_usage", "user_activity", "dau", "editor_language")
 
 
@@ -186,6 +187,30 @@ def test_another_organisation_is_refused_and_nothing_kept(path):
     assert_frame_equal(Archive(path).manifest(), held)
     done = fetch.sync(client(path, organisation(people=5), today=TOMORROW), since=SINCE)
     assert done.restated.filter(pl.col("table") == "dau").height == 10
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_an_archive_answers_the_tokens_of_its_organisation_alone(table, path, connect):
+    """Whatever it holds: another organisation's token is refused, a rotated one passes, for one request once."""
+    days = {"start_date": SINCE, "end_date": SETTLED}
+    by_token = {"old": organisation(), "rotated": organisation(), "theirs": organisation(domain="theirs.com", people=6)}
+    apps = {token: AnalyticsApp(RecordStore(held), now=lambda: NOON) for token, held in by_token.items()}
+    ask = getattr(fetch, table)
+
+    def whose(environ: dict[str, Any], start_response) -> Any:
+        return apps[environ["HTTP_AUTHORIZATION"].removeprefix("Bearer ")](environ, start_response)
+
+    def of(token: str) -> Client:
+        return connect("https://api.example.com", token=token, app=whose, archive=path, cache=False)
+
+    true = ask(**days, client=of("old"))
+    for requests in (1, 0):
+        rotated = of("rotated")
+        assert_frame_equal(ask(**days, client=rotated), true)
+        assert rotated.requests_sent == requests
+    for read in (ask, fetch.sync):
+        with pytest.raises(ArchiveError, match="different organisations"):
+            read(client=of("theirs"), **(days if read is ask else {}))
 
 
 def test_the_same_windows_are_asked_for_every_day(path):

@@ -131,7 +131,7 @@ class Attack:
                 days = (row["date"] - timedelta(days=back) for back in range(known))
                 self.sum(row["mean_daily_users"] * known, {("trailing", 1, day): 1.0 for day in days})
         for row in self.rows("activity"):  # a raw table of days, and weeks by their last day
-            if row["period_start"] >= date.fromisoformat(DAYS["start_date"]) and "users" in row:
+            if {"users", "period_start"} <= {*row} and row["period_start"] >= date.fromisoformat(DAYS["start_date"]):
                 window = (row["period_end"] - row["period_start"]).days + 1
                 self.learn(("trailing", window, row["period_end"]), row["users"])
         for kind, start in [one for one in self.values if one[0] == "active"]:
@@ -163,7 +163,7 @@ class Attack:
             self.sum(0.0, status | {one: times for one, times in bridge.items() if one[1] == kind})
         for row in self.rows("adoption_curve"):  # who has got a licence by the last day, and who has not
             ever = self.learn(("ever licensed", row["period_start"]), row.get("ever_licensed_users"))
-        if by_status and "adoption_curve" in self.shown and self.shown["adoption_curve"].height:
+        if by_status and any(self.rows("adoption_curve")):
             began = {one: times for one, times in by_status.items() if one[1] != "not_begun"}
             self.sum(ever, began)
 
@@ -180,6 +180,14 @@ class Attack:
 
     def groups(self) -> None:
         """Take the sum of people over groups that are apart from each other as known."""
+        later: dict[Variable, float] = {}
+        for row in reversed(list(self.rows("adoption_funnel"))):  # who has reached a stage, less who went on
+            later[self.learn(("stage", row["status"]), None)] = 1.0
+            if row["reached_users"] is not None:
+                self.sum(float(row["reached_users"]), dict(later))
+        unused = {self.learn(("unused", row["team"]), row["unused_users"]): 1.0 for row in self.rows("unused_licences")}
+        if unused:
+            self.sum(float(self.whole["unused_licences"]["unused_users"].sum()), unused)
         for name, column in (
             ("acceptance_rate_by_team", "team"),
             ("habit_ladder", "tier"),
@@ -282,14 +290,17 @@ def small_numbers(tables: Mapping[str, pl.DataFrame]) -> list[tuple[str, str]]:
 
 NOT_PEOPLE = re.compile(
     r"\d+ [A-Z][a-z]{2} \d{4}|\d{4}-\d\d-\d\d|[+-]?\d[\d.,]* ?%|[+-][\d.]+|\d+\.\d+"
-    r"|week \d+|\d+ (complete )?(week|day|team)"
+    r"|week \d+|\d+ (complete )?(week|day|team)|[\d,]+ of [\d,]+ (completions|lines)|([5-9]|\d\d+) on both sides"
+    r"|some [\d,]+ people would be needed instead of ([5-9]|\d\d+)"
+    r"|[\d,]+ comparisons agree, .*|of [\d,]+ (suggested|lines)"
 )
-"""Days, percentages, decimals, and how many weeks."""
+"""Days, percentages, decimals, how many weeks, completions, and pairs of a comparison that are not few."""
 
 
 def untold(page: reports.Page) -> list[str]:
     """Return the headlines and sentences with a whole number that no table shows, nor a sum or a change of such."""
-    known = {0, LEAST}
+    gate = page.sharing  # a figure of which nothing is left is not on the page, and its numbers may be told
+    known = {0, LEAST} | {people for cell, people in gate._people.items() if cell not in gate._hidden}
     for table in page.tables.values():
         for column in table.select(pl.selectors.integer()):
             shown = column.drop_nulls().to_list()

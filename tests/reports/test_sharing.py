@@ -123,7 +123,7 @@ def test_means_of_a_window_that_is_not_whole_do_not_tell_the_users_of_a_day():
 
 
 def test_a_day_has_one_number_in_every_table():
-    """Days of 9 and 3 users, and their mean: the 9 is hidden beside the 3, in a table of days as well."""
+    """Days of 9 and 3 users, and their mean: the 9 is hidden beside the 3, and no table of days tells it either."""
     saturday, sunday = date(2026, 3, 7), date(2026, 3, 8)
     sharing = Sharing("hide")
     means = {"date": [sunday], "window_days": [2], "mean_daily_users": [6.0], "active_users": [10]}

@@ -11,9 +11,10 @@ from datetime import date, timedelta
 import pytest
 
 from augment_insights.errors import ConfigurationError
+from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange
 from augment_insights.sample import SampleOrganisation, roster_csv, write_roster
-from augment_insights.sample.records import METRICS, PERSON, Record
+from augment_insights.sample.records import PERSON, Record
 
 Row = tuple[date, Record, dict[str, int]]
 

@@ -4,15 +4,15 @@ from datetime import date
 
 import pytest
 
-from augment_insights import tables
 from augment_insights.errors import ConfigurationError
+from augment_insights.metrics import METRICS
 from augment_insights.sample import RecordStore
-from augment_insights.sample.records import METRICS
+from augment_insights.transport.messages import Metrics
 
 
-def test_metric_names_are_those_of_the_tables():
-    """The serving side names the same metrics, in the same order, as the tables of the client."""
-    assert tuple(tables.METRICS) == METRICS
+def test_metric_names_are_those_of_the_wire():
+    """The one list names the metrics of the API's messages, in their order."""
+    assert tuple(METRICS) == Metrics.__struct_fields__
 
 
 def test_days_span_the_first_to_the_last_active_day(record):

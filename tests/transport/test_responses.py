@@ -3,11 +3,16 @@
 import gzip
 import json
 import socket
+import ssl
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
+from pathlib import Path
 from random import Random
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -144,6 +149,85 @@ def test_no_attempt_begins_after_the_deadline(serve, connect, clock, wire):
         fetch.dau_count(*DAYS, client=connect(api.url, retry=RetryPolicy(deadline=5)))
     assert clock.ran <= 5
     assert 1 < caught.value.attempts == api.count < 6
+
+
+REFUSED = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+CERTIFICATES = Path(__file__).with_name("certificates")
+
+
+@pytest.fixture
+def tls() -> Iterator[Callable[[str], str]]:
+    """Listen with a certificate of the tests' own CA, and return the address."""
+    with ExitStack() as stack:
+
+        def listen(certificate: str) -> str:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(CERTIFICATES / f"{certificate}.pem")
+            listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+
+            def shake_hands() -> None:
+                with suppress(OSError):
+                    context.wrap_socket(listening.accept()[0], server_side=True)
+
+            Thread(target=shake_hands, daemon=True).start()
+            return f"https://localhost:{listening.getsockname()[1]}"
+
+        yield listen
+
+
+@pytest.mark.parametrize(
+    ("certificate", "environment", "hint"),
+    [
+        ("elsewhere", {}, "REQUESTS_CA_BUNDLE"),
+        ("elsewhere", {"REQUESTS_CA_BUNDLE": str(CERTIFICATES / "ca.pem")}, "another host's: check AUGMENT_API_URL"),
+        (
+            "expired",
+            {"REQUESTS_CA_BUNDLE": str(CERTIFICATES / "ca.pem")},
+            r"this machine's clock \(2026-03-10 12:00 UTC",
+        ),
+        ("expired", {"REQUESTS_CA_BUNDLE": "no such file"}, "REQUESTS_CA_BUNDLE .* has to name a file"),
+        ("expired", {"REQUESTS_CA_BUNDLE": __file__}, "REQUESTS_CA_BUNDLE .* has to name a file"),
+        ("expired", {"HTTPS_PROXY": "http://127.0.0.1:1"}, "proxy in HTTPS_PROXY"),
+        ("expired", {"HTTPS_PROXY": "http://"}, "proxy in HTTPS_PROXY"),
+        ("expired", {"HTTPS_PROXY": "gopher://127.0.0.1:1"}, "proxy in HTTPS_PROXY"),
+        ("expired", {"HTTPS_PROXY": "socks5://127.0.0.1:1"}, r"requests\[socks\]"),
+        ("expired", {"HTTPS_PROXY": "407"}, "its user and password"),
+    ],
+)
+def test_what_waiting_cannot_mend_ends_at_once_and_names_the_setting(
+    certificate, environment, hint, tls, serve, connect, monkeypatch
+):
+    """Certificates, CA files and proxies: one attempt, no wait, and the variable to correct."""
+    for name in ("no_proxy", "NO_PROXY", "https_proxy", "all_proxy", "ALL_PROXY", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, serve(lambda _: REFUSED).url if value == "407" else value)
+    with pytest.raises(ApiUnavailableError, match=f"Hint: .*{hint}") as caught:
+        fetch.dau_count(*DAYS, client=connect(tls(certificate)))
+    assert caught.value.attempts == 1
+
+
+def test_a_clock_that_is_ahead_is_called_that(serve, connect, wire):
+    """The API refuses a day that is not over there; its answer's date tells why."""
+    api = serve(lambda _asked: wire.refuse(400, Date="Sun, 08 Mar 2026 11:59:30 GMT"))
+    with pytest.raises(errors.InvalidRequestError, match="clock is ahead of the API's by 2 days, 0:00:00"):
+        fetch.dau_count(*DAYS, client=connect(api.url))
+
+
+def test_who_shares_a_limit_with_another_account_waits_until_there_is_room(serve, connect, clock, wire):
+    """429s for 40 minutes after a first answer: no request is given up, and they become rare."""
+    api = serve(wire.counting)
+    client = connect(api.url)
+    fetch.dau_count(*DAYS, client=client)
+    begin = clock.ran
+
+    def busy(asked) -> bytes:
+        return wire.counting(asked) if clock.ran > begin + 2400 else wire.refuse(429, Retry_After="6")
+
+    api.answer = busy
+    fetch.dau_count("2026-02-01", "2026-02-02", client=client)
+    assert 2400 < clock.ran - begin < 3100
+    assert api.count < 40
 
 
 def test_a_server_that_is_not_there_is_said_to_be_so(connect):
