@@ -7,17 +7,19 @@ same name draws it. Columns may be more than a table asks for (a joined ``team``
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial, wraps
-from inspect import isfunction
+from inspect import Parameter, isfunction, signature
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import polars as pl
 import polars.selectors as cs
 
-from augment_insights.errors import REPLACEMENT, UNSAFE, UNSAFE_BREAKS, TableError
+from augment_insights.errors import REPLACEMENT, UNSAFE, UNSAFE_BREAKS, ConfigurationError, TableError
 from augment_insights.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -30,6 +32,31 @@ Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 _COUNTS = ("users", "_days", "_count", "_lines", "cohorts")
 """Columns of whole numbers end so."""
+
+_left_behind = {"in a fork": False, "here": False}
+
+
+def _note_threads() -> None:
+    """Note whether Polars has begun its threads: a fork does not take them along, and waits for them for ever."""
+    names = (task.read_text() for task in Path("/proc/self/task").glob("*/comm"))
+    _left_behind["in a fork"] = any(name[:7] == "polars-" and name[7:8].isdigit() for name in names)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_note_threads, after_in_child=lambda: _left_behind.update({"here": _left_behind["in a fork"]})
+    )
+
+
+def check_process() -> None:
+    """Raise a ConfigurationError in a process that was forked from one that had used Polars: it would hang."""
+    if _left_behind["here"]:
+        raise ConfigurationError(
+            "This process was forked from one that had used Polars already, and Polars cannot go on in it. Hint: start "
+            "it with multiprocessing.get_context('spawn'), or fork before the first table.",
+            setting="start_method",
+        )
+
 
 _INVISIBLE = r"\p{Cf}"
 """Unicode's format characters: they have no width, and come along when names are copied."""
@@ -86,6 +113,8 @@ class Table:
         ------
         TableError
             Naming what is missing or of another dtype, and what to do.
+        ConfigurationError
+            In a process that was forked after Polars had begun its threads.
 
         Examples
         --------
@@ -94,6 +123,7 @@ class Table:
         ...
         augment_insights.errors.TableError: The table dau_count needs the column 'date'. ...
         """
+        check_process()
         schema = columns_of(frame)
         require(schema, tuple(self.columns), table=self.name)
         for name, column in self.columns.items():
@@ -201,10 +231,12 @@ def is_rate(column: str) -> bool:
     return column.endswith(("_rate", "_share", "_low", "_high"))
 
 
-def takes_any_frame(function: Callable[_P, _T]) -> Callable[_P, _T]:
+def takes_any_frame(function: Callable[_P, _T], shared: Mapping[str, Mapping[str, object]]) -> Callable[_P, _T]:
     """Let a function of Polars frames take any dataframe: each argument that is one is converted at this door.
 
-    In its module too the function is replaced, so that it can be pickled. A class is returned as it is.
+    The keywords that it shares with its siblings stand in its signature one by one, for help and completion: ``shared``
+    has their names and defaults, by the name of the mapping that collects them. In its module too the function is
+    replaced, so that it can be pickled. A class is returned as it is.
     """
     if not isfunction(function) or hasattr(function, "__wrapped__"):
         return function
@@ -215,6 +247,15 @@ def takes_any_frame(function: Callable[_P, _T]) -> Callable[_P, _T]:
         answer: _T = function(*map(_as_polars, args), **converted)
         return answer
 
+    own = signature(function)
+    collecting = [one for one in own.parameters.values() if one.name in shared]
+    named = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default)
+        for one in collecting
+        for name, default in shared[one.name].items()
+    ]
+    kept = [one for one in own.parameters.values() if one not in collecting]
+    converting.__signature__ = own.replace(parameters=[*kept, *named])  # type: ignore[attr-defined]
     setattr(sys.modules[function.__module__], function.__name__, converting)
     return converting
 
@@ -302,7 +343,10 @@ DAU_COUNT = Table(
     name="dau_count",
     grain="one row a UTC day of the range",
     key=("date",),
-    columns={"date": _DATE, "user_count": _count("active users that day")},
+    columns={
+        "date": _DATE,
+        "user_count": _count("active users that day; null where the API lost the day", nullable=True),
+    },
 )
 
 DAU = Table(

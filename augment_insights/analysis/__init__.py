@@ -43,7 +43,7 @@ from augment_insights.analysis.features import (
     mode_transitions,
 )
 from augment_insights.analysis.privacy import pseudonymise, suppress_small_groups
-from augment_insights.analysis.quality import data_quality, reconcile
+from augment_insights.analysis.quality import ApiTables, data_quality, reconcile
 from augment_insights.analysis.retention import (
     cohort_retention,
     lifecycle,
@@ -109,5 +109,10 @@ __all__ = [
     "unused_licences",
 ]
 
+_SHARED = {
+    "whose": {"user_type": "person", "since": None, "as_of": None},
+    "tables": dict.fromkeys(ApiTables.__annotations__),
+}
+
 for _name in __all__:
-    globals()[_name] = takes_any_frame(globals()[_name])
+    globals()[_name] = takes_any_frame(globals()[_name], _SHARED)

@@ -15,6 +15,7 @@ from augment_insights.analysis.population import (
     as_columns,
     check_user_type,
     engine_for,
+    first_that_holds,
     is_complete_in,
     one_spelling,
     row_days,
@@ -543,15 +544,9 @@ def judged_together(compared: pl.DataFrame) -> pl.DataFrame:
     ordered = compared.sort("p_value", nulls_last=True, maintain_order=True)
     count = pl.col("p_value").count()
     holds = (pl.col("p_value") * (count - pl.int_range(pl.len()))).cum_max() <= _SIGNIFICANT
-    verdict = (
-        pl.when(pl.col("difference_low").is_null())
-        .then(None)
-        .when(holds & (pl.col("difference_low") > 0))
-        .then(pl.lit("higher"))
-        .when(holds & (pl.col("difference_high") < 0))
-        .then(pl.lit("lower"))
-        .otherwise(pl.lit("no measurable change"))
-    )
+    low, high = pl.col("difference_low"), pl.col("difference_high")
+    words = {"higher": holds & (low > 0), "lower": holds & (high < 0), "no measurable change": low.is_not_null()}
+    verdict = first_that_holds(words)
     return ordered.with_columns(compared_groups=count, verdict=verdict.cast(VERDICT))
 
 
@@ -882,13 +877,9 @@ def compared_sides(sides: list[pl.DataFrame], groups: list[str], *, metric: str)
     ]
     users = users.join(others[0], on=[*groups, _KEY], how="full", coalesce=True, nulls_equal=True)
     users = users.with_columns(pl.col("part_before", "whole_before", "part_after", "whole_after").fill_null(0))
-    numbered = users.select(pl.lit(0).alias(_ONE), *groups).unique().sort(groups or [_ONE], nulls_last=True)
-    numbered = numbered.drop(_ONE).with_row_index(GROUP) if groups else numbered.rename({_ONE: GROUP})
-    users = (
-        users.join(numbered, on=groups, how="left", nulls_equal=True)
-        if groups
-        else users.with_columns(pl.lit(0).alias(GROUP))
-    )
+    users, keys = users.with_columns(pl.lit(0).alias(_ONE)), [*groups, _ONE]
+    numbered = users.select(keys).unique().sort(keys, nulls_last=True).with_row_index(GROUP)
+    users = users.join(numbered, on=keys, how="left", nulls_equal=True)
     differences = paired_difference(users, group=GROUP)
     if metric == "active_users":
         differences = _in_people(differences, users)

@@ -14,6 +14,7 @@ from augment_insights.analysis.population import (
     ACTIVITY,
     as_columns,
     data_span,
+    first_that_holds,
     is_licensed,
     known_days,
     licences_of,
@@ -466,19 +467,15 @@ def licences(
     held = _current(listed, today, read_whose(**whose)[0])
     begun, ended = pl.col("__begun"), pl.col("licensed_to")
     idle = (today - pl.col("last_active")).dt.total_days()
-    status = (
-        pl.when(begun > today)
-        .then(pl.lit("not_begun"))
-        .when(ended < today)
-        .then(pl.lit("ended"))
-        .when(idle < inactive_days)
-        .then(pl.lit("active"))
-        .when((today - begun).dt.total_days() < grace_days)
-        .then(pl.lit("new"))
-        .when(pl.col("last_active").is_null())
-        .then(pl.lit("never_used"))
-        .otherwise(pl.lit("idle"))
-    )
+    words = {
+        "not_begun": begun > today,
+        "ended": ended < today,
+        "active": idle < inactive_days,
+        "new": (today - begun).dt.total_days() < grace_days,
+        "never_used": pl.col("last_active").is_null(),
+        "idle": pl.lit(value=True),
+    }
+    status = first_that_holds(words)
     team = pl.col("team").cast(pl.String) if "team" in listed.columns else pl.lit(None, pl.String)
     named = held.join(seen.drop("user"), on=_KEY, how="left").sort(_KEY)
     answered = named.select("user", team.alias("team"), status.cast(LICENCE_STATUS).alias("status"), "last_active")
@@ -715,14 +712,12 @@ def population_bridge(
     valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date)).any()
     kind = pl.when(valid).then(pl.lit("licensed")).otherwise(pl.lit("licence ended or not begun"))
     everybody = spans.agg(licence=kind).join(seen, on=_KEY, how="full", coalesce=True)
+    active = pl.col("last_active")
     told = everybody.select(
         pl.col("licence").fill_null("not on the roster").cast(LICENSED),
-        seen=pl.when(pl.col("last_active") >= first)
-        .then(pl.lit("active"))
-        .when(pl.col("last_active").is_not_null())
-        .then(pl.lit("seen before"))
-        .otherwise(pl.lit("never seen"))
-        .cast(SEEN),
+        seen=first_that_holds(
+            {"active": active >= first, "seen before": active.is_not_null(), "never seen": active.is_null()}
+        ).cast(SEEN),
     )
     pairs = pl.DataFrame(
         [(a, b) for a in LICENSED.categories for b in SEEN.categories][:-1],

@@ -14,6 +14,7 @@ from augment_insights.analysis.population import (
     USER_KEY,
     as_columns,
     data_span,
+    first_that_holds,
     is_complete_in,
     is_licensed,
     known_days,
@@ -480,17 +481,14 @@ def habit_ladder(
         active = _with_licensed(active, roster, start=start, end=end, user_type=read_whose(**whose)[0])
     counted = active.with_columns(mean_actions=rate(pl.col("actions"), pl.lit(weeks)))
     habitual, mean = pl.col("active_weeks") >= habitual_weeks, pl.col("mean_actions")
-    tier = (
-        pl.when(habitual & (mean >= power_actions))
-        .then(pl.lit("power"))
-        .when(habitual)
-        .then(pl.lit("habitual"))
-        .when(mean >= 1)
-        .then(pl.lit("novice"))
-        .when(pl.col("active_weeks") > 0)
-        .then(pl.lit("low"))
-        .otherwise(pl.lit("non-user"))
-    )
+    words = {
+        "power": habitual & (mean >= power_actions),
+        "habitual": habitual,
+        "novice": mean >= 1,
+        "low": pl.col("active_weeks") > 0,
+        "non-user": pl.lit(value=True),
+    }
+    tier = first_that_holds(words)
     return HABIT_LADDER.of(counted.with_columns(tier=tier.cast(HABIT_TIER)).sort("user_key"))
 
 

@@ -24,7 +24,7 @@ from augment_insights.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
     from typing import Unpack
 
@@ -515,6 +515,11 @@ def on_roster(seen: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:
 
 
 # ---- How are they computed? ----
+
+
+def first_that_holds(words: Mapping[str, pl.Expr]) -> pl.Expr:
+    """Return the first word whose condition holds, in each row; null where none does."""
+    return pl.coalesce(pl.when(condition).then(pl.lit(word)) for word, condition in words.items())
 
 
 def engine_for(frame: pl.DataFrame | pl.LazyFrame) -> EngineType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from datetime import date
 from pathlib import Path
@@ -42,12 +43,14 @@ _ENOUGH = 10
 _FIRST_YEAR = 1000
 _MOST_MONTHS = 12
 _LONGEST_CHAIN = 10
+_FORMS = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d"}
+_LETTERS = re.compile("|".join(_FORMS), re.IGNORECASE)
 _NO_VALUE = ("", "(blank)", "#n/a")
 _NO_DATE = (*_NO_VALUE, "-", "n/a", "null", "none", "never")
 
 
 def read_roster(
-    path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame,
+    path: str | Path | pl.DataFrame | pl.LazyFrame,
     *,
     columns: Mapping[str, str] | None = None,
     sheet: str | int | None = None,
@@ -67,13 +70,14 @@ def read_roster(
 
     Parameters
     ----------
-    path_or_frame : str, Path, DataFrame or LazyFrame
+    path : str, Path, DataFrame or LazyFrame
         A text file (``.csv``, ``.tsv``, ``.txt``), a workbook (``.xlsx``, ``.xls``, ``.ods`` and others),
         ``.parquet``, ``.ndjson``; or a ``.toml`` file that names the ``path`` of one, any of the options below, and
         ``aliases`` (a table of old to new e-mails); or a frame. Of a text file or workbook all columns are text: a
         cost centre ``0042`` stays what it is. A frame with a column ``user`` keeps the names of its columns.
     columns : Mapping of str to str, optional
-        The file's name for ours, ``{"user": "Login", "team": "Squad"}``, where it is no usual one.
+        The file's name for ours, ``{"user": "Login", "team": "Squad"}``, where it is no usual one; or ours for the
+        file's, as ``rename`` takes them.
     sheet : str or int, optional
         The workbook's sheet, by name or number from 1; by default the first with a column of users.
     separator : str, optional
@@ -81,7 +85,8 @@ def read_roster(
     encoding : str, optional
         UTF-8, UTF-16 or else cp1252 unless told.
     dates : str, optional
-        The form of days that are not written YYYY-MM-DD (with or without a time), such as ``"%d.%m.%Y"``.
+        The form of days that are not written YYYY-MM-DD (with or without a time): ``"%d.%m.%Y"``, or in letters
+        ``"DD.MM.YYYY"``.
 
     Returns
     -------
@@ -126,17 +131,17 @@ def read_roster(
     │ ada@x.io ┆ Payments ┆ 2026-01-15    │
     └──────────┴──────────┴───────────────┘
     """
-    source = _opened(path_or_frame, Options(columns, sheet, separator, encoding, dates))
+    source = _opened(path, Options(columns, sheet, separator, encoding, dates))
     rows = tidy_roster(source.rows, dates=source.options.dates, aliases=source.options.aliases)
     return _without_contradictions(rows)
 
 
-def describe_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, **options: Any) -> str:
+def describe_roster(path: str | Path | pl.DataFrame | pl.LazyFrame, **options: Any) -> str:
     r"""How was a roster understood, in one line?
 
     Parameters
     ----------
-    path_or_frame, **options
+    path, **options
         As for :func:`read_roster`.
 
     Returns
@@ -157,7 +162,7 @@ def describe_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, **o
     >>> describe_roster(path)
     '2 licences, 2 teams, separator `;`, user from `E-Mail`, team from `Department`, 1 row left out: 1 total or note'
     """
-    source = _opened(path_or_frame, Options(**options))
+    source = _opened(path, Options(**options))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # they are said below
         tidy = tidy_roster(source.rows, dates=source.options.dates, aliases=source.options.aliases)
@@ -181,12 +186,12 @@ def describe_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, **o
     return ", ".join([licences, *teams, *source.form, *said])
 
 
-def _opened(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame, options: Options) -> RosterFile:
+def _opened(path: str | Path | pl.DataFrame | pl.LazyFrame, options: Options) -> RosterFile:
     """Return a file's rows, or a frame's, under the roster's names."""
-    if isinstance(path_or_frame, (str, Path)):
-        return read_file(Path(path_or_frame), options)
-    schema = columns_of(path_or_frame)
-    frame = path_or_frame.lazy().collect()
+    if isinstance(path, (str, Path)):
+        return read_file(Path(path), options)
+    schema = columns_of(path)
+    frame = path.lazy().collect()
     if "user" in schema and options.columns is None:
         return RosterFile(frame, (), 0, options)
     return RosterFile(*with_standard_names(frame, options), 0, options)
@@ -615,8 +620,8 @@ def _as_dates(values: pl.Series, form: str | None) -> pl.Series:
         text = values.set(values.str.to_lowercase().is_in(_NO_DATE), None)
         days = text.to_frame("text").select(_iso_day()).to_series().alias(values.name)
         if form is not None:
-            named = text.str.to_date(form, strict=False)
-            days = days.fill_null(named.set(named.dt.year() < _FIRST_YEAR, None))
+            named = text.str.to_date(_LETTERS.sub(lambda found: _FORMS[found[0].lower()], form), strict=False)
+            days = named.set(named.dt.year() < _FIRST_YEAR, None).fill_null(days)
         wrong = text.filter(days.is_null() & text.is_not_null()).unique().sort().to_list()
         if not wrong:
             return days
@@ -642,6 +647,8 @@ def _iso_day() -> pl.Expr:
 
 def _how_to_write(wrong: Sequence[str]) -> str:
     """Return a hint for days that are not read: the form that fits them all, or both that may be meant."""
+    if all(text.isdecimal() for text in wrong):
+        return "write days as YYYY-MM-DD, or give the cells the format of a date in the spreadsheet."
     parts = pl.Series(wrong).str.extract_groups(r"^(\d{1,2})([-/. ])(\d{1,2})[-/. ](\d{4}|\d{2})$").struct.unnest()
     parts.columns = ["first", "sign", "second", "year"]
     if parts["year"].null_count() or parts["sign"].n_unique() != 1:

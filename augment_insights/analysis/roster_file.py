@@ -9,25 +9,30 @@ import re
 import tomllib
 import zipfile
 import zlib
+from collections.abc import Mapping  # noqa: TC003 (read at run time, as the type of an option)
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import polars as pl
 
 from augment_insights.errors import TableError, plural
 from augment_insights.tables import ROSTER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
 MOST_BYTES = 50_000_000
 """A file above this is refused: half a million licences, and in memory ten times as much."""
 
 MOST_UNPACKED_BYTES = 300_000_000
 """What the parts of a workbook may come to when they are unpacked."""
+
+MOST_CELLS = 10_000_000
+"""What the cells of a sheet may span: two of them in far corners are a file of a few kB."""
 
 MOST_ROWS = 2_000_000
 """Rows of a Parquet file, which may be small and still hold any number."""
@@ -80,13 +85,14 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Under which names directories and BI tools export a column; compared without case, blanks and punctuation."""
 
-_SHEETS, _LINES = (".xlsx", ".xls", ".xlsm", ".xlsb"), (".ndjson", ".jsonl")
+_SHEETS, _LINES = (".xlsx", ".xls", ".xlsm"), (".ndjson", ".jsonl")
 ENDINGS = (".csv", ".parquet", *_SHEETS, ".tsv", ".txt", ".tab", *_LINES, ".toml")
 
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = {"\t": "tab"}
 _MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _ARCHIVE, _OLD_WORKBOOK, _PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
+_CELL = re.compile(rb'<(?:\w+:)?(?:c|row)\b[^>]*?\br="([A-Z]{0,3})([0-9]{1,7})"[^>]*(?<!/)>')
 _HEAD = 40
 """The header is looked for in so many rows."""
 
@@ -216,8 +222,10 @@ def _standard_names(headers: Sequence[str], columns: Mapping[str, str] | None) -
     """Return for each of our names the header that stands for it."""
     plain = {_plain(header): header for header in reversed(headers)}
     found: dict[str, str] = {}
-    for ours, theirs in (columns or {}).items():
-        header = theirs if theirs in headers else plain.get(_plain(theirs))
+    for name, theirs in (columns or {}).items():
+        ours, header = name, theirs if theirs in headers else plain.get(_plain(theirs))
+        if header is None and name not in COLUMN_NAMES:  # as rename takes them: ours for the file's
+            ours, header = theirs, plain.get(_plain(name))
         if header is None:
             raise TableError(
                 f"The roster has no column {theirs!r}, which columns= names. It has: {', '.join(headers)}.",
@@ -270,23 +278,42 @@ def _check_kind(path: Path, data: bytes) -> None:
             table=ROSTER.name,
             hint="is it damaged, or has it the wrong ending? Save it again, as CSV (UTF-8) or .xlsx.",
         )
-    if data[:4] != _ARCHIVE:
-        return
+    if data[:4] == _ARCHIVE:
+        _check_size(path, data)
+
+
+def _check_size(path: Path, data: bytes) -> None:
+    """Refuse a workbook that would fill the memory, and a damaged one: its parts, and the grid that its cells span."""
+    size = cells = 0
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as parts:
             size = sum(part.file_size for part in parts.infolist())
-            # A part is read to the size that it claims and no further, and is damaged if it has another.
-            damaged = parts.testzip() if size <= MOST_UNPACKED_BYTES else None
+            if (
+                size <= MOST_UNPACKED_BYTES
+            ):  # a part is read to the size that it claims, and is damaged if it has another
+                cells = max(_spanned(parts.read(part)) for part in parts.infolist())
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise _unreadable(path, error) from error
-    if damaged is not None:
-        raise _unreadable(path, f"its part {damaged} is damaged")
-    if size > MOST_UNPACKED_BYTES:
-        raise TableError(
-            f"{path} unpacks to {size / 1e6:,.0f} MB, and at most {MOST_UNPACKED_BYTES / 1e6:,.0f} MB are read.",
-            table=ROSTER.name,
-            hint="is it the right file? Save the sheet of licences alone.",
-        )
+    for count, most, what in ((size / 1e6, MOST_UNPACKED_BYTES / 1e6, "MB"), (cells, MOST_CELLS, "cells")):
+        if count > most:
+            raise TableError(
+                f"{path} unpacks to {count:,.0f} {what}, and at most {most:,.0f} {what} are read.",
+                table=ROSTER.name,
+                hint="is it the right file? Save the sheet of licences alone.",
+            )
+
+
+def _spanned(part: bytes) -> int:
+    """Return how many cells lie between the first and the last that hold something: a reader makes room for all."""
+    rows, widest = 1, b"A"
+    for found in _CELL.finditer(part):
+        letters, number = found.groups()
+        rows = max(rows, int(number))
+        widest = max(widest, letters, key=lambda name: (len(name), name))
+    columns = 0
+    for letter in widest:
+        columns = columns * 26 + letter - ord("A") + 1
+    return rows * columns
 
 
 def _unreadable(path: Path, why: object) -> TableError:
@@ -304,14 +331,20 @@ def _through_toml(path: Path, data: bytes, options: Options) -> RosterFile:
         raise _unreadable(path, error) from error
     place = said.pop("path", None)
     unknown = sorted(said.keys() - Options.__dataclass_fields__.keys())
-    if not isinstance(place, str) or place.lower().endswith(".toml") or unknown:
-        wrong = f"has {', '.join(map(repr, unknown))}" if unknown else f"has path = {place!r}"
+    wrong = f"has {', '.join(map(repr, unknown))}" if unknown else ""
+    if not isinstance(place, str) or place.lower().endswith(".toml"):
+        wrong = f"has path = {place!r}"
+    try:
+        told = msgspec.convert(said, Options)
+    except msgspec.ValidationError as error:
+        wrong = wrong or f"has a wrong value: {error}"
+    if wrong:
         raise TableError(
-            f"{path} {wrong}, and it names the roster's path, and any of {', '.join(Options.__dataclass_fields__)}.",
+            f"{path} {wrong}. It names the roster's path, and any of {', '.join(Options.__dataclass_fields__)}.",
             table=ROSTER.name,
             hint='such as path = "roster.csv" and separator = ";".',
         )
-    return read_file(path.parent / Path(place).expanduser(), options.over(Options(**said)))
+    return read_file(path.parent / Path(place).expanduser(), options.over(told))
 
 
 def _parquet(path: Path, data: bytes) -> pl.DataFrame:
@@ -452,8 +485,8 @@ def _score(text: str, separator: str, columns: Mapping[str, str] | None) -> tupl
 
 def _header_at(grid: Sequence[Sequence[str]], columns: Mapping[str, str] | None) -> int | None:
     """Return the number of the first row that names a column of users; None without one."""
-    asked = (columns or {}).get("user")
-    names = {_plain(name) for name in ([asked] if asked else COLUMN_NAMES["user"])}
+    asked = {name for pair in (columns or {}).items() if "user" in pair for name in pair} - {"user"}
+    names = set(map(_plain, asked or COLUMN_NAMES["user"]))
     return next((at for at, row in enumerate(grid[:_HEAD]) if names & {*map(_plain, row)}), None)
 
 
@@ -473,23 +506,23 @@ def _below_header(path: Path, grid: list[list[str]], options: Options) -> tuple[
     width, kept, left_out = len(header), [], 0
     has_mails = any("@" in row[user] for row in body if len(row) > user)
     for number, row in enumerate(body, start=1):
-        cells = [cell.strip() for cell in row]
-        if (
-            not any(cells)
-            or (has_mails and _is_note(cells, user, width))
-            or [*map(_plain, cells)] == [*map(_plain, header)]
-        ):
-            left_out += any(cells)
+        if len(row) == width and "@" in row[user]:  # nearly all
+            kept.append(row)
             continue
-        if any(cells[width:]):
+        cells = [cell.strip() for cell in row]
+        is_note = has_mails and _is_note(cells, user, width)
+        if not any(cells) or is_note or [*map(_plain, cells)] == [*map(_plain, header)]:
+            left_out += any(cells)
+        elif any(cells[width:]):
             raise TableError(
                 f"The roster {path} has {plural(width, 'column')}, and row {number} below its header has {len(cells)}.",
                 table=ROSTER.name,
                 hint="a value that holds the separator stands in quotes; or name another separator=.",
             )
-        kept.append([*cells[:width], *[""] * (width - len(cells))])
-    values = list(zip(*kept, strict=True)) or [()] * width
-    rows = pl.DataFrame(dict(zip(header, map(list, values), strict=True)), schema=dict.fromkeys(header, pl.String))
+        else:
+            kept.append([*cells[:width], *[""] * (width - len(cells))])
+    values = zip(*kept, strict=True) if kept else [()] * width
+    rows = pl.DataFrame([pl.Series(name, part, pl.String) for name, part in zip(header, values, strict=True)])
     unnamed = [name for name in header if name.startswith("column ") and (rows[name] == "").all()]
     return rows.drop(unnamed), left_out
 

@@ -17,6 +17,7 @@ Importing this package does not load Altair: the first chart that is asked for d
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -72,10 +73,13 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     load_altair()
+    marks = import_module(f"{__name__}.marks")
+    public = [field for field in fields(marks.Caption) if field.name in marks.CaptionKeywords.__annotations__]
+    shared = {"caption": {field.name: field.default for field in public}}
     for noun in _NOUNS:
         module = import_module(f"{__name__}.{noun}")
         found = {chart: getattr(module, chart) for chart in __all__ if hasattr(module, chart)}
-        globals().update({chart: takes_any_frame(draw) for chart, draw in found.items()})
+        globals().update({chart: takes_any_frame(draw, shared) for chart, draw in found.items()})
     return globals()[name]
 
 

@@ -16,7 +16,7 @@ import polars as pl
 
 from augment_insights.charts.theme import LIGHT
 from augment_insights.periods import Every, calendar_period, check_every, day_text
-from augment_insights.tables import CALENDAR_DAYS, EVENTS, TARGETS, columns_of
+from augment_insights.tables import CALENDAR_DAYS, EVENTS, TARGETS, columns_of, safe_strings
 
 if TYPE_CHECKING:
     from datetime import date
@@ -95,7 +95,8 @@ def _beside(table: pl.DataFrame | pl.LazyFrame | None, contract: Table, drawn: p
     if table is None:
         return contract.empty().with_columns(group=pl.lit(None, dtype=pl.String))
     group = pl.col("group").cast(pl.String) if "group" in columns_of(table) else pl.lit(None, dtype=pl.String)
-    frame = contract.check(table.lazy()).select(*contract.columns, group.alias("group")).collect()
+    checked = contract.check(table.lazy()).select(*contract.columns, group.alias("group"))
+    frame = checked.with_columns(safe_strings()).collect()  # as the groups of the drawn table are
     for name in {"group", "panel"}.intersection(drawn.columns):
         frame = frame.filter(pl.col("group").is_null() | pl.col("group").is_in(drawn[name].implode()))
     return frame

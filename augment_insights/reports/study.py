@@ -350,7 +350,8 @@ class Study:
         ):  # no folder of this machine gets into a report
             place = self._parameters[name]
             self._parameters[name] = Path(place).name if isinstance(place, (str, Path)) else None
-        self.user_type, self.team, source = chosen["user_type"], chosen["team"], chosen["source"]
+        self.user_type, source = chosen["user_type"], chosen["source"]
+        self.team = None if chosen["team"] is None else str(chosen["team"])  # a number, where teams are numbers
         if self.user_type not in POPULATIONS:
             raise ConfigurationError(not_valid("user_type", self.user_type, POPULATIONS), setting="user_type")
         if source not in SOURCES:
@@ -676,7 +677,7 @@ def _of_team(roster: pl.DataFrame | None, team: str, column: str) -> pl.DataFram
             setting="team",
         )
     names = roster["team"].cast(pl.String).fill_null(NO_TEAM)
-    found = roster.filter(names == str(team))
+    found = roster.filter(names == team)
     if found.is_empty():
         raise ConfigurationError(
             f"The roster has no {column} {team!r}.{did_you_mean(team, names.unique())}", setting="team"

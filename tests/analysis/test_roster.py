@@ -86,10 +86,12 @@ READ_AS_TOLD = [
     ("caret.csv", {"separator": "^"}, TWO),
     ("cp850.csv", {"encoding": "cp850"}, ZURICH),
     ("unusual-names.csv", {"columns": {"user": "seat holder", "team": "Chapter"}}, TWO),
-    ("german.csv", {"dates": "%d.%m.%Y"}, dated("01-15", "01-16")),
+    ("unusual-names.csv", {"columns": {"Seat holder": "user", "Chapter": "team"}}, TWO),
+    ("german.csv", {"dates": "dd.MM.yyyy"}, dated("01-15", "01-16")),
     ("days-dotted.csv", {"dates": "%d.%m.%Y"}, dated("01-15", "01-16")),
     ("days-american.csv", {"dates": "%m/%d/%Y"}, dated("01-15", "01-03")),
     ("days-ambiguous.csv", {"dates": "%d/%m/%Y"}, dated("04-03", "04-05")),
+    ("days-year-first.csv", {"dates": "%Y%m%d"}, dated("01-15", "01-16")),
     ("days-two-digits.csv", {"dates": "%d.%m.%y"}, dated("01-15", "01-16")),
     ("days-month-names.csv", {"dates": "%d-%b-%Y"}, dated("01-15", "02-16")),
     ("workbook-sheets.xlsx", {"sheet": "2026"}, TWO),
@@ -124,6 +126,7 @@ REFUSED = {
     "workbook-named-text.csv": "its name says text, and it holds a workbook",
     **dict.fromkeys(["workbook-damaged.xlsx", "workbook-flipped.xlsx", "workbook-protected.xlsx"], "cannot be read"),
     "workbook-bomb.xlsx": "unpacks to 400 MB, and at most 300 MB are read",
+    "workbook-far-corners.xlsx": "unpacks to 17,179,869,184 cells, and at most 10,000,000 cells are read",
 }
 SAID = {
     "same-user-twice.csv": ([("ADA@x.io", "Payments"), TWO[1]], "Dropped 1 duplicate row"),
@@ -218,6 +221,14 @@ def test_wrong_options_are_told(tmp_path):
         with pytest.raises(TableError, match=message):
             analysis.read_roster(FILES / name, **options)
     shutil.copy(FILES / "caret.csv", tmp_path)
+    for text, message in (
+        ('path = "a.csv"\nseparator = 1', r"wrong value: Expected .*str.* at `\$\.separator`"),
+        ('path = "a.toml"', "has path = 'a.toml'"),
+        ("path = ", "cannot be read: Invalid value"),
+    ):
+        (tmp_path / "roster.toml").write_text(text)
+        with pytest.raises(TableError, match=message):
+            analysis.read_roster(tmp_path / "roster.toml")
     (tmp_path / "roster.toml").write_text('path = "caret.csv"\nseparator = ";"\n')
     assert facts_of(analysis.read_roster(tmp_path / "roster.toml", separator="^")) == TWO  # a keyword wins
 

@@ -98,7 +98,10 @@ def test_a_study_keeps_to_its_team_and_says_what_is_missing():
     assert hidden.roster is not None
     assert not hidden.roster["user"].str.contains("@").any()
     roster = pl.DataFrame({"user": ["a@x.io", "b@x.io"], "team": [7, 12]})
-    assert Study(roster=roster, team="7").roster["user"].to_list() == ["a@x.io"]
+    for team in ("7", 7):
+        found = Study(roster=roster, team=team)
+        assert found.roster["user"].to_list() == ["a@x.io"]
+        assert found.page("T", template="t").name.startswith("t-7-")
 
 
 def test_a_study_takes_a_template_s_parameters_by_their_names():
