@@ -896,15 +896,17 @@ TRACK = pl.Enum(["reached", "on track", "behind", "cannot tell"])
 
 ON_TRACK = Table(
     name="on_track",
-    grain="one row a target whose metric was measured",
+    grain="one row a target",
     key=("metric", "group", "by"),
     columns={
         "metric": TARGETS.columns["metric"],
         "group": Column(pl.String(), "the team or the like; null: all together", nullable=True),
         "value": TARGETS.columns["value"],
         "by": TARGETS.columns["by"],
-        "measured": _number("the metric in the last complete period"),
-        "measured_to": Column(pl.Date(), "last day of that period"),
+        "measured": _number(
+            "the metric in the last complete period; null: not known, or not to be shown", nullable=True
+        ),
+        "measured_to": Column(pl.Date(), "last day of that period", nullable=True),
         "periods": _count("complete periods that the pace was measured over"),
         "needed_pace": _number("what is missing, a week; null: nothing, or no time is left or set", nullable=True),
         "pace": _number("by how much it moved, a week; null: too few periods", nullable=True),

@@ -18,12 +18,13 @@ import yaml
 from augment_insights.analysis.intervals import rate, student_t
 from augment_insights.analysis.roster_file import file_bytes
 from augment_insights.errors import ConfigurationError, DateRangeError, TableError, did_you_mean, safe_text
-from augment_insights.periods import check_count, parse_day
+from augment_insights.periods import check_count, check_every, parse_day
 from augment_insights.tables import CALENDAR_DAYS, EVENTS, ON_TRACK, TARGETS, is_rate, require
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from augment_insights.periods import Every
     from augment_insights.tables import Table
 
     Given = str | Path | pl.DataFrame | pl.LazyFrame
@@ -37,12 +38,13 @@ AIMS: Mapping[str, str] = {
     "stickiness_rate": "stickiness",
     "cumulative_users": "users ever active",
 }
-"""The metrics that can be aimed at, and what they are called."""
+"""The metrics that can be aimed at, and what they are called. The last two are drawn and not judged: each value holds
+most of the one before, and a pace has no interval."""
 
 FEWEST_PERIODS = 5
 """From fewer periods no pace is told: its interval would be as wide as the axis."""
 
-_MOST_ALIKE = 0.7
+_MOST_ALIKE = 0.5
 _MOST = 1e9
 _ENDINGS = (".csv", ".yaml", ".yml")
 _COUNTRY = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,3})?")
@@ -350,18 +352,17 @@ def on_track(
     """Will the target be reached in time, at the pace at which the metric has moved?
 
     The pace is the slope of a straight line through the last complete periods. Its 95 % interval is widened as far as
-    neighbouring periods are alike: their correlation, at most 0.7, lowers the number of periods that count. The pace
+    neighbouring periods are alike: their correlation, at most 0.5, lowers the number of periods that count. The pace
     needed is what is missing in the last complete period, over the weeks from then to the day. "On track" and "behind"
     are said where the whole interval lies on one side of it; otherwise the data cannot tell.
 
     Parameters
     ----------
     measured : DataFrame
-        One row a period (and group): ``period_start``, ``period_end`` and ``is_complete``, or ``date`` and
-        ``window_days``, of which only windows that do not overlap count; and the metric. Periods without a value are
-        left out.
+        One row a period (and group): ``period_end``, ``is_complete`` and the metric. Periods without a value, and such
+        that are not complete, are left out.
     targets : DataFrame
-        As :func:`read_targets` returns them; those of other metrics, and of groups that were not measured, have no row.
+        As :func:`read_targets` returns them; those of other metrics have no row.
     metric : str
         The column that was measured, and the metric of the targets.
     by : str, optional
@@ -375,7 +376,7 @@ def on_track(
         The table ON_TRACK, one row a target: ``metric``, ``group``, ``value``, ``by``, then
 
         =================== ======= ==================================================================
-        measured            Float64 the metric in the last complete period
+        measured            Float64 the metric in the last complete period; null: the group has none
         measured_to         Date    that period's last day
         periods             Int64   the periods of the pace
         needed_pace         Float64 what is missing a week; null: reached, or no time is left or set
@@ -401,7 +402,6 @@ def on_track(
 
     >>> from datetime import date
     >>> weeks = pl.DataFrame({
-    ...     "period_start": [date(2026, 3, 2 + 7 * n) for n in range(5)],
     ...     "period_end": [date(2026, 3, 8) + timedelta(weeks=n) for n in range(5)],
     ...     "adoption_rate": [0.67, 0.68, 0.69, 0.70, 0.71], "is_complete": [True] * 5})
     >>> targets = read_targets(pl.DataFrame({"metric": "adoption_rate", "value": [0.8], "by": ["2026-04-26"]}))
@@ -411,23 +411,19 @@ def on_track(
     """
     check_count("periods", periods, at_least=FEWEST_PERIODS)
     require(targets.collect_schema(), tuple(TARGETS.columns), table=TARGETS.name)
-    is_daily = "period_start" not in measured.columns
-    ends = pl.col("date" if is_daily else "period_end")
-    needed = ("date", metric) if is_daily else ("period_start", "period_end", "is_complete", metric)
-    require(measured.collect_schema(), (*needed, *([by] if by else [])), table="measured")
+    require(measured.collect_schema(), ("period_end", "is_complete", metric, *([by] if by else [])), table="measured")
     group = pl.lit(None, dtype=pl.String) if by is None else pl.col(by).cast(pl.String)
-    window = pl.col("window_days") if "window_days" in measured.columns else pl.lit(1)
-    complete = measured.filter("is_complete") if "is_complete" in measured.columns else measured
-    known = complete.select(group=group, day=ends, window=window, y=pl.col(metric).cast(pl.Float64)).drop_nulls("y")
-    apart = (pl.col("day").max() - pl.col("day")).dt.total_days() % pl.col("window") == 0
-    recent = known.filter(apart.over("group")).sort("group", "day").group_by("group", maintain_order=True).tail(periods)
+    known = measured.filter("is_complete").select(group=group, day="period_end", y=pl.col(metric).cast(pl.Float64))
+    recent = known.drop_nulls("y").sort("group", "day").group_by("group", maintain_order=True).tail(periods)
     aimed = targets if "group" in targets.columns else targets.with_columns(group=pl.lit(None, dtype=pl.String))
     judged = aimed.filter(metric=metric).join(
-        _paces(recent), on="group", how="inner", nulls_equal=True, maintain_order="left"
+        _paces(recent), on="group", how="left", nulls_equal=True, maintain_order="left"
     )
     missing, weeks = pl.col("value") - pl.col("measured"), (pl.col("by") - pl.col("measured_to")).dt.total_days() / 7
     pace = pl.when(missing > 0, weeks > 0).then(missing / weeks)
-    return ON_TRACK.of(judged.with_columns(needed_pace=pace).with_columns(verdict=_verdict()))
+    return ON_TRACK.of(
+        judged.with_columns(pl.col("periods").fill_null(0), needed_pace=pace).with_columns(verdict=_verdict())
+    )
 
 
 def _paces(values: pl.DataFrame) -> pl.DataFrame:
@@ -479,18 +475,19 @@ def _verdict() -> pl.Expr:
     )
 
 
-def per_working_day(table: pl.DataFrame, calendar: pl.DataFrame, *columns: str) -> pl.DataFrame:
+def per_working_day(table: pl.DataFrame, calendar: pl.DataFrame, *columns: str, every: Every = "1w") -> pl.DataFrame:
     """How much is that on a working day, so that a week with a holiday can be laid beside one without?
 
     Parameters
     ----------
     table : DataFrame
-        One row a period (and group): ``period_start`` and ``period_end``, or ``date``; ``is_complete`` where periods
-        may not be over.
+        One row a period (and group): ``period_start``; ``is_complete`` where periods may not be over.
     calendar : DataFrame
         The table CALENDAR_DAYS, as :func:`read_calendar` returns it for these days.
     *columns : str
         The columns of sums, such as ``"total_messages"``. What counts people is no sum over days.
+    every : {"1d", "1w", "1mo", "1q"}
+        The calendar period.
 
     Returns
     -------
@@ -510,16 +507,16 @@ def per_working_day(table: pl.DataFrame, calendar: pl.DataFrame, *columns: str) 
     Examples
     --------
     >>> from datetime import date
-    >>> week = pl.DataFrame({"period_start": [date(2026, 4, 6)], "period_end": [date(2026, 4, 12)], "messages": [800]})
+    >>> week = pl.DataFrame({"period_start": [date(2026, 4, 6)], "messages": [800]})
     >>> per_working_day(week, read_calendar("2026-04-06", "2026-04-06", "2026-04-12"), "messages").row(0)[-2:]
     (4, 200.0)
     """
-    ends = ("period_start", "period_end") if "period_start" in table.columns else ("date", "date")
-    require(table.collect_schema(), (*ends, *columns), table="table")
+    require(table.collect_schema(), ("period_start", *columns), table="table")
     off = CALENDAR_DAYS.check(calendar)["date"].unique().sort()
-    first, last = (table[name] for name in ends)
-    free = off.search_sorted(last, "right").cast(pl.Int64) - off.search_sorted(first, "left").cast(pl.Int64)
-    counted = table.with_columns(working_days=(last - first).dt.total_days() + 1 - free)
+    first = table["period_start"]
+    after = table.select(pl.col("period_start").dt.offset_by(check_every(every))).to_series()
+    free = off.search_sorted(after, "left").cast(pl.Int64) - off.search_sorted(first, "left").cast(pl.Int64)
+    counted = table.with_columns(working_days=(after - first).dt.total_days() - free)
     whole = pl.col("is_complete") if "is_complete" in table.columns else pl.lit(value=True)
     each = [
         rate(pl.col(name), pl.when(whole).then("working_days")).alias(f"{name}_per_working_day") for name in columns

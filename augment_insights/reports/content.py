@@ -394,6 +394,7 @@ def what_happened(
 
 _MOVED = {"higher": "rose", "lower": "fell"}
 _MOST_SENTENCES, _MOST_CHANGES, _MOST_APART = 6, 3, 3
+_TENTH = 0.1
 _DRIVES = 0.3
 """A group that accounts for less of a change is not said to drive it."""
 
@@ -589,17 +590,18 @@ def _target_in_words(row: Mapping[str, Any], *, noun: str) -> str:
     """Say one target."""
     metric, by, verdict = row["metric"], row["by"], row["verdict"]
     aim = f"{row['value'] * _POINTS:.4g}%" if is_rate(metric) else f"{row['value']:,g}"
-    now = f"{row['measured']:.1%}" if is_rate(metric) else f"{row['measured']:,g}"
     group = "" if row["group"] is None else f" ({row['group']})"
-    told = (
-        f"Target for {AIMS[metric]}{group}, {aim}{'' if by is None else f' by {day_text(by)}'}: "
-        f"{now} in the {noun} to {day_text(row['measured_to'])}, "
-    )
+    told = f"Target for {AIMS[metric]}{group}, {aim}{'' if by is None else f' by {day_text(by)}'}: "
+    if row["measured"] is None:
+        return f"{told}not measured, or not shown, on this page."
+    now = f"{row['measured']:.1%}" if is_rate(metric) else f"{row['measured']:,g}"
+    told += f"{now} in the {noun} to {day_text(row['measured_to'])}, "
     if verdict == "reached" or by is None:
         return f"{told}{'reached' if verdict == 'reached' else 'and no day is set'}."
     if row["needed_pace"] is None:
         return f"{told}not reached in time."
-    needed = _step(metric, row["needed_pace"])
+    scale, unit = (_POINTS, " points") if is_rate(metric) else (1, "")
+    needed = f"{row['needed_pace'] * scale:+,.{1 if row['needed_pace'] * scale >= _TENTH else 2}f}{unit}"
     if row["pace"] is None:
         return f"{told}and {plural(row['periods'], noun)} cannot tell the pace: it needs {needed} a week."
     pace, low, high = (_step(metric, row[name]).removesuffix(" points") for name in ("pace", "pace_low", "pace_high"))

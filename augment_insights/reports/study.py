@@ -550,25 +550,27 @@ class Study:
             )
         return self.groups(compared)
 
-    def on_track(self, **measured: pl.DataFrame) -> pl.DataFrame:
+    def on_track(self, periods: pl.DataFrame, **measured: pl.DataFrame) -> pl.DataFrame:
         """Judge the targets by what the report shows: the table ON_TRACK, empty without targets.
 
-        Pass a table of a row a period by the name of its metric, as :func:`augment_insights.analysis.on_track` takes
-        it, through :meth:`groups` first. With a column ``team`` or ``tenure`` it is of groups; null is everybody.
+        Parameters
+        ----------
+        periods : DataFrame
+            Which periods there are, as for :meth:`compare_last`.
+        **measured
+            By the name of its metric, what :meth:`groups` returned: one row a period. With a column ``team`` or
+            ``tenure`` it is of groups, and null there is everybody.
         """
         if self.targets is None:
             return ON_TRACK.empty()
-        judged = [
-            on_track(
-                table,
-                self.targets,
-                metric=metric,
-                by=next((name for name in ("team", "tenure") if name in table.columns), None),
-                periods=28 if self.every == "1d" else 12,
-            )
-            for metric, table in measured.items()
-        ]
-        return pl.concat([ON_TRACK.empty(), *judged])
+        spans = periods.select("period_start", "period_end", "is_complete")
+        judged = [ON_TRACK.empty()]
+        for metric, table in measured.items():
+            by = next((name for name in ("team", "tenure") if name in table.columns), None)
+            dated = table.select("period_start", metric, *([by] if by else [])).join(spans, on="period_start")
+            many = 28 if self.every == "1d" else 12
+            judged.append(on_track(dated, self.targets, metric=metric, by=by, periods=many))
+        return pl.concat(judged)
 
     def compare_figures(
         self, figures: Mapping[str, tuple[pl.DataFrame, str]], periods: pl.DataFrame, *, count: int
