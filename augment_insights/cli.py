@@ -212,6 +212,8 @@ def report(
         given.setdefault("source", "api")
     asked: dict[str, Any] = {"output_dir": output_dir, **given, **parameters}
     with _going_on_next_time():
+        if roster is not None and not _quiet:
+            _say(f"Roster: {insights.analysis.describe_roster(roster)}.")
         if per is None:
             batch = insights.reports.Batch({template: insights.reports.write(template, **asked)}, {})
         else:

@@ -29,6 +29,8 @@ from __future__ import annotations
 
 import copyreg
 import re
+import sys
+import warnings
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -213,6 +215,17 @@ class CacheWarning(InsightsWarning):
 
 class DataWarning(InsightsWarning):
     """The data came, and says something about itself that the reader should know."""
+
+
+def warn_reader(message: str, category: type[InsightsWarning] = DataWarning) -> None:
+    """Warn whoever called: the warning points at the nearest line outside of this package.
+
+    A fixed number of levels would point into the package, where one function calls another.
+    """
+    frame, level = sys._getframe(1), 2  # noqa: SLF001 (as the warnings module counts levels)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(f"{__package__}."):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

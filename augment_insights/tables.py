@@ -7,22 +7,57 @@ same name draws it. Columns may be more than a table asks for (a joined ``team``
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial, wraps
+from inspect import Parameter, isfunction, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import polars as pl
 import polars.selectors as cs
 
-from augment_insights.errors import REPLACEMENT, UNSAFE, UNSAFE_BREAKS, TableError
+from augment_insights.errors import REPLACEMENT, UNSAFE, UNSAFE_BREAKS, ConfigurationError, TableError
 from augment_insights.metrics import METRICS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
+
+_COUNTS = ("users", "_days", "_count", "_lines", "cohorts")
+"""Columns of whole numbers end so."""
+
+_left_behind = {"in a fork": False, "here": False}
+
+
+def _note_threads() -> None:
+    """Note whether Polars has begun its threads: a fork does not take them along, and waits for them for ever."""
+    names = (task.read_text() for task in Path("/proc/self/task").glob("*/comm"))
+    _left_behind["in a fork"] = any(name[:7] == "polars-" and name[7:8].isdigit() for name in names)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_note_threads, after_in_child=lambda: _left_behind.update({"here": _left_behind["in a fork"]})
+    )
+
+
+def check_process() -> None:
+    """Raise a ConfigurationError in a process that was forked from one that had used Polars: it would hang."""
+    if _left_behind["here"]:
+        raise ConfigurationError(
+            "This process was forked from one that had used Polars already, and Polars cannot go on in it. Hint: start "
+            "it with multiprocessing.get_context('spawn'), or fork before the first table.",
+            setting="start_method",
+        )
+
 
 _INVISIBLE = r"\p{Cf}"
 """Unicode's format characters: they have no width, and come along when names are copied."""
@@ -85,6 +120,8 @@ class Table:
         ------
         TableError
             Naming what is missing or of another dtype, and what to do.
+        ConfigurationError
+            In a process that was forked after Polars had begun its threads.
 
         Examples
         --------
@@ -93,6 +130,7 @@ class Table:
         ...
         augment_insights.errors.TableError: The table dau_count needs the column 'date'. ...
         """
+        check_process()
         schema = columns_of(frame)
         require(schema, tuple(self.columns), table=self.name)
         for name, column in self.columns.items():
@@ -248,6 +286,64 @@ def column_words(name: str, *, people: str = "people") -> str:
     return words + (f", 95 % CI {end[1:]}" if end else "") + (f" ({unit})" if unit else "")
 
 
+def takes_any_frame(function: Callable[_P, _T], shared: Mapping[str, Mapping[str, object]]) -> Callable[_P, _T]:
+    """Let a function of Polars frames take any dataframe: each argument that is one is converted at this door.
+
+    The keywords that it shares with its siblings stand in its signature one by one, for help and completion: ``shared``
+    has their names and defaults, by the name of the mapping that collects them. In its module too the function is
+    replaced, so that it can be pickled. A class is returned as it is.
+    """
+    if not isfunction(function) or hasattr(function, "__wrapped__"):
+        return function
+
+    @wraps(function)
+    def converting(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        converted: Any = {name: _as_polars(value) for name, value in kwargs.items()}
+        answer: _T = function(*map(_as_polars, args), **converted)
+        return answer
+
+    own = signature(function)
+    collecting = [one for one in own.parameters.values() if one.name in shared]
+    named = [
+        Parameter(name, Parameter.KEYWORD_ONLY, default=default)
+        for one in collecting
+        for name, default in shared[one.name].items()
+    ]
+    kept = [one for one in own.parameters.values() if one not in collecting]
+    converting.__signature__ = own.replace(parameters=[*kept, *named])  # type: ignore[attr-defined]
+    setattr(sys.modules[function.__module__], function.__name__, converting)
+    return converting
+
+
+def _as_polars(value: Any) -> Any:
+    """Return another library's table as a Polars DataFrame; anything else as it is.
+
+    Tables are told by Arrow's interface (pandas, pyarrow, DuckDB and others have it). pandas knows no days and no
+    missing integers: moments at midnight become days, and counts with gaps become integers again.
+    """
+    if isinstance(value, (pl.DataFrame, pl.LazyFrame, pl.Series)) or not hasattr(value, "__arrow_c_stream__"):
+        return value
+    if not hasattr(value, "columns") and not hasattr(value, "schema"):  # a column alone
+        return value
+    try:
+        frame = pl.DataFrame(value)
+    except ImportError as error:
+        raise TableError(
+            f"A {type(value).__module__.partition('.')[0]} DataFrame needs the package pyarrow to be read.",
+            table="frame",
+            hint="run pip install 'augment-insights[pandas]', or convert it with pl.DataFrame(...).",
+        ) from error
+    counts = [name for name in frame.columns if name in METRICS or name.endswith(_COUNTS)]
+    gapped = [pl.col(name) for name in counts if frame.schema[name].is_float() and frame[name].null_count()]
+    days = [pl.col(name) for name, dtype in frame.schema.items() if isinstance(dtype, pl.Datetime)]
+    whole = frame.select(*[(each == each.round()).all() for each in gapped])
+    midnight = frame.select(*[(each == each.dt.truncate("1d")).all() for each in days])
+    return frame.with_columns(
+        *[pl.col(name).cast(pl.Int64) for name in whole.columns if whole[name].item()],
+        *[pl.col(name).dt.date() for name in midnight.columns if midnight[name].item()],
+    )
+
+
 def columns_of(frame: object) -> pl.Schema:
     """Return a frame's schema, and a clear error for what is no Polars frame."""
     if isinstance(frame, (pl.DataFrame, pl.LazyFrame)):
@@ -302,7 +398,10 @@ DAU_COUNT = Table(
     name="dau_count",
     grain="one row a UTC day of the range",
     key=("date",),
-    columns={"date": _DATE, "user_count": _count("active users that day")},
+    columns={
+        "date": _DATE,
+        "user_count": _count("active users that day; null where the API lost the day", nullable=True),
+    },
 )
 
 DAU = Table(
@@ -557,9 +656,24 @@ ACCEPTANCE_CHANGE = Table(
 
 ROSTER = Table(
     name="roster",
-    grain="one row a licensed user; any of team, licensed_from, licensed_to and other columns may be there too",
+    grain="one row a licensed user (and licence period, and team); licence dates and other columns may be there too",
     key=("user",),
     columns={"user": Column(pl.String(), "e-mail of a person; compared without case")},
+)
+
+UNMATCHED_SIDE = pl.Enum(["active, not on the roster", "licensed, never active"])
+"""On which side somebody is who is not on the other."""
+
+UNMATCHED = Table(
+    name="unmatched",
+    grain="one row a person who is on one side only",
+    key=("side", "user"),
+    columns={
+        "side": Column(UNMATCHED_SIDE, "active and on no roster, or licensed on the last day and never active"),
+        "user": Column(pl.String(), "e-mail, as that side has it"),
+        "last_active": Column(pl.Date(), "last day with activity; null: never", nullable=True),
+        "maybe": Column(pl.String(), "the one user of the other side with the same name before the @", nullable=True),
+    },
 )
 
 ADOPTION_RATE = Table(
@@ -829,6 +943,30 @@ TARGETS = Table(
         "metric": Column(pl.String(), "the column that is aimed at: adoption_rate, active_users"),
         "value": _number("what is aimed at; rates are 0 to 1"),
         "by": Column(pl.Date(), "the day by which; null: no day is set", nullable=True),
+    },
+)
+
+TRACK = pl.Enum(["reached", "on track", "behind", "cannot tell"])
+"""What can be said of a target."""
+
+ON_TRACK = Table(
+    name="on_track",
+    grain="one row a target",
+    key=("metric", "group", "by"),
+    columns={
+        "metric": TARGETS.columns["metric"],
+        "group": Column(pl.String(), "the team or the like; null: all together", nullable=True),
+        "value": TARGETS.columns["value"],
+        "by": TARGETS.columns["by"],
+        "measured": _number(
+            "the metric in the last complete period; null: not known, or not to be shown", nullable=True
+        ),
+        "measured_to": Column(pl.Date(), "last day of that period", nullable=True),
+        "periods": _count("complete periods that the pace was measured over"),
+        "needed_pace": _number("what is missing, a week; null: nothing, or no time is left or set", nullable=True),
+        "pace": _number("by how much it moved, a week; null: too few periods", nullable=True),
+        **_interval("pace"),
+        "verdict": Column(TRACK, "reached, on track, behind, or cannot tell"),
     },
 )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import augment_insights
+from augment_insights import analysis, charts
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("analysis", "charts", "fetch", "reports", "sample", "transport", "widgets")
@@ -129,3 +130,19 @@ def test_the_wheel_carries_templates_and_types(tmp_path):
     assert "augment_insights/py.typed" in names
     for path in NOTEBOOKS:
         assert f"augment_insights/templates/{path.name}" in names
+
+
+def test_shared_keywords_stand_in_every_signature_by_name():
+    """Help and completion show them one by one, also where the code hands them on together."""
+    asked = inspect.signature(analysis.active_users).parameters
+    assert [(name, asked[name].default) for name in ("user_type", "since", "as_of")] == [
+        ("user_type", "person"),
+        ("since", None),
+        ("as_of", None),
+    ]
+    assert {"population", "as_of", "sample", "title", "subtitle", "width"} <= set(
+        inspect.signature(charts.active_users).parameters
+    )
+    for package in (analysis, charts):
+        functions = [one for name in package.__all__ if inspect.isfunction(one := getattr(package, name))]
+        assert not [one.__name__ for one in functions if {"whose", "caption"} & set(inspect.signature(one).parameters)]

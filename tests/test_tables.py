@@ -1,11 +1,13 @@
 """The tables' contracts, and the check at their door."""
 
+import pickle
 from datetime import date
 
 import polars as pl
 import pytest
 
-from augment_insights import errors, tables
+from augment_insights import analysis, charts, errors, tables
+from augment_insights.errors import DataWarning
 from augment_insights.tables import DAU_COUNT, EDITOR_LANGUAGE, ENDPOINT_TABLES, USER_TYPE, require
 
 
@@ -90,3 +92,47 @@ def test_what_is_no_frame_is_told_so(thing):
     """Anything but a Polars frame is a TableError that names its type."""
     with pytest.raises(errors.TableError, match="Polars"):
         DAU_COUNT.check(thing)
+
+
+DAYS = pl.DataFrame({"date": [date(2026, 1, 5), date(2026, 1, 6)], "user": ["ada@x.io"] * 2, "user_type": "person"})
+
+
+@pytest.mark.parametrize(
+    "convert",
+    [
+        pl.DataFrame.to_arrow,
+        pl.DataFrame.to_pandas,
+        lambda frame: frame.to_pandas().astype(
+            {"period_start" if "period_start" in frame else "date": "datetime64[ns]"}
+        ),
+    ],
+    ids=["pyarrow", "pandas", "pandas with moments"],
+)
+def test_any_dataframe_goes_into_analysis_and_charts(convert):
+    """The answer is the same Polars frame, and a chart draws it from any library; a column alone is no table."""
+    answer = analysis.active_users(convert(DAYS), by="user")
+    assert answer.equals(analysis.active_users(DAYS, by="user"))
+    spec = charts.active_users(convert(answer.drop("user"))).to_dict()
+    assert spec == charts.active_users(answer.drop("user")).to_dict()
+    with pytest.raises(errors.TableError, match="a polars Series came"):
+        analysis.active_users(DAYS["user"])
+
+
+def test_counts_with_gaps_come_back_from_pandas():
+    """A missing integer is a float in pandas: it is a count again, and null; a rate stays what it is."""
+    counts = {"completions_count": [1, None], "completions_accepted": [1, None], "acceptance_rate": [1.0, None]}
+    given = pl.DataFrame({**counts, "user": ["a@x.io", "b@x.io"], "user_type": "person"}).to_pandas()
+    rates = analysis.acceptance_rate(given, by="user")
+    assert rates["suggested_count"].to_list() == [1, None]
+    assert (
+        analysis.join_roster(given, pl.DataFrame({"user": ["a@x.io", "b@x.io"]}))["acceptance_rate"].dtype == pl.Float64
+    )
+
+
+def test_a_warning_points_at_the_line_that_called():
+    """However deep in the package it is raised, and pickled functions are the same after."""
+    with pytest.warns(DataWarning) as caught:
+        analysis.adoption_rate(DAYS, licences=pl.DataFrame({"user": ["bob@x.io"]}))
+    assert {warning.filename for warning in caught} == {__file__}
+    again = pickle.loads(pickle.dumps(analysis.adoption_rate))  # noqa: S301 (made here)
+    assert again is analysis.adoption_rate

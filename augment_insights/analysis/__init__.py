@@ -1,7 +1,8 @@
 """The questions: pure functions from tables of activity to tables of answers.
 
-Every function takes Polars frames and returns a Polars frame that keeps its table in
-:mod:`augment_insights.tables`. None reads the clock, the network or the disk.
+Every function takes Polars frames, or those of pandas, pyarrow, DuckDB and whatever else has Arrow's interface,
+and returns a Polars frame that keeps its table in :mod:`augment_insights.tables`. None reads the clock, the network
+or, but for the files that ``read_*`` is given, the disk.
 """
 
 from __future__ import annotations
@@ -25,14 +26,13 @@ from augment_insights.analysis.adoption import (
     adoption_funnel,
     adoption_rate,
     adoption_stages,
-    join_roster,
     licences,
     licences_over_time,
     population_bridge,
-    read_roster,
     time_to_first_use,
     unused_licences,
 )
+from augment_insights.analysis.context import on_track, per_working_day, read_calendar, read_events, read_targets
 from augment_insights.analysis.contributions import contributions, judge_together, people_needed
 from augment_insights.analysis.features import (
     concentration,
@@ -43,7 +43,7 @@ from augment_insights.analysis.features import (
     mode_transitions,
 )
 from augment_insights.analysis.privacy import pseudonymise, suppress_small_groups
-from augment_insights.analysis.quality import data_quality, reconcile
+from augment_insights.analysis.quality import ApiTables, data_quality, reconcile
 from augment_insights.analysis.retention import (
     cohort_retention,
     lifecycle,
@@ -52,7 +52,9 @@ from augment_insights.analysis.retention import (
     retention_curve,
     survival,
 )
+from augment_insights.analysis.roster import describe_roster, join_roster, read_roster, resolve_aliases, unmatched
 from augment_insights.analysis.user_days import UserDays, prepare
+from augment_insights.tables import takes_any_frame
 
 __all__ = [
     "UserDays",
@@ -72,6 +74,7 @@ __all__ = [
     "concentration",
     "contributions",
     "data_quality",
+    "describe_roster",
     "feature_adoption",
     "habit_ladder",
     "join_roster",
@@ -82,12 +85,18 @@ __all__ = [
     "mode_change",
     "mode_mix",
     "mode_transitions",
+    "on_track",
     "people_needed",
+    "per_working_day",
     "population_bridge",
     "prepare",
     "pseudonymise",
+    "read_calendar",
+    "read_events",
     "read_roster",
+    "read_targets",
     "reconcile",
+    "resolve_aliases",
     "retained_users",
     "retention_by_tenure",
     "retention_curve",
@@ -96,5 +105,14 @@ __all__ = [
     "suppress_small_groups",
     "survival",
     "time_to_first_use",
+    "unmatched",
     "unused_licences",
 ]
+
+_SHARED = {
+    "whose": {"user_type": "person", "since": None, "as_of": None},
+    "tables": dict.fromkeys(ApiTables.__annotations__),
+}
+
+for _name in __all__:
+    globals()[_name] = takes_any_frame(globals()[_name], _SHARED)

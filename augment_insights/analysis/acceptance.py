@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis.adoption import tidy_roster
 from augment_insights.analysis.intervals import Z95, difference, paired_difference, rate, ratio_interval, wilson
 from augment_insights.analysis.population import (
     GROUP,
@@ -17,16 +15,17 @@ from augment_insights.analysis.population import (
     as_columns,
     check_user_type,
     engine_for,
+    first_that_holds,
     is_complete_in,
-    licences_of,
     one_spelling,
     row_days,
     select_users,
+    spells_of,
     usage_rows,
     user_sums,
-    with_user_key,
 )
-from augment_insights.errors import DataWarning, DateRangeError, TableError, did_you_mean, plural
+from augment_insights.analysis.roster import read_roster, resolve_aliases
+from augment_insights.errors import DateRangeError, TableError, did_you_mean, plural, warn_reader
 from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, check_count, parse_day
 from augment_insights.tables import (
@@ -496,11 +495,7 @@ def _counts(rows: pl.DataFrame, of: Of) -> pl.DataFrame:
     suggested, accepted = _METRICS[of]
     more = rows.select((pl.col(accepted) > pl.col(suggested)).sum()).item()
     if more:
-        warnings.warn(
-            f"Kept as the API sent it: {plural(more, 'row')} with more {accepted} than {suggested}.",
-            DataWarning,
-            stacklevel=3,
-        )
+        warn_reader(f"Kept as the API sent it: {plural(more, 'row')} with more {accepted} than {suggested}.")
     rows = rows.rename({suggested: "suggested_count", accepted: "accepted_count"})
     known = pl.all_horizontal(pl.col("suggested_count", "accepted_count").is_not_null())
     return rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count")))
@@ -549,15 +544,9 @@ def judged_together(compared: pl.DataFrame) -> pl.DataFrame:
     ordered = compared.sort("p_value", nulls_last=True, maintain_order=True)
     count = pl.col("p_value").count()
     holds = (pl.col("p_value") * (count - pl.int_range(pl.len()))).cum_max() <= _SIGNIFICANT
-    verdict = (
-        pl.when(pl.col("difference_low").is_null())
-        .then(None)
-        .when(holds & (pl.col("difference_low") > 0))
-        .then(pl.lit("higher"))
-        .when(holds & (pl.col("difference_high") < 0))
-        .then(pl.lit("lower"))
-        .otherwise(pl.lit("no measurable change"))
-    )
+    low, high = pl.col("difference_low"), pl.col("difference_high")
+    words = {"higher": holds & (low > 0), "lower": holds & (high < 0), "no measurable change": low.is_not_null()}
+    verdict = first_that_holds(words)
     return ordered.with_columns(compared_groups=count, verdict=verdict.cast(VERDICT))
 
 
@@ -747,6 +736,9 @@ def both_sides(
     ``of`` holds ``user_type`` and ``licences`` of :func:`compare_periods`.
     """
     user_type, licences = of.get("user_type", "person"), of.get("licences")
+    if licences is not None:
+        licences = read_roster(licences)
+        activity = resolve_aliases(activity, licences)
     periods = _two_periods(before, after, of_same_length=metric not in _RATES)
     groups = as_columns(by, activity if licences is None else licences, reserved=COMPARISON.columns, table=_TABLE)
     sides = [
@@ -865,14 +857,13 @@ def _of_licensed(
     """Count the people who are licensed on at least one day of each period, and of them those who were active."""
     if licences is None:
         raise ValueError("An adoption rate needs a denominator. Hint: pass licences=read_roster(path).")
-    roster = tidy_roster(licences)
-    groups = with_user_key(roster).select(_KEY, *by).unique(subset=_KEY, keep="first", maintain_order=True)
-    spans = licences_of(roster, user_type).join(groups, on=_KEY, how="left", maintain_order="left")
+    spans = spells_of(licences, user_type, keep=by)
     licensed = []
     for side, period in zip(sides, periods, strict=True):
         begun = pl.col("licensed_from").is_null() | (pl.col("licensed_from") <= period.end)
         valid = pl.col("licensed_to").is_null() | (pl.col("licensed_to") >= period.start)
-        people = spans.filter(begun & valid).select(*by, _KEY, whole=pl.lit(1.0))
+        people = spans.filter(begun & valid).unique(_KEY, keep="last", maintain_order=True)
+        people = people.select(*by, _KEY, whole=pl.lit(1.0))
         active = side.select(_KEY, pl.col("part").cast(pl.Float64))
         licensed.append(people.join(active, on=_KEY, how="left").with_columns(pl.col("part").fill_null(0.0)))
     return licensed
@@ -886,13 +877,9 @@ def compared_sides(sides: list[pl.DataFrame], groups: list[str], *, metric: str)
     ]
     users = users.join(others[0], on=[*groups, _KEY], how="full", coalesce=True, nulls_equal=True)
     users = users.with_columns(pl.col("part_before", "whole_before", "part_after", "whole_after").fill_null(0))
-    numbered = users.select(pl.lit(0).alias(_ONE), *groups).unique().sort(groups or [_ONE], nulls_last=True)
-    numbered = numbered.drop(_ONE).with_row_index(GROUP) if groups else numbered.rename({_ONE: GROUP})
-    users = (
-        users.join(numbered, on=groups, how="left", nulls_equal=True)
-        if groups
-        else users.with_columns(pl.lit(0).alias(GROUP))
-    )
+    users, keys = users.with_columns(pl.lit(0).alias(_ONE)), [*groups, _ONE]
+    numbered = users.select(keys).unique().sort(keys, nulls_last=True).with_row_index(GROUP)
+    users = users.join(numbered, on=keys, how="left", nulls_equal=True)
     differences = paired_difference(users, group=GROUP)
     if metric == "active_users":
         differences = _in_people(differences, users)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import date
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -14,21 +12,21 @@ from augment_insights.analysis.activity import active_users
 from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
 from augment_insights.analysis.population import (
     ACTIVITY,
-    active_rows,
     as_columns,
     data_span,
+    first_that_holds,
     is_licensed,
     known_days,
     licences_of,
     on_roster,
     read_whose,
-    row_days,
-    select_users,
+    spells_of,
     usage_rows,
     with_user_key,
 )
+from augment_insights.analysis.roster import last_seen, read_roster, resolve_aliases, tidy_roster
 from augment_insights.analysis.user_days import OrderedDays, UserDays, periods_of, prepare
-from augment_insights.errors import DataWarning, TableError, plural
+from augment_insights.errors import TableError, plural, warn_reader
 from augment_insights.periods import check_count
 from augment_insights.tables import (
     ADOPTION_CURVE,
@@ -57,7 +55,6 @@ if TYPE_CHECKING:
 _KEY = "user_key"
 _PERIOD = ["period_start", "period_end", "is_complete"]
 _DATES = ("licensed_from", "licensed_to")
-_FEW = 3
 
 
 def adoption_rate(
@@ -145,14 +142,16 @@ def adoption_rate(
     └──────────────┴───────────────┴─────────────┘
     """
     days = prepare(activity)
+    if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
+        licences = read_roster(licences)
+        days = _resolved(days, licences)
     periods = active_users(days, every=every, **whose)
     user_type, *_ = read_whose(**whose)
     groups: list[str] = []
-    if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
-        roster = read_roster(licences)
-        groups = as_columns(by, roster, reserved=ADOPTION_RATE.columns, table=ROSTER.name)
+    if isinstance(licences, pl.DataFrame):
+        groups = as_columns(by, licences, reserved=ADOPTION_RATE.columns, table=ROSTER.name)
         rows, _ = usage_rows(days.activity, (), every=every, **whose)
-        counts = _licensed_counts(rows, roster, periods.select(_PERIOD), groups=groups, user_type=user_type)
+        counts = _licensed_counts(rows, licences, periods.select(_PERIOD), groups=groups, user_type=user_type)
     elif by is None:
         counts = periods.with_columns(licensed_users=pl.lit(_seats(licences), pl.Int64))
     else:
@@ -164,11 +163,7 @@ def adoption_rate(
     active, licensed = pl.col("active_users"), pl.col("licensed_users")
     more = counts.filter(active > licensed).height
     if more:
-        warnings.warn(
-            f"More active users than licences in {plural(more, 'period')}. Hint: check the number of licences.",
-            DataWarning,
-            stacklevel=2,
-        )
+        warn_reader(f"More active users than licences in {plural(more, 'period')}. Hint: check the number of licences.")
     low, high = wilson(active, licensed)
     rated = counts.with_columns(adoption_rate=rate(active, licensed), adoption_rate_low=low, adoption_rate_high=high)
     return ADOPTION_RATE.of(rated.sort("period_start", *groups, nulls_last=True), groups, before="active_users")
@@ -242,12 +237,13 @@ def adoption_curve(
     >>> adoption_curve(activity, licences=4).rows()
     [(datetime.date(2026, 1, 5), 1, 1, 4, 0.25), (datetime.date(2026, 1, 12), 1, 2, 4, 0.5)]
     """
-    order = prepare(activity).ordered(ADOPTION_CURVE, lookback=lookback, **whose)
-    calendar = order.calendar(every, lookback)
-    users, roster = order.first_days(), None
+    days, roster = prepare(activity), None
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
-        roster = licences_of(tidy_roster(licences), read_whose(**whose)[0])
-        users = on_roster(users, roster)
+        licences = tidy_roster(licences)
+        days, roster = _resolved(days, licences), licences_of(licences, read_whose(**whose)[0])
+    order = days.ordered(ADOPTION_CURVE, lookback=lookback, **whose)
+    calendar = order.calendar(every, lookback)
+    users = order.first_days() if roster is None else on_roster(order.first_days(), roster)
     firsts = users.group_by(date="first_day").agg(users=pl.len().cast(pl.Int64)).join(calendar, on="date")
     new = firsts.group_by("label").agg(new_users=pl.col("users").sum())
     existing = new.filter(pl.col("label") < 0)["new_users"].sum()
@@ -333,8 +329,9 @@ def time_to_first_use(
     [(0, 2, 0, 0.0), (1, 2, 1, 0.5)]
     """
     require(columns_of(roster), ("user", "licensed_from"), table="roster")
-    order = prepare(activity).ordered(TIME_TO_FIRST_USE, **whose, needs_days=True)
-    return kaplan_meier(_starts(order, licences_of(tidy_roster(roster), read_whose(**whose)[0]))).select(
+    listed = tidy_roster(roster)
+    order = _resolved(prepare(activity), listed).ordered(TIME_TO_FIRST_USE, **whose, needs_days=True)
+    return kaplan_meier(_starts(order, licences_of(listed, read_whose(**whose)[0]))).select(
         "days",
         "at_risk_users",
         started_users="event_users",
@@ -386,19 +383,19 @@ def unused_licences(
     >>> unused_licences(activity, pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "team": ["A", "B"]})).rows()
     [('bob@x.io', 'B')]
     """
-    frame = activity.activity if isinstance(activity, UserDays) else activity
+    frame = _frame(activity)
     schema = columns_of(frame)
     require(schema, ("user", "user_type"), table=ACTIVITY)
     span = None if schema.keys().isdisjoint(("date", "period_start", "period_end")) else data_span(frame)
     _, last = known_days(span, **whose)
-    rows, _ = usage_rows(frame, (), **whose)
     listed = read_roster(roster)
-    licences = licences_of(listed, read_whose(**whose)[0])
+    rows, _ = usage_rows(resolve_aliases(frame, listed), (), **whose)
+    licences = spells_of(listed, read_whose(**whose)[0], keep=(name for name in listed.columns if name not in _DATES))
     if last is not None:
         licences = licences.filter(is_licensed(pl.lit(last), pl.lit(last)))
     seen = rows.select("user", "user_type").unique().select(user_key())
-    asked = with_user_key(listed).join(licences, on=_KEY, how="semi")
-    return asked.join(seen, on=_KEY, how="anti").sort(_KEY).select(listed.columns)
+    unused = licences.join(seen, on=_KEY, how="anti").unique(_KEY, keep="last", maintain_order=True)
+    return unused.sort(_KEY).select(listed.columns)
 
 
 def licences(
@@ -464,27 +461,23 @@ def licences(
     """
     check_count("inactive_days", inactive_days)
     check_count("grace_days", grace_days, at_least=0)
-    last, seen = _last_seen(activity, **whose)
     listed = read_roster(roster)
-    spans = licences_of(listed, read_whose(**whose)[0])
-    held = with_user_key(listed).join(spans.rename(lambda name: name.replace("licensed_", "__")), on=_KEY, how="inner")
-    begun, ended, today = pl.col("__from"), pl.col("__to"), pl.lit(last, pl.Date)
+    last, seen = last_seen(resolve_aliases(_frame(activity), listed), **whose)
+    today = pl.lit(last, pl.Date)
+    held = _current(listed, today, read_whose(**whose)[0])
+    begun, ended = pl.col("__begun"), pl.col("licensed_to")
     idle = (today - pl.col("last_active")).dt.total_days()
-    status = (
-        pl.when(begun > today)
-        .then(pl.lit("not_begun"))
-        .when(ended < today)
-        .then(pl.lit("ended"))
-        .when(idle < inactive_days)
-        .then(pl.lit("active"))
-        .when((today - begun).dt.total_days() < grace_days)
-        .then(pl.lit("new"))
-        .when(pl.col("last_active").is_null())
-        .then(pl.lit("never_used"))
-        .otherwise(pl.lit("idle"))
-    )
+    words = {
+        "not_begun": begun > today,
+        "ended": ended < today,
+        "active": idle < inactive_days,
+        "new": (today - begun).dt.total_days() < grace_days,
+        "never_used": pl.col("last_active").is_null(),
+        "idle": pl.lit(value=True),
+    }
+    status = first_that_holds(words)
     team = pl.col("team").cast(pl.String) if "team" in listed.columns else pl.lit(None, pl.String)
-    named = held.join(seen, on=_KEY, how="left").sort(_KEY)
+    named = held.join(seen.drop("user"), on=_KEY, how="left").sort(_KEY)
     answered = named.select("user", team.alias("team"), status.cast(LICENCE_STATUS).alias("status"), "last_active")
     answered = answered.with_columns(idle_days=idle)
     if price is None:
@@ -598,12 +591,15 @@ def adoption_stages(
     [('licensed', 1), ('ever active', 0), ('active', 0), ('habitual', 0), ('power', 1)]
     """
     user_type, _, as_of = read_whose(**whose)
-    last, seen = _last_seen(activity, user_type=user_type, as_of=as_of)
+    frame, listed = _frame(activity), None if roster is None else read_roster(roster)
+    last, seen = last_seen(
+        frame if listed is None else resolve_aliases(frame, listed), user_type=user_type, as_of=as_of
+    )
     people = seen
-    if roster is not None:
+    if listed is not None:
         valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date))
-        licensed = licences_of(read_roster(roster), user_type).filter(valid)
-        people = licensed.select(_KEY).join(seen, on=_KEY, how="left")
+        licensed = spells_of(listed, user_type).filter(valid)
+        people = licensed.select(_KEY).unique().join(seen, on=_KEY, how="left")
     tiers = with_user_key(habits).select(_KEY, pl.col("tier").cast(pl.String))
     is_active = (pl.lit(last, pl.Date) - pl.col("last_active")).dt.total_days() < inactive_days
     reached = (
@@ -709,20 +705,19 @@ def population_bridge(
     [('licensed', 'active', 1), ('licensed', 'never seen', 1), ('not on the roster', 'seen before', 1)]
     """
     user_type, since, as_of = read_whose(**whose)
-    last, seen = _last_seen(activity, user_type=user_type, as_of=as_of)
+    listed = read_roster(roster)
+    last, seen = last_seen(resolve_aliases(_frame(activity), listed), user_type=user_type, as_of=as_of)
     first = since or date.min
-    spans = licences_of(read_roster(roster), user_type)
-    valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date))
+    spans = spells_of(listed, user_type).group_by(_KEY)
+    valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date)).any()
     kind = pl.when(valid).then(pl.lit("licensed")).otherwise(pl.lit("licence ended or not begun"))
-    everybody = spans.select(_KEY, licence=kind).join(seen, on=_KEY, how="full", coalesce=True)
+    everybody = spans.agg(licence=kind).join(seen, on=_KEY, how="full", coalesce=True)
+    active = pl.col("last_active")
     told = everybody.select(
         pl.col("licence").fill_null("not on the roster").cast(LICENSED),
-        seen=pl.when(pl.col("last_active") >= first)
-        .then(pl.lit("active"))
-        .when(pl.col("last_active").is_not_null())
-        .then(pl.lit("seen before"))
-        .otherwise(pl.lit("never seen"))
-        .cast(SEEN),
+        seen=first_that_holds(
+            {"active": active >= first, "seen before": active.is_not_null(), "never seen": active.is_null()}
+        ).cast(SEEN),
     )
     pairs = pl.DataFrame(
         [(a, b) for a in LICENSED.categories for b in SEEN.categories][:-1],
@@ -735,196 +730,39 @@ def population_bridge(
     )
 
 
-def _last_seen(
-    activity: pl.DataFrame | pl.LazyFrame | UserDays, **whose: Unpack[Whose]
-) -> tuple[date | None, pl.DataFrame]:
-    """Return the last day of the data, and the last day on which each user was active from the first to it."""
-    frame = activity.activity if isinstance(activity, UserDays) else activity
-    require(columns_of(frame), ("user", "user_type"), table=ACTIVITY)
-    first, last = known_days(data_span(frame), **whose)
-    start, end = row_days(frame)
-    rows = active_rows(select_users(frame, read_whose(**whose)[0])).lazy()
-    within = (start >= pl.lit(first, pl.Date)) & (end <= pl.lit(last, pl.Date))
-    known = rows.filter(within).select(user_key(), last_active=end)
-    return last, known.group_by(_KEY).agg(pl.col("last_active").max()).collect()
+def _resolved(days: UserDays, roster: pl.DataFrame) -> UserDays:
+    """Return activity under the e-mails of the roster."""
+    resolved = resolve_aliases(days.activity, roster)
+    return days if resolved is days.activity else UserDays(resolved)
 
 
-def read_roster(path_or_frame: str | Path | pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
-    """Who has a licence, from when to when, and in which team?
+def _frame(activity: pl.DataFrame | pl.LazyFrame | UserDays) -> pl.DataFrame | pl.LazyFrame:
+    return activity.activity if isinstance(activity, UserDays) else activity
 
-    Reads the file, or takes the frame, and returns one row a licensed user in a form that every
-    function here accepts: names without spaces around them, licence dates as dates, no empty rows.
-    Duplicate rows with the same facts (two spellings of an e-mail) count once, with a
-    DataWarning; with different facts it is an error, because nobody knows which team is right.
 
-    Parameters
-    ----------
-    path_or_frame : str, Path, DataFrame or LazyFrame
-        A CSV, Parquet or Excel file (``.csv``, ``.parquet``, ``.xlsx``), or a frame. A CSV is UTF-8 with
-        commas, and its columns are read as text, so that a cost centre ``0042`` stays what it is.
+def _current(roster: pl.DataFrame, today: pl.Expr, user_type: str) -> pl.DataFrame:
+    """Return one row a user: the licence that is valid today, or else the last that ended, or else the next.
 
-    Returns
-    -------
-    DataFrame
-        The table ROSTER, sorted by name, with whatever other columns were there:
-
-        ============= ====== ==============================================================
-        user          String the e-mail (as written, spaces around it removed)
-        licensed_from Date   first day of the licence, if the column is there; null: always
-        licensed_to   Date   last day of the licence, if the column is there; null: open
-        ============= ====== ==============================================================
-
-    Raises
-    ------
-    TableError
-        The file cannot be read, ``user`` is missing, a date is no date (write YYYY-MM-DD), a licence
-        ends before it begins, or two rows of one user have different facts.
-
-    Warns
-    -----
-    DataWarning
-        Rows without a user, and duplicate rows: dropped.
-
-    See Also
-    --------
-    join_roster : a team for every row of activity.
-    adoption_rate : the share of licensed users who are active.
-
-    Examples
-    --------
-    >>> read_roster(pl.DataFrame({"user": [" ada@x.io"], "team": ["Payments"], "licensed_from": ["2026-01-15"]}))
-    shape: (1, 3)
-    ┌──────────┬──────────┬───────────────┐
-    │ user     ┆ team     ┆ licensed_from │
-    │ ---      ┆ ---      ┆ ---           │
-    │ str      ┆ str      ┆ date          │
-    ╞══════════╪══════════╪═══════════════╡
-    │ ada@x.io ┆ Payments ┆ 2026-01-15    │
-    └──────────┴──────────┴───────────────┘
+    ``__begun`` is when it began, in whatever team: a change of team makes no licence new.
     """
-    frame = _read_file(Path(path_or_frame)) if isinstance(path_or_frame, (str, Path)) else path_or_frame
-    rows = tidy_roster(frame)
-    keyed = with_user_key(rows)
-    facts = [_KEY, *(name for name in rows.columns if name != "user")]
-    distinct = keyed.sort(_KEY, "user").unique(subset=facts, keep="first", maintain_order=True)
-    clashing = distinct.filter(pl.len().over(_KEY) > 1)
-    if clashing.height:
-        names = clashing["user"].unique().sort().to_list()
-        raise TableError(
-            f"The roster says different things about one user: {name_a_few(names)}.",
-            table=ROSTER.name,
-            hint="keep one row a user; e-mails that differ in upper and lower case are one user.",
-        )
-    if keyed.height > distinct.height:
-        duplicates = plural(keyed.height - distinct.height, "duplicate row")
-        warnings.warn(f"Dropped {duplicates} of the roster.", DataWarning, stacklevel=2)
-    return distinct.sort(_KEY).select(rows.columns)
-
-
-def join_roster(
-    frame: pl.DataFrame | pl.LazyFrame, roster: pl.DataFrame | pl.LazyFrame, *, warn: bool = True
-) -> pl.DataFrame:
-    """Which team does each row belong to?
-
-    A left join on the user: people are matched whatever the case of their e-mails. No row is
-    dropped and none is added: a user who is not on the roster gets nulls. Users without a match on
-    either side are reported by a DataWarning, with how many there are and the first few names;
-    service accounts have no licence and are not missed.
-
-    Parameters
-    ----------
-    frame : DataFrame or LazyFrame
-        Anything with ``user`` (and ``user_type``; without it all users are people).
-    roster : DataFrame or LazyFrame
-        As for :func:`read_roster`.
-    warn : bool
-        Report users without a match. The warning names the first of them: pass False where names are not to be
-        shown, or where the nulls are told otherwise.
-
-    Returns
-    -------
-    DataFrame
-        The rows of ``frame`` in their order, with the roster's other columns added.
-
-    Raises
-    ------
-    TableError
-        ``user`` is missing, both have a column of one name, or the roster cannot be read.
-
-    Warns
-    -----
-    DataWarning
-        Users of the frame that the roster does not have, users of the roster without a row.
-
-    See Also
-    --------
-    read_roster : the roster from a file.
-    unused_licences : licensed users without any activity.
-
-    Examples
-    --------
-    >>> activity = pl.DataFrame({"user": ["Ada@x.io"], "total_messages": [7]})
-    >>> join_roster(activity, pl.DataFrame({"user": ["ada@x.io"], "team": ["Payments"]})).rows()
-    [('Ada@x.io', 7, 'Payments')]
-    """
-    schema = columns_of(frame)
-    require(schema, ("user",), table="activity")
-    listed = read_roster(roster)
-    added = [name for name in listed.columns if name not in ("user", "user_type")]
-    twice = [name for name in added if name in schema]
-    if twice:
-        raise TableError(
-            f"The frame and the roster both have {', '.join(map(repr, twice))}.",
-            table=ROSTER.name,
-            hint=f"drop one: frame.drop({twice!r}).",
-        )
-    keyed, known = with_user_key(frame.lazy().collect()), with_user_key(listed)
-    if warn:
-        _warn_of_strangers(keyed, known)
-    return keyed.join(known.select(_KEY, *added), on=_KEY, how="left", maintain_order="left").drop(_KEY)
-
-
-def tidy_roster(frame: pl.DataFrame | pl.LazyFrame) -> pl.DataFrame:
-    """Return a roster with names trimmed and licence dates as dates; a user may have several rows.
-
-    For questions that ask only from when to when somebody is licensed: two rows of one user, whatever
-    else they say, are one licence there (see ``licences_of``).
-
-    Raises
-    ------
-    TableError
-        ``user`` is missing, a date is no date, or a licence ends before it begins.
-    """
-    require(columns_of(frame), tuple(ROSTER.columns), table=ROSTER.name)
-    rows = frame.lazy().collect().with_columns(pl.col("user").cast(pl.String).str.strip_chars())
-    rows = rows.with_columns(pl.when(pl.col("user") != "").then("user").alias("user"))
-    others = pl.any_horizontal(pl.exclude("user").is_not_null()) if rows.width > 1 else pl.lit(value=False)
-    nameless = rows.select((pl.col("user").is_null() & others).sum()).item()
-    if nameless:
-        warnings.warn(f"Dropped {plural(nameless, 'row')} of the roster without a user.", DataWarning, stacklevel=3)
-    rows = rows.filter(pl.col("user").is_not_null())
-    dates = [name for name in _DATES if name in rows.columns]
-    dated = rows.with_columns(_as_dates(rows[name]) for name in dates)
-    if len(dates) == len(_DATES):
-        backward = dated.filter(pl.col("licensed_to") < pl.col("licensed_from"))["user"].to_list()
-        if backward:
-            raise TableError(
-                f"{plural(len(backward), 'licence')} with an end before the start: {name_a_few(backward)}.",
-                table=ROSTER.name,
-                hint="licensed_from and licensed_to may be swapped.",
-            )
-    return dated
+    kept = (name for name in roster.columns if name not in _DATES)
+    start, end = pl.col("licensed_from"), pl.col("licensed_to")
+    goes_on = (start <= end.shift().over(_KEY).dt.offset_by("1d")).fill_null(value=False)
+    spells = spells_of(roster, user_type, keep=kept).with_columns(__run=(~goes_on).cum_sum().over(_KEY))
+    rank = pl.when(is_licensed(today, today)).then(0).when(start > today).then(2).otherwise(1)
+    nearest = pl.when(rank == 1).then(-end.to_physical()).otherwise(start.to_physical())
+    return (
+        spells.with_columns(__begun=start.first().over(_KEY, "__run"), __rank=rank)
+        .sort(_KEY, "__rank", nearest, maintain_order=True)
+        .unique(_KEY, keep="first", maintain_order=True)
+    )
 
 
 def _starts(order: OrderedDays, licensed: pl.DataFrame) -> pl.DataFrame:
     """Return for each licensed user the ``days`` followed and whether they ended in a start (``event``)."""
     undated = licensed["licensed_from"].null_count()
     if undated:
-        warnings.warn(
-            f"{undated} users of the roster without licensed_from are left out: their time has no beginning.",
-            DataWarning,
-            stacklevel=3,
-        )
+        warn_reader(f"{undated} users of the roster without licensed_from are left out: their time has no beginning.")
     seen = on_roster(order.first_days(), licensed)
     last = pl.lit(order.last, dtype=pl.Date)
     until = pl.min_horizontal("licensed_to", last)
@@ -942,17 +780,17 @@ def _licensed_counts(
     rows: pl.DataFrame, roster: pl.DataFrame, periods: pl.DataFrame, *, groups: list[str], user_type: str
 ) -> pl.DataFrame:
     """Count licensed users, and the active ones of them, in each period and group."""
-    named = with_user_key(roster).select(_KEY, *groups)
-    licences = licences_of(roster, user_type).join(named, on=_KEY)
+    licences = spells_of(roster, user_type, keep=groups)
     seen = rows.select("period_start", "user", "user_type").unique()
     seen = seen.select("period_start", user_key(), is_active=pl.lit(value=True)).unique()
     licensed = periods.join(licences, how="cross").filter(is_licensed(pl.col("period_start"), pl.col("period_end")))
+    licensed = licensed.unique(["period_start", _KEY], keep="last", maintain_order=True)  # of two teams the later one
     strangers = seen.join(licences, on=_KEY, how="anti")[_KEY].n_unique()
     uncovered = seen.join(licensed, on=["period_start", _KEY], how="anti")[_KEY].n_unique() - strangers
     left_out = ((strangers, "not on the roster"), (uncovered, "active in a period without a licence"))
     if strangers or uncovered:
         said = "; ".join(f"{plural(number, 'active user')} {why}" for number, why in left_out if number)
-        warnings.warn(f"Not counted: {said}. Hint: join_roster names them.", DataWarning, stacklevel=3)
+        warn_reader(f"Not counted: {said}. Hint: unmatched lists them.")
     counted = (
         licensed.join(seen, on=["period_start", _KEY], how="left")
         .group_by("period_start", *groups)
@@ -977,83 +815,3 @@ def _seats(licences: object) -> int:
         f"licences={licences!r} is not a number of seats. Hint: pass an integer >= 0, "
         "or a roster, such as read_roster(path)."
     )
-
-
-def _read_file(path: Path) -> pl.DataFrame:
-    """Read a roster from disk, by the ending of its name."""
-    kind = path.suffix.lower()
-    try:
-        if kind == ".csv":
-            return pl.read_csv(path, infer_schema=False)  # as text: a leading zero is part of a name
-        if kind == ".parquet":
-            return pl.read_parquet(path)
-        if kind in (".xlsx", ".xls"):
-            return pl.read_excel(path)
-    except FileNotFoundError as error:
-        raise TableError(f"There is no roster at {path}.", table=ROSTER.name, hint="check the path.") from error
-    except ImportError as error:
-        raise TableError(
-            f"Reading {path.name} needs the package fastexcel, which is not installed.",
-            table=ROSTER.name,
-            hint="run pip install fastexcel, or save the roster as CSV (UTF-8).",
-        ) from error
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise TableError(
-            f"The roster {path} cannot be read: {error}", table=ROSTER.name, hint="save it again as CSV (UTF-8)."
-        ) from error
-    raise TableError(
-        f"A roster is a file that ends in .csv, .parquet, .xlsx or .xls, and {path.name!r} does not.",
-        table=ROSTER.name,
-        hint="save it as CSV (UTF-8), or pass a DataFrame.",
-    )
-
-
-def _as_dates(values: pl.Series) -> pl.Series:
-    """Turn text, moments and empty columns into days."""
-    if values.dtype == pl.Date:
-        return values
-    if values.dtype == pl.String:
-        trimmed = values.str.strip_chars()
-        trimmed = trimmed.set(trimmed == "", None)
-        days = trimmed.str.to_date("%Y-%m-%d", strict=False)
-        wrong = trimmed.filter(days.is_null() & trimmed.is_not_null())
-        if wrong.is_empty():
-            return days
-        found = name_a_few(wrong.unique().sort().to_list())
-    elif isinstance(values.dtype, pl.Datetime) or values.dtype == pl.Null:
-        return values.cast(pl.Date)
-    else:
-        found = f"values of type {values.dtype}"
-    raise TableError(
-        f"The roster has {found} as {values.name}, and that is not a day.",
-        table=ROSTER.name,
-        hint="write days as YYYY-MM-DD, such as 2026-01-31.",
-    )
-
-
-def _warn_of_strangers(rows: pl.DataFrame, known: pl.DataFrame) -> None:
-    """Report who is on one side only."""
-    people = rows.filter(pl.col(_KEY).str.starts_with("person:"))
-    sides = (
-        ("of the frame not on the roster", people.join(known, on=_KEY, how="anti")),
-        ("on the roster without a row in the frame", known.join(rows, on=_KEY, how="anti")),
-    )
-    said = []
-    for where, found in sides:
-        names = found.unique(_KEY).sort(_KEY)["user"].to_list()
-        if names:
-            said.append(f"{plural(len(names), 'user')} {where} ({name_a_few(names)})")
-    if said:
-        warnings.warn(f"{'; '.join(said)}.", DataWarning, stacklevel=3)
-
-
-def name_a_few(names: Sequence[str]) -> str:
-    """List the first names, and how many more there are.
-
-    Examples
-    --------
-    >>> name_a_few(["ada", "bob", "cleo", "dan"])
-    'ada, bob, cleo and 1 more'
-    """
-    more = len(names) - _FEW
-    return ", ".join(names[:_FEW]) + (f" and {more} more" if more > 0 else "")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from augment_insights.analysis.adoption import read_roster
 from augment_insights.analysis.intervals import rate, wilson
 from augment_insights.analysis.population import (
     GROUP,
@@ -16,18 +14,19 @@ from augment_insights.analysis.population import (
     USER_KEY,
     as_columns,
     data_span,
+    first_that_holds,
     is_complete_in,
     is_licensed,
     known_days,
-    licences_of,
     period_end,
     read_whose,
     row_days,
+    spells_of,
     usage_rows,
     user_sums,
-    with_user_key,
 )
-from augment_insights.errors import DataWarning, did_you_mean
+from augment_insights.analysis.roster import read_roster, resolve_aliases
+from augment_insights.errors import did_you_mean, warn_reader
 from augment_insights.metrics import METRICS
 from augment_insights.periods import calendar_period, check_count, check_every
 from augment_insights.tables import (
@@ -455,6 +454,9 @@ def habit_ladder(
     check_count("weeks", weeks)
     check_count("habitual_weeks", habitual_weeks, at_most=weeks)
     require(columns_of(weekly_user_activity), ("user",), table="weekly_user_activity")
+    if roster is not None:
+        roster = read_roster(roster)
+        weekly_user_activity = resolve_aliases(weekly_user_activity, roster)
     rows, _ = usage_rows(weekly_user_activity, _HABIT_ACTIONS, every="1w", **whose)
     first, last = known_days(data_span(weekly_user_activity), **whose)
     if last is None:
@@ -462,11 +464,9 @@ def habit_ladder(
     end = calendar_period(last + _DAY, "1w").start - _DAY
     start = end + _DAY - timedelta(weeks=weeks)
     if first is not None and first > start:
-        warnings.warn(
+        warn_reader(
             f"The last {weeks} complete weeks begin on {start}, and the data begins on {first}: the days "
-            f"before count as inactive. Hint: fetch from {start} on, or pass weeks=.",
-            DataWarning,
-            stacklevel=2,
+            f"before count as inactive. Hint: fetch from {start} on, or pass weeks=."
         )
     active = (
         rows.filter(pl.col("period_start").is_between(start, end))
@@ -478,20 +478,17 @@ def habit_ladder(
         .with_columns(user_key())
     )
     if roster is not None:
-        active = _with_licensed(active, read_roster(roster), start=start, end=end, user_type=read_whose(**whose)[0])
+        active = _with_licensed(active, roster, start=start, end=end, user_type=read_whose(**whose)[0])
     counted = active.with_columns(mean_actions=rate(pl.col("actions"), pl.lit(weeks)))
     habitual, mean = pl.col("active_weeks") >= habitual_weeks, pl.col("mean_actions")
-    tier = (
-        pl.when(habitual & (mean >= power_actions))
-        .then(pl.lit("power"))
-        .when(habitual)
-        .then(pl.lit("habitual"))
-        .when(mean >= 1)
-        .then(pl.lit("novice"))
-        .when(pl.col("active_weeks") > 0)
-        .then(pl.lit("low"))
-        .otherwise(pl.lit("non-user"))
-    )
+    words = {
+        "power": habitual & (mean >= power_actions),
+        "habitual": habitual,
+        "novice": mean >= 1,
+        "low": pl.col("active_weeks") > 0,
+        "non-user": pl.lit(value=True),
+    }
+    tier = first_that_holds(words)
     return HABIT_LADDER.of(counted.with_columns(tier=tier.cast(HABIT_TIER)).sort("user_key"))
 
 
@@ -570,8 +567,8 @@ def _with_licensed(
     active: pl.DataFrame, roster: pl.DataFrame, *, start: date, end: date, user_type: str
 ) -> pl.DataFrame:
     """Add the users who have a licence in these weeks and no activity."""
-    licences = licences_of(roster, user_type).filter(is_licensed(pl.lit(start), pl.lit(end)))
-    idle = with_user_key(roster).join(licences, on="user_key", how="semi").join(active, on="user_key", how="anti")
+    licences = spells_of(roster, user_type, keep=["user"]).filter(is_licensed(pl.lit(start), pl.lit(end)))
+    idle = licences.unique("user_key", keep="last", maintain_order=True).join(active, on="user_key", how="anti")
     kind = pl.col("user_key").str.splitn(":", 2).struct.field("field_0").cast(active.schema["user_type"])
     added = idle.select("user_key", "user", user_type=kind, active_weeks=0, actions=0)
     return pl.concat([active, added.select(active.columns)], how="vertical_relaxed")

@@ -6,12 +6,11 @@ are resolved here. Two numbers of one report can be laid beside each other.
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypedDict, get_args
 
 import polars as pl
 
-from augment_insights.errors import DataWarning, TableError, did_you_mean, plural
+from augment_insights.errors import TableError, did_you_mean, plural, warn_reader
 from augment_insights.metrics import METRICS
 from augment_insights.periods import EVERY, check_every, parse_day
 from augment_insights.tables import (
@@ -25,7 +24,7 @@ from augment_insights.tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import date
     from typing import Unpack
 
@@ -155,11 +154,7 @@ def select_users(
     kept = frame.lazy()
     if nameless:
         kept = kept.filter(~is_nameless)
-        warnings.warn(
-            f"Dropped {plural(nameless, 'row')} of {table} without a user: a missing name is not a user.",
-            DataWarning,
-            stacklevel=3,
-        )
+        warn_reader(f"Dropped {plural(nameless, 'row')} of {table} without a user: a missing name is not a user.")
     return kept if user_type == "all" else kept.filter(kind == user_type)
 
 
@@ -461,21 +456,20 @@ def _without_duplicates(rows: pl.DataFrame, values: list[str]) -> pl.DataFrame:
     once = rows.unique(subset=list(dict.fromkeys([_ROW, *values])), keep="first", maintain_order=True)
     dropped = rows.height - once.height
     if dropped:
-        warnings.warn(f"Dropped {plural(dropped, 'duplicate row')} of {USAGE}.", DataWarning, stacklevel=4)
+        warn_reader(f"Dropped {plural(dropped, 'duplicate row')} of {USAGE}.")
     return once
 
 
 # ---- Which licences? ----
 
 
-def licences_of(
-    roster: pl.DataFrame | pl.LazyFrame, user_type: str = "person", *, table: str = "roster"
+def spells_of(
+    roster: pl.DataFrame | pl.LazyFrame, user_type: str = "person", *, keep: Iterable[str] = ()
 ) -> pl.DataFrame:
-    """Return one row a licensed user: ``user_key``, ``licensed_from``, ``licensed_to`` (null: open).
+    """Return one row a user, licence period and team: ``user_key``, ``licensed_from``, ``licensed_to``, and ``keep``.
 
     The roster has been read or tidied (see :func:`.read_roster`). Without ``user_type`` it is one of people.
-    Of a user with several rows, the licence runs from the earliest start to the latest end, and is open
-    where one of them is.
+    Rows are sorted by user and start.
     """
     schema = columns_of(roster)
     rows = roster.lazy()
@@ -484,13 +478,22 @@ def licences_of(
     for name in ("licensed_from", "licensed_to"):
         if name not in schema:
             rows = rows.with_columns(pl.lit(None, dtype=pl.Date).alias(name))
-    named = select_users(rows, user_type, table=table).select(user_key(), "licensed_from", "licensed_to")
+    named = select_users(rows, user_type, table="roster").select(user_key(), "licensed_from", "licensed_to", *keep)
+    return named.sort("user_key", "licensed_from", maintain_order=True).collect()
+
+
+def licences_of(roster: pl.DataFrame | pl.LazyFrame, user_type: str = "person") -> pl.DataFrame:
+    """Return one row a licensed user: ``user_key``, ``licensed_from``, ``licensed_to`` (null: open).
+
+    Of a user with several rows (see :func:`spells_of`), the licence runs from the earliest start to the latest end,
+    and is open where one of them is.
+    """
     start, end = pl.col("licensed_from"), pl.col("licensed_to")
     return (
-        named.group_by("user_key")
+        spells_of(roster, user_type)
+        .group_by("user_key")
         .agg(pl.when(start.is_not_null().all()).then(start.min()), pl.when(end.is_not_null().all()).then(end.max()))
         .sort("user_key")
-        .collect()
     )
 
 
@@ -507,15 +510,16 @@ def on_roster(seen: pl.DataFrame, roster: pl.DataFrame) -> pl.DataFrame:
     """
     strangers = seen.join(roster, on="user_key", how="anti").height
     if strangers:
-        warnings.warn(
-            f"Not counted: {plural(strangers, 'active user')} not on the roster. Hint: join_roster lists them.",
-            DataWarning,
-            stacklevel=3,
-        )
+        warn_reader(f"Not counted: {plural(strangers, 'active user')} not on the roster. Hint: unmatched lists them.")
     return seen.join(roster, on="user_key", how="inner", maintain_order="left")
 
 
 # ---- How are they computed? ----
+
+
+def first_that_holds(words: Mapping[str, pl.Expr]) -> pl.Expr:
+    """Return the first word whose condition holds, in each row; null where none does."""
+    return pl.coalesce(pl.when(condition).then(pl.lit(word)) for word, condition in words.items())
 
 
 def engine_for(frame: pl.DataFrame | pl.LazyFrame) -> EngineType:

@@ -157,22 +157,8 @@ def cohort_retention(
         first_label = -1
         passed = pl.when(pl.col("label") < 0).then("day").otherwise("since").alias("since")
         calendar = calendar.with_columns(passed, pl.col("label").clip(lower_bound=first_label))
-    shown = periods_of(calendar, first_label)
-    cohorts = (shown.head(1) if cohort == "existing" else shown).rename({"label": "cohort", "is_complete": "is_whole"})
-    if needs_days:  # a cohort has reached a day when those who began last have
-        reached = pl.col("period_end") + pl.duration(days="period") <= pl.lit(order.last)
-        cells = (
-            cohorts.join(calendar.select(period="day"), how="cross")
-            .filter(pl.col("period_start") + pl.duration(days="period") <= pl.lit(order.last))
-            .with_columns(is_complete=reached & pl.col("is_whole"))
-        )
-    else:
-        cells = (
-            cohorts.join(shown.select("label", "is_complete"), how="cross")
-            .with_columns(period=pl.col("label") - pl.col("cohort"))
-            .with_columns(pl.col("is_complete") & pl.col("is_whole"))
-        )
     last_period = calendar.height if periods is None else periods
+    cells = _cells(order, calendar, first_label=first_label, kind=kind)
     cells = cells.filter(pl.col("period").is_between(0, last_period))
     counts = _count_cells(order, calendar, kind=kind, cohort=cohort, last_period=last_period)
     one_cohort = ["group", "cohort"]
@@ -269,6 +255,18 @@ def _check_word(name: str, word: str, known: tuple[str, ...]) -> None:
     """Refuse a word that is not one of those known."""
     if word not in known:
         raise ValueError(f"{name}={word!r} is not known.{did_you_mean(str(word), known)}")
+
+
+def _cells(order: OrderedDays, calendar: pl.DataFrame, *, first_label: int, kind: Kind) -> pl.DataFrame:
+    """Return each ``cohort`` and ``period`` (or day) after it, and which the data holds as a whole."""
+    shown = periods_of(calendar, first_label)
+    cohorts = (shown.head(1) if first_label else shown).rename({"label": "cohort", "is_complete": "is_whole"})
+    if kind == "n_day":  # a cohort has reached a day when those who began last have
+        after, last = pl.duration(days="period"), pl.lit(order.last)
+        days = cohorts.join(calendar.select(period="day"), how="cross").filter(pl.col("period_start") + after <= last)
+        return days.with_columns(is_complete=(pl.col("period_end") + after <= last) & pl.col("is_whole"))
+    cells = cohorts.join(shown.select("label", "is_complete"), how="cross")
+    return cells.with_columns(pl.col("is_complete") & pl.col("is_whole"), period=pl.col("label") - pl.col("cohort"))
 
 
 def _count_cells(

@@ -1,6 +1,6 @@
 """One chart for each analysis table, and the theme they share.
 
-A chart function takes the table of the same name, as a DataFrame or a LazyFrame, and returns an
+A chart function takes the table of the same name, as a DataFrame (of any library) or a LazyFrame, and returns an
 Altair chart, neither shown nor saved. It draws what the table says and computes no metric, and the
 chart holds the drawn columns only. A table may have more columns than it needs; one that lacks some
 raises a :class:`~augment_insights.errors.TableError`, and an empty one gives a chart that says "No data".
@@ -17,10 +17,12 @@ Importing this package does not load Altair: the first chart that is asked for d
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from augment_insights.charts.theme import load_altair, setup
+from augment_insights.tables import takes_any_frame
 
 if TYPE_CHECKING:
     from augment_insights.charts.acceptance import acceptance_change, acceptance_distribution, acceptance_rate, compare
@@ -71,9 +73,13 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     load_altair()
+    marks = import_module(f"{__name__}.marks")
+    public = [field for field in fields(marks.Caption) if field.name in marks.CaptionKeywords.__annotations__]
+    shared = {"caption": {field.name: field.default for field in public}}
     for noun in _NOUNS:
         module = import_module(f"{__name__}.{noun}")
-        globals().update({chart: getattr(module, chart) for chart in __all__ if hasattr(module, chart)})
+        found = {chart: getattr(module, chart) for chart in __all__ if hasattr(module, chart)}
+        globals().update({chart: takes_any_frame(draw, shared) for chart, draw in found.items()})
     return globals()[name]
 
 

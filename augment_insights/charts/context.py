@@ -16,7 +16,7 @@ import polars as pl
 
 from augment_insights.charts.theme import LIGHT
 from augment_insights.periods import Every, calendar_period, check_every, day_text
-from augment_insights.tables import CALENDAR_DAYS, EVENTS, TARGETS, columns_of
+from augment_insights.tables import CALENDAR_DAYS, EVENTS, TARGETS, columns_of, safe_strings
 
 if TYPE_CHECKING:
     from datetime import date
@@ -83,7 +83,8 @@ def with_context(
     cut = f"the last {shown.height} of {events.height} events" if shown.height < events.height else ""
     span = max([*days, *shown["date"]]) - days[0]
     rules, badges, happened = _events(shown, x, span=span) if shown.height else ([], [], "")
-    drawn, goals, aimed = _goals(drawn, about.targets, metric, layers[-1].encoding.y) if metric else (drawn, [], "")
+    y = next(layer.encoding.y for layer in layers if isinstance(layer.encoding.y, alt.Y))
+    drawn, goals, aimed = _goals(drawn, about.targets, metric, y) if metric else (drawn, [], "")
     subtitle = " · ".join(part for part in (about.subtitle, shaded, cut) if part)
     key = tuple(line for told in (happened, aimed) for line in wrap(told, width=int(about.width / _LETTER)))
     return [*shades, *rules, *layers, *goals, *badges], drawn, replace(about, subtitle=subtitle, key=key)
@@ -94,7 +95,8 @@ def _beside(table: pl.DataFrame | pl.LazyFrame | None, contract: Table, drawn: p
     if table is None:
         return contract.empty().with_columns(group=pl.lit(None, dtype=pl.String))
     group = pl.col("group").cast(pl.String) if "group" in columns_of(table) else pl.lit(None, dtype=pl.String)
-    frame = contract.check(table.lazy()).select(*contract.columns, group.alias("group")).collect()
+    checked = contract.check(table.lazy()).select(*contract.columns, group.alias("group"))
+    frame = checked.with_columns(safe_strings()).collect()  # as the groups of the drawn table are
     for name in {"group", "panel"}.intersection(drawn.columns):
         frame = frame.filter(pl.col("group").is_null() | pl.col("group").is_in(drawn[name].implode()))
     return frame

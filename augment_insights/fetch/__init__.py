@@ -10,6 +10,7 @@ function                          answers
 :func:`editor_language`           the same by day, language and editor
 :func:`activity`                  who was active in which period, for the fewest requests
 :func:`plan`                      how many requests and how long any of these will take
+:func:`read_json`                 what saved answers of these endpoints say
 :func:`sync`                      nothing: fills the client's archive, so that the others need not ask
 ================================  ==========================================================
 """
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 from augment_insights.fetch.endpoints import activity, daily_usage, dau, dau_count, editor_language, user_activity
 from augment_insights.fetch.plan import Plan, plan
+from augment_insights.fetch.saved import read_json
 from augment_insights.fetch.sync import SyncResult, sync
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "dau_count",
     "editor_language",
     "plan",
+    "read_json",
     "sync",
     "user_activity",
 ]

@@ -175,7 +175,7 @@ def _without_duplicates(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     if dropped:
         _warn(
             f"{table.name}: {plural(dropped, 'duplicate row')} dropped, the first of each is kept. "
-            "The data may have changed between two pages. Hint: fetch again to be sure; these pages are not cached."
+            "The data may have changed between two pages. Hint: fetch again to be sure."
         )
     return unique
 

@@ -39,8 +39,9 @@ def dau_count(
     """Fetch how many users were active on each day.
 
     One request for each 90 days of ``GET /analytics/v0/dau-count``. A published day that the API
-    omits is 0; a day that is not published yet (about 02:00 UTC of the next) is left out and
-    warned of. Whether the API counts service accounts is not documented.
+    omits is 0, or null with a warning where it states more days than it lists; a day that is not
+    published yet (about 02:00 UTC of the next) is left out and warned of. Whether the API counts
+    service accounts is not documented.
 
     Parameters
     ----------
@@ -74,8 +75,8 @@ def dau_count(
     Warns
     -----
     DataWarning
-        Days that are not published yet, answers for other days than asked, duplicate rows,
-        fields that are not known.
+        Days that are not published yet or that the API lost, answers for other days than asked, duplicate
+        rows, fields that are not known.
 
     See Also
     --------

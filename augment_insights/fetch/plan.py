@@ -104,6 +104,7 @@ class LocalData:
     """
 
     def __init__(self, client: Client | None = None, *, renew: bool = False) -> None:
+        tables.check_process()
         self.client = Client() if client is None else client
         self.archive: Archive | None = None
         if self.client.archive_path is not None:

@@ -20,7 +20,7 @@ import vl_convert
 from jinja2 import Environment, StrictUndefined
 
 from augment_insights.charts import theme
-from augment_insights.errors import ReportError, safe_text
+from augment_insights.errors import CacheError, ReportError, safe_text
 from augment_insights.export import whole_file, without_formulas
 from augment_insights.reports.content import SAMPLE, Figure, asset, value_text
 from augment_insights.tables import safe_strings
@@ -152,13 +152,14 @@ def _spark(trend: Sequence[float | None]) -> dict[str, Any]:
 @cache
 def _bundle() -> str:
     """Return the drawing library: from the cache folder, as making it takes two seconds or more, or made and kept."""
-    kept = cache_root() / f"vega-{theme.VEGALITE_VERSION}-{version('vl-convert-python')}.js"
-    with suppress(OSError):
+    name = f"vega-{theme.VEGALITE_VERSION}-{version('vl-convert-python')}.js"
+    with suppress(OSError, CacheError):  # the second where the user has no home
+        kept = cache_root() / name
         digest, _, bundle = kept.read_text("utf-8").partition("\n")
         if digest == sha256(bundle.encode()).hexdigest():
             return bundle
     bundle = vl_convert.javascript_bundle(vl_version=theme.VEGALITE_VERSION)  # type: ignore[call-arg]  # its stub is wrong
-    with suppress(OSError), whole_file(kept, private=True) as unfinished:
+    with suppress(OSError, CacheError), whole_file(cache_root() / name, private=True) as unfinished:
         unfinished.write_text(f"{sha256(bundle.encode()).hexdigest()}\n{bundle}", "utf-8", newline="\n")
     return bundle
 

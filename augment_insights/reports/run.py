@@ -84,7 +84,7 @@ _CELL_SECONDS = 3600
 _CELL_FILE = re.compile(r"[^\s\"']{0,200}ipykernel_\d+[/\\]+\d+\.py")
 """Where a kernel says that a cell's code stands, in warnings: a temporary place, named after the process."""
 
-_PROGRESS = re.compile(r"[^\r\n]*\d(?: of |/)\d+ requests[^\r\n]*")
+_PROGRESS = re.compile(r"([^\r\n]*\d(?: of |/)\d+ requests[^\r\n]*)\n?")
 """How far a fetch is, as it is told in a log or a bar."""
 
 _WIDTH = 100
@@ -681,10 +681,12 @@ def _looks_secret(text: str) -> bool:
 
 
 def _refuse_early(run: _Run) -> None:
-    """Refuse an unknown team, too few people, and whatever else the roster tells before anything is run."""
-    if run.sharing.is_open and not (run.value("team") and "roster" in run.template.parameters):
+    """Refuse an unknown team, too few people, a target that is none, and whatever else files tell before a run."""
+    context = ("targets", "events", "calendar")
+    is_told = (run.value("team") and "roster" in run.template.parameters) or any(map(run.value, context))
+    if run.sharing.is_open and not is_told:
         return
-    names = ("source", "roster", "team", "team_column", "names", "min_group_size")
+    names = ("source", "roster", "team", "team_column", "names", "min_group_size", *context)
     chosen: dict[str, Any] = {name: run.value(name) for name in names}
     Study(**{name: value for name, value in chosen.items() if value is not None})
 
@@ -829,6 +831,14 @@ def _execute(run: _Run, folder: Path) -> Report:
         notebook = staging / f"{run.template.name}.ipynb"
         try:
             _run_notebook(run.template.path, {**run.parameters, **place}, notebook, console=console)
+            said = _tidy(run, notebook, folder=folder)
+            return replace(_publish(run, notebook, folder=folder), **said)
+        except OSError as error:  # of the disk: a cell's would be papermill's
+            raise ReportError(
+                f"The report {run.label!r} cannot be written to {folder}: {error.strerror or error}. Hint: make room "
+                "there, or name another folder; what was fetched is cached.",
+                template=run.template.name,
+            ) from error
         except Exception as error:
             if notebook.is_file():
                 _tidy(run, notebook, folder=folder)
@@ -837,8 +847,6 @@ def _execute(run: _Run, folder: Path) -> Report:
             if run.sharing.is_open:
                 raise failure from error
             raise failure from None  # what it was raised from may name people
-        said = _tidy(run, notebook, folder=folder)
-        return replace(_publish(run, notebook, folder=folder), **said)
 
 
 def _sweep(folder: Path) -> None:
@@ -998,8 +1006,7 @@ def _tidy(run: _Run, notebook: Path, *, folder: Path) -> dict[str, Any]:
         if "injected-parameters" in cell["metadata"].get("tags", []):
             cell["id"] = "injected-parameters"
         if "outputs" in cell:
-            kept = [output for output in cell["outputs"] if not _is_progress(output)]
-            cell["outputs"] = _without_places(run.sharing.spec(kept))
+            cell["outputs"] = _without_places(run.sharing.spec(_without_progress(cell["outputs"])))
     text = json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True)
     for place in () if run.sharing.is_open else (run.value("roster"), run.value("archive")):
         text = text.replace(place, Path(place).name) if isinstance(place, str) and place else text
@@ -1012,9 +1019,22 @@ def _tidy(run: _Run, notebook: Path, *, folder: Path) -> dict[str, Any]:
     return {"headlines": tuple(lines), "sentences": tuple(said[-1]["sentences"])}
 
 
-def _is_progress(output: Mapping[str, Any]) -> bool:
-    """Tell whether an output says nothing but how far a fetch was."""
-    return output.get("name") == "stderr" and not _PROGRESS.sub("", "".join(output["text"])).strip()
+def _without_progress(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    r"""Leave out how far fetches were: it is told while they run, and differs from run to run.
+
+    Examples
+    --------
+    >>> _without_progress([{"name": "stderr", "text": ["dau: 2 of 8 requests\n", "Look!\n"]}])
+    [{'name': 'stderr', 'text': 'Look!\n'}]
+    """
+    kept = []
+    for output in outputs:
+        if output.get("name") == "stderr":
+            text = _PROGRESS.sub("", "".join(output["text"]))
+            kept += [{**output, "text": text}] if text.strip() else []
+        else:
+            kept.append(output)
+    return kept
 
 
 def _without_places(outputs: Any) -> Any:

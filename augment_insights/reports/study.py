@@ -17,10 +17,16 @@ from augment_insights.analysis import (
     join_roster,
     judge_together,
     mode_change,
+    on_track,
+    read_calendar,
+    read_events,
     read_roster,
+    read_targets,
+    resolve_aliases,
 )
 from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.population import check_user_type, with_user_key
+from augment_insights.analysis.roster import check_match
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
 from augment_insights.export import file_name
 from augment_insights.periods import (
@@ -38,7 +44,7 @@ from augment_insights.periods import (
 )
 from augment_insights.reports.page import Page
 from augment_insights.reports.sharing import Sharing
-from augment_insights.tables import COMPARISON, CONTRIBUTIONS
+from augment_insights.tables import COMPARISON, CONTRIBUTIONS, ON_TRACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -270,7 +276,8 @@ class Study:
     team_column : str
         The column of the roster whose values are the teams of the report, such as ``"manager"`` or ``"cost_centre"``.
     targets, events, calendar : path-like or DataFrame, optional
-        Goals, dates to mark, and days off.
+        As for :func:`augment_insights.analysis.read_targets`, ``read_events`` and ``read_calendar`` (a country code, or
+        days off). With ``team``, the targets of that team, and the events of that team and of everybody.
     min_group_size, names : optional
         As for :class:`Sharing`.
 
@@ -295,7 +302,9 @@ class Study:
     population : str
         Who is counted, in words: the same, or the team.
     caption : dict
-        ``as_of``, ``sample`` and ``population``, as every chart takes them.
+        ``as_of``, ``sample``, ``population``, ``targets``, ``events`` and ``calendar``, as every chart takes them.
+    targets, events, calendar : DataFrame or None
+        The tables TARGETS and EVENTS with ``group``, and CALENDAR_DAYS of all days that can be asked for.
     sharing : Sharing
         What may be shown.
 
@@ -341,7 +350,8 @@ class Study:
         ):  # no folder of this machine gets into a report
             place = self._parameters[name]
             self._parameters[name] = Path(place).name if isinstance(place, (str, Path)) else None
-        self.user_type, self.team, source = chosen["user_type"], chosen["team"], chosen["source"]
+        self.user_type, source = chosen["user_type"], chosen["source"]
+        self.team = None if chosen["team"] is None else str(chosen["team"])  # a number, where teams are numbers
         if self.user_type not in POPULATIONS:
             raise ConfigurationError(not_valid("user_type", self.user_type, POPULATIONS), setting="user_type")
         if source not in SOURCES:
@@ -361,7 +371,7 @@ class Study:
         self._team = None if self.team is None else _of_team(self.listed, self.team, self.team_column)
         self._refuse_few()
         shown = self.listed if self._team is None else self._team
-        self.roster = None if shown is None else self.sharing.users(shown)
+        self.roster = None if shown is None else self.sharing.users(shown.drop("aliases", strict=False))
         self.has_teams = self.roster is not None and "team" in self.roster.columns
         self.people_noun = POPULATIONS[self.user_type]
         column = "" if self.team_column == "team" else f"{self.team_column.replace('_', ' ')} "
@@ -371,6 +381,8 @@ class Study:
             "sample": self.client.is_sample,
             "population": self.population,
         }
+        with self.sharing.naming_nobody():
+            self._read_context(chosen)
 
     def __repr__(self) -> str:
         return f"Study({self.population}, {self.days.shown}, {self.sharing!r})"
@@ -387,12 +399,34 @@ class Study:
         column = self.team_column
         if column == "team":
             return listed
-        known = [name for name in listed.columns if name not in ("user", "licensed_from", "licensed_to")]
+        known = [name for name in listed.columns if name not in ("user", "licensed_from", "licensed_to", "aliases")]
         if column not in known:
             raise ConfigurationError(
                 f"The roster has no column {column!r}.{did_you_mean(column, known)}", setting="team_column"
             )
         return listed.drop("team", strict=False).rename({column: "team"})
+
+    def _read_context(self, chosen: StudyParameters) -> None:
+        """Read what stands beside the numbers: targets, events and days off."""
+        self.targets: pl.DataFrame | None = None
+        self.events: pl.DataFrame | None = None
+        self.calendar: pl.DataFrame | None = None
+        is_ours, nobody = pl.col("group").eq(self.team or ""), pl.lit(None, dtype=pl.String).alias("group")
+        if (targets := chosen["targets"]) is not None:
+            self.targets = read_targets(targets)
+            if self.team is not None:  # what is aimed at for everybody is no target of one team
+                self.targets = self.targets.filter(is_ours).with_columns(nobody)
+        if (events := chosen["events"]) is not None:
+            read = read_events(events)
+            text = pl.Series("text", [self.sharing.words(one) for one in read["text"]], dtype=pl.String)
+            self.events = read.with_columns(text)
+            if self.team is not None:
+                self.events = self.events.filter(is_ours | pl.col("group").is_null()).with_columns(nobody)
+        if (calendar := chosen["calendar"]) is not None:
+            last = calendar_period(self.days.shown.end, self.every).end
+            self.calendar = read_calendar(calendar, oldest_day(self.client.now()), last)
+            self.sharing.days_off = frozenset(self.calendar["date"])
+        self.caption |= {"targets": self.targets, "events": self.events, "calendar": self.calendar}
 
     def _refuse_names(self) -> None:
         """Refuse teams that are people, such as managers by their e-mails, where names are not shown."""
@@ -420,15 +454,30 @@ class Study:
     def people(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of the users that the report is about, under the names that it may show.
 
-        Call it on whatever has a column ``user``, straight after fetching it.
+        Call it on whatever has a column ``user``, straight after fetching it. A person with several e-mails has one
+        name from here on, and of who changed the team the days in the team are kept.
+
+        Raises
+        ------
+        TableError
+            The roster matches almost nobody.
         """
         kept = frame
         if self.user_type != "all" and "user_type" in frame.columns:
             kept = kept.filter(pl.col("user_type") == self.user_type)
-        if self._team is not None:
-            listed = with_user_key(self._team.select("user"))
-            kept = with_user_key(kept).join(listed, on="user_key", how="semi", maintain_order="left").drop("user_key")
+        if self.listed is not None:
+            with self.sharing.naming_nobody():
+                check_match(self.listed, kept)
+            kept = resolve_aliases(kept, self.listed)
+            if self._team is not None:
+                kept = self._of_team(kept, self.listed)
         return self.sharing.users(kept)
+
+    def _of_team(self, frame: pl.DataFrame, listed: pl.DataFrame) -> pl.DataFrame:
+        """Return the rows of the days on which their users were in the team."""
+        dates = [name for name in ("licensed_from", "licensed_to") if name in listed.columns]
+        named = listed.select("user", *dates, __team=pl.col("team").cast(pl.String).fill_null(NO_TEAM))
+        return join_roster(frame, named, warn=False).filter(pl.col("__team") == str(self.team)).select(frame.columns)
 
     def with_roster(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the rows of :meth:`people` with each user's ``team`` and licence dates, as far as the roster has them.
@@ -500,6 +549,28 @@ class Study:
                 pl.lit(None).cast(compared.schema[name]).alias(name) for name in _OF_BEFORE
             )
         return self.groups(compared)
+
+    def on_track(self, periods: pl.DataFrame, **measured: pl.DataFrame) -> pl.DataFrame:
+        """Judge the targets by what the report shows: the table ON_TRACK, empty without targets.
+
+        Parameters
+        ----------
+        periods : DataFrame
+            Which periods there are, as for :meth:`compare_last`.
+        **measured
+            By the name of its metric, what :meth:`groups` returned: one row a period. With a column ``team`` or
+            ``tenure`` it is of groups, and null there is everybody.
+        """
+        if self.targets is None:
+            return ON_TRACK.empty()
+        spans = periods.select("period_start", "period_end", "is_complete")
+        judged = [ON_TRACK.empty()]
+        for metric, table in measured.items():
+            by = next((name for name in ("team", "tenure") if name in table.columns), None)
+            dated = table.select("period_start", metric, *([by] if by else [])).join(spans, on="period_start")
+            many = 28 if self.every == "1d" else 12
+            judged.append(on_track(dated, self.targets, metric=metric, by=by, periods=many))
+        return pl.concat(judged)
 
     def compare_figures(
         self, figures: Mapping[str, tuple[pl.DataFrame, str]], periods: pl.DataFrame, *, count: int
@@ -608,7 +679,7 @@ def _of_team(roster: pl.DataFrame | None, team: str, column: str) -> pl.DataFram
             setting="team",
         )
     names = roster["team"].cast(pl.String).fill_null(NO_TEAM)
-    found = roster.filter(names == str(team))
+    found = roster.filter(names == team)
     if found.is_empty():
         raise ConfigurationError(
             f"The roster has no {column} {team!r}.{did_you_mean(team, names.unique())}", setting="team"

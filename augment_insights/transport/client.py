@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime
 from functools import partial
@@ -14,7 +15,7 @@ from random import Random
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from augment_insights.errors import ConfigurationError, RateLimitedError
+from augment_insights.errors import CacheError, CacheWarning, ConfigurationError, RateLimitedError
 from augment_insights.transport import responses, settings
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
 from augment_insights.transport.pages import Answer, CachedPages, look, walk
@@ -39,6 +40,15 @@ _NO_TOKEN = "in-process-there-is-no-token"  # noqa: S105 (nobody checks it; no a
 _LONGEST_TIMEOUT = 86_400.0
 _POLL = 0.05
 _RATE_LIMIT_FILE = "rate-limit.sqlite"
+
+
+def _root_or_warning() -> Path | None:
+    """Return the folder of caches; None with a warning where the user has no home."""
+    try:
+        return settings.cache_root()
+    except CacheError as error:
+        warnings.warn(f"{error} Now answers are kept in memory only.", CacheWarning, stacklevel=3)
+        return None
 
 
 class Client:
@@ -128,7 +138,9 @@ class Client:
                 hint = f"a number above 0 and up to {limit:g}, such as {name}=30"
                 raise ConfigurationError(f"{name}={value!r} is not valid. Hint: {hint}.", setting=name)
         self.base_url = settings.read_base_url(base_url)
-        self._cache_folder = None if cache is False else settings.cache_root(cache)
+        # The limit's file is beside the default cache whatever `cache=` says: it is the token's, on the whole machine.
+        root = None if app is not None and cache is False else _root_or_warning()
+        self._cache_folder = None if cache is False else root if cache is None else settings.cache_root(cache)
         self.archive_path = settings.archive_folder(archive)
         self.plan_above = settings.read_plan_above(plan_above)
         self._timeout = timeout
@@ -136,12 +148,11 @@ class Client:
         self._random = random or Random()  # noqa: S311 (jitter, not a secret)
         self._retry = retry or RetryPolicy()
         self._app = app
-        # Beside the default cache whatever `cache=` says: the limit is the token's, on the whole machine.
         self._limit = RateLimit(
             requests_per_minute=requests_per_minute if app is None else math.inf,
             burst=burst,
             clock=self._clock,
-            path=settings.cache_root() / _RATE_LIMIT_FILE if app is None else None,
+            path=None if root is None or app is not None else root / _RATE_LIMIT_FILE,
             key=self.fingerprint,
         )
         self._sessions: dict[int, CachedSession] = {}

@@ -16,6 +16,7 @@ import os
 import sqlite3
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from datetime import time as time_of_day
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from augment_insights.errors import CacheWarning
 from augment_insights.periods import parse_day
-from augment_insights.transport.settings import make_private_file, make_private_folder
+from augment_insights.transport.settings import make_private_file, make_private_folder, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -193,17 +194,25 @@ class RateLimit:
             return self._transact(decide)
 
     def _recover(self, error: Exception) -> None:
-        """Empty a damaged file; locked, read-only or without room it may be good, and is done without."""
-        if type(error) is sqlite3.DatabaseError and self._path is not None:
-            self._path.write_bytes(b"")
-            what = f"The file of the rate limit {self._path} was damaged ({error}) and is replaced."
-        else:
-            self._path = None
-            what = (
-                f"The rate limit cannot be shared with other processes ({error}). Hint: run one fetch at a time, "
-                "or name a folder that can be written to in AUGMENT_INSIGHTS_CACHE."
-            )
-        warnings.warn(what, CacheWarning, stacklevel=4)
+        """Set a damaged or foreign file aside; one locked, read-only or without room may be good: do without it."""
+        is_foreign = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR  # no such table or column
+        if self._path is not None and (
+            is_foreign or type(error) is sqlite3.DatabaseError or isinstance(error, PermissionError)
+        ):
+            with suppress(OSError, sqlite3.Error):  # set aside by another process by now
+                self._read(self._open())
+                return
+            self._connections.pop(os.getpid(), None)
+            with suppress(OSError):
+                set_aside(self._path, error)
+                return
+        self._path = None
+        warnings.warn(
+            f"The rate limit cannot be shared with other processes ({error}). Hint: run one fetch at a time, "
+            "or name a folder that can be written to in AUGMENT_INSIGHTS_CACHE.",
+            CacheWarning,
+            stacklevel=4,
+        )
 
     def _transact(self, decide: Callable[[Bucket], T]) -> T:
         """Change the bucket while no other process can."""

@@ -16,7 +16,7 @@ import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -37,7 +37,7 @@ from urllib3.exceptions import HTTPError
 
 from augment_insights.errors import CacheError, CacheWarning
 from augment_insights.periods import published_at
-from augment_insights.transport.settings import make_private_file, make_private_folder
+from augment_insights.transport.settings import PARTS, make_private_file, make_private_folder, set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,8 +64,6 @@ _PRIMARY_CODE = 0xFF
 _MEMORY = ":memory:"
 _FILES = f"*-{'[0-9a-f]' * 16}.sqlite"
 _CLOCK_STEP = timedelta(minutes=1)
-_PARTS = ("", "-wal", "-shm")
-"""The endings of the files that make up one SQLite database."""
 
 
 def open_session(
@@ -336,6 +334,7 @@ class AnswerTable(SQLiteDict):
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
             connection.execute("PRAGMA user_version=2")  # a lock can be had on a file that cannot be written to
+            connection.execute("SELECT key, value FROM responses LIMIT 0")
             connection.execute("DELETE FROM responses WHERE expires <= ?", (int(time.time()),))
 
     def __getitem__(self, key: str) -> Any:
@@ -401,7 +400,10 @@ def open_table(path: Path | None) -> AnswerTable:
         return AnswerTable(_MEMORY)
     try:
         make_private_folder(path.parent)
-        make_private_file(path)
+        try:
+            make_private_file(path)
+        except PermissionError as error:  # another account's, in a folder of ours
+            set_aside(path, error)
         return _open_patiently(path)
     except (FileExistsError, NotADirectoryError) as error:
         raise CacheError(
@@ -411,7 +413,20 @@ def open_table(path: Path | None) -> AnswerTable:
         ) from error
     except (OSError, sqlite3.Error) as error:
         _warn_of_memory(path, error)
-        return AnswerTable(_MEMORY)
+        return _copy_in_memory(path)
+
+
+def _copy_in_memory(path: Path) -> AnswerTable:
+    """Return a table in memory with what a file holds that can be read and not written to."""
+    table = AnswerTable(_MEMORY)
+    query = "SELECT key, value, expires FROM responses WHERE expires > ?"
+    with (
+        suppress(sqlite3.Error),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as kept,
+        table.connection(commit=True) as connection,
+    ):
+        connection.executemany("INSERT INTO responses VALUES (?, ?, ?)", kept.execute(query, (int(time.time()),)))
+    return table
 
 
 def _open_patiently(path: Path) -> AnswerTable:
@@ -421,29 +436,18 @@ def _open_patiently(path: Path) -> AnswerTable:
         try:
             return AnswerTable(str(path))
         except sqlite3.OperationalError as error:  # locked, read-only, no room: the file itself may be good
-            is_busy = error.sqlite_errorcode & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
+            code = error.sqlite_errorcode & _PRIMARY_CODE
+            if code == sqlite3.SQLITE_ERROR:  # no such table or column: another program's
+                set_aside(path, error)
+                continue
+            is_busy = code == sqlite3.SQLITE_BUSY
             if not is_busy or time.monotonic() > give_up_at:
                 raise
             time.sleep(_LOCK_RETRY)
         except sqlite3.DatabaseError as problem:
             if time.monotonic() > give_up_at:
                 raise
-            _set_aside(path, problem)
-
-
-def _set_aside(path: Path, problem: sqlite3.Error) -> None:
-    """Rename a damaged cache, so that a new one can take its place."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    aside = f"{path.name}.damaged-{stamp}"
-    for part in _parts(path):
-        part.replace(path.with_name(part.name.replace(path.name, aside)))
-    make_private_file(path)
-    warnings.warn(
-        f"The cache {path} was damaged ({problem}) and is replaced by a new one; the damaged file is kept as "
-        f"{aside}. Hint: delete it when nobody needs it.",
-        CacheWarning,
-        stacklevel=2,
-    )
+            set_aside(path, problem)
 
 
 def _warn_of_memory(path: Path | str, reason: Exception) -> None:
@@ -504,4 +508,4 @@ def clear_cache(root: Path) -> list[CacheFile]:
 
 def _parts(path: Path) -> list[Path]:
     """List the files that make up one SQLite database."""
-    return [part for ending in _PARTS if (part := path.with_name(path.name + ending)).exists()]
+    return [part for ending in PARTS if (part := path.with_name(path.name + ending)).exists()]

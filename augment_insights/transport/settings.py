@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
+from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +14,7 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_cache_path
 
-from augment_insights.errors import ConfigurationError, did_you_mean
+from augment_insights.errors import CacheError, CacheWarning, ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -114,9 +116,22 @@ def read_base_url(base_url: str | None) -> str:
 
 
 def cache_root(folder: str | PathLike[str] | None = None) -> Path:
-    """Return the folder for caches: the one given, the environment's, or the user's cache folder on this system."""
+    """Return the folder for caches: the one given, the environment's, or the user's cache folder on this system.
+
+    Raises
+    ------
+    CacheError
+        It is in a home folder, and the user has none.
+    """
     named = os.environ.get(CACHE_VARIABLE) if folder is None else folder
-    return Path(named).expanduser() if named else user_cache_path("augment-insights", appauthor=False)
+    try:
+        return Path(named).expanduser() if named else user_cache_path("augment-insights", appauthor=False)
+    except RuntimeError as error:  # a container's user, for one, without HOME and without an entry in passwd
+        raise CacheError(
+            "There is no place for the cache: this user has no home folder. Hint: set HOME, or "
+            f"{CACHE_VARIABLE} to a folder that can be written to.",
+            path=None if named is None else str(named),
+        ) from error
 
 
 def archive_folder(archive: str | PathLike[str] | Literal[False] | None) -> Path | None:
@@ -149,3 +164,24 @@ def make_private_file(path: Path) -> None:
     os.close(descriptor)
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
+
+
+PARTS = ("", "-wal", "-shm")
+"""The endings of the files that make up one SQLite database."""
+
+
+def set_aside(path: Path, problem: Exception) -> None:
+    """Rename a database that is damaged or somebody else's, so that a new one can take its place."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    aside = f"{path.name}.damaged-{stamp}"
+    for ending in PARTS:
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.replace(path.with_name(aside + ending))
+    make_private_file(path)
+    warnings.warn(
+        f"The file {path} was damaged, or another program's ({problem}), and is replaced by a new one; it is kept as "
+        f"{aside}. Hint: delete it when nobody needs it.",
+        CacheWarning,
+        stacklevel=2,
+    )

@@ -141,7 +141,7 @@ def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen he
     >>> still.answer.table["period_start"].to_list()
     [datetime.date(2026, 2, 23), datetime.date(2026, 3, 2), datetime.date(2026, 3, 9)]
     """
-    sharing = reports.Sharing(min_group_size=1)
+    sharing, context = reports.Sharing(min_group_size=1), {}
     if isinstance(client, reports.Study):
         study, sharing, client = client, client.sharing, client.client
         roster = study.listed if roster is None else roster
@@ -149,7 +149,9 @@ def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen he
         every = study.every if every == "1w" else every
         user_type = study.user_type if user_type == "person" else user_type
         team = team or study.team
+        context = {name: study.caption[name] for name in ("targets", "events", "calendar")}
     loaded = Loaded(Client() if client is None else client, roster, sharing)
+    loaded.context = context
     _check("question", question, BY_NAME)
     _check("user_type", user_type, WHO.values())
     if team is not None:
@@ -181,6 +183,8 @@ class Loaded:
 
     Attributes
     ----------
+    context : Mapping
+        ``targets``, ``events`` and ``calendar``, as charts take them.
     teams : list of str
         The teams of the roster, and the one of who has none; empty where it does not tell teams.
     """
@@ -188,6 +192,7 @@ class Loaded:
     def __init__(self, client: Client | Frame, roster: str | Path | Frame | None, sharing: reports.Sharing) -> None:
         self.roster = None if roster is None else analysis.read_roster(roster)
         self.sharing = sharing
+        self.context: Mapping[str, pl.DataFrame | None] = {}
         self.teams: list[str] = []
         if self.roster is not None and "team" in self.roster.columns:
             self.teams = [*self.roster["team"].drop_nulls().unique().sort().to_list(), OFF_ROSTER]
@@ -293,7 +298,8 @@ class Loaded:
         of_team = True if choice.team is None else pl.col("team") == choice.team
         roster = None if self.roster is None else self.roster.filter(of_team)
         rows = self._rows.filter(in_range, **choice.filters)
-        return View(choice, rows, known.filter(of_team), roster, self.client.is_sample, self.sharing)
+        known = known.filter(of_team)
+        return View(choice, rows, known, roster, self.client.is_sample, self.sharing, self.context)
 
     def _hold(self, table: str, days: DayRange, rows: pl.DataFrame) -> None:
         """Hold days, each user with their team, in place of the coarser rows of these days."""
@@ -305,8 +311,10 @@ class Loaded:
         if self.roster is None or not self.teams:
             return rows
         # Who is not on the roster is a team of its own here, and unused licences are no rows of activity.
-        placed = analysis.join_roster(rows, self.roster.select("user", "team"), warn=False)
-        return placed.with_columns(pl.col("team").fill_null(OFF_ROSTER))
+        dates = [name for name in ("licensed_from", "licensed_to") if name in self.roster.columns]
+        rows = analysis.resolve_aliases(rows, self.roster)
+        placed = analysis.join_roster(rows, self.roster.select("user", "team", *dates), warn=False)
+        return placed.drop(dates).with_columns(pl.col("team").fill_null(OFF_ROSTER))
 
     def _cheapest(self, part: Part) -> tuple[Part, Plan]:
         """Plan a part as the finest table that costs no more requests than it needs, or no time."""

@@ -1,9 +1,7 @@
 """Adoption: active over licensed, period by period, how far it has spread, and the roster behind it."""
 
-import builtins
 import warnings
 from datetime import date, timedelta
-from typing import Any
 
 import duckdb
 import polars as pl
@@ -20,8 +18,6 @@ USERS = ["ada@x.io", "bob@x.io", "cyd@x.io", "dan@x.io"]
 days_by_user = st.dictionaries(
     st.integers(1, 9).map("user{}@x.io".format), st.lists(st.integers(0, 60), min_size=1, max_size=6), min_size=1
 )
-CSV = "user,team,cost_centre,licensed_from,licensed_to\nbob@x.io,Search,0042,2026-02-01,\n Ada@x.io ,Payments,0007,,\n"
-ROSTER_ROWS = pl.DataFrame({"user": ["ada@x.io", "bob@x.io"], "team": ["Payments", "Search"]})
 
 
 def test_seats_are_the_denominator(make_activity, assert_keeps):
@@ -103,14 +99,11 @@ def test_seats_cannot_be_split(make_activity):
 
 @pytest.mark.parametrize("question", [analysis.adoption_rate, analysis.adoption_curve])
 def test_a_wrong_number_of_seats_is_refused(make_activity, question):
-    """Seats are an integer, and the error names the other way, a roster; of a pandas one it repeats no e-mail."""
+    """Seats are an integer, and the error names the other way, a roster."""
     activity = make_activity({"ada@x.io": [0]})
     for seats in (-1, True, 2.5, "9"):
         with pytest.raises(ValueError, match=r"not a number of seats.*read_roster"):
             question(activity, licences=seats)
-    with pytest.raises(TableError, match=r"a pandas DataFrame came.*from_pandas") as refused:
-        question(activity, licences=pl.DataFrame({"user": ["ada@x.io"]}).to_pandas())
-    assert "ada" not in str(refused.value)
 
 
 def test_no_seats_no_rate(make_activity):
@@ -292,116 +285,6 @@ def test_results_keep_their_tables(make_activity, assert_keeps):
         assert_keeps(analysis.licences(roster, activity), tables.LICENCES)
     nothing = make_activity({"ADA@x.io": [0]}).with_columns(active_days=pl.lit(0))
     assert analysis.licences(roster, nothing)["status"].to_list() == ["never_used"] * 2
-
-
-def test_a_csv_is_read_as_it_is_written(tmp_path):
-    """Names lose the spaces around them, codes keep their zeros, days become dates, rows are sorted."""
-    path = tmp_path / "roster.csv"
-    path.write_text(CSV, encoding="utf-8")
-    roster = analysis.read_roster(path)
-    assert roster.rows() == [
-        ("Ada@x.io", "Payments", "0007", None, None),
-        ("bob@x.io", "Search", "0042", date(2026, 2, 1), None),
-    ]
-    assert roster.schema["licensed_to"] == pl.Date
-    tables.ROSTER.check(roster)
-    assert analysis.read_roster(str(path)).equals(roster)
-    assert analysis.read_roster(roster).equals(roster)
-
-
-def test_parquet_and_frames_are_read_alike(tmp_path):
-    """A Parquet file, a DataFrame and a LazyFrame of it give the same roster; moments become days."""
-    moment = pl.Series(["2026-01-31 09:00"]).str.to_datetime()
-    frame = pl.DataFrame({"user": ["ada@x.io"], "licensed_from": moment, "licensed_to": [None]})
-    frame.write_parquet(tmp_path / "roster.parquet")
-    expected = [("ada@x.io", date(2026, 1, 31), None)]
-    for source in (tmp_path / "roster.parquet", frame, frame.lazy()):
-        assert analysis.read_roster(source).rows() == expected
-    with pytest.raises(TableError, match=r"Int64.*licensed_from"):  # a number (an Excel serial) is not guessed at
-        analysis.read_roster(pl.DataFrame({"user": ["ada@x.io"], "licensed_from": [46000]}))
-
-
-def test_excel_without_its_engine_says_what_to_install(tmp_path, monkeypatch):
-    """Where fastexcel is not installed, the error names it and the way around it."""
-    real_import = builtins.__import__
-
-    def without_fastexcel(name: str, *args: Any, **more: Any) -> Any:
-        if name == "fastexcel":
-            raise ModuleNotFoundError(name)
-        return real_import(name, *args, **more)
-
-    monkeypatch.setattr(builtins, "__import__", without_fastexcel)
-    monkeypatch.setattr("importlib.import_module", without_fastexcel)
-    path = tmp_path / "roster.xlsx"
-    path.write_bytes(b"PK")
-    with pytest.raises(TableError, match=r"fastexcel.*CSV"):
-        analysis.read_roster(path)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("roster.csv", b"mail,team\na,b\n", "needs the column 'user'"),
-        ("roster.csv", b"user,licensed_from\nada@x.io,31.01.2026\n", "31.01.2026.*YYYY-MM-DD"),
-        ("roster.csv", b"user,licensed_from\nada@x.io,2026-02-30\n", "2026-02-30"),
-        (
-            "roster.csv",
-            b"user,licensed_from,licensed_to\nada@x.io,2026-02-02,2026-02-01\n",
-            "1 licence with an end before the start",
-        ),
-        ("roster.csv", b"user,team\nada@x.io,A\nADA@x.io,B\n", "different things about one user: ADA@x.io, ada@x.io"),
-        ("roster.csv", b"", "cannot be read"),
-        ("roster.parquet", b"not parquet", "cannot be read"),
-        ("roster.ods", b"", "ends in .csv, .parquet, .xlsx"),
-        ("elsewhere/roster.csv", None, "no roster at"),
-    ],
-)
-def test_a_bad_roster_says_what_is_wrong(tmp_path, name, content, message):
-    """Each mistake is one error with the value that is wrong, not a traceback of the reader."""
-    path = tmp_path / name
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(TableError, match=message):
-        analysis.read_roster(path)
-
-
-def test_a_roster_is_one_row_a_user():
-    """Two spellings with the same facts are one row, and said; an empty row is nothing, a row with a team is said."""
-    frame = pl.DataFrame({"user": ["ada@x.io", "Ada@x.io", "bob@x.io"], "team": ["A", "A", "B"]})
-    with pytest.warns(DataWarning, match="Dropped 1 duplicate row of the roster"):
-        roster = analysis.read_roster(frame)
-    assert roster.rows() == [("Ada@x.io", "A"), ("bob@x.io", "B")]
-    frame = pl.DataFrame({"user": ["ada@x.io", None, "  "], "team": ["A", None, "B"]})
-    with pytest.warns(DataWarning, match="Dropped 1 row of the roster without a user"):
-        assert analysis.read_roster(frame).height == 1
-    empty = pl.DataFrame(schema={"user": pl.String, "team": pl.String, "licensed_from": pl.String})
-    assert analysis.read_roster(empty).schema == pl.Schema({**empty.schema, "licensed_from": pl.Date})
-
-
-def test_every_row_keeps_its_place(make_usage):
-    """Rows stay in their order, e-mails match in any case, and strangers of both sides are named, if they may be."""
-    usage = make_usage(
-        {"user": "cyd@x.io"}, {"user": "ADA@x.io"}, {"user": "bob@x.io", "user_type": "service_account"}, {"user": None}
-    )
-    said = (
-        "1 user of the frame not on the roster (cyd@x.io); 1 user on the roster without a row in the frame (bob@x.io)."
-    )
-    with pytest.warns(DataWarning) as caught:
-        joined = analysis.join_roster(usage, ROSTER_ROWS)
-    assert [str(warning.message) for warning in caught] == [said]
-    assert joined["team"].to_list() == [None, "Payments", None, None]
-    assert joined.drop("team").equals(usage)
-    assert analysis.join_roster(usage, ROSTER_ROWS, warn=False).equals(joined)  # warnings are errors here
-
-
-def test_a_full_match_says_nothing(make_usage):
-    """No warning where both sides know each other, lazy or a result; a team on both sides is not renamed."""
-    counts = {"completions_count": 2, "completions_accepted": 1}
-    usage = make_usage({"user": "ada@x.io", **counts}, {"user": "bob@x.io", **counts})
-    for frame in (usage.lazy(), analysis.acceptance_rate(usage, by="user")):
-        assert analysis.join_roster(frame, ROSTER_ROWS.lazy())["team"].to_list() == ["Payments", "Search"]
-    with pytest.raises(TableError, match=r"both have 'team'.*frame.drop"):
-        analysis.join_roster(usage.with_columns(team=pl.lit("A")), ROSTER_ROWS)
 
 
 def roster_of(**licences: tuple[int, int | None]) -> pl.DataFrame:

@@ -282,7 +282,7 @@ def test_the_explorer_is_driven(open_notebook, lab):
     assert notebook.errors() == []
 
 
-def test_charts_follow_the_theme_and_what_is_saved_stays_white(open_notebook, lab, tmp_path):
+def test_charts_follow_the_theme_and_what_is_saved_stays_white(open_notebook, lab):
     """From light to dark while they stand there: paper, title and axes; the menu's picture keeps its white paper."""
     notebook = open_notebook(lab.add("dark", EXPLORE))
     notebook.run()
@@ -296,7 +296,6 @@ def test_charts_follow_the_theme_and_what_is_saved_stays_white(open_notebook, la
         return paper, title.evaluate("text => getComputedStyle(text).fill")
 
     assert colors() == ("rgb(255, 255, 255)", "rgb(27, 31, 36)")
-    page.screenshot(path=tmp_path / "light.png")
     page.locator(".lm-MenuBar-itemLabel", has_text=re.compile("^Settings$")).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).hover()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^JupyterLab Dark$")).click()
@@ -306,7 +305,6 @@ def test_charts_follow_the_theme_and_what_is_saved_stays_white(open_notebook, la
         timeout=SECONDS,
     )
     assert colors() == ("rgb(17, 17, 17)", "rgb(232, 235, 239)")
-    page.screenshot(path=tmp_path / "dark.png")
     chart.hover()
     page.locator(".vega-embed summary").first.click()
     with page.expect_download() as started:

@@ -150,6 +150,17 @@ def test_days_off_are_shaded_on_daily_charts_only(weekly_users):
     assert charts.active_users(weekly_users, calendar=calendar).to_dict() == charts.active_users(weekly_users).to_dict()
 
 
+def test_control_characters_end_no_process(adoption, tmp_path):
+    """A line break of an office program, a zero and a line separator, in groups as in words; Altair's own save, too."""
+    odd = "a\x0bb\x00\u2028"
+    table = adoption.with_columns(team=pl.lit(odd)).head(4)
+    events, targets = happened((MONDAYS[0], odd, odd)), aimed(("adoption_rate", 0.5, None, odd))
+    chart = charts.adoption_rate(table, events=events, targets=targets, title=odd, population=odd)
+    chart.save(tmp_path / "odd.svg")
+    assert "50%" in (tmp_path / "odd.svg").read_text("utf-8")
+    assert len(rows_with(chart, "number")) == 1
+
+
 def test_what_is_no_such_table_is_refused(weekly_users):
     """With the nearest name."""
     with pytest.raises(TableError, match="events needs the column 'text'"):

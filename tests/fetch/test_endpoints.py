@@ -152,6 +152,51 @@ def test_a_list_of_another_day_is_filed_under_that_day(scripted):
     assert found.rows() == [(date(2026, 3, 2), "ada@example.com", "person")]
 
 
+def test_to_fetch_again_after_a_duplicate_asks_again(scripted):
+    """A row that came twice is warned of each time, until the API sends each once; then that is cached."""
+    users = [{"user_email": "ada@example.com"}] * 2
+    page = {"pagination": {"has_more": False}, "metadata": {"effective_date": "2026-03-02"}}
+    client, api = scripted(lambda _path, _parameters: {"users": users, **page})
+    for sent in (1, 2):
+        with pytest.warns(DataWarning, match="fetch again to be sure"):
+            assert fetch.dau("2026-03-02", client=client).height == 1
+        assert len(api.asked) == sent
+    users.pop()
+    for _ in range(2):
+        assert fetch.dau("2026-03-02", client=client).height == 1
+    assert len(api.asked) == 3
+
+
+@pytest.mark.parametrize("noun", ["dau_count", "daily_usage"])
+def test_a_day_that_the_api_lost_is_unknown_and_one_that_it_leaves_out_is_zero(noun, scripted, tmp_path):
+    """Four days stated and three listed: null, a warning, not archived, and its list is asked for; three stated: 0."""
+    days = ["2026-03-02", "2026-03-04", "2026-03-05"]
+    stated = {"total_days": 4}
+
+    def answer(path: str, parameters: dict[str, str]) -> dict[str, Any]:
+        if path == "dau":
+            metadata = {"effective_date": parameters["date"]}
+            return {
+                "users": [{"user_email": "ada@example.com"}],
+                "pagination": {"has_more": False},
+                "metadata": metadata,
+            }
+        usage = [{"date": day, "metrics": {"total_messages": 5}} for day in days]
+        shape = counts(*((day, 5) for day in days), **stated)(path, parameters)
+        return shape if path == "dau-count" else {"daily_usage": usage, "metadata": shape["metadata"]}
+
+    client, _ = scripted(answer)
+    client.archive_path = tmp_path / "archive"
+    ask, column = getattr(fetch, noun), "user_count" if noun == "dau_count" else "total_messages"
+    with pytest.warns(DataWarning, match="1 day without a number, the first of them 2026-03-03, unknown and not 0"):
+        assert ask("2026-03-02", "2026-03-05", client=client)[column].to_list() == [5, None, 5, 5]
+    assert not Archive(client.archive_path).has(noun, date(2026, 3, 3))
+    assert fetch.dau(start_date="2026-03-02", end_date="2026-03-05", client=client)["date"].n_unique() == 4
+    stated["total_days"] = 3
+    client, _ = scripted(answer)
+    assert ask("2026-03-02", "2026-03-05", client=client)[column].to_list() == [5, 0, 5, 5]
+
+
 def test_counts_in_pages_are_followed(scripted):
     """Should dau-count come in pages one day, none of its days is taken for zero."""
 

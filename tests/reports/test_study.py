@@ -98,7 +98,10 @@ def test_a_study_keeps_to_its_team_and_says_what_is_missing():
     assert hidden.roster is not None
     assert not hidden.roster["user"].str.contains("@").any()
     roster = pl.DataFrame({"user": ["a@x.io", "b@x.io"], "team": [7, 12]})
-    assert Study(roster=roster, team="7").roster["user"].to_list() == ["a@x.io"]
+    for team in ("7", 7):
+        found = Study(roster=roster, team=team)
+        assert found.roster["user"].to_list() == ["a@x.io"]
+        assert found.page("T", template="t").name.startswith("t-7-")
 
 
 def test_a_study_takes_a_template_s_parameters_by_their_names():
@@ -163,3 +166,31 @@ def test_the_last_complete_periods_are_compared_with_as_many_before_them():
     alone = chosen.compare_last(activity, weekly, metric="acceptance_rate", count=3)  # of three there are none before
     assert alone.select("before", "difference", "verdict").row(0) == (None, None, None)
     assert chosen.compare_last(activity, weekly.clear(), metric="acceptance_rate").is_empty()
+
+
+def test_a_person_is_followed_through_a_study():
+    """Old e-mails become the roster's, and of a team's people only the days in the team are kept."""
+    roster = pl.DataFrame(
+        {
+            "user": ["ada@x.io", "ada@x.io", "bob@x.io"],
+            "team": ["Web", "Search", "Search"],
+            "team_from": [None, "2026-02-01", None],
+            "aliases": ["byron@x.io", None, None],
+        }
+    )
+    days = pl.Series(["2026-01-31", "2026-02-01", "2026-02-01"]).str.to_date()
+    rows = pl.DataFrame({"date": days, "user": ["byron@x.io", "ada+1@x.io", "bob@x.io"]})
+    assert Study(roster=roster, team="Web").people(rows)["user"].to_list() == ["ada@x.io"]
+    assert Study(roster=roster, team="Search").people(rows)["user"].to_list() == ["ada@x.io", "bob@x.io"]
+    study = Study(roster=roster)
+    assert study.with_roster(study.people(rows))["team"].to_list() == ["Web", "Search", "Search"]
+    assert "byron" not in str(study.roster)
+
+
+@pytest.mark.parametrize("names", ["show", "hide"])
+def test_a_roster_of_another_mail_domain_is_refused(names):
+    """Before any figure: the error names both domains, no person and no number of people."""
+    study = Study(roster=pl.DataFrame({"user": [f"u{n}@new.io" for n in range(20)]}), names=names)
+    with pytest.raises(TableError, match=r"end in @new\.io, .* in @old\.io") as refused:
+        study.people(pl.DataFrame({"user": [f"u{n}@old.io" for n in range(20)], "user_type": "person"}))
+    assert "u1@" not in str(refused.value)

@@ -207,6 +207,7 @@ def test_handles_on_one_file_act_as_one_bucket(make_clock):
         lambda path: path.write_bytes(b"garbage " * 1000),
         lambda path: path.write_bytes(b"SQLit"),
         lambda path: path.write_bytes(path.read_bytes()[:5000]),
+        lambda path: path.unlink() or sqlite3.connect(path).execute("CREATE TABLE bucket (colour TEXT)").close(),
     ],
 )
 def test_a_damaged_file_is_replaced_with_one_warning(harm, a_limit, clock, path):

@@ -6,8 +6,9 @@ import pickle
 
 import pytest
 
-from augment_insights import Client
-from augment_insights.errors import ConfigurationError
+from augment_insights import Client, fetch
+from augment_insights.errors import CacheError, CacheWarning, ConfigurationError
+from augment_insights.transport import settings
 
 
 @pytest.mark.parametrize(
@@ -86,3 +87,20 @@ def test_a_token_that_cannot_be_one_is_refused_unspoken(bad):
     assert not bad.strip() or bad not in str(caught.value)
     with pytest.raises(ConfigurationError, match=r"AUGMENT_API_TOKEN.*Client\.sample"):
         Client()
+
+
+def test_who_has_no_home_is_told_and_fetches_all_the_same(monkeypatch, connect, api):
+    """A container's user without HOME and without an entry in passwd: one warning that names the variable."""
+
+    def unknown(_user: int) -> None:
+        raise KeyError
+
+    for name in ("HOME", "AUGMENT_INSIGHTS_CACHE"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.warns(CacheWarning, match="no home folder. Hint: set HOME, or AUGMENT_INSIGHTS_CACHE to"):
+        client = connect(api.url)
+    assert fetch.dau_count("2026-03-01", "2026-03-02", client=client).height == 2
+    assert client.cache_path is None
+    with pytest.raises(CacheError, match="no home folder"):
+        settings.cache_root()
