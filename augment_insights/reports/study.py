@@ -20,7 +20,6 @@ from augment_insights.analysis import (
     read_roster,
     resolve_aliases,
 )
-from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.population import check_user_type, with_user_key
 from augment_insights.analysis.roster import check_match
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
@@ -573,7 +572,8 @@ class Study:
         told = self.groups(changed.join(used, on="mode").select("mode", "users", "difference"))
         words = pl.col("mode").cast(pl.String).str.replace_all("_", " ")
         named = pl.format("the {}", words.str.replace("ide ", "IDE ").str.replace("cli ", "CLI "))
-        share = rate(pl.col("difference"), pl.col("difference").sum())
+        whole = pl.col("difference").sum()
+        share = pl.when(whole != 0).then(pl.col("difference") / whole)
         return told.select(
             kind=pl.lit(""), group=named, contribution="difference", contribution_share=share
         ).drop_nulls()
