@@ -681,10 +681,12 @@ def _looks_secret(text: str) -> bool:
 
 
 def _refuse_early(run: _Run) -> None:
-    """Refuse an unknown team, too few people, and whatever else the roster tells before anything is run."""
-    if run.sharing.is_open and not (run.value("team") and "roster" in run.template.parameters):
+    """Refuse an unknown team, too few people, a target that is none, and whatever else files tell before a run."""
+    context = ("targets", "events", "calendar")
+    is_told = (run.value("team") and "roster" in run.template.parameters) or any(map(run.value, context))
+    if run.sharing.is_open and not is_told:
         return
-    names = ("source", "roster", "team", "team_column", "names", "min_group_size")
+    names = ("source", "roster", "team", "team_column", "names", "min_group_size", *context)
     chosen: dict[str, Any] = {name: run.value(name) for name in names}
     Study(**{name: value for name, value in chosen.items() if value is not None})
 
