@@ -20,19 +20,6 @@ NAMES = [
     *("python", "packages", "kernel", "token", "proxy", "api"),
     *("permission", "clock", "limiter", "cache", "archive", "disk"),
 ]
-    "python",
-    "packages",
-    "kernel",
-    "token",
-    "proxy",
-    "api",
-    "permission",
-    "clock",
-    "limiter",
-    "cache",
-    "archive",
-    "disk",
-]
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ class WireAdapter(HTTPAdapter):
                 settings["proxies"] = {}
             answer = super().send(with_token, **settings)
         with suppress(TypeError, ValueError):  # there is none, or no date
-            self.server_time = parsedate_to_datetime(answer.headers["Date"])
+            self.server_time = parsedate_to_datetime(answer.headers.get("Date", ""))
         try:
             body = _read(answer)
         finally:
