@@ -891,6 +891,30 @@ TARGETS = Table(
     },
 )
 
+TRACK = pl.Enum(["reached", "on track", "behind", "cannot tell"])
+"""What can be said of a target."""
+
+ON_TRACK = Table(
+    name="on_track",
+    grain="one row a target",
+    key=("metric", "group", "by"),
+    columns={
+        "metric": TARGETS.columns["metric"],
+        "group": Column(pl.String(), "the team or the like; null: all together", nullable=True),
+        "value": TARGETS.columns["value"],
+        "by": TARGETS.columns["by"],
+        "measured": _number(
+            "the metric in the last complete period; null: not known, or not to be shown", nullable=True
+        ),
+        "measured_to": Column(pl.Date(), "last day of that period", nullable=True),
+        "periods": _count("complete periods that the pace was measured over"),
+        "needed_pace": _number("what is missing, a week; null: nothing, or no time is left or set", nullable=True),
+        "pace": _number("by how much it moved, a week; null: too few periods", nullable=True),
+        **_interval("pace"),
+        "verdict": Column(TRACK, "reached, on track, behind, or cannot tell"),
+    },
+)
+
 CALENDAR_DAYS = Table(
     name="calendar_days",
     grain="one row a day off; working days have none",

@@ -2,6 +2,8 @@
 
 import json
 import re
+import resource
+import signal
 import socket
 import struct
 import threading
@@ -91,6 +93,16 @@ def make_clock() -> Callable[..., FakeClock]:
 def clock() -> FakeClock:
     """Return a clock that stands at noon (UTC) of 10 March 2026."""
     return FakeClock(NOON)
+
+
+@pytest.fixture
+def no_room() -> Iterator[None]:
+    """Let no file grow beyond 16 kB, as on a disk that is full."""
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1][1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before[1])
+    signal.signal(signal.SIGXFSZ, before[0])
 
 
 @dataclass

@@ -1,10 +1,7 @@
 """A table becomes a file, whole or not at all."""
 
 import errno
-import resource
 import secrets
-import signal
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,16 +40,6 @@ def test_an_interrupted_file_leaves_the_old_one(tmp_path):
         write_half(path)
     assert path.read_text() == "old"
     assert sorted(found.name for found in folder.iterdir()) == ["t.txt"]
-
-
-@pytest.fixture
-def no_room() -> Iterator[None]:
-    """Let no file grow beyond 16 kB, as on a disk that is full."""
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN), resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (16_384, before[1][1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before[1])
-    signal.signal(signal.SIGXFSZ, before[0])
 
 
 @pytest.mark.usefixtures("no_room")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from datetime import date
 from pathlib import Path
@@ -42,6 +43,8 @@ _ENOUGH = 10
 _FIRST_YEAR = 1000
 _MOST_MONTHS = 12
 _LONGEST_CHAIN = 10
+_FORMS = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d"}
+_LETTERS = re.compile("|".join(_FORMS), re.IGNORECASE)
 _NO_VALUE = ("", "(blank)", "#n/a")
 _NO_DATE = (*_NO_VALUE, "-", "n/a", "null", "none", "never")
 
@@ -73,7 +76,8 @@ def read_roster(
         ``aliases`` (a table of old to new e-mails); or a frame. Of a text file or workbook all columns are text: a
         cost centre ``0042`` stays what it is. A frame with a column ``user`` keeps the names of its columns.
     columns : Mapping of str to str, optional
-        The file's name for ours, ``{"user": "Login", "team": "Squad"}``, where it is no usual one.
+        The file's name for ours, ``{"user": "Login", "team": "Squad"}``, where it is no usual one; or ours for the
+        file's, as ``rename`` takes them.
     sheet : str or int, optional
         The workbook's sheet, by name or number from 1; by default the first with a column of users.
     separator : str, optional
@@ -81,7 +85,8 @@ def read_roster(
     encoding : str, optional
         UTF-8, UTF-16 or else cp1252 unless told.
     dates : str, optional
-        The form of days that are not written YYYY-MM-DD (with or without a time), such as ``"%d.%m.%Y"``.
+        The form of days that are not written YYYY-MM-DD (with or without a time): ``"%d.%m.%Y"``, or in letters
+        ``"DD.MM.YYYY"``.
 
     Returns
     -------
@@ -615,7 +620,7 @@ def _as_dates(values: pl.Series, form: str | None) -> pl.Series:
         text = values.set(values.str.to_lowercase().is_in(_NO_DATE), None)
         days = text.to_frame("text").select(_iso_day()).to_series().alias(values.name)
         if form is not None:
-            named = text.str.to_date(form, strict=False)
+            named = text.str.to_date(_LETTERS.sub(lambda found: _FORMS[found[0].lower()], form), strict=False)
             days = named.set(named.dt.year() < _FIRST_YEAR, None).fill_null(days)
         wrong = text.filter(days.is_null() & text.is_not_null()).unique().sort().to_list()
         if not wrong:

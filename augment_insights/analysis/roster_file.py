@@ -31,6 +31,9 @@ MOST_BYTES = 50_000_000
 MOST_UNPACKED_BYTES = 300_000_000
 """What the parts of a workbook may come to when they are unpacked."""
 
+MOST_CELLS = 10_000_000
+"""What the cells of a sheet may span: two of them in far corners are a file of a few kB."""
+
 MOST_ROWS = 2_000_000
 """Rows of a Parquet file, which may be small and still hold any number."""
 
@@ -82,13 +85,14 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 """Under which names directories and BI tools export a column; compared without case, blanks and punctuation."""
 
-_SHEETS, _LINES = (".xlsx", ".xls", ".xlsm", ".xlsb"), (".ndjson", ".jsonl")
+_SHEETS, _LINES = (".xlsx", ".xls", ".xlsm"), (".ndjson", ".jsonl")
 ENDINGS = (".csv", ".parquet", *_SHEETS, ".tsv", ".txt", ".tab", *_LINES, ".toml")
 
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = {"\t": "tab"}
 _MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _ARCHIVE, _OLD_WORKBOOK, _PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
+_CELL = re.compile(rb'<(?:\w+:)?(?:c|row)\b[^>]*?\br="([A-Z]{0,3})([0-9]{1,7})"[^>]*(?<!/)>')
 _HEAD = 40
 """The header is looked for in so many rows."""
 
@@ -218,8 +222,10 @@ def _standard_names(headers: Sequence[str], columns: Mapping[str, str] | None) -
     """Return for each of our names the header that stands for it."""
     plain = {_plain(header): header for header in reversed(headers)}
     found: dict[str, str] = {}
-    for ours, theirs in (columns or {}).items():
-        header = theirs if theirs in headers else plain.get(_plain(theirs))
+    for name, theirs in (columns or {}).items():
+        ours, header = name, theirs if theirs in headers else plain.get(_plain(theirs))
+        if header is None and name not in COLUMN_NAMES:  # as rename takes them: ours for the file's
+            ours, header = theirs, plain.get(_plain(name))
         if header is None:
             raise TableError(
                 f"The roster has no column {theirs!r}, which columns= names. It has: {', '.join(headers)}.",
@@ -272,23 +278,42 @@ def _check_kind(path: Path, data: bytes) -> None:
             table=ROSTER.name,
             hint="is it damaged, or has it the wrong ending? Save it again, as CSV (UTF-8) or .xlsx.",
         )
-    if data[:4] != _ARCHIVE:
-        return
+    if data[:4] == _ARCHIVE:
+        _check_size(path, data)
+
+
+def _check_size(path: Path, data: bytes) -> None:
+    """Refuse a workbook that would fill the memory, and a damaged one: its parts, and the grid that its cells span."""
+    size = cells = 0
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as parts:
             size = sum(part.file_size for part in parts.infolist())
-            # A part is read to the size that it claims and no further, and is damaged if it has another.
-            damaged = parts.testzip() if size <= MOST_UNPACKED_BYTES else None
+            if (
+                size <= MOST_UNPACKED_BYTES
+            ):  # a part is read to the size that it claims, and is damaged if it has another
+                cells = max(_spanned(parts.read(part)) for part in parts.infolist())
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise _unreadable(path, error) from error
-    if damaged is not None:
-        raise _unreadable(path, f"its part {damaged} is damaged")
-    if size > MOST_UNPACKED_BYTES:
-        raise TableError(
-            f"{path} unpacks to {size / 1e6:,.0f} MB, and at most {MOST_UNPACKED_BYTES / 1e6:,.0f} MB are read.",
-            table=ROSTER.name,
-            hint="is it the right file? Save the sheet of licences alone.",
-        )
+    for count, most, what in ((size / 1e6, MOST_UNPACKED_BYTES / 1e6, "MB"), (cells, MOST_CELLS, "cells")):
+        if count > most:
+            raise TableError(
+                f"{path} unpacks to {count:,.0f} {what}, and at most {most:,.0f} {what} are read.",
+                table=ROSTER.name,
+                hint="is it the right file? Save the sheet of licences alone.",
+            )
+
+
+def _spanned(part: bytes) -> int:
+    """Return how many cells lie between the first and the last that hold something: a reader makes room for all."""
+    rows, widest = 1, b"A"
+    for found in _CELL.finditer(part):
+        letters, number = found.groups()
+        rows = max(rows, int(number))
+        widest = max(widest, letters, key=lambda name: (len(name), name))
+    columns = 0
+    for letter in widest:
+        columns = columns * 26 + letter - ord("A") + 1
+    return rows * columns
 
 
 def _unreadable(path: Path, why: object) -> TableError:
@@ -460,8 +485,8 @@ def _score(text: str, separator: str, columns: Mapping[str, str] | None) -> tupl
 
 def _header_at(grid: Sequence[Sequence[str]], columns: Mapping[str, str] | None) -> int | None:
     """Return the number of the first row that names a column of users; None without one."""
-    asked = (columns or {}).get("user")
-    names = {_plain(name) for name in ([asked] if asked else COLUMN_NAMES["user"])}
+    asked = {name for pair in (columns or {}).items() if "user" in pair for name in pair} - {"user"}
+    names = set(map(_plain, asked or COLUMN_NAMES["user"]))
     return next((at for at, row in enumerate(grid[:_HEAD]) if names & {*map(_plain, row)}), None)
 
 

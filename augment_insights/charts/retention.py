@@ -259,7 +259,7 @@ def lifecycle(
     color = marks.present_color(drawn, dict(_STATES.values()), column="state")
     bars = marks.period_bars(drawn, y, every=period, color=color, titles=titles, over="over")
     layers = [bars, marks.zero_line(drawn, axis="y", groupby=groupby)]
-    return marks.panels(layers, about, "Stacked bar chart", _states_text(frame))
+    return marks.panels(layers, about, "Stacked bar chart", _states_text(frame), metric="active_users")
 
 
 def survival(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:

@@ -14,6 +14,7 @@ from augment_insights.reports.content import (
     count_in_words,
     flows_in_words,
     licences_in_words,
+    targets_in_words,
     unused_in_words,
     what_happened,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "read_digest",
     "report_days",
     "study",
+    "targets_in_words",
     "templates",
     "unused_in_words",
     "what_happened",

@@ -15,6 +15,7 @@ import polars.selectors as cs
 
 from augment_insights import __version__
 from augment_insights.analysis import people_needed
+from augment_insights.analysis.context import AIMS
 from augment_insights.charts import theme
 from augment_insights.errors import TableError, plural
 from augment_insights.periods import NOUN, Every, check_every, day_text
@@ -24,6 +25,7 @@ from augment_insights.tables import (
     CONTRIBUTIONS,
     LICENCE_STATUS,
     LICENSED,
+    ON_TRACK,
     POPULATION_BRIDGE,
     SEEN,
     columns_of,
@@ -394,6 +396,7 @@ def what_happened(
 
 _MOVED = {"higher": "rose", "lower": "fell"}
 _MOST_SENTENCES, _MOST_CHANGES, _MOST_APART = 6, 3, 3
+_TENTH = 0.1
 _DRIVES = 0.3
 """A group that accounts for less of a change is not said to drive it."""
 
@@ -555,6 +558,57 @@ def unused_in_words(periods: pl.DataFrame, by_team: pl.DataFrame, *, as_of: date
     verb = "was" if unused == 1 else "were"
     told = f"{unused:,} of {plural(valid, 'licence')} ({unused / valid:.1%}) {verb} idle or never used{day}"
     return [f"{told}: {', '.join(where)}." if where and unused else f"{told}."]
+
+
+def targets_in_words(judged: pl.DataFrame, *, noun: str) -> list[str]:
+    """Say of each target how far it is, which pace it needs, and which one was measured.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        From :func:`augment_insights.analysis.on_track`.
+    noun : str
+        What a period is called: "week".
+
+    Returns
+    -------
+    list of str
+        A sentence a target.
+
+    Examples
+    --------
+    >>> from datetime import date
+    >>> day, to = date(2026, 12, 31), date(2026, 11, 22)
+    >>> row = ("adoption_rate", None, 0.8, day, 0.71, to, 12, 0.0162, 0.004, -0.002, 0.01, "behind")
+    >>> print(targets_in_words(pl.DataFrame([row], schema=ON_TRACK.schema, orient="row"), noun="week")[0])
+    Target for adoption of licences, 80% by 31 Dec 2026: 71.0% in the week to 22 Nov 2026, behind: it needs +1.6 points
+    a week, measured were +0.4 (95 % CI -0.2 to +1.0).
+    """
+    require(columns_of(judged), tuple(ON_TRACK.columns), table=ON_TRACK.name)
+    return [_target_in_words(row, noun=noun) for row in judged.iter_rows(named=True)]
+
+
+def _target_in_words(row: Mapping[str, Any], *, noun: str) -> str:
+    """Say one target."""
+    metric, by, verdict = row["metric"], row["by"], row["verdict"]
+    aim = f"{row['value'] * _POINTS:.4g}%" if is_rate(metric) else f"{row['value']:,g}"
+    group = "" if row["group"] is None else f" ({row['group']})"
+    told = f"Target for {AIMS[metric]}{group}, {aim}{'' if by is None else f' by {day_text(by)}'}: "
+    if row["measured"] is None:
+        return f"{told}not measured, or not shown, on this page."
+    now = f"{row['measured']:.1%}" if is_rate(metric) else f"{row['measured']:,g}"
+    told += f"{now} in the {noun} to {day_text(row['measured_to'])}, "
+    if verdict == "reached" or by is None:
+        return f"{told}{'reached' if verdict == 'reached' else 'and no day is set'}."
+    if row["needed_pace"] is None:
+        return f"{told}not reached in time."
+    scale, unit = (_POINTS, " points") if is_rate(metric) else (1, "")
+    needed = f"{row['needed_pace'] * scale:+,.{1 if row['needed_pace'] * scale >= _TENTH else 2}f}{unit}"
+    if row["pace"] is None:
+        return f"{told}and {plural(row['periods'], noun)} cannot tell the pace: it needs {needed} a week."
+    pace, low, high = (_step(metric, row[name]).removesuffix(" points") for name in ("pace", "pace_low", "pace_high"))
+    said = "and whether that is on track cannot be told" if verdict == "cannot tell" else verdict
+    return f"{told}{said}: it needs {needed} a week, measured were {pace} (95 % CI {low} to {high})."
 
 
 def bridge_in_words(bridge: pl.DataFrame, *, what: str, as_of: date | None) -> list[str]:

@@ -707,10 +707,12 @@ def _looks_secret(text: str) -> bool:
 
 
 def _refuse_early(run: _Run) -> None:
-    """Refuse an unknown team, too few people, and whatever else the roster tells before anything is run."""
-    if run.sharing.is_open and not (run.value("team") and "roster" in run.template.parameters):
+    """Refuse an unknown team, too few people, a target that is none, and whatever else files tell before a run."""
+    context = ("targets", "events", "calendar")
+    is_told = (run.value("team") and "roster" in run.template.parameters) or any(map(run.value, context))
+    if run.sharing.is_open and not is_told:
         return
-    names = ("source", "roster", "team", "team_column", "names", "min_group_size")
+    names = ("source", "roster", "team", "team_column", "names", "min_group_size", *context)
     chosen: dict[str, Any] = {name: run.value(name) for name in names}
     Study(**{name: value for name, value in chosen.items() if value is not None})
 
@@ -855,6 +857,14 @@ def _execute(run: _Run, folder: Path) -> Report:
         notebook = staging / f"{run.template.name}.ipynb"
         try:
             _run_notebook(run.template.path, {**run.parameters, **place}, notebook, console=console)
+            said = _tidy(run, notebook, folder=folder)
+            return replace(_publish(run, notebook, folder=folder), **said)
+        except OSError as error:  # of the disk: a cell's would be papermill's
+            raise ReportError(
+                f"The report {run.label!r} cannot be written to {folder}: {error.strerror or error}. Hint: make room "
+                "there, or name another folder; what was fetched is cached.",
+                template=run.template.name,
+            ) from error
         except Exception as error:
             if notebook.is_file():
                 _tidy(run, notebook, folder=folder)
@@ -863,8 +873,6 @@ def _execute(run: _Run, folder: Path) -> Report:
             if run.sharing.is_open:
                 raise failure from error
             raise failure from None  # what it was raised from may name people
-        said = _tidy(run, notebook, folder=folder)
-        return replace(_publish(run, notebook, folder=folder), **said)
 
 
 def _sweep(folder: Path) -> None:

@@ -17,7 +17,11 @@ from augment_insights.analysis import (
     join_roster,
     judge_together,
     mode_change,
+    on_track,
+    read_calendar,
+    read_events,
     read_roster,
+    read_targets,
     resolve_aliases,
 )
 from augment_insights.analysis.intervals import rate
@@ -40,7 +44,7 @@ from augment_insights.periods import (
 )
 from augment_insights.reports.page import Page
 from augment_insights.reports.sharing import Sharing
-from augment_insights.tables import COMPARISON, CONTRIBUTIONS
+from augment_insights.tables import COMPARISON, CONTRIBUTIONS, ON_TRACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -272,7 +276,8 @@ class Study:
     team_column : str
         The column of the roster whose values are the teams of the report, such as ``"manager"`` or ``"cost_centre"``.
     targets, events, calendar : path-like or DataFrame, optional
-        Goals, dates to mark, and days off.
+        As for :func:`augment_insights.analysis.read_targets`, ``read_events`` and ``read_calendar`` (a country code, or
+        days off). With ``team``, the targets of that team, and the events of that team and of everybody.
     min_group_size, names : optional
         As for :class:`Sharing`.
 
@@ -297,7 +302,9 @@ class Study:
     population : str
         Who is counted, in words: the same, or the team.
     caption : dict
-        ``as_of``, ``sample`` and ``population``, as every chart takes them.
+        ``as_of``, ``sample``, ``population``, ``targets``, ``events`` and ``calendar``, as every chart takes them.
+    targets, events, calendar : DataFrame or None
+        The tables TARGETS and EVENTS with ``group``, and CALENDAR_DAYS of all days that can be asked for.
     sharing : Sharing
         What may be shown.
 
@@ -374,6 +381,8 @@ class Study:
             "sample": self.client.is_sample,
             "population": self.population,
         }
+        with self.sharing.naming_nobody():
+            self._read_context(chosen)
 
     def __repr__(self) -> str:
         return f"Study({self.population}, {self.days.shown}, {self.sharing!r})"
@@ -396,6 +405,28 @@ class Study:
                 f"The roster has no column {column!r}.{did_you_mean(column, known)}", setting="team_column"
             )
         return listed.drop("team", strict=False).rename({column: "team"})
+
+    def _read_context(self, chosen: StudyParameters) -> None:
+        """Read what stands beside the numbers: targets, events and days off."""
+        self.targets: pl.DataFrame | None = None
+        self.events: pl.DataFrame | None = None
+        self.calendar: pl.DataFrame | None = None
+        is_ours, nobody = pl.col("group").eq(self.team or ""), pl.lit(None, dtype=pl.String).alias("group")
+        if (targets := chosen["targets"]) is not None:
+            self.targets = read_targets(targets)
+            if self.team is not None:  # what is aimed at for everybody is no target of one team
+                self.targets = self.targets.filter(is_ours).with_columns(nobody)
+        if (events := chosen["events"]) is not None:
+            read = read_events(events)
+            text = pl.Series("text", [self.sharing.words(one) for one in read["text"]], dtype=pl.String)
+            self.events = read.with_columns(text)
+            if self.team is not None:
+                self.events = self.events.filter(is_ours | pl.col("group").is_null()).with_columns(nobody)
+        if (calendar := chosen["calendar"]) is not None:
+            last = calendar_period(self.days.shown.end, self.every).end
+            self.calendar = read_calendar(calendar, oldest_day(self.client.now()), last)
+            self.sharing.days_off = frozenset(self.calendar["date"])
+        self.caption |= {"targets": self.targets, "events": self.events, "calendar": self.calendar}
 
     def _refuse_names(self) -> None:
         """Refuse teams that are people, such as managers by their e-mails, where names are not shown."""
@@ -518,6 +549,28 @@ class Study:
                 pl.lit(None).cast(compared.schema[name]).alias(name) for name in _OF_BEFORE
             )
         return self.groups(compared)
+
+    def on_track(self, periods: pl.DataFrame, **measured: pl.DataFrame) -> pl.DataFrame:
+        """Judge the targets by what the report shows: the table ON_TRACK, empty without targets.
+
+        Parameters
+        ----------
+        periods : DataFrame
+            Which periods there are, as for :meth:`compare_last`.
+        **measured
+            By the name of its metric, what :meth:`groups` returned: one row a period. With a column ``team`` or
+            ``tenure`` it is of groups, and null there is everybody.
+        """
+        if self.targets is None:
+            return ON_TRACK.empty()
+        spans = periods.select("period_start", "period_end", "is_complete")
+        judged = [ON_TRACK.empty()]
+        for metric, table in measured.items():
+            by = next((name for name in ("team", "tenure") if name in table.columns), None)
+            dated = table.select("period_start", metric, *([by] if by else [])).join(spans, on="period_start")
+            many = 28 if self.every == "1d" else 12
+            judged.append(on_track(dated, self.targets, metric=metric, by=by, periods=many))
+        return pl.concat(judged)
 
     def compare_figures(
         self, figures: Mapping[str, tuple[pl.DataFrame, str]], periods: pl.DataFrame, *, count: int

@@ -142,7 +142,7 @@ def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen he
     >>> still.answer.table["period_start"].to_list()
     [datetime.date(2026, 2, 23), datetime.date(2026, 3, 2), datetime.date(2026, 3, 9)]
     """
-    sharing = reports.Sharing(min_group_size=1)
+    sharing, context = reports.Sharing(min_group_size=1), {}
     if isinstance(client, reports.Study):
         study, sharing, client = client, client.sharing, client.client
         roster = study.listed if roster is None else roster
@@ -150,7 +150,9 @@ def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen he
         every = study.every if every == "1w" else every
         user_type = study.user_type if user_type == "person" else user_type
         team = team or study.team
+        context = {name: study.caption[name] for name in ("targets", "events", "calendar")}
     loaded = Loaded(Client() if client is None else client, roster, sharing)
+    loaded.context = context
     _check("question", question, BY_NAME)
     _check("user_type", user_type, WHO.values())
     if team is not None:
@@ -182,6 +184,8 @@ class Loaded:
 
     Attributes
     ----------
+    context : Mapping
+        ``targets``, ``events`` and ``calendar``, as charts take them.
     teams : list of str
         The teams of the roster, and the one of who has none; empty where it does not tell teams.
     """
@@ -189,6 +193,7 @@ class Loaded:
     def __init__(self, client: Client | Frame, roster: str | Path | Frame | None, sharing: reports.Sharing) -> None:
         self.roster = None if roster is None else analysis.read_roster(roster)
         self.sharing = sharing
+        self.context: Mapping[str, pl.DataFrame | None] = {}
         self.teams: list[str] = []
         if self.roster is not None and "team" in self.roster.columns:
             self.teams = [*self.roster["team"].drop_nulls().unique().sort().to_list(), OFF_ROSTER]
@@ -292,7 +297,7 @@ class Loaded:
         in_range = pl.col("date").is_between(choice.days.start, choice.days.end)
         rows = self._rows.filter(in_range)
         known = self._known(choice.days)
-        everybody = View(choice, rows, known, self.roster, self.client.is_sample, self.sharing)
+        everybody = View(choice, rows, known, self.roster, self.client.is_sample, self.sharing, context=self.context)
         if not choice.filters:
             return everybody
         of_team = True if choice.team is None else pl.col("team") == choice.team

@@ -87,6 +87,8 @@ class View:
         Whether the organisation is made up.
     sharing : Sharing
         What may be shown of small groups.
+    context : Mapping
+        ``targets``, ``events`` and ``calendar``, as charts take them.
     """
 
     choice: Choice
@@ -96,6 +98,7 @@ class View:
     is_sample: bool
     sharing: Sharing
     everybody: View | None = None
+    context: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def counting(self) -> dict[str, Any]:
@@ -128,7 +131,9 @@ class View:
     @property
     def caption(self) -> dict[str, Any]:
         """What every chart is told."""
-        return {"population": self.choice.population, "as_of": self.choice.days.end, "sample": self.is_sample}
+        told = {"population": self.choice.population, "as_of": self.choice.days.end, "sample": self.is_sample}
+        # What is aimed at for everybody is no target of a part of them.
+        return {**self.context, **told, **({"targets": None} if self.choice.filters else {})}
 
 
 @dataclass(frozen=True)
@@ -280,8 +285,9 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "stickiness",
         "How often do they come?",
-        "Mean daily users of 28 days divided by the users of the 28 days: near 71% at most in a five-day week.",
-        lambda view, _by: analysis.stickiness(view.rows, **view.covered),
+        "Mean daily users of 28 days divided by the users of the 28 days: near 71% at most in a five-day week, unless "
+        "a calendar leaves days off out of the mean.",
+        lambda view, _by: analysis.stickiness(view.rows, calendar=view.context.get("calendar"), **view.covered),
     ),
     Question(
         "active_day_distribution",

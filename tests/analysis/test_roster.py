@@ -86,7 +86,8 @@ READ_AS_TOLD = [
     ("caret.csv", {"separator": "^"}, TWO),
     ("cp850.csv", {"encoding": "cp850"}, ZURICH),
     ("unusual-names.csv", {"columns": {"user": "seat holder", "team": "Chapter"}}, TWO),
-    ("german.csv", {"dates": "%d.%m.%Y"}, dated("01-15", "01-16")),
+    ("unusual-names.csv", {"columns": {"Seat holder": "user", "Chapter": "team"}}, TWO),
+    ("german.csv", {"dates": "dd.MM.yyyy"}, dated("01-15", "01-16")),
     ("days-dotted.csv", {"dates": "%d.%m.%Y"}, dated("01-15", "01-16")),
     ("days-american.csv", {"dates": "%m/%d/%Y"}, dated("01-15", "01-03")),
     ("days-ambiguous.csv", {"dates": "%d/%m/%Y"}, dated("04-03", "04-05")),
@@ -125,6 +126,7 @@ REFUSED = {
     "workbook-named-text.csv": "its name says text, and it holds a workbook",
     **dict.fromkeys(["workbook-damaged.xlsx", "workbook-flipped.xlsx", "workbook-protected.xlsx"], "cannot be read"),
     "workbook-bomb.xlsx": "unpacks to 400 MB, and at most 300 MB are read",
+    "workbook-far-corners.xlsx": "unpacks to 17,179,869,184 cells, and at most 10,000,000 cells are read",
 }
 SAID = {
     "same-user-twice.csv": ([("ADA@x.io", "Payments"), TWO[1]], "Dropped 1 duplicate row"),

@@ -291,13 +291,16 @@ def small_numbers(tables: Mapping[str, pl.DataFrame]) -> list[tuple[str, str]]:
 NOT_PEOPLE = re.compile(
     r"\d+ [A-Z][a-z]{2} \d{4}|\d{4}-\d\d-\d\d|[+-]?\d[\d.,]* ?%|[+-][\d.]+|\d+\.\d+"
     r"|week \d+|\d+ (complete )?(week|day|team)|[\d,]+ of [\d,]+ (completions|lines)|([5-9]|\d\d+) on both sides"
+    r"|some [\d,]+ people would be needed instead of ([5-9]|\d\d+)"
+    r"|[\d,]+ comparisons agree, .*|of [\d,]+ (suggested|lines)"
 )
 """Days, percentages, decimals, how many weeks, completions, and pairs of a comparison that are not few."""
 
 
 def untold(page: reports.Page) -> list[str]:
     """Return the headlines and sentences with a whole number that no table shows, nor a sum or a change of such."""
-    known = {0, LEAST}
+    gate = page.sharing  # a figure of which nothing is left is not on the page, and its numbers may be told
+    known = {0, LEAST} | {people for cell, people in gate._people.items() if cell not in gate._hidden}
     for table in page.tables.values():
         for column in table.select(pl.selectors.integer()):
             shown = column.drop_nulls().to_list()

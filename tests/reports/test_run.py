@@ -94,6 +94,15 @@ def test_what_is_not_on_this_machine_is_told_before_a_kernel_starts(make_noteboo
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_room")
+def test_a_full_disk_ends_a_report_with_one_line(make_notebook, tmp_path):
+    """The disk's words, not those of whoever stumbles over half a notebook; and nothing half is left."""
+    with pytest.raises(ReportError, match=r"'mine' cannot be written to .*out: File too large\. Hint: make room"):
+        reports.write(make_notebook(PARAMETERS, "print('x' * 40_000)"), output_dir=tmp_path / "out")
+    assert names_in(tmp_path / "out") == []
+
+
+@pytest.mark.slow
 def test_a_finished_report_has_its_page_and_its_notebook_under_one_name(make_notebook, tmp_path, monkeypatch, capfd):
     """Run with this Python whatever kernel is installed, here, braces or not; no hidden place, no last words."""
     monkeypatch.chdir(tmp_path)
