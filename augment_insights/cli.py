@@ -154,7 +154,8 @@ def report(
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", help="html (if none is named), pdf, xlsx, csv, parquet, png or svg; several with commas."
+            "--format",
+            help="html (if none is named), pdf, xlsx, csv, parquet, png, svg, md, json; several with commas.",
         ),
     ] = None,
     every: Annotated[Every | None, typer.Option(help="The period of the figures.")] = None,
@@ -273,6 +274,32 @@ def _parameters(given: list[str]) -> dict[str, Any]:
         except ValueError:
             found[name] = value
     return found
+
+
+@app.command()
+def message(
+    digest: Annotated[Path, typer.Argument(metavar="DIGEST.json", help="From report --format json.")],
+    *,
+    kind: Annotated[str, typer.Option("--as", help="chat or email.")] = "chat",
+    link: Annotated[str | None, typer.Option(help="Where the report is; left out, the page beside the digest.")] = None,
+) -> None:
+    """Print a report as a short message.
+
+    For a chat, or as the text of an e-mail whose subject is the first line.
+    """
+    typer.echo(insights.reports.message(digest, kind, link=link))
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD.json", help="A digest, from report --format json.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW.json", help="A later one of the same report.")],
+    *,
+    form: Annotated[Literal["md", "json"], typer.Option("--format", help="Markdown, or JSON for programs.")] = "md",
+) -> None:
+    """Print what changed between two reports."""
+    changes = insights.reports.compare_digests(old, new)
+    _answer(asdict(changes), changes.to_markdown().rstrip(), as_json=form == "json")
 
 
 @app.command()
