@@ -901,6 +901,17 @@ LICENCES_OVER_TIME = Table(
     },
 )
 
+UNUSED_LICENCES = Table(
+    name="unused_licences",
+    grain="one row a team and status",
+    key=("team", "status"),
+    columns={
+        "team": Column(pl.String(), "the roster's team; null: none", nullable=True),
+        "status": LICENCES.columns["status"],
+        "users": _count("licences that are so"),
+    },
+)
+
 REACHED = pl.Enum(["licensed", "ever active", "active", "habitual", "power"])
 """How far somebody has got, each step a part of the one before."""
 

@@ -107,6 +107,8 @@ class Content:
     title: str = ""
     name: str = ""
     sample: bool = False
+    population: str = ""
+    as_of: date | None = None
     badges: tuple[str, ...] = ()
     headlines: tuple[Headline, ...] = ()
     summary: tuple[str, ...] = ()
