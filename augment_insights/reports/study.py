@@ -410,7 +410,7 @@ class Study:
         self.targets: pl.DataFrame | None = None
         self.events: pl.DataFrame | None = None
         self.calendar: pl.DataFrame | None = None
-        is_ours, nobody = pl.col("group").eq(self.team or ""), pl.lit(None, dtype=pl.String).alias("group")
+        is_ours, nobody = pl.col("group").eq(str(self.team)), pl.lit(None, dtype=pl.String).alias("group")
         if (targets := chosen["targets"]) is not None:
             self.targets = read_targets(targets)
             if self.team is not None:  # what is aimed at for everybody is no target of one team

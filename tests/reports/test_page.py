@@ -23,7 +23,7 @@ from augment_insights.reports import Page, Sharing
 from augment_insights.sample import roster_csv
 from augment_insights.tables import RECONCILIATION
 
-ALL = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
+ALL = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg", "md", "json")
 
 
 def pdf_text(path: Path) -> str:
@@ -113,7 +113,7 @@ def test_the_same_inputs_give_the_same_bytes(named, six_weeks, tmp_path):
     for name, page in pages.items():
         page.save(tmp_path / name, ALL)
     one, two, late = (files_in(tmp_path / name) for name in pages)
-    assert len(one) == 3 + 2 * 6 + 2 * 4 + 1
+    assert len(one) == 5 + 2 * 6 + 2 * 4 + 1
     assert {name: path.read_bytes() for name, path in one.items()} == {
         name: path.read_bytes() for name, path in two.items()
     }
