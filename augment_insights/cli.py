@@ -25,6 +25,8 @@ from augment_insights.errors import ConfigurationError, InsightsError, InsightsW
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from augment_insights.doctor import Finding
+
 app = typer.Typer(
     name="augment-insights",
     help="Measure how an organisation adopts Augment Code, from its Analytics API.",
@@ -461,6 +463,41 @@ def sync(
             recheck_days=recheck,
         )
     typer.echo(safe_text(str(done)))
+
+
+@app.command()
+def doctor(*, as_json: Json = False) -> None:
+    """Look whether this machine is set up to fetch and to report, and say what to do.
+
+    With a token one request is sent, without one none. Exit code 1 if something is broken.
+    """
+    from augment_insights.doctor import examine
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        findings = examine()
+    if as_json:
+        _answer([asdict(finding) for finding in findings], "", as_json=True)
+    else:
+        _print_findings(findings)
+    if any(finding.verdict == "broken" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    colors = {"good": "green", "notice": "yellow", "broken": "bold red", "skipped": "dim"}
+    table = Table("", "verdict", "what was found, and what to do", box=box.SIMPLE, pad_edge=False)
+    for finding in findings:
+        told = Text(safe_text(finding.found, "line"))
+        if finding.hint:
+            told.append(f"\n-> {safe_text(finding.hint, 'line')}", "bold")
+        table.add_row(finding.name, Text(finding.verdict, colors[finding.verdict]), told)
+    Console().print(table)
 
 
 @cache_app.command("info")

@@ -25,9 +25,11 @@ from augment_insights.tables import (
     CONTRIBUTIONS,
     LICENCE_STATUS,
     LICENSED,
+    OF_METRIC,
     ON_TRACK,
     POPULATION_BRIDGE,
     SEEN,
+    column_words,
     columns_of,
     is_rate,
     require,
@@ -85,13 +87,13 @@ class Figure:
     table: pl.DataFrame
     how_to_read: str
 
-    def laid_out(self, *, most_rows: int) -> dict[str, Any]:
+    def laid_out(self, *, most_rows: int, people: str) -> dict[str, Any]:
         """Return its words and so many of its numbers, as the templates of a page and a document name them."""
         return {
             "title": self.title,
             "how_to_read": self.how_to_read,
             "description": theme.describe(self.spec),
-            "columns": self.table.columns,
+            "columns": [column_words(name, people=people) for name in self.table.columns],
             "is_number": [dtype.is_numeric() for dtype in self.table.dtypes],
             "rows": table_rows(self.table.head(most_rows)),
             "hidden_rows": max(0, self.table.height - most_rows),
@@ -125,6 +127,14 @@ class Content:
     def tables(self) -> dict[str, pl.DataFrame]:
         """The table behind each figure, and the raw ones, by name."""
         return {**{figure.name: figure.table for figure in self.figures}, **self.raw}
+
+    @property
+    def people(self) -> str:
+        """What its users are in the headers of tables; empty where service accounts are among them."""
+        asked = self.manifest.get("Parameters")
+        user_type = asked.get("user_type", "person") if isinstance(asked, dict) else "person"
+        is_all = user_type != "person" or "service accounts" in str(self.manifest.get("Population"))
+        return "" if is_all else "people"
 
     @property
     def manifest_words(self) -> dict[str, str]:
@@ -164,8 +174,13 @@ def versions() -> dict[str, str]:
 
 def table_rows(table: pl.DataFrame) -> list[tuple[str, ...]]:
     """Return a table's cells as text, column by column and then turned to rows."""
-    columns = [[_cell_text(value, as_rate=is_rate(series.name)) for value in series] for series in table]
-    return list(zip(*columns, strict=True))
+    of_metric = [is_rate(str(metric)) for metric in table["metric"]] if "metric" in table.columns else []
+
+    def texts(series: pl.Series) -> list[str]:
+        rates = of_metric if of_metric and series.name in OF_METRIC else [is_rate(series.name)] * series.len()
+        return [_cell_text(value, as_rate=rate) for value, rate in zip(series, rates, strict=True)]
+
+    return list(zip(*map(texts, table), strict=True))
 
 
 def _cell_text(value: object, *, as_rate: bool) -> str:

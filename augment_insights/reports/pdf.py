@@ -72,7 +72,7 @@ def _data(content: Content) -> dict[str, Any]:
         "summary": list(content.summary),
         "headlines": [[line.label, line.value, line.change, line.detail] for line in content.headlines],
         "blocks": [
-            {**block.laid_out(most_rows=MAX_TABLE_ROWS), "image": f"{numbers[block.name]}.pdf"}
+            {**block.laid_out(most_rows=MAX_TABLE_ROWS, people=content.people), "image": f"{numbers[block.name]}.pdf"}
             if isinstance(block, Figure)
             else {"words": block}
             for block in content.blocks

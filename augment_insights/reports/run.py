@@ -916,7 +916,7 @@ def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, 
             progress_bar=False,
             start_timeout=_START_SECONDS,
             execution_timeout=_CELL_SECONDS,
-            kernel_manager_class=_kernels_heard_by(console, style),
+            kernel_manager_class=own_kernels(console, style),
             stderr_file=told,
         )
     finally:
@@ -945,7 +945,7 @@ class _Told:
             sys.stderr.write(f"\r{'':<{_WIDTH}}\r")
 
 
-def _kernels_heard_by(console: IO[bytes], style: str) -> type[AsyncKernelManager]:
+def own_kernels(console: IO[bytes], style: str) -> type[AsyncKernelManager]:
     """Return a manager of kernels of this very Python, which write to a file in place of this process's terminal.
 
     Whatever kernels are installed: a ``python3`` of another Python may stand before this one's.

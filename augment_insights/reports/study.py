@@ -24,7 +24,6 @@ from augment_insights.analysis import (
     read_targets,
     resolve_aliases,
 )
-from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.population import check_user_type, with_user_key
 from augment_insights.analysis.roster import check_match
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
@@ -411,7 +410,7 @@ class Study:
         self.targets: pl.DataFrame | None = None
         self.events: pl.DataFrame | None = None
         self.calendar: pl.DataFrame | None = None
-        is_ours, nobody = pl.col("group").eq(self.team or ""), pl.lit(None, dtype=pl.String).alias("group")
+        is_ours, nobody = pl.col("group").eq(str(self.team)), pl.lit(None, dtype=pl.String).alias("group")
         if (targets := chosen["targets"]) is not None:
             self.targets = read_targets(targets)
             if self.team is not None:  # what is aimed at for everybody is no target of one team
@@ -626,7 +625,8 @@ class Study:
         told = self.groups(changed.join(used, on="mode").select("mode", "users", "difference"))
         words = pl.col("mode").cast(pl.String).str.replace_all("_", " ")
         named = pl.format("the {}", words.str.replace("ide ", "IDE ").str.replace("cli ", "CLI "))
-        share = rate(pl.col("difference"), pl.col("difference").sum())
+        whole = pl.col("difference").sum()
+        share = pl.when(whole != 0).then(pl.col("difference") / whole)
         return told.select(
             kind=pl.lit(""), group=named, contribution="difference", contribution_share=share
         ).drop_nulls()

@@ -57,7 +57,9 @@ def test_a_digest_says_what_the_page_says_and_keeps_its_schema(page, tmp_path):
     assert told["definitions"] == {"Acceptance rate": "accepted / suggested"}
     assert [figure["title"] for figure in told["figures"]] == ["Who accepts?", "When?"]
     last = told["figures"][1]
-    assert [column["type"] for column in last["columns"]] == ["date", "number", "number"]
+    assert [(column["type"], column["label"]) for column in last["columns"]] == [
+        *(("date", "Date (UTC day)"), ("number", "Active users (people)"), ("number", "Chat rate (%)"))
+    ]
     assert (last["rows"], last["row_count"]) == ([["2026-03-01", 5, 0.25], [None, 7, None]], 2)
     assert told["generated_at"] is None
     steering = "R\x9b31m\u202e&D"
