@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 
 from augment_insights.charts import theme
-from augment_insights.errors import ReportError, not_valid, plural, safe_text
+from augment_insights.errors import UNSAFE, ReportError, not_valid, plural, safe_text
 from augment_insights.export import whole_file
 from augment_insights.reports.content import SAMPLE, Figure, asset, plain, table_rows
 from augment_insights.reports.sharing import Sharing
@@ -51,6 +51,8 @@ _NUMBERED = re.compile(r"^(\d+)(?=[.)](?:\s|$))")
 
 _CHAT = str.maketrans({"[": "(", "]": ")", "*": "\N{ASTERISK OPERATOR}", "~": "\N{TILDE OPERATOR}", "`": "'"})
 """Chats differ in how such a sign is quoted, and not all can; these look alike and mark nothing."""
+
+_STEERING = re.compile(f"{UNSAFE}|[\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")
 
@@ -121,8 +123,9 @@ def _value(value: object) -> bool | float | str | None:
 
 
 def to_json(told: Mapping[str, Any]) -> str:
-    """Return a digest as text."""
-    return json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    """Return a digest as text that any terminal may show: what could steer one is escaped, as JSON does it."""
+    text = json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False)
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 # ---- As Markdown ----
@@ -415,6 +418,10 @@ class DigestChanges:
     unchanged: tuple[str, ...]
     new_sentences: tuple[str, ...]
     gone_sentences: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """Return it for programs, under the names above."""
+        return to_json(asdict(self))
 
     def to_markdown(self) -> str:
         """Return it in words, as Markdown."""

@@ -708,11 +708,11 @@ def _looks_secret(text: str) -> bool:
 
 def _refuse_early(run: _Run) -> None:
     """Refuse an unknown team, too few people, a target that is none, and whatever else files tell before a run."""
-    context = ("targets", "events", "calendar")
-    is_told = (run.value("team") and "roster" in run.template.parameters) or any(map(run.value, context))
+    files = ("roster", "targets", "events", "calendar")
+    is_told = (run.value("team") and "roster" in run.template.parameters) or any(map(run.value, files))
     if run.sharing.is_open and not is_told:
         return
-    names = ("source", "roster", "team", "team_column", "names", "min_group_size", *context)
+    names = ("source", "team", "team_column", "names", "min_group_size", *files)
     chosen: dict[str, Any] = {name: run.value(name) for name in names}
     Study(**{name: value for name, value in chosen.items() if value is not None})
 
