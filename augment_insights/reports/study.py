@@ -46,7 +46,7 @@ from augment_insights.reports.sharing import Sharing
 from augment_insights.tables import COMPARISON, CONTRIBUTIONS, ON_TRACK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
     from typing import Unpack
 
@@ -86,7 +86,7 @@ class StudyParameters(TypedDict, total=False):
     team_column: str
     targets: Path | str | pl.DataFrame | None
     events: Path | str | pl.DataFrame | None
-    calendar: Path | str | pl.DataFrame | None
+    calendar: Path | str | pl.DataFrame | Sequence[date | str] | None
     min_group_size: int
     names: str
 

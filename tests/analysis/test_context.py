@@ -252,6 +252,8 @@ def test_a_working_day_is_what_is_left_of_a_period():
     day = pl.DataFrame({"period_start": [date(2026, 2, 14), date(2026, 2, 17)], "lines": [5, 6]})
     alone = analysis.per_working_day(day, calendar, "lines", every="1d")
     assert alone["lines_per_working_day"].to_list() == [None, 6.0]
+    nothing = analysis.per_working_day(table, calendar.clear(), "total_messages", every="1mo")
+    assert nothing["working_days"].to_list() == [28, 31]
     with pytest.raises(TableError, match="'messages'"):
         analysis.per_working_day(table, calendar, "messages")
 
