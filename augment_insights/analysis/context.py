@@ -232,7 +232,7 @@ def _read(
         source = Path(given).name
         columns, raw = _rows_of_file(given, contract)
     else:
-        source = contract.name
+        source = contract.name.removesuffix("_days")
         frame = given.lazy().collect()
         columns, raw = frame.columns, frame.to_dicts()
     must = tuple(name for name in contract.columns if name != "by") if needed is None else needed

@@ -259,3 +259,15 @@ def test_a_working_day_is_what_is_left_of_a_period():
 def test_every_metric_that_can_be_aimed_at_has_words():
     """In the middle of a sentence."""
     assert all(words == words.strip() and words[0].islower() for words in AIMS.values())
+
+
+def test_the_files_of_the_documentation_are_read(tmp_path):
+    """As they stand in docs/context.md; so are the metrics of its table, all that there are."""
+    text = (Path(__file__).parents[2] / "docs" / "context.md").read_text("utf-8")
+    targets, events = (text.split(f"```{kind}\n")[1].split("```")[0] for kind in ("csv", "yaml"))
+    assert analysis.read_targets(written(tmp_path, "targets.csv", targets)).height == 3
+    assert analysis.read_events(written(tmp_path, "events.yaml", events)).height == 2
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert {name for line in rows for name in line.split("|")[1].replace("`", "").replace(" ", "").split(",")} == {
+        *AIMS
+    }

@@ -127,9 +127,8 @@ class Attack:
         for row in self.rows("stickiness"):
             self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
             if row["mean_daily_users"] is not None:
-                known = min(row["window_days"], (row["date"] - self.whole["stickiness"]["date"].min()).days + 1)
-                days = (row["date"] - timedelta(days=back) for back in range(known))
-                self.sum(row["mean_daily_users"] * known, {("trailing", 1, day): 1.0 for day in days})
+                days = (row["date"] - timedelta(days=back) for back in range(row["window_days"]))
+                self.sum(row["mean_daily_users"] * row["window_days"], {("trailing", 1, day): 1.0 for day in days})
         for row in self.rows("activity"):  # a raw table of days, and weeks by their last day
             if {"users", "period_start"} <= {*row} and row["period_start"] >= date.fromisoformat(DAYS["start_date"]):
                 window = (row["period_end"] - row["period_start"]).days + 1
@@ -188,6 +187,11 @@ class Attack:
         unused = {self.learn(("unused", row["team"]), row["unused_users"]): 1.0 for row in self.rows("unused_licences")}
         if unused:
             self.sum(float(self.whole["unused_licences"]["unused_users"].sum()), unused)
+        idle = defaultdict(dict)
+        for row in self.rows("idle_licences"):
+            idle[row["status"]][self.learn(("idle", row["team"], row["status"]), row["users"])] = 1.0
+        for status, parts in idle.items():
+            self.sum(self.learn(("licences", status), None), parts)
         for name, column in (
             ("acceptance_rate_by_team", "team"),
             ("habit_ladder", "tier"),
