@@ -113,7 +113,7 @@ class Answer:
         elif self.table is None:
             raise ValueError("There is no table to save. Hint: save the chart.")
         elif kind == "xlsx":
-            export.write_workbook({self.title: self.table}, path)
+            export.write_workbook({self.title: self.table}, path, words=partial(column_words, people=""))
         else:
             export.write_table(self.table, path)
         return path

@@ -127,12 +127,10 @@ class Attack:
         for row in self.rows("stickiness"):
             self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
             if row["mean_daily_users"] is not None:
-                since = (row["date"] - self.whole["stickiness"]["date"].min()).days + 1
-                known = row["window_days"] if row["is_complete"] else min(row["window_days"], since)
-                days = [row["date"] - timedelta(days=back) for back in range(known)]
-                if "working_days" in row:  # those of everybody's calendar
-                    days = [day for day in days if day.weekday() < 5]
-                    assert len(days) == row["working_days"]
+                worked = 5 if "working_days" in row else 7  # from Monday on
+                window = (row["date"] - timedelta(days=back) for back in range(row["window_days"]))
+                days = [day for day in window if day.weekday() < worked]
+                assert len(days) == row.get("working_days", row["window_days"])
                 self.sum(row["mean_daily_users"] * len(days), {("trailing", 1, day): 1.0 for day in days})
         for row in self.rows("activity"):  # a raw table of days, and weeks by their last day
             if {"users", "period_start"} <= {*row} and row["period_start"] >= date.fromisoformat(DAYS["start_date"]):
@@ -192,6 +190,11 @@ class Attack:
         unused = {self.learn(("unused", row["team"]), row["unused_users"]): 1.0 for row in self.rows("unused_licences")}
         if unused:
             self.sum(float(self.whole["unused_licences"]["unused_users"].sum()), unused)
+        idle = defaultdict(dict)
+        for row in self.rows("idle_licences"):
+            idle[row["status"]][self.learn(("idle", row["team"], row["status"]), row["users"])] = 1.0
+        for status, parts in idle.items():
+            self.sum(self.learn(("licences", status), None), parts)
         for name, column in (
             ("acceptance_rate_by_team", "team"),
             ("habit_ladder", "tier"),
