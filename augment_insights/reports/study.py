@@ -421,8 +421,11 @@ class Study:
             events = pl.read_csv(made_up.events_csv().encode(), infer_schema=False)
         if events is not None:
             read = read_events(events)
-            text = pl.Series("text", [self.sharing.words(one) for one in read["text"]], dtype=pl.String)
-            self.events = read.with_columns(text)
+            words = self.sharing.words
+            self.events = read.with_columns(
+                pl.Series(name, [text and words(text) for text in read[name]], dtype=pl.String)
+                for name in ("text", "group")
+            )
             if self.team is not None:
                 self.events = self.events.filter(is_ours | pl.col("group").is_null()).with_columns(nobody)
         if (calendar := chosen["calendar"]) is not None:
