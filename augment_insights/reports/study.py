@@ -276,8 +276,8 @@ class Study:
         The column of the roster whose values are the teams of the report, such as ``"manager"`` or ``"cost_centre"``.
     targets, events, calendar : path-like or DataFrame, optional
         As for :func:`augment_insights.analysis.read_targets`, ``read_events`` and ``read_calendar`` (a country code, or
-        days off). With ``team``, the targets of that team, and the events of that team and of everybody. Left out, the sample
-        organisation tells its own events.
+        days off). With ``team``, the targets of that team, and the events of that team and of everybody. The made-up
+        organisation has its own events.
     min_group_size, names : optional
         As for :class:`Sharing`.
 
