@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -216,7 +216,8 @@ def report(
     asked: dict[str, Any] = {"output_dir": output_dir, **given, **parameters}
     with _going_on_next_time():
         if roster is not None and not _quiet:
-            _say(f"Roster: {insights.analysis.describe_roster(roster)}.")
+            with suppress(InsightsError):  # the report says what is wrong with it
+                _say(f"Roster: {insights.analysis.describe_roster(roster)}.")
         if per is None:
             batch = insights.reports.Batch({template: insights.reports.write(template, **asked)}, {})
         else:
@@ -299,7 +300,7 @@ def compare(
 ) -> None:
     """Print what changed between two reports."""
     changes = insights.reports.compare_digests(old, new)
-    _answer(asdict(changes), changes.to_markdown().rstrip(), as_json=form == "json")
+    typer.echo(changes.to_json() if form == "json" else changes.to_markdown(), nl=False)
 
 
 @app.command()

@@ -253,7 +253,8 @@ def write_table(frame: pl.DataFrame, path: str | PathLike[str]) -> Path:
         elif kind == "ndjson":
             frame.write_ndjson(unfinished)
         else:
-            without_formulas(frame.with_columns(safe_strings())).write_csv(unfinished)
+            words = frame.with_columns((cs.categorical() | cs.enum()).cast(pl.String)).with_columns(safe_strings())
+            without_formulas(words).write_csv(unfinished)
     return target
 
 

@@ -221,7 +221,8 @@ def adoption_funnel(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     if not frame["reached_users"].sum():
         return marks.no_data(about)
     ordered = frame.drop("group").sort(pl.col("status").cast(pl.String).cast(REACHED))
-    drawn = ordered.with_columns(pl.col("status").cast(pl.String).str.to_titlecase())
+    stage = pl.col("status").cast(pl.String)
+    drawn = ordered.with_columns(stage.str.slice(0, 1).str.to_uppercase() + stage.str.slice(1))
     titles = {"status": "Stage", "reached_users": "People", "reached_rate": "Of the first stage"}
     base = alt.Chart(drawn).encode(
         x=alt.X(

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 
 from augment_insights.charts import theme
-from augment_insights.errors import ReportError, not_valid, plural, safe_text
+from augment_insights.errors import UNSAFE, ReportError, not_valid, plural, safe_text
 from augment_insights.export import whole_file
 from augment_insights.reports.content import SAMPLE, Figure, asset, plain, table_rows
 from augment_insights.reports.sharing import Sharing
+from augment_insights.tables import column_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,6 +52,8 @@ _NUMBERED = re.compile(r"^(\d+)(?=[.)](?:\s|$))")
 
 _CHAT = str.maketrans({"[": "(", "]": ")", "*": "\N{ASTERISK OPERATOR}", "~": "\N{TILDE OPERATOR}", "`": "'"})
 """Chats differ in how such a sign is quoted, and not all can; these look alike and mark nothing."""
+
+_STEERING = re.compile(f"{UNSAFE}|[\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 _MENTION = re.compile(r"(?<!\w)@(?=\w)")
 
@@ -94,7 +97,8 @@ def digest(content: Content) -> dict[str, Any]:
             "title": figure.title,
             "how_to_read": figure.how_to_read,
             "columns": [
-                {"name": name, "type": _kind(dtype), "label": name} for name, dtype in figure.table.schema.items()
+                {"name": name, "type": _kind(dtype), "label": _label(name, content)}
+                for name, dtype in figure.table.schema.items()
             ],
             "rows": [list(map(_value, row)) for row in figure.table.head(_MOST_ROWS).iter_rows()],
             "row_count": figure.table.height,
@@ -102,6 +106,11 @@ def digest(content: Content) -> dict[str, Any]:
         for figure in content.figures
     ]
     return {**outline(content), "figures": figures, "generated_at": content.manifest.get("Generated at")}
+
+
+def _label(column: str, content: Content) -> str:
+    """Return what a column is called for readers, with the unit in which JSON has it."""
+    return column_words(column, people=content.people).replace("(%)", "(0 to 1)")
 
 
 def _kind(dtype: pl.DataType) -> str:
@@ -121,8 +130,9 @@ def _value(value: object) -> bool | float | str | None:
 
 
 def to_json(told: Mapping[str, Any]) -> str:
-    """Return a digest as text."""
-    return json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+    """Return a digest as text that any terminal may show: what could steer one is escaped, as JSON does it."""
+    text = json.dumps(told, ensure_ascii=False, indent=1, allow_nan=False)
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"
 
 
 # ---- As Markdown ----
@@ -143,17 +153,17 @@ def to_markdown(content: Content) -> str:
         *_md_list("What happened", content.summary),
     ]
     for block in content.blocks:
-        parts += _md_figure(block) if isinstance(block, Figure) else [_md(block)]
+        parts += _md_figure(block, people=content.people) if isinstance(block, Figure) else [_md(block)]
     meanings = [f"**{_md(term)}**: {_md(meaning)}" for term, meaning in content.definitions.items()]
     parts += ["## What the figures mean", "\n".join(f"- {line}" for line in meanings)] if meanings else []
     return "\n\n".join(filter(None, [*parts, f"{', '.join(made)}."])) + "\n"
 
 
-def _md_figure(figure: Figure) -> list[str]:
+def _md_figure(figure: Figure, *, people: str) -> list[str]:
     """Return a figure's words, and its table if it is short enough to be read as text."""
     table = figure.table
     where = f"{plural(table.height, 'row')}: in the JSON digest, the workbook and the CSV of this report."
-    columns = table.columns
+    columns = [column_words(name, people=people) for name in table.columns]
     rows = _md_table(columns, table_rows(table)) if table.height <= _MOST_ROWS_IN_WORDS else where
     return [f"## {_md(figure.title)}", _md(figure.how_to_read), rows]
 
@@ -415,6 +425,10 @@ class DigestChanges:
     unchanged: tuple[str, ...]
     new_sentences: tuple[str, ...]
     gone_sentences: tuple[str, ...]
+
+    def to_json(self) -> str:
+        """Return it for programs, under the names above."""
+        return to_json(asdict(self))
 
     def to_markdown(self) -> str:
         """Return it in words, as Markdown."""
