@@ -181,7 +181,7 @@ def test_a_format_that_is_none_or_lacks_its_extra_is_told(page, tmp_path, monkey
     with pytest.raises(ReportError, match="'who_accepts' already"):
         page.raw("who_accepts", pl.DataFrame({"n": [1]}))
     monkeypatch.setitem(sys.modules, "typst", None)
-    with pytest.raises(ReportError, match=r"augment-insights\[pdf\]"):
+    with pytest.raises(ReportError, match=r"typst"):
         page.save_pdf(tmp_path / "out" / "page.pdf")
     with pytest.raises(ReportError, match="did you mean 'xlsx'"):
         page.save(tmp_path / "out", ["html", "xslx"])
