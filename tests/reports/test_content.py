@@ -271,7 +271,7 @@ def test_who_came_and_who_stopped_is_told_unless_it_is_hidden(hidden, said):
         ),
         (
             {"metric": "active_users", "value": 1250.0, "measured": 1200.0, "needed_pace": 12.5, "pace": 3.0},
-            "Target for active users, 1,250 by 31 Dec 2026: 1,200 in the week to 22 Nov 2026, behind: it needs +12.5 a week",
+            "Target for active users, 1,250 by 31 Dec 2026: 1,200 in the week to 22 Nov 2026, behind: it needs +12.5",
         ),
     ],
 )
