@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -154,7 +154,8 @@ def report(
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", help="html (if none is named), pdf, xlsx, csv, parquet, png or svg; several with commas."
+            "--format",
+            help="html (if none is named), pdf, xlsx, csv, parquet, png, svg, md, json; several with commas.",
         ),
     ] = None,
     every: Annotated[Every | None, typer.Option(help="The period of the figures.")] = None,
@@ -215,7 +216,8 @@ def report(
     asked: dict[str, Any] = {"output_dir": output_dir, **given, **parameters}
     with _going_on_next_time():
         if roster is not None and not _quiet:
-            _say(f"Roster: {insights.analysis.describe_roster(roster)}.")
+            with suppress(InsightsError):  # the report says what is wrong with it
+                _say(f"Roster: {insights.analysis.describe_roster(roster)}.")
         if per is None:
             batch = insights.reports.Batch({template: insights.reports.write(template, **asked)}, {})
         else:
@@ -273,6 +275,32 @@ def _parameters(given: list[str]) -> dict[str, Any]:
         except ValueError:
             found[name] = value
     return found
+
+
+@app.command()
+def message(
+    digest: Annotated[Path, typer.Argument(metavar="DIGEST.json", help="From report --format json.")],
+    *,
+    kind: Annotated[str, typer.Option("--as", help="chat or email.")] = "chat",
+    link: Annotated[str | None, typer.Option(help="Where the report is; left out, the page beside the digest.")] = None,
+) -> None:
+    """Print a report as a short message.
+
+    For a chat, or as the text of an e-mail whose subject is the first line.
+    """
+    typer.echo(insights.reports.message(digest, kind, link=link))
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD.json", help="A digest, from report --format json.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW.json", help="A later one of the same report.")],
+    *,
+    form: Annotated[Literal["md", "json"], typer.Option("--format", help="Markdown, or JSON for programs.")] = "md",
+) -> None:
+    """Print what changed between two reports."""
+    changes = insights.reports.compare_digests(old, new)
+    typer.echo(changes.to_json() if form == "json" else changes.to_markdown(), nl=False)
 
 
 @app.command()

@@ -32,6 +32,7 @@ from augment_insights.analysis.adoption import (
     time_to_first_use,
     unused_licences,
 )
+from augment_insights.analysis.context import on_track, per_working_day, read_calendar, read_events, read_targets
 from augment_insights.analysis.contributions import contributions, judge_together, people_needed
 from augment_insights.analysis.features import (
     concentration,
@@ -84,11 +85,16 @@ __all__ = [
     "mode_change",
     "mode_mix",
     "mode_transitions",
+    "on_track",
     "people_needed",
+    "per_working_day",
     "population_bridge",
     "prepare",
     "pseudonymise",
+    "read_calendar",
+    "read_events",
     "read_roster",
+    "read_targets",
     "reconcile",
     "resolve_aliases",
     "retained_users",

@@ -10,7 +10,13 @@ from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
 from augment_insights.errors import did_you_mean
 from augment_insights.periods import check_count
-from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
+from augment_insights.tables import (
+    ACTIVE_DAY_DISTRIBUTION,
+    ACTIVE_USERS,
+    CALENDAR_DAYS,
+    ROLLING_ACTIVE_USERS,
+    STICKINESS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,6 +173,7 @@ def stickiness(
     *,
     window: int = 28,
     kind: Literal["mean", "day"] = "mean",
+    calendar: pl.DataFrame | None = None,
     **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Of the users of the last 28 days, what share comes on an average day?
@@ -187,6 +194,9 @@ def stickiness(
         The length in days.
     kind : {"mean", "day"}
         Above the line stands the mean of the window's days, or the day itself.
+    calendar : DataFrame, optional
+        The table CALENDAR_DAYS: the mean is over the window's working days alone. A five-day week no longer has its
+        ceiling near 71%.
     **whose
         ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the data (see
         :class:`.Whose`).
@@ -197,14 +207,14 @@ def stickiness(
         The table STICKINESS: ``date`` (Date), ``window_days`` (Int64, days), ``mean_daily_users``
         (Float64, users; with ``kind="day"`` those of the day), ``active_users`` (Int64, users),
         ``stickiness_rate`` (Float64, 0 to 1), ``is_complete`` (Boolean: the data reaches back to the
-        window's first day).
+        window's first day). With a calendar, ``working_days`` (Int64) besides: those that the mean is over.
 
     Raises
     ------
     TableError
         A column is missing or of another dtype; rows that span several days.
     ValueError
-        A window that is not an integer >= 1; an unknown ``kind`` or ``user_type``.
+        A window that is not an integer >= 1; an unknown ``kind`` or ``user_type``; a calendar with ``kind="day"``.
 
     See Also
     --------
@@ -229,18 +239,22 @@ def stickiness(
     check_count("window", window)
     if kind not in ("mean", "day"):
         raise ValueError(f"kind={kind!r} is not known.{did_you_mean(str(kind), ('mean', 'day'))}")
+    if calendar is not None and kind == "day":
+        raise ValueError('kind="day" is of one day, and takes no calendar. Hint: leave one of them out.')
     order = prepare(activity).ordered(STICKINESS, **whose, needs_days=True)
-    daily = _trailing(order, [1]).select("date", daily_users="active_users")
-    known_days = pl.min_horizontal(pl.int_range(1, pl.len() + 1), pl.lit(window))
-    user_days = pl.col("daily_users").rolling_sum(window, min_samples=1)
+    off = [] if calendar is None else CALENDAR_DAYS.check(calendar)["date"].unique().to_list()
+    daily = _trailing(order, [1]).select("date", daily_users="active_users", works=~pl.col("date").is_in(off))
+    in_window = (pl.col("works").cast(pl.Int64), pl.col("daily_users") * pl.col("works"))
+    days, user_days = (each.rolling_sum(window, min_samples=1) for each in in_window)
     table = (
         _trailing(order, [window])
         .join(daily, on="date")
         .sort("date")
-        .with_columns(mean_daily_users=user_days / known_days if kind == "mean" else pl.col("daily_users"))
+        .with_columns(mean_daily_users=rate(user_days, days) if kind == "mean" else "daily_users", working_days=days)
         .with_columns(stickiness_rate=rate(pl.col("mean_daily_users"), pl.col("active_users")))
     )
-    return order.as_table(table, STICKINESS, before="mean_daily_users")
+    found = order.as_table(table, STICKINESS, before="mean_daily_users")
+    return found if calendar is None else found.with_columns(table["working_days"])
 
 
 def active_day_distribution(

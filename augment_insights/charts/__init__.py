@@ -27,7 +27,13 @@ from augment_insights.tables import takes_any_frame
 if TYPE_CHECKING:
     from augment_insights.charts.acceptance import acceptance_change, acceptance_distribution, acceptance_rate, compare
     from augment_insights.charts.activity import active_day_distribution, active_users, rolling_active_users, stickiness
-    from augment_insights.charts.adoption import adoption_curve, adoption_funnel, adoption_rate, time_to_first_use
+    from augment_insights.charts.adoption import (
+        adoption_curve,
+        adoption_funnel,
+        adoption_rate,
+        time_to_first_use,
+        unused_licences,
+    )
     from augment_insights.charts.features import (
         concentration,
         feature_adoption,
@@ -63,6 +69,7 @@ __all__ = [
     "stickiness",
     "survival",
     "time_to_first_use",
+    "unused_licences",
 ]
 
 _NOUNS = ("activity", "retention", "adoption", "acceptance", "features", "quality")

@@ -132,7 +132,8 @@ def stickiness(
 
     100% would be everyone every day; an office that works five days of seven has its ceiling
     near 71%. The line is dashed at the head, where the window reaches back before the data. A
-    window without anyone leaves a gap, never a zero. A line a window, if the table has several.
+    window without anyone leaves a gap, never a zero. A line a window, if the table has several. The
+    axis says so where the mean is over working days alone.
 
     Parameters
     ----------
@@ -166,7 +167,7 @@ def stickiness(
     >>> stickiness(days).title.text
     'Stickiness: mean daily users of the users of 28 days'
     """
-    return _trailing(marks.read(table, STICKINESS), caption)
+    return _trailing(marks.read(table, STICKINESS, also=["working_days"]), caption)
 
 
 def active_day_distribution(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
@@ -251,7 +252,9 @@ def _trailing(frame: pl.DataFrame, caption: CaptionKeywords) -> alt.LayerChart |
     several, is_rate = len(names) != 1, "stickiness_rate" in frame.columns
     if is_rate:
         value, of = "stickiness_rate", "the window's users" if several else f"the users of {names[0]}"
-        heading, y = f"Stickiness: mean daily users of {of}", marks.share_axis("Mean daily users / active users")
+        daily = "mean users of a working day" if "working_days" in frame.columns else "mean daily users"
+        heading = f"Stickiness: {daily} of {of}"
+        y = marks.share_axis(f"{daily.capitalize()} / active users")
     else:
         value, y = "active_users", marks.count_axis("Active users")
         heading = "Active users in trailing windows" if several else f"Active users in a window of {names[0]}"
@@ -267,7 +270,12 @@ def _trailing(frame: pl.DataFrame, caption: CaptionKeywords) -> alt.LayerChart |
     if several:
         drawn, color = drawn.rename({"group": "panel"}, strict=False), {"color": _window_color(drawn)}
     titles = {"date": "Last day of the window", "window": "Window", "stickiness_rate": "Stickiness"}
-    titles |= {"mean_daily_users": "Mean daily users", "active_users": "Active users", "state": "The window is"}
+    titles |= {
+        "mean_daily_users": "Mean daily users",
+        "working_days": "Mean over working days",
+        "active_users": "Active users",
+        "state": "The window is",
+    }
     base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["date"], "1d", time="date"), **color)
     layers = marks.lines(base, y, value=value, titles=titles | marks.GROUP, time="date")
     told = f"{marks.counted(drawn['date'].n_unique(), 'day')}{_ends_text(frame, value)}"

@@ -18,6 +18,7 @@ from augment_insights.tables import (
     LICENSED_ADOPTION_CURVE,
     REACHED,
     TIME_TO_FIRST_USE,
+    UNUSED_LICENCES,
     columns_of,
 )
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _SEEN, _LICENCES, _NEW = "Seen so far", "Licensed", "New in the period"
 _STAGE_HEIGHT = 34
+_UNUSED = {"idle": "Idle", "never_used": "Never used"}
 _FIRST_USE = marks.Steps(
     table=TIME_TO_FIRST_USE,
     heading="Time to first use: share that has started",
@@ -219,7 +221,8 @@ def adoption_funnel(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     if not frame["reached_users"].sum():
         return marks.no_data(about)
     ordered = frame.drop("group").sort(pl.col("status").cast(pl.String).cast(REACHED))
-    drawn = ordered.with_columns(pl.col("status").cast(pl.String).str.to_titlecase())
+    stage = pl.col("status").cast(pl.String)
+    drawn = ordered.with_columns(stage.str.slice(0, 1).str.to_uppercase() + stage.str.slice(1))
     titles = {"status": "Stage", "reached_users": "People", "reached_rate": "Of the first stage"}
     base = alt.Chart(drawn).encode(
         x=alt.X(
@@ -232,6 +235,57 @@ def adoption_funnel(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     layers = [base.mark_bar(cornerRadiusEnd=2, color=ACCENT), marks.numbers(base, number)]
     told = ", ".join(f"{stage} {users}" for stage, users, _ in drawn.iter_rows())
     return marks.single(layers, about, "Bar chart", told, height=_STAGE_HEIGHT * drawn.height)
+
+
+def unused_licences(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
+    """In which teams do licences lie idle, or were never used?
+
+    A bar a team, those with most first and at most forty, split into idle and never used licences. A number that is
+    hidden has no bar.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.licences`` counted by ``team`` and ``status``: one row of both.
+    **caption
+        As for :mod:`every chart <augment_insights.charts>`.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    See Also
+    --------
+    augment_insights.analysis.licences : the licences one by one.
+
+    Examples
+    --------
+    >>> rows = {"team": ["Web", "Web"], "status": ["idle", "never_used"], "users": [3, 5]}
+    >>> unused_licences(pl.DataFrame(rows)).title.text
+    'Idle and never used licences by team'
+    """
+    frame = marks.read(table, UNUSED_LICENCES, keys=["team", "status"]).drop("group")
+    named = frame.select(pl.col("team").fill_null("(none)").alias("group"), pl.col("status").cast(pl.String), "users")
+    named, fewer = marks.largest_groups(named.drop_nulls("users"), size="users", most=marks.MAX_ROWS)
+    about = marks.caption(caption, "Idle and never used licences by team", cuts=[fewer])
+    drawn = named.filter(pl.col("status").is_in(list(_UNUSED)), pl.col("users") > 0)
+    if drawn.is_empty():
+        return marks.no_data(about)
+    drawn = drawn.with_columns(pl.col("status").replace(_UNUSED)).sort("group", "status")
+    teams = drawn.group_by("group").agg(pl.col("users").sum()).sort("users", "group", descending=[True, False])
+    colors = dict(zip(_UNUSED.values(), CATEGORIES, strict=False))
+    bars: alt.Chart = (
+        alt.Chart(drawn)
+        .mark_bar(stroke=LIGHT.surface, strokeWidth=1)
+        .encode(
+            x=alt.X("users:Q", title="Licences", axis=marks.whole_axis(grid=True)),
+            y=alt.Y("group:N", title=None, sort=teams["group"].to_list()),
+            color=marks.present_color(drawn, colors, column="status"),
+            tooltip=marks.tooltip(drawn, {"group": "Team", "status": "Status", "users": "Licences"}),
+        )
+    )
+    told = ", ".join(f"{team} {users}" for team, users in teams.head(5).iter_rows())
+    return marks.single([bars], about, "Stacked bar chart", told, height=_STAGE_HEIGHT * max(2, teams.height))
 
 
 def time_to_first_use(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:

@@ -83,7 +83,8 @@ def with_context(
     cut = f"the last {shown.height} of {events.height} events" if shown.height < events.height else ""
     span = max([*days, *shown["date"]]) - days[0]
     rules, badges, happened = _events(shown, x, span=span) if shown.height else ([], [], "")
-    drawn, goals, aimed = _goals(drawn, about.targets, metric, layers[-1].encoding.y) if metric else (drawn, [], "")
+    y = next(layer.encoding.y for layer in layers if isinstance(layer.encoding.y, alt.Y))
+    drawn, goals, aimed = _goals(drawn, about.targets, metric, y) if metric else (drawn, [], "")
     subtitle = " · ".join(part for part in (about.subtitle, shaded, cut) if part)
     key = tuple(line for told in (happened, aimed) for line in wrap(told, width=int(about.width / _LETTER)))
     return [*shades, *rules, *layers, *goals, *badges], drawn, replace(about, subtitle=subtitle, key=key)

@@ -10,6 +10,7 @@ import polars as pl
 
 from augment_insights.charts import marks
 from augment_insights.charts.context import infer_every
+from augment_insights.charts.theme import LIGHT
 from augment_insights.periods import calendar_period, day_text
 from augment_insights.tables import COHORT_RETENTION, LIFECYCLE, RETENTION_CURVE, SURVIVAL
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _COHORT_HEIGHT = 28
 _WIDEST_CELL = 90
 _NARROWEST_CELL = 34
+_PALE = 0.35
 """A cell narrower than this has no room for its number; it is in the tooltip."""
 
 _STATES = {
@@ -49,6 +51,7 @@ def cohort_retention(
     table: pl.DataFrame | pl.LazyFrame,
     *,
     every: str | None = None,
+    pale_below: int = 0,
     **caption: Unpack[CaptionKeywords],
 ) -> alt.LayerChart:
     """How many of the users who started together were still there later?
@@ -62,6 +65,8 @@ def cohort_retention(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.cohort_retention``: one row a cohort and period.
+    pale_below : int
+        Cohorts of fewer users are drawn pale: one user more or less moves their rates by a lot.
     every, **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
@@ -110,6 +115,7 @@ def cohort_retention(
         f"{marks.counted(cohorts, 'cohort')} over {marks.counted(periods, noun)} since their first activity; "
         f"{marks.counted(unknown, 'cell')} {'is' if unknown == 1 else 'are'} not known yet"
     )
+    drawn = drawn.with_columns(is_pale=pl.col("cohort_users").fill_null(0) < pale_below)
     layers = _cohort_map(drawn, noun=noun, with_numbers=about.width / periods >= _NARROWEST_CELL)
     about = replace(about, width=min(about.width, _WIDEST_CELL * periods))
     return marks.single(layers, about, "Heat map", told, height=_COHORT_HEIGHT * cohorts)
@@ -259,7 +265,7 @@ def lifecycle(
     color = marks.present_color(drawn, dict(_STATES.values()), column="state")
     bars = marks.period_bars(drawn, y, every=period, color=color, titles=titles, over="over")
     layers = [bars, marks.zero_line(drawn, axis="y", groupby=groupby)]
-    return marks.panels(layers, about, "Stacked bar chart", _states_text(frame))
+    return marks.panels(layers, about, "Stacked bar chart", _states_text(frame), metric="active_users")
 
 
 def survival(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
@@ -341,10 +347,13 @@ def _cohort_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> list[a
         unknown="datum.state != 'complete'",
         legend=alt.Legend(format="%", orient="bottom", gradientLength=200, values=[0, 0.5, 1]),
     )
+    layers[1] = layers[1].encode(opacity=alt.when(alt.datum.is_pale).then(alt.value(_PALE)).otherwise(alt.value(1)))
     if with_numbers:
         text = alt.Text("retention_rate:Q", format=".0%")
         rates = base.mark_text(fontSize=12).encode(text=text, color=marks.ramp_ink("retention_rate"))
-        layers.append(rates.transform_filter("isValid(datum.retention_rate)"))
+        layers.append(rates.transform_filter("isValid(datum.retention_rate) && !datum.is_pale"))
+        pale = base.mark_text(fontSize=12, color=LIGHT.ink).encode(text=text)
+        layers.append(pale.transform_filter("isValid(datum.retention_rate) && datum.is_pale"))
     return layers
 
 

@@ -32,6 +32,7 @@ from augment_insights.metrics import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import date
 
 Names = Literal["show", "pseudonyms", "hide"]
 
@@ -116,6 +117,11 @@ class Sharing:
         The secret behind the pseudonyms; left out, ``AUGMENT_INSIGHTS_PSEUDONYM_KEY``, else a random
         one. It is in no output.
 
+    Attributes
+    ----------
+    days_off : frozenset of date
+        Weekends and holidays, where means of working days are shown.
+
     Raises
     ------
     ConfigurationError
@@ -139,6 +145,7 @@ class Sharing:
             )
         self.names = names
         self.min_group_size = min_group_size
+        self.days_off: frozenset[date] = frozenset()
         self._key = key or os.environ.get(KEY_VARIABLE) or secrets.token_hex()
         self._known: dict[str, str] = {}
         self._issued: set[str] = set()
@@ -184,7 +191,8 @@ class Sharing:
         if "mean_daily_users" in table.columns:
             # Two means of a window that is not whole differ by the users of one day: none is shown.
             is_whole = pl.col("is_complete") if "is_complete" in table.columns else pl.lit(value=True)
-            user_days = pl.col("mean_daily_users") * pl.when(is_whole).then("window_days")
+            days = "working_days" if "working_days" in table.columns else "window_days"
+            user_days = pl.col("mean_daily_users") * pl.when(is_whole).then(days)
             counted = table.with_columns(user_days.round().cast(pl.Int64).alias("mean_daily_users"))
         cells: dict[str, Sequence[Cell | None]] = {
             column: self._cells(counted, column, groups) for column in _counts_of(counted)
@@ -441,9 +449,9 @@ class Sharing:
             yield Total({ever: 1, at("cumulative_users", before): -1, new: -1})
             yield Total({active: 1, at("active_users", before): -1, new: -1, resurrected: -1, dormant: 1})
         for noun, _, named in self._people:
-            if noun == "mean_daily_users":  # times the window's days: a sum of single days
+            if noun == "mean_daily_users":  # times the window's days, or working days: a sum of single days
                 (_, day), (_, window) = named
-                days = [day - timedelta(days=back) for back in range(window)]
+                days = [one for back in range(window) if (one := day - timedelta(days=back)) not in self.days_off]
                 single = [("active_users", 0, (("date", one), ("window_days", 1))) for one in days]
                 yield Total({(noun, 0, named): -1, **dict.fromkeys(single, 1)})
         for first, *others in self._spans.values():

@@ -17,10 +17,13 @@ from augment_insights.analysis import (
     join_roster,
     judge_together,
     mode_change,
+    on_track,
+    read_calendar,
+    read_events,
     read_roster,
+    read_targets,
     resolve_aliases,
 )
-from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.population import check_user_type, with_user_key
 from augment_insights.analysis.roster import check_match
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
@@ -40,10 +43,10 @@ from augment_insights.periods import (
 )
 from augment_insights.reports.page import Page
 from augment_insights.reports.sharing import Sharing
-from augment_insights.tables import COMPARISON, CONTRIBUTIONS
+from augment_insights.tables import COMPARISON, CONTRIBUTIONS, ON_TRACK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
     from typing import Unpack
 
@@ -83,7 +86,7 @@ class StudyParameters(TypedDict, total=False):
     team_column: str
     targets: Path | str | pl.DataFrame | None
     events: Path | str | pl.DataFrame | None
-    calendar: Path | str | pl.DataFrame | None
+    calendar: Path | str | pl.DataFrame | Sequence[date | str] | None
     min_group_size: int
     names: str
 
@@ -272,7 +275,9 @@ class Study:
     team_column : str
         The column of the roster whose values are the teams of the report, such as ``"manager"`` or ``"cost_centre"``.
     targets, events, calendar : path-like or DataFrame, optional
-        Goals, dates to mark, and days off.
+        As for :func:`augment_insights.analysis.read_targets`, ``read_events`` and ``read_calendar`` (a country code, or
+        days off). With ``team``, the targets of that team, and the events of that team and of everybody. The made-up
+        organisation has its own events.
     min_group_size, names : optional
         As for :class:`Sharing`.
 
@@ -297,7 +302,9 @@ class Study:
     population : str
         Who is counted, in words: the same, or the team.
     caption : dict
-        ``as_of``, ``sample`` and ``population``, as every chart takes them.
+        ``as_of``, ``sample``, ``population``, ``targets``, ``events`` and ``calendar``, as every chart takes them.
+    targets, events, calendar : DataFrame or None
+        The tables TARGETS and EVENTS with ``group``, and CALENDAR_DAYS of all days that can be asked for.
     sharing : Sharing
         What may be shown.
 
@@ -374,6 +381,8 @@ class Study:
             "sample": self.client.is_sample,
             "population": self.population,
         }
+        with self.sharing.naming_nobody():
+            self._read_context(chosen)
 
     def __repr__(self) -> str:
         return f"Study({self.population}, {self.days.shown}, {self.sharing!r})"
@@ -396,6 +405,40 @@ class Study:
                 f"The roster has no column {column!r}.{did_you_mean(column, known)}", setting="team_column"
             )
         return listed.drop("team", strict=False).rename({column: "team"})
+
+    def _read_context(self, chosen: StudyParameters) -> None:
+        """Read what stands beside the numbers: targets, events and days off."""
+        self.targets: pl.DataFrame | None = None
+        self.events: pl.DataFrame | None = None
+        self.calendar: pl.DataFrame | None = None
+        is_ours, nobody = pl.col("group").eq(str(self.team)), pl.lit(None, dtype=pl.String).alias("group")
+        if (targets := chosen["targets"]) is not None:
+            self.targets = read_targets(targets)
+            if self.team is not None:  # what is aimed at for everybody is no target of one team
+                self.targets = self.targets.filter(is_ours).with_columns(nobody)
+        events = chosen["events"]
+        if events is None and (made_up := self.client.sample_organisation) is not None:
+            events = pl.read_csv(made_up.events_csv().encode(), infer_schema=False)
+        if events is not None:
+            read = read_events(events)
+            words = self.sharing.words
+            self.events = read.with_columns(
+                pl.Series(name, [text and words(text) for text in read[name]], dtype=pl.String)
+                for name in ("text", "group")
+            )
+            if self.team is not None:
+                self.events = self.events.filter(is_ours | pl.col("group").is_null()).with_columns(nobody)
+        if (calendar := chosen["calendar"]) is not None:
+            last = calendar_period(self.days.shown.end, self.every).end
+            self.calendar = read_calendar(calendar, oldest_day(self.client.now()), last)
+            self.sharing.days_off = frozenset(self.calendar["date"])
+        self.caption |= {"targets": self.targets, "events": self.events, "calendar": self.calendar}
+
+    def events_around(self, first: date | None, last: date | None) -> pl.DataFrame | None:
+        """Return the events between two days, and of the two weeks before them; None where none are known."""
+        if self.events is None or first is None or last is None:
+            return None
+        return self.events.filter(pl.col("date").is_between(first - timedelta(weeks=2), last))
 
     def _refuse_names(self) -> None:
         """Refuse teams that are people, such as managers by their e-mails, where names are not shown."""
@@ -519,6 +562,28 @@ class Study:
             )
         return self.groups(compared)
 
+    def on_track(self, periods: pl.DataFrame, **measured: pl.DataFrame) -> pl.DataFrame:
+        """Judge the targets by what the report shows: the table ON_TRACK, empty without targets.
+
+        Parameters
+        ----------
+        periods : DataFrame
+            Which periods there are, as for :meth:`compare_last`.
+        **measured
+            By the name of its metric, what :meth:`groups` returned: one row a period. With a column ``team`` or
+            ``tenure`` it is of groups, and null there is everybody.
+        """
+        if self.targets is None:
+            return ON_TRACK.empty()
+        spans = periods.select("period_start", "period_end", "is_complete")
+        judged = [ON_TRACK.empty()]
+        for metric, table in measured.items():
+            by = next((name for name in ("team", "tenure") if name in table.columns), None)
+            dated = table.select("period_start", metric, *([by] if by else [])).join(spans, on="period_start")
+            many = 28 if self.every == "1d" else 12
+            judged.append(on_track(dated, self.targets, metric=metric, by=by, periods=many))
+        return pl.concat(judged)
+
     def compare_figures(
         self, figures: Mapping[str, tuple[pl.DataFrame, str]], periods: pl.DataFrame, *, count: int
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -573,7 +638,8 @@ class Study:
         told = self.groups(changed.join(used, on="mode").select("mode", "users", "difference"))
         words = pl.col("mode").cast(pl.String).str.replace_all("_", " ")
         named = pl.format("the {}", words.str.replace("ide ", "IDE ").str.replace("cli ", "CLI "))
-        share = rate(pl.col("difference"), pl.col("difference").sum())
+        whole = pl.col("difference").sum()
+        share = pl.when(whole != 0).then(pl.col("difference") / whole)
         return told.select(
             kind=pl.lit(""), group=named, contribution="difference", contribution_share=share
         ).drop_nulls()

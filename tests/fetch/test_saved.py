@@ -1,14 +1,15 @@
 """Saved answers: the same table as fetching, or an error that names the file and the place in it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import pytest
 
-from augment_insights import fetch, tables
+from augment_insights import Client, fetch, sample, tables
 from augment_insights.errors import TableError
 
 DATA = Path(__file__).parents[1] / "data"
@@ -101,3 +102,28 @@ def test_an_unknown_endpoint_or_file_is_told(tmp_path):
         fetch.read_json([], "dau-count")
     with pytest.raises(TableError, match=r"There is no answer at .*\*\.json"):
         fetch.read_json(tmp_path / "*.json", "dau")
+
+
+def test_saved_pages_are_the_table_that_is_fetched(save):
+    """Small pages of the sample's server, saved and shuffled, give what the fetch functions give."""
+    client = Client.sample(today="2026-03-10")
+    app = sample.AnalyticsApp(client.sample_organisation, now=client.now)
+
+    def pages(url: str) -> Iterator[str]:
+        cursor, has_more = "", True
+        while has_more:
+            request = Request(f"{url}{cursor and '&cursor='}{cursor}", headers={"Authorization": "Bearer any"})
+            with urlopen(request) as answer:
+                yield (body := answer.read().decode())
+            cursor, has_more = (json.loads(body)["pagination"].get(name) for name in ("next_cursor", "has_more"))
+
+    with sample.serve(app) as url:
+        days = "start_date=2026-02-20&end_date=2026-03-08"
+        totals = list(pages(f"{url}/analytics/v0/user-activity?{days}&page_size=60"))
+        asked = ("date=2026-03-05&page_size=90", "date=2026-03-06")
+        lists = [page for day in asked for page in pages(f"{url}/analytics/v0/dau?{day}")]
+    assert len(totals) > 2 < len(lists)
+    activity = fetch.user_activity("2026-02-20", "2026-03-08", client=client)
+    assert fetch.read_json(save(*totals[::-1]), "user_activity").equals(activity)
+    dau = fetch.dau(start_date="2026-03-05", end_date="2026-03-06", client=client)
+    assert fetch.read_json(save(*lists[::-1]), "dau").equals(dau)
