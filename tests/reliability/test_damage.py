@@ -51,7 +51,7 @@ HARMS: tuple[Callable[[bytearray, Random], bytearray], ...] = (flip, flip, trunc
 
 @pytest.mark.parametrize("part", ["cache", "archive"])
 def test_damage_makes_no_wrong_number(part, machine, random, trials):
-    """One or two files with one fault each: the tables are right, or what cannot be fetched is lost, and that is said."""
+    """One or two files with one fault each: every table is right, or what no fetch brings back is said to be lost."""
     machine.check()
     whole = machine.folder / "whole"
     shutil.copytree(machine.folder / part, whole)
