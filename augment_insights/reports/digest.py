@@ -18,7 +18,7 @@ import polars as pl
 from augment_insights.charts import theme
 from augment_insights.errors import UNSAFE, ReportError, not_valid, plural, safe_text
 from augment_insights.export import whole_file
-from augment_insights.reports.content import SAMPLE, Figure, asset, plain, table_rows
+from augment_insights.reports.content import NO_DATA, SAMPLE, Figure, asset, plain, table_rows
 from augment_insights.reports.sharing import Sharing
 from augment_insights.tables import column_words
 
@@ -45,7 +45,7 @@ _MOST_ROWS_IN_WORDS = 30
 _LETTERS = 76
 """A line of an e-mail."""
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~#&$]|:(?=//)|(?<=www)\.|^[-+=](?=[-=\s]|$))")
+_MARKDOWN = re.compile(r"([\\`*{}\[\]<>|~#&$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|^[-+=](?=[-=\s]|$))")
 """What Markdown reads as markup, a link or the start of a list."""
 
 _NUMBERED = re.compile(r"^(\d+)(?=[.)](?:\s|$))")
@@ -439,7 +439,7 @@ class DigestChanges:
         warning = "**Not comparable:** the two count different people, or by different rules."
         parts = [
             f"# What changed: {_md(self.new['title'])}",
-            f"Data to {_md(self.new['as_of'])}, before to {_md(self.old['as_of'])}.",
+            f"Data to {_md(self.new['as_of'] or NO_DATA)}, before to {_md(self.old['as_of'] or NO_DATA)}.",
             *([] if self.is_comparable else [warning]),
             *_md_list("How they differ", self.differences),
             "## Headlines",
