@@ -33,6 +33,7 @@ from augment_insights.tables import (
     ACCEPTANCE_DISTRIBUTION,
     ACCEPTANCE_RATE,
     COMPARISON,
+    CONTRIBUTIONS,
     MODE,
     VERDICT,
     columns_of,
@@ -61,9 +62,11 @@ _SUMS = (
     pl.col("accepted_count").sum().cast(pl.Int64),
     pl.col("suggested_count").count().cast(pl.Int64).alias("known_rows"),
 )
-SIDE, _ONE = "__side", "__one"
+_SIDE, _ONE = "__side", "__one"
 _KEY = "user_key"
 _SIGNIFICANT = 0.05
+_POWER = 0.8416
+"""Standard errors beyond the interval's end at which a change is found in four of five trials."""
 _DENOMINATORS = ("licensed_users", "eligible_users", "cohort_users", "active_users", "users")
 """The columns in which tables of rates say how many people stand behind a rate, the nearest first."""
 _TABLE = "comparison"
@@ -353,15 +356,15 @@ def acceptance_change(
     for side, frame in enumerate((before, after)):
         columns = as_columns(by, frame, reserved=_EFFECTS, table=USAGE)
         rows, groups = usage_rows(frame, _metrics(of), by=columns, **whose)
-        sides.append(_counts(rows, of).with_columns(pl.lit(side).alias(SIDE)))
+        sides.append(_counts(rows, of).with_columns(pl.lit(side).alias(_SIDE)))
     if not groups:
         raise ValueError("by= names no column. Hint: name the groups between which the weight may have moved.")
     both = pl.concat(sides, how="diagonal_relaxed")
     if "user" in both.columns:
         both = one_spelling(both)
-    summed = user_sums(both, [*groups, SIDE], _SUMS)
+    summed = user_sums(both, [*groups, _SIDE], _SUMS)
     sums = summed.named(summed.sums.group_by(GROUP).agg(pl.col("suggested_count", "accepted_count").sum()))
-    effects = rate_effects(sums, groups)
+    effects = _rate_effects(sums, groups)
     is_known = pl.col("total_effect").is_not_null().all()
     total = effects.select(pl.when(is_known).then(pl.col(*_EFFECTS).sum())).head(effects.height)
     return ACCEPTANCE_CHANGE.of(pl.concat([effects, total], how="diagonal_relaxed"), groups)
@@ -478,9 +481,9 @@ def compare(
         difference_high=high,
         is_paired=pl.lit(value=False),
         both_users=pl.when(pl.col("before_users").is_not_null() | pl.col("after_users").is_not_null()).then(0),
-        p_value=p_value_of(change, low, high),
+        p_value=_p_value_of(change, low, high),
     )
-    return COMPARISON.of(judged_together(joined).sort([*groups, _ONE], nulls_last=True), groups)
+    return COMPARISON.of(_with_verdicts(joined).sort([*groups, _ONE], nulls_last=True), groups)
 
 
 def _metrics(of: Of) -> tuple[str, str]:
@@ -501,9 +504,9 @@ def _counts(rows: pl.DataFrame, of: Of) -> pl.DataFrame:
     return rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count")))
 
 
-def rate_effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+def _rate_effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     """Return the effects of each group from its sums on both sides."""
-    now = pl.col(SIDE) == 1
+    now = pl.col(_SIDE) == 1
     sided = sums.group_by(groups).agg(
         pl.col("suggested_count").filter(~now).sum().alias("s0"),
         pl.col("accepted_count").filter(~now).sum().alias("a0"),
@@ -529,14 +532,14 @@ def rate_effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
 
 
-def p_value_of(change: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
+def _p_value_of(change: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
     """Return the p-value of a difference whose 95 % interval is known: .05 where a bound is zero."""
     reach = pl.when(change > 0).then(change - low).otherwise(high - change)
     steps = Z95 * change.abs() / reach
     return steps.map_elements(lambda z: math.erfc(z / math.sqrt(2)), return_dtype=pl.Float64)
 
 
-def judged_together(compared: pl.DataFrame) -> pl.DataFrame:
+def _with_verdicts(compared: pl.DataFrame) -> pl.DataFrame:
     """Add ``compared_groups`` and a ``verdict`` a row that holds for all rows together (Holm's correction).
 
     The smallest p-value must hold against all rows, the next against all but one, and so on.
@@ -706,10 +709,10 @@ def compare_periods(
     >>> changed.select(pl.col("difference").round(4), "both_users", "verdict").row(0)
     (0.0525, 4, 'higher')
     """
-    sides, groups = both_sides(
+    sides, groups = _both_sides(
         activity, before, after, metric=metric, by=by, of={"user_type": user_type, "licences": licences}
     )
-    return compared_sides(sides, groups, metric=metric)
+    return _compared_sides(sides, groups, metric=metric)
 
 
 _AGENT_LINES = tuple(name for name in METRICS if "agent" in name and name.endswith("lines_of_code"))
@@ -722,7 +725,7 @@ _RATES = {
 """Ratios of events by name: what is counted, and of what."""
 
 
-def both_sides(
+def _both_sides(
     activity: pl.DataFrame | pl.LazyFrame,
     before: tuple[date | str, date | str],
     after: tuple[date | str, date | str],
@@ -869,7 +872,7 @@ def _of_licensed(
     return licensed
 
 
-def compared_sides(sides: list[pl.DataFrame], groups: list[str], *, metric: str) -> pl.DataFrame:
+def _compared_sides(sides: list[pl.DataFrame], groups: list[str], *, metric: str) -> pl.DataFrame:
     """Pair the users of both sides, group by group, and judge the differences together."""
     users, *others = [
         side.select(*groups, _KEY, pl.col("part").alias(f"part_{name}"), pl.col("whole").alias(f"whole_{name}"))
@@ -883,7 +886,7 @@ def compared_sides(sides: list[pl.DataFrame], groups: list[str], *, metric: str)
     differences = paired_difference(users, group=GROUP)
     if metric == "active_users":
         differences = _in_people(differences, users)
-    judged = judged_together(differences).with_columns(metric=pl.lit(metric), is_paired=pl.lit(value=True))
+    judged = _with_verdicts(differences).with_columns(metric=pl.lit(metric), is_paired=pl.lit(value=True))
     return COMPARISON.of(numbered.join(judged, on=GROUP, how="inner").sort(GROUP), groups)
 
 
@@ -993,7 +996,7 @@ def compare_groups(
         metric=pl.lit(metric),
         is_paired=pl.col("both_users") > 0,
     )
-    return COMPARISON.of(numbered.join(judged_together(judged), on=GROUP).sort(GROUP), groups)
+    return COMPARISON.of(numbered.join(_with_verdicts(judged), on=GROUP).sort(GROUP), groups)
 
 
 def _independent_shares(compared: pl.DataFrame) -> pl.DataFrame:
@@ -1003,10 +1006,186 @@ def _independent_shares(compared: pl.DataFrame) -> pl.DataFrame:
         share, users = pl.col(name), pl.col(f"{name}_users")
         sides.append((share, *wilson((share * users).round(), users)))
     low, high = difference(*sides)
-    p_value = p_value_of(pl.col("difference"), low, high)
+    p_value = _p_value_of(pl.col("difference"), low, high)
     apart = pl.col("both_users") == 0
     return compared.with_columns(
         difference_low=pl.when(apart).then(low).otherwise("difference_low"),
         difference_high=pl.when(apart).then(high).otherwise("difference_high"),
         p_value=pl.when(apart).then(p_value).otherwise("p_value"),
     )
+
+
+def contributions(
+    activity: pl.DataFrame | pl.LazyFrame,
+    before: tuple[date | str, date | str],
+    after: tuple[date | str, date | str],
+    *,
+    metric: str,
+    by: str | Sequence[str],
+    **of: Any,
+) -> pl.DataFrame:
+    """Which groups drive the change of a number, and did each of them change by more than chance?
+
+    The contributions of all groups add up to the change of the whole. Of a count of people a group contributes its
+    own change. Of a rate it contributes what its own rate and its weight add, against the middle of both sides (rate,
+    mix, entry and exit together, see :func:`acceptance_change`). Beside it stands how the group itself
+    changed, as :func:`compare_periods` judges it.
+
+    Parameters
+    ----------
+    activity, before, after, metric
+        As for :func:`compare_periods`. Groups of people (a team) or of rows (a language, an editor).
+    by : str or sequence of str
+        The columns that name the groups.
+    **of
+        ``user_type`` and ``licences``, as for :func:`compare_periods`.
+
+    Returns
+    -------
+    DataFrame
+        The table CONTRIBUTIONS, one row a group, sorted by group: the columns of :func:`compare_periods`, then
+
+        ================== ======= ===================================================================
+        contribution       Float64 the group's part of the change; all of them add up to it
+        contribution_share Float64 contribution / change; above 1 or below 0 where groups moved apart
+        ================== ======= ===================================================================
+
+    Raises
+    ------
+    TableError, DateRangeError, ValueError
+        As :func:`compare_periods`.
+
+    See Also
+    --------
+    compare_periods : the change itself. mode_change : the same of ways of working.
+    judge_together : verdicts that hold over several tables.
+
+    Examples
+    --------
+    Both teams accept as before; the weight moved to the one that accepts more:
+
+    >>> from datetime import date
+    >>> rows = [(date(2026, 3, 2 + 7 * week), f"{team}{n}", "person", team, suggested, suggested * rate // 100)
+    ...         for team, rate, weeks in (("A", 20, (100, 50)), ("B", 40, (100, 150)))
+    ...         for week, suggested in enumerate(weeks) for n in range(3)]
+    >>> names = ["date", "user", "user_type", "team", "completions_count", "completions_accepted"]
+    >>> activity = pl.DataFrame(rows, schema=names, orient="row")
+    >>> weeks = [("2026-03-02", "2026-03-08"), ("2026-03-09", "2026-03-15")]
+    >>> found = contributions(activity, *weeks, metric="acceptance_rate", by="team")
+    >>> found.select("team", "difference", pl.col("contribution", "contribution_share").round(3)).rows()
+    [('A', 0.0, 0.031, 0.625), ('B', 0.0, 0.019, 0.375)]
+    """
+    sides, groups = _both_sides(activity, before, after, metric=metric, by=by, of=of)
+    compared = _compared_sides(sides, groups, metric=metric)
+    if metric == "active_users":
+        parts = compared.with_columns(contribution=pl.col("difference"))
+    else:
+        sums = [
+            side.group_by(groups).agg(suggested_count=pl.col("whole").sum(), accepted_count=pl.col("part").sum())
+            for side in sides
+        ]
+        both = pl.concat([rows.with_columns(pl.lit(number).alias(_SIDE)) for number, rows in enumerate(sums)])
+        effects = _rate_effects(both, groups).select(*groups, contribution="total_effect")
+        parts = compared.join(effects, on=groups, how="left", nulls_equal=True, maintain_order="left")
+    whole = pl.col("contribution").sum()  # of a fall it is below 0
+    share = pl.when(whole != 0).then(pl.col("contribution") / whole)
+    return CONTRIBUTIONS.of(parts.with_columns(contribution_share=share), groups)
+
+
+def judge_together(comparisons: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Which of all these differences are more than chance, when all of them are looked at?
+
+    Who looks at a hundred numbers finds some that moved by chance. Each table of comparisons has verdicts that
+    hold for its own rows together; here they are given anew, for the rows of all tables together (Holm).
+
+    Parameters
+    ----------
+    comparisons : sequence of DataFrame
+        Tables with the columns of COMPARISON: of :func:`compare_periods`, :func:`compare`, :func:`contributions`.
+
+    Returns
+    -------
+    list of DataFrame
+        The same tables, with other ``compared_groups`` and ``verdict``.
+
+    Raises
+    ------
+    TableError
+        A column of COMPARISON is missing.
+
+    See Also
+    --------
+    compare_periods : one comparison. contributions : which group drives a change.
+
+    Examples
+    --------
+    >>> row = {"metric": "r", "before": 0.2, "after": 0.3, "difference": 0.1, "difference_low": 0.01,
+    ...     "difference_high": 0.19, "is_paired": True, "both_users": 40, "before_users": 0, "after_users": 0,
+    ...     "compared_groups": 1, "verdict": "higher"}
+    >>> one = pl.DataFrame([row], schema=COMPARISON.schema)
+    >>> [table["verdict"].item() for table in judge_together([one, one])]
+    ['no measurable change', 'no measurable change']
+    """
+    for table in comparisons:
+        require(columns_of(table), tuple(COMPARISON.columns), table=COMPARISON.name)
+    if not comparisons:
+        return []
+    change, low, high = (pl.col(name) for name in ("difference", "difference_low", "difference_high"))
+    bounds = [
+        table.select("difference", "difference_low", "difference_high", pl.lit(number).alias("table"))
+        for number, table in enumerate(comparisons)
+    ]
+    numbered = pl.concat(bounds).with_row_index("row").with_columns(p_value=_p_value_of(change, low, high))
+    judged = _with_verdicts(numbered).sort("row")
+    return [
+        table.with_columns(judged.filter(pl.col("table") == number).select("compared_groups", "verdict"))
+        for number, table in enumerate(comparisons)
+    ]
+
+
+def people_needed(comparisons: pl.DataFrame, difference: float) -> pl.DataFrame:
+    """How many people would it take to see a change of so much?
+
+    The interval of a difference is as wide as its people are few: half of it shrinks with the root of their number. A
+    change is called seen when four of five such comparisons would find it.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        Of :func:`compare_periods` or :func:`compare`.
+    difference : float
+        The change that should be seen: 0.05 is five points.
+
+    Returns
+    -------
+    DataFrame
+        The same rows with ``needed_users`` (Int64), the people that it would take; null without an interval.
+
+    Raises
+    ------
+    TableError
+        A column of COMPARISON is missing.
+    ValueError
+        ``difference`` is not above 0.
+
+    See Also
+    --------
+    compare_periods : the comparison.
+
+    Examples
+    --------
+    24 people, and an interval of 20 points to either side; five points need 21 times as many as 20 would:
+
+    >>> row = {"metric": "r", "before": 0.5, "after": 0.5, "difference": 0.0, "difference_low": -0.2,
+    ...     "difference_high": 0.2, "is_paired": True, "both_users": 24, "before_users": 0, "after_users": 0,
+    ...     "compared_groups": 1, "verdict": "no measurable change"}
+    >>> people_needed(pl.DataFrame([row], schema=COMPARISON.schema), 0.05)["needed_users"].item()
+    785
+    """
+    require(columns_of(comparisons), tuple(COMPARISON.columns), table=COMPARISON.name)
+    if not difference > 0 or math.isinf(difference):
+        raise ValueError(f"difference={difference!r} is not a number above 0.")
+    reach = (pl.col("difference_high") - pl.col("difference_low")) / 2
+    people = pl.col("both_users") + pl.max_horizontal("before_users", "after_users")
+    times = ((Z95 + _POWER) / Z95 * reach / difference).pow(2)
+    return comparisons.with_columns(needed_users=(people * times).ceil().cast(pl.Int64))
