@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import polars as pl
 
+from augment_insights import tables
 from augment_insights.analysis.intervals import Z95, difference, paired_difference, rate, ratio_interval, wilson
 from augment_insights.analysis.population import (
     GROUP,
@@ -17,6 +18,7 @@ from augment_insights.analysis.population import (
     engine_for,
     first_that_holds,
     is_complete_in,
+    is_licensed,
     one_spelling,
     row_days,
     select_users,
@@ -28,18 +30,7 @@ from augment_insights.analysis.roster import read_roster, resolve_aliases
 from augment_insights.errors import DateRangeError, TableError, did_you_mean, plural, warn_reader
 from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, check_count, parse_day
-from augment_insights.tables import (
-    ACCEPTANCE_CHANGE,
-    ACCEPTANCE_DISTRIBUTION,
-    ACCEPTANCE_RATE,
-    COMPARISON,
-    CONTRIBUTIONS,
-    MODE,
-    VERDICT,
-    columns_of,
-    require,
-    user_key,
-)
+from augment_insights.tables import columns_of, require, user_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,7 +47,7 @@ _METRICS = {
     "suggestions": ("completions_count", "completions_accepted"),
     "lines": ("completions_suggested_lines_of_code", "completions_lines_of_code"),
 }
-_EFFECTS = tuple(ACCEPTANCE_CHANGE.columns)
+_EFFECTS = tuple(tables.ACCEPTANCE_CHANGE.columns)
 _SUMS = (
     pl.col("suggested_count").sum().cast(pl.Int64),
     pl.col("accepted_count").sum().cast(pl.Int64),
@@ -168,7 +159,7 @@ def acceptance_rate(
     │ 2     ┆ 140             ┆ 0.678571        │
     └───────┴─────────────────┴─────────────────┘
     """
-    by = as_columns(by, frame, reserved=ACCEPTANCE_RATE.columns, table=USAGE)
+    by = as_columns(by, frame, reserved=tables.ACCEPTANCE_RATE.columns, table=USAGE)
     rows, groups = usage_rows(frame, _metrics(of), by=by, every=every, **whose)
     summed = user_sums(_counts(rows, of), groups, _SUMS)
     suggested, accepted = pl.col("suggested_count"), pl.col("accepted_count")
@@ -188,7 +179,7 @@ def acceptance_rate(
         .with_columns(rate(accepted, suggested).alias("acceptance_rate"))
         .join(bounds.rename({"low": "acceptance_rate_low", "high": "acceptance_rate_high"}), on=GROUP, how="left")
     )
-    rated = ACCEPTANCE_RATE.of(summed.named(rates), groups)
+    rated = tables.ACCEPTANCE_RATE.of(summed.named(rates), groups)
     return rated if every is None else rated.with_columns(is_complete_in(frame, every, **whose))
 
 
@@ -258,7 +249,7 @@ def acceptance_distribution(
     rates = acceptance_rate(frame, by="user", of=of, **whose)
     counted = rates.filter(pl.col("suggested_count") >= min_suggested)
     if counted.is_empty():
-        return ACCEPTANCE_DISTRIBUTION.empty()
+        return tables.ACCEPTANCE_DISTRIBUTION.empty()
     # In integers: 0.15 / 0.05 is a little less than 3.
     step = (pl.col("accepted_count") * steps // pl.col("suggested_count")).clip(upper_bound=steps - 1)
     found = counted.group_by(step.alias("step")).agg(users=pl.len().cast(pl.Int64))
@@ -367,7 +358,7 @@ def acceptance_change(
     effects = _rate_effects(sums, groups)
     is_known = pl.col("total_effect").is_not_null().all()
     total = effects.select(pl.when(is_known).then(pl.col(*_EFFECTS).sum())).head(effects.height)
-    return ACCEPTANCE_CHANGE.of(pl.concat([effects, total], how="diagonal_relaxed"), groups)
+    return tables.ACCEPTANCE_CHANGE.of(pl.concat([effects, total], how="diagonal_relaxed"), groups)
 
 
 def compare(
@@ -449,7 +440,7 @@ def compare(
     """
     _check_same_table(columns_of(before), columns_of(after), metric)
     old, new = before.lazy().collect(), after.lazy().collect()
-    groups = as_columns(by, old, reserved=COMPARISON.columns, table=_TABLE)
+    groups = as_columns(by, old, reserved=tables.COMPARISON.columns, table=_TABLE)
     was, now = _check_side(old, "before", groups), _check_side(new, "after", groups)
     for name in was.keys() & now.keys():
         if was[name] != now[name]:
@@ -483,7 +474,7 @@ def compare(
         both_users=pl.when(pl.col("before_users").is_not_null() | pl.col("after_users").is_not_null()).then(0),
         p_value=_p_value_of(change, low, high),
     )
-    return COMPARISON.of(_with_verdicts(joined).sort([*groups, _ONE], nulls_last=True), groups)
+    return tables.COMPARISON.of(_with_verdicts(joined).sort([*groups, _ONE], nulls_last=True), groups)
 
 
 def _metrics(of: Of) -> tuple[str, str]:
@@ -550,7 +541,7 @@ def _with_verdicts(compared: pl.DataFrame) -> pl.DataFrame:
     low, high = pl.col("difference_low"), pl.col("difference_high")
     words = {"higher": holds & (low > 0), "lower": holds & (high < 0), "no measurable change": low.is_not_null()}
     verdict = first_that_holds(words)
-    return ordered.with_columns(compared_groups=count, verdict=verdict.cast(VERDICT))
+    return ordered.with_columns(compared_groups=count, verdict=verdict.cast(tables.VERDICT))
 
 
 def _length_name(days: int) -> str:
@@ -743,7 +734,9 @@ def _both_sides(
         licences = read_roster(licences)
         activity = resolve_aliases(activity, licences)
     periods = _two_periods(before, after, of_same_length=metric not in _RATES)
-    groups = as_columns(by, activity if licences is None else licences, reserved=COMPARISON.columns, table=_TABLE)
+    groups = as_columns(
+        by, activity if licences is None else licences, reserved=tables.COMPARISON.columns, table=_TABLE
+    )
     sides = [
         _per_user(activity, period, metric=metric, by=[] if licences is not None else groups, user_type=user_type)
         for period in periods
@@ -813,7 +806,7 @@ def _per_user(
 def _part_and_whole(metric: str) -> tuple[list[str], pl.Expr, pl.Expr]:
     """Return the columns of a metric, and what a user adds to its numerator and its denominator."""
     once = pl.lit(1.0)
-    modes = {f"{mode}_rate": f"{mode}_messages" for mode in MODE.categories}
+    modes = {f"{mode}_rate": f"{mode}_messages" for mode in tables.MODE.categories}
     modes["completions_rate"] = "completions_accepted"
     if metric in _RATES:
         part, whole = _RATES[metric]
@@ -863,9 +856,8 @@ def _of_licensed(
     spans = spells_of(licences, user_type, keep=by)
     licensed = []
     for side, period in zip(sides, periods, strict=True):
-        begun = pl.col("licensed_from").is_null() | (pl.col("licensed_from") <= period.end)
-        valid = pl.col("licensed_to").is_null() | (pl.col("licensed_to") >= period.start)
-        people = spans.filter(begun & valid).unique(_KEY, keep="last", maintain_order=True)
+        valid = is_licensed(pl.lit(period.start), pl.lit(period.end))
+        people = spans.filter(valid).unique(_KEY, keep="last", maintain_order=True)
         people = people.select(*by, _KEY, whole=pl.lit(1.0))
         active = side.select(_KEY, pl.col("part").cast(pl.Float64))
         licensed.append(people.join(active, on=_KEY, how="left").with_columns(pl.col("part").fill_null(0.0)))
@@ -887,7 +879,7 @@ def _compared_sides(sides: list[pl.DataFrame], groups: list[str], *, metric: str
     if metric == "active_users":
         differences = _in_people(differences, users)
     judged = _with_verdicts(differences).with_columns(metric=pl.lit(metric), is_paired=pl.lit(value=True))
-    return COMPARISON.of(numbered.join(judged, on=GROUP, how="inner").sort(GROUP), groups)
+    return tables.COMPARISON.of(numbered.join(judged, on=GROUP, how="inner").sort(GROUP), groups)
 
 
 def _in_people(differences: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
@@ -996,7 +988,7 @@ def compare_groups(
         metric=pl.lit(metric),
         is_paired=pl.col("both_users") > 0,
     )
-    return COMPARISON.of(numbered.join(_with_verdicts(judged), on=GROUP).sort(GROUP), groups)
+    return tables.COMPARISON.of(numbered.join(_with_verdicts(judged), on=GROUP).sort(GROUP), groups)
 
 
 def _independent_shares(compared: pl.DataFrame) -> pl.DataFrame:
@@ -1089,7 +1081,7 @@ def contributions(
         parts = compared.join(effects, on=groups, how="left", nulls_equal=True, maintain_order="left")
     whole = pl.col("contribution").sum()  # of a fall it is below 0
     share = pl.when(whole != 0).then(pl.col("contribution") / whole)
-    return CONTRIBUTIONS.of(parts.with_columns(contribution_share=share), groups)
+    return tables.CONTRIBUTIONS.of(parts.with_columns(contribution_share=share), groups)
 
 
 def judge_together(comparisons: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
@@ -1122,12 +1114,12 @@ def judge_together(comparisons: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
     >>> row = {"metric": "r", "before": 0.2, "after": 0.3, "difference": 0.1, "difference_low": 0.01,
     ...     "difference_high": 0.19, "is_paired": True, "both_users": 40, "before_users": 0, "after_users": 0,
     ...     "compared_groups": 1, "verdict": "higher"}
-    >>> one = pl.DataFrame([row], schema=COMPARISON.schema)
+    >>> one = pl.DataFrame([row], schema=tables.COMPARISON.schema)
     >>> [table["verdict"].item() for table in judge_together([one, one])]
     ['no measurable change', 'no measurable change']
     """
     for table in comparisons:
-        require(columns_of(table), tuple(COMPARISON.columns), table=COMPARISON.name)
+        require(columns_of(table), tuple(tables.COMPARISON.columns), table=tables.COMPARISON.name)
     if not comparisons:
         return []
     change, low, high = (pl.col(name) for name in ("difference", "difference_low", "difference_high"))
@@ -1179,10 +1171,10 @@ def people_needed(comparisons: pl.DataFrame, difference: float) -> pl.DataFrame:
     >>> row = {"metric": "r", "before": 0.5, "after": 0.5, "difference": 0.0, "difference_low": -0.2,
     ...     "difference_high": 0.2, "is_paired": True, "both_users": 24, "before_users": 0, "after_users": 0,
     ...     "compared_groups": 1, "verdict": "no measurable change"}
-    >>> people_needed(pl.DataFrame([row], schema=COMPARISON.schema), 0.05)["needed_users"].item()
+    >>> people_needed(pl.DataFrame([row], schema=tables.COMPARISON.schema), 0.05)["needed_users"].item()
     785
     """
-    require(columns_of(comparisons), tuple(COMPARISON.columns), table=COMPARISON.name)
+    require(columns_of(comparisons), tuple(tables.COMPARISON.columns), table=tables.COMPARISON.name)
     if not difference > 0 or math.isinf(difference):
         raise ValueError(f"difference={difference!r} is not a number above 0.")
     reach = (pl.col("difference_high") - pl.col("difference_low")) / 2

@@ -16,7 +16,7 @@ import polars as pl
 
 from augment_insights.charts.context import with_context, with_row_goals
 from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, WIDTH
-from augment_insights.errors import TableError, safe_text
+from augment_insights.errors import TableError, plural, safe_text
 from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, day_text, parse_day
 from augment_insights.tables import columns_of, safe_strings
 
@@ -67,7 +67,6 @@ _COLUMNS = 2
 _GUTTER = 36
 _PANEL_HEIGHT = 150
 _ROW_HEIGHT = 24
-_SHARE_ROW_HEIGHT = 28
 _THICK, _THIN = 2.5, 1.8
 _TICKS = 9
 
@@ -233,22 +232,11 @@ def share_text(share: float) -> str:
     return "<1%" if 0 < share < _HALF_PERCENT else f"{share:.0%}"
 
 
-def counted(number: int, thing: str) -> str:
-    """Write a number of things.
-
-    Examples
-    --------
-    >>> counted(1, "day"), counted(1400, "user")
-    ('1 day', '1,400 users')
-    """
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
 def periods_text(frame: pl.DataFrame) -> tuple[str, pl.DataFrame]:
     """Return how many periods and groups there are, and of a single group the complete periods that more is told of."""
-    told = counted(frame["period_start"].n_unique(), "period")
+    told = plural(frame["period_start"].n_unique(), "period")
     if frame["group"].n_unique() > 1:
-        return f"{told}, {counted(frame['group'].n_unique(), 'group')}", frame.clear()
+        return f"{told}, {plural(frame['group'].n_unique(), 'group')}", frame.clear()
     complete = frame.filter("is_complete").sort("period_start")
     return (f"{told}, none of them complete" if complete.is_empty() else told), complete
 
@@ -589,7 +577,7 @@ def ranked_dots(
     if "goal" in ranked.columns:
         tick = alt.Chart(ranked).mark_tick(color=LIGHT.ink, thickness=2, size=_ROW_HEIGHT - 6, aria=False)
         dots += tick.encode(x="goal:Q", y=alt.Y("group:N", sort=None)).transform_filter("isValid(datum.goal)")
-    return finished(dots, about, "Dot plot", counted(frame.height, "group"))
+    return finished(dots, about, "Dot plot", plural(frame.height, "group"))
 
 
 def period_bars(
@@ -705,9 +693,9 @@ def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, given: Caption
 def curve_text(frame: pl.DataFrame, *, time: str, rate: str, noun: str) -> str:
     """Return a curve's alt text: from which share to which, unless there are groups."""
     known = frame.drop_nulls(rate).sort(time)
-    told = counted(known[time].n_unique(), noun)
+    told = plural(known[time].n_unique(), noun)
     if is_grouped(frame):
-        return f"{told}, {counted(frame['group'].n_unique(), 'group')}"
+        return f"{told}, {plural(frame['group'].n_unique(), 'group')}"
     first, last = known.row(0, named=True), known.row(-1, named=True)
     return f"{told}, from {first[rate]:.0%} at {noun} {first[time]} to {last[rate]:.0%} at {noun} {last[time]}"
 

@@ -26,7 +26,7 @@ import yaml
 from augment_insights.errors import ConfigurationError, did_you_mean, safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from os import PathLike
 
     import altair as alt
@@ -374,13 +374,18 @@ def to_vegalite(chart: Chart, *, palette: Palette = LIGHT) -> dict[str, Any]:
     return painted
 
 
-def _safe(value: Any) -> Any:
+def _safe(spec: Any) -> Any:
     """Replace the control characters in every text of a spec: one of them ends the converter, and this process."""
-    if isinstance(value, str):
-        return safe_text(value)
+    return _each_text(spec, lambda text: safe_text(str(text)))
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a spec, or a part of one, with each text in it changed, names too."""
     if isinstance(value, dict):
-        return {safe_text(str(key)): _safe(item) for key, item in value.items()}
-    return [_safe(item) for item in value] if isinstance(value, list) else value
+        return {change(key): _each_text(part, change) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_each_text(part, change) for part in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
@@ -397,22 +402,14 @@ def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
         swap[ACCENT] = current_theme().accent
     painted = dict(view)
     if isinstance(view.get("mark"), dict):
-        painted["mark"] = _swapped(view["mark"], swap)
+        painted["mark"] = _each_text(view["mark"], lambda text: swap.get(text, text))
     if "encoding" in view and series:
-        painted["encoding"] = _swapped(view["encoding"], series)
+        painted["encoding"] = _each_text(view["encoding"], lambda text: series.get(text, text))
     if "layer" in view:
         painted["layer"] = [_repaint(layer, palette) for layer in view["layer"]]
     if "spec" in view:
         painted["spec"] = _repaint(view["spec"], palette)
     return painted
-
-
-def _swapped(value: Any, swap: Mapping[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {key: _swapped(part, swap) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_swapped(part, swap) for part in value]
-    return swap.get(value, value) if isinstance(value, str) else value
 
 
 def to_vega(spec: Spec) -> dict[str, Any]:
