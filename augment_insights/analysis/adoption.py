@@ -10,7 +10,7 @@ import polars as pl
 
 from augment_insights import tables
 from augment_insights.analysis.activity import active_users
-from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
+from augment_insights.analysis.intervals import kaplan_meier, rate, rate_of_people
 from augment_insights.analysis.population import (
     ACTIVITY,
     as_columns,
@@ -150,8 +150,7 @@ def adoption_rate(
     more = counts.filter(active > licensed).height
     if more:
         warn_reader(f"More active users than licences in {plural(more, 'period')}. Hint: check the number of licences.")
-    low, high = wilson(active, licensed)
-    rated = counts.with_columns(adoption_rate=rate(active, licensed), adoption_rate_low=low, adoption_rate_high=high)
+    rated = counts.with_columns(rate_of_people("adoption_rate", active, licensed))
     return tables.ADOPTION_RATE.of(rated.sort("period_start", *groups, nulls_last=True), groups, before="active_users")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from augment_insights import tables
-from augment_insights.analysis.intervals import rate, wilson
+from augment_insights.analysis.intervals import rate, rate_of_people
 from augment_insights.analysis.population import (
     GROUP,
     USAGE,
@@ -128,13 +128,7 @@ def feature_adoption(
     named = summed.named(counted)
     long = named.unpivot(MODES, index=[*groups, "active_users"], variable_name="feature", value_name="feature_users")
     active, used = pl.col("active_users"), pl.col("feature_users")
-    low, high = wilson(used, active)
-    rated = long.with_columns(
-        pl.col("feature").cast(tables.MODE),
-        feature_rate=rate(used, active),
-        feature_rate_low=low,
-        feature_rate_high=high,
-    )
+    rated = long.with_columns(pl.col("feature").cast(tables.MODE), *rate_of_people("feature_rate", used, active))
     return tables.FEATURE_ADOPTION.of(rated.sort("feature", *groups, nulls_last=True), groups, before="active_users")
 
 

@@ -13,7 +13,7 @@ import polars as pl
 from augment_insights import tables
 from augment_insights.errors import TableError, did_you_mean, plural, warn_reader
 from augment_insights.metrics import METRICS
-from augment_insights.periods import EVERY, check_every, parse_day
+from augment_insights.periods import EVERY, DayRange, check_every, parse_day
 from augment_insights.tables import columns_of, require, user_key
 
 if TYPE_CHECKING:
@@ -50,13 +50,6 @@ MAX_SPAN_DAYS = 1 << 15
 
 _PERIOD, _HASH, _ROW = "__period_start", "__hash", "__row"
 _USERS = ("user", "user_type")
-
-
-class Span(NamedTuple):
-    """The first and the last day that a frame of activity knows about."""
-
-    first: date
-    last: date
 
 
 class Whose(TypedDict, total=False):
@@ -215,7 +208,7 @@ def row_days(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> tu
     return pl.col(names[0]), pl.col(names[1])
 
 
-def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> Span | None:
+def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> DayRange | None:
     """Return the first and last day of a frame, whoever was active; None when it has no rows.
 
     Raises
@@ -242,23 +235,23 @@ def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> S
             table=table,
             hint="they may be swapped.",
         )
-    return None if first is None else Span(first, last)
+    return None if first is None else DayRange(first, last)
 
 
-def known_days(span: Span | None, **whose: Unpack[Whose]) -> tuple[date | None, date | None]:
+def known_days(span: DayRange | None, **whose: Unpack[Whose]) -> tuple[date | None, date | None]:
     """Return the first and the last day of the data: those asked for, or else the frame's; None when it has no rows."""
     _, since, as_of = read_whose(**whose)
-    first, last = (None, None) if span is None else span
+    first, last = (None, None) if span is None else (span.start, span.end)
     return since or first, as_of or last
 
 
-def check_span(span: Span | None, first: date | None, last: date | None) -> None:
+def check_span(span: DayRange | None, first: date | None, last: date | None) -> None:
     """Refuse days that lie too far apart: a slip in a year would lay out millions of empty ones."""
     if span is None or first is None or last is None:
         return
-    if (span.last - span.first).days >= MAX_SPAN_DAYS:
+    if (span.end - span.start).days >= MAX_SPAN_DAYS:
         raise TableError(
-            f"The frame spans {span.first} to {span.last}.",
+            f"The frame spans {span}.",
             table=ACTIVITY,
             hint="one of these days is a mistake.",
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import polars as pl
 
 from augment_insights import tables
-from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
+from augment_insights.analysis.intervals import kaplan_meier, rate_of_people
 from augment_insights.analysis.population import (
     ACTIVITY,
     active_rows,
@@ -163,7 +163,7 @@ def cohort_retention(
         .with_columns(cohort_users=pl.col("retained_users").first().over(one_cohort))
         .with_columns(pl.when("is_complete").then("retained_users").alias("retained_users"), cohort="period_start")
     )
-    return order.as_table(_with_rate(table, "cohort_users"), tables.COHORT_RETENTION, before="cohort_users")
+    return order.as_table(table.with_columns(_rate("cohort_users")), tables.COHORT_RETENTION, before="cohort_users")
 
 
 def retention_curve(
@@ -241,7 +241,7 @@ def retention_curve(
         )
         .sort("period", *groups)
     )
-    table = tables.RETENTION_CURVE.of(_with_rate(sums, "eligible_users"), groups, before="cohorts")
+    table = tables.RETENTION_CURVE.of(sums.with_columns(_rate("eligible_users")), groups, before="cohorts")
     return table if isinstance(cohort_retention, pl.LazyFrame) else table.collect()
 
 
@@ -289,15 +289,8 @@ def _count_cells(
     return order.count(within, "cohort", "period")
 
 
-def _with_rate(counted: Frame, size: str) -> Frame:
-    """Add the rate and its interval; no denominator, no rate."""
-    retained, users = pl.col("retained_users"), pl.col(size)
-    low, high = wilson(retained, users)
-    return counted.with_columns(
-        retention_rate=rate(retained, users),
-        retention_rate_low=low,
-        retention_rate_high=high,
-    )
+def _rate(size: str) -> list[pl.Expr]:
+    return rate_of_people("retention_rate", pl.col("retained_users"), pl.col(size))
 
 
 def retained_users(
@@ -424,7 +417,7 @@ def retention_by_tenure(retained: Frame) -> pl.DataFrame:
         .agg(eligible_users=pl.col("eligible").sum(), retained_users=pl.col("retained").sum())
         .sort("period_start", "tenure")
     )
-    return tables.RETENTION_BY_TENURE.of(_with_rate(sums, "eligible_users")).collect()
+    return tables.RETENTION_BY_TENURE.of(sums.with_columns(_rate("eligible_users"))).collect()
 
 
 def lifecycle(

@@ -98,7 +98,7 @@ def acceptance_rate(
     by = [] if over_time else marks.group_columns(columns_of(table), [*tables.ACCEPTANCE_RATE.columns, "verdict"])
     named = f" by {' and '.join(by)}".replace("_", " ").lower() if by else ""
     heading = marks.heading(period, f"{_HEADING}{named}")
-    about = marks.caption(caption, heading, intervals, compared, cuts=[fewer])
+    about = marks.caption(caption, heading, intervals, compared, omitted=[fewer])
     if not frame["acceptance_rate"].count():
         return marks.no_data(about)
     titles = {"period_start": "From", "acceptance_rate": "Acceptance rate"}
@@ -248,7 +248,7 @@ def compare(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeyword
         marks.interval_note(frame, "difference"),
         paired,
         together,
-        cuts=[cut],
+        omitted=[cut],
     )
     if not shown["difference"].count():
         return marks.no_data(about)

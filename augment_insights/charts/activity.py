@@ -66,7 +66,7 @@ def active_users(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKe
     )
     every = _every(frame)
     complete_to = marks.latest_day(frame.filter("is_complete")["period_end"])
-    about = marks.caption(caption, marks.heading(every, "active users"), cuts=[fewer], until=complete_to)
+    about = marks.caption(caption, marks.heading(every, "active users"), omitted=[fewer], until=complete_to)
     if frame.is_empty():
         return marks.no_data(about)
     drawn, color = marks.group_color(marks.mark_incomplete(frame, "active_users"))
@@ -264,7 +264,7 @@ def _trailing(frame: pl.DataFrame, caption: CaptionKeywords) -> alt.LayerChart |
     most = marks.MAX_PANELS if several else marks.MAX_LINES
     frame, fewer = marks.largest_groups(frame, size="active_users", most=most)
     frame, thinned = _thin(frame)
-    about = marks.caption(caption, heading, cuts=[fewer, thinned], until=marks.latest_day(frame["date"]))
+    about = marks.caption(caption, heading, omitted=[fewer, thinned], until=marks.latest_day(frame["date"]))
     if not frame[value].count():
         return marks.no_data(about)
     reaches_back = "reaches back before the data"

@@ -10,7 +10,7 @@ import polars as pl
 from augment_insights import tables
 from augment_insights.charts import marks
 from augment_insights.charts.context import infer_every
-from augment_insights.charts.theme import ACCENT, CATEGORIES, LIGHT
+from augment_insights.charts.theme import CATEGORIES, LIGHT
 from augment_insights.errors import plural
 from augment_insights.periods import day_text
 from augment_insights.tables import columns_of
@@ -89,7 +89,7 @@ def adoption_rate(
         caption,
         marks.heading(every, "adoption rate: active users of licensed users"),
         marks.interval_note(frame, "adoption_rate"),
-        cuts=[fewer],
+        omitted=[fewer],
         until=marks.latest_day(frame.filter("is_complete")["period_end"]),
     )
     if not frame["adoption_rate"].count():
@@ -219,15 +219,7 @@ def adoption_funnel(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     stage = pl.col("status").cast(pl.String)
     drawn = ordered.with_columns(stage.str.slice(0, 1).str.to_uppercase() + stage.str.slice(1))
     titles = {"status": "Stage", "reached_users": "People", "reached_rate": "Of the first stage"}
-    base = alt.Chart(drawn).encode(
-        x=alt.X(
-            "reached_users:Q", title="People", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0, nice=True)
-        ),
-        y=alt.Y("status:N", title=None, sort=drawn["status"].to_list()),
-        tooltip=marks.tooltip(drawn, titles),
-    )
-    number = "format(datum.reached_users, ',d') + ' · ' + format(datum.reached_rate, '.0%')"
-    layers = [base.mark_bar(cornerRadiusEnd=2, color=ACCENT), marks.numbers(base, number)]
+    layers = marks.numbered_rows(drawn, "status", "reached_users", "datum.reached_rate", titles=titles)
     told = ", ".join(f"{stage} {users}" for stage, users, _ in drawn.iter_rows())
     return marks.single(layers, about, "Bar chart", told, height=_STAGE_HEIGHT * drawn.height)
 
@@ -262,7 +254,7 @@ def unused_licences(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     frame = marks.read(table, tables.UNUSED_LICENCES, keys=["team", "status"]).drop("group")
     named = frame.select(pl.col("team").fill_null("(none)").alias("group"), pl.col("status").cast(pl.String), "users")
     named, fewer = marks.largest_groups(named.drop_nulls("users"), size="users", most=marks.MAX_ROWS)
-    about = marks.caption(caption, "Idle and never used licences by team", cuts=[fewer])
+    about = marks.caption(caption, "Idle and never used licences by team", omitted=[fewer])
     drawn = named.filter(pl.col("status").is_in(list(_UNUSED)), pl.col("users") > 0)
     if drawn.is_empty():
         return marks.no_data(about)

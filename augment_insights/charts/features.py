@@ -107,7 +107,7 @@ def feature_adoption(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Capti
         "Feature adoption: users of each way of working",
         marks.interval_note(frame, "feature_rate"),
         compared,
-        cuts=[fewer],
+        omitted=[fewer],
     )
     if not frame["feature_rate"].count():
         return marks.no_data(about)
@@ -199,7 +199,7 @@ def mode_mix(
         groups = max(1, frame["group"].n_unique())
         frame, cut = marks.latest_periods(frame, most=_MAX_PIECES // (_MOST_MODES * groups))
         period = infer_every(frame["period_start"], every)
-    about = marks.caption(caption, marks.heading(period, f"mode mix: share of {of}"), cuts=[fewer, cut])
+    about = marks.caption(caption, marks.heading(period, f"mode mix: share of {of}"), omitted=[fewer, cut])
     if not frame["share"].count():
         return marks.no_data(about)
     kind, told = "Stacked bar chart", _mix_text(frame)
@@ -330,7 +330,7 @@ def habit_ladder(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKe
     counts, fewer = marks.largest_groups(_count_tiers(frame), size="users", most=marks.MAX_ROWS)
     everyone = plural(frame.height, "user") if frame.height else ""
     heading = "Habit ladder: users by how regular their use is"
-    about = marks.caption(caption, heading, everyone, cuts=[fewer])
+    about = marks.caption(caption, heading, everyone, omitted=[fewer])
     if frame.is_empty():
         return marks.no_data(about)
     titles = {"tier": "Tier", "users": "Users", "of_users": "Of users", **marks.GROUP}
@@ -344,16 +344,8 @@ def habit_ladder(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKe
         told = plural(rows, "group")
     else:
         drawn = counts.drop("group")
-        base = alt.Chart(drawn).encode(
-            x=alt.X(
-                "users:Q", title="Users", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0, nice=True)
-            ),
-            y=alt.Y("tier:N", title=None, sort=drawn["tier"].to_list()),
-            tooltip=marks.tooltip(drawn, titles),
-        )
-        number = "format(datum.users, ',d') + ' · ' + format(datum.users / datum.of_users, '.0%')"
-        bars = base.mark_bar(cornerRadiusEnd=2).encode(color=color.legend(None))
-        layers = [bars, marks.numbers(base, number)]
+        of_all, hue = "datum.users / datum.of_users", color.legend(None)
+        layers = marks.numbered_rows(drawn, "tier", "users", of_all, titles=titles, color=hue)
         rows = drawn.height
         told = ", ".join(f"{tier} {users}" for tier, users in drawn.select("tier", "users").iter_rows())
     return marks.single(layers, about, "Bar chart", told, height=_TIER_ROW_HEIGHT * rows)
@@ -405,7 +397,7 @@ def concentration(
     frame, fewer = marks.largest_groups(frame, size="users", most=marks.MAX_ROWS)
     most = frame.select(pl.col("users").max().fill_null(0)).item()
     about = marks.caption(
-        caption, "Concentration: how much a few users do", f"{most:,} users" if most else "", _EVEN, cuts=[fewer]
+        caption, "Concentration: how much a few users do", f"{most:,} users" if most else "", _EVEN, omitted=[fewer]
     )
     if not frame["top_decile_share"].count():
         return marks.no_data(about)

@@ -155,13 +155,13 @@ def caption(
     given: CaptionKeywords,
     title: str,
     *notes: str,
-    cuts: Sequence[str] = (),
+    omitted: Sequence[str] = (),
     until: date | None = None,
 ) -> Caption:
     """Return the caption of a chart: what its caller gave, else its own title and notes.
 
-    ``cuts`` say what the picture leaves out. ``until`` is the last day that the table itself knows of; ``as_of`` goes
-    before it.
+    ``omitted`` says what the picture leaves out. ``until`` is the last day that the table itself knows of; ``as_of``
+    goes before it.
 
     Raises
     ------
@@ -170,7 +170,7 @@ def caption(
 
     Examples
     --------
-    >>> about = caption({"sample": True, "as_of": "2026-03-01"}, "Active users", cuts=["the 6 largest of 8 groups"])
+    >>> about = caption({"sample": True, "as_of": "2026-03-01"}, "Active users", omitted=["the 6 largest of 8 groups"])
     >>> about.subtitle
     'people · data to 1 Mar 2026 · sample data · the 6 largest of 8 groups'
     """
@@ -183,7 +183,7 @@ def caption(
     words = (asked.population, f"data to {day_text(last)}" if last else "")
     if asked.subtitle is not None:
         words, notes = (asked.subtitle, ""), ()
-    parts = (*words, "sample data" if asked.sample else "", *notes, *cuts)
+    parts = (*words, "sample data" if asked.sample else "", *notes, *omitted)
     subtitle = safe_text(" · ".join(part for part in parts if part))
     return replace(asked, title=safe_text(asked.title or title), subtitle=subtitle)
 
@@ -645,6 +645,20 @@ def numbers(base: alt.Chart, expression: str) -> alt.Chart:
     return text.transform_calculate(number=expression).encode(text="number:N")
 
 
+def numbered_rows(
+    drawn: pl.DataFrame, row: str, count: str, share: str, *, titles: Mapping[str, str], **color: alt.Color
+) -> list[alt.Chart]:
+    """Return a bar of counts for each ``row``, as they come, with the count and a share, a Vega expression, behind."""
+    scale, axis = alt.Scale(domainMin=0, nice=True), whole_axis(grid=True)
+    base = alt.Chart(drawn).encode(
+        x=alt.X(f"{count}:Q", title=titles[count], axis=axis, scale=scale),
+        y=alt.Y(f"{row}:N", title=None, sort=drawn[row].to_list()),
+        tooltip=tooltip(drawn, titles),
+    )
+    number = f"format(datum.{count}, ',d') + ' · ' + format({share}, '.0%')"
+    return [base.mark_bar(cornerRadiusEnd=2, color=ACCENT).encode(**color), numbers(base, number)]
+
+
 # ---- Curves of groups, in steps or straight ----
 
 
@@ -668,7 +682,7 @@ def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, given: Caption
     frame, fewer = largest_groups(frame, size="at_risk_users", most=MAX_LINES)
     number = frame.filter(pl.col("days") == pl.col("days").min().over("group"))["at_risk_users"].sum()
     followed = f"{number:,} {steps.followed} followed" if number else ""
-    about = caption(given, steps.heading, followed, interval_note(frame, rate), cuts=[fewer])
+    about = caption(given, steps.heading, followed, interval_note(frame, rate), omitted=[fewer])
     if not frame[rate].count():
         return no_data(about)
     drawn, color = group_color(frame.sort("group", "days"))

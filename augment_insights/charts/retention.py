@@ -105,7 +105,7 @@ def cohort_retention(
     noun = marks.noun(period)
     empty = frame.filter(pl.col("cohort_users") == 0)["cohort"].n_unique()
     note = f"{plural(empty, noun)} in which nobody began left out" if empty else ""
-    about = marks.caption(caption, marks.heading(period, "cohort retention"), cuts=[note])
+    about = marks.caption(caption, marks.heading(period, "cohort retention"), omitted=[note])
     frame = frame.filter(pl.col("cohort_users").fill_null(1) > 0)  # a hidden size (null) is no empty cohort
     if frame.is_empty():
         return marks.no_data(about)
@@ -177,7 +177,7 @@ def retention_curve(
     noun = marks.noun(infer_every(pl.Series(dtype=pl.Date), every))
     since = f"{noun}s since first activity"
     note = marks.interval_note(frame, "retention_rate")
-    about = marks.caption(caption, f"Retention by {since}", note, cuts=[fewer])
+    about = marks.caption(caption, f"Retention by {since}", note, omitted=[fewer])
     if not frame["retention_rate"].count():
         return marks.no_data(about)
     # Every point pools finished periods only, so nothing is dashed.
@@ -251,7 +251,7 @@ def lifecycle(
     about = marks.caption(
         caption,
         marks.heading(period, "user lifecycle"),
-        cuts=[fewer, cut],
+        omitted=[fewer, cut],
         until=calendar_period(last, period or "1d").end if last else None,
     )
     if frame.is_empty():
