@@ -338,7 +338,13 @@ def _people_in_words(row: Mapping[str, Any]) -> str:
 
 
 def what_happened(
-    changes: pl.DataFrame, drivers: pl.DataFrame, *, than: str, facts: Sequence[str] = (), visible: float = 0.05
+    changes: pl.DataFrame,
+    drivers: pl.DataFrame,
+    *,
+    than: str,
+    facts: Sequence[str] = (),
+    visible: float = 0.05,
+    events: pl.DataFrame | None = None,
 ) -> list[str]:
     """Say what changed, what drove it, and what cannot be told, in at most six sentences, the most important first.
 
@@ -360,6 +366,9 @@ def what_happened(
         Sentences that hold whatever has changed, such as those on licences; the most important first.
     visible : float
         The change of a rate of which it is said how many people would show it: 0.05 is five points.
+    events : DataFrame, optional
+        EVENTS around the time of the change: those of everybody stand beside the change of the whole, those of a group
+        beside the group. That one caused the other is not said.
 
     Returns
     -------
@@ -391,14 +400,15 @@ def what_happened(
     moved = changes.filter(pl.col("verdict").is_in(list(_MOVED)))
     clarity = pl.col("difference").abs() / (pl.col("difference_high") - pl.col("difference_low"))
     told = [
-        f"{_moved(row)} in {than} ({_by_how_much(row)}){_driver(row, drivers)}."
+        f"{_moved(row)} in {than} ({_by_how_much(row)}){_around(events, None)}{_driver(row, drivers, events)}."
         for row in moved.sort(clarity, descending=True, maintain_order=True).head(_MOST_CHANGES).iter_rows(named=True)
     ]
     apart = drivers.filter(
         pl.col("verdict").is_in(list(_MOVED)), ~pl.col("figure").is_in(moved["figure"].implode()), pl.col("kind") != ""
     )
     told += [
-        f"{_moved(row, group=True)} in {than} ({_by_how_much(row)}), while the whole shows no measurable change."
+        f"{_moved(row, group=True)} in {than} ({_by_how_much(row)}){_around(events, row['group'])}, while the whole "
+        "shows no measurable change."
         for row in apart.sort(clarity, descending=True, maintain_order=True)
         .unique(["kind", "group"], keep="first", maintain_order=True)
         .head(_MOST_APART)
@@ -439,7 +449,16 @@ def _step(metric: str, value: float) -> str:
     return f"{value * _POINTS:+,.1f} points" if is_rate(metric) else f"{value:+,.1f}"
 
 
-def _driver(row: Mapping[str, Any], drivers: pl.DataFrame) -> str:
+def _around(events: pl.DataFrame | None, group: str | None) -> str:
+    """Name the events of a group, or of everybody, around the time of its change."""
+    if events is None:
+        return ""
+    own = events.filter(pl.col("group").eq_missing(group)).sort("date", "text")
+    named = [f"{text}, {day_text(day)}" for day, text in own.select("date", "text").iter_rows()]
+    return f" (around then: {'; '.join(named)})" if named else ""
+
+
+def _driver(row: Mapping[str, Any], drivers: pl.DataFrame, events: pl.DataFrame | None) -> str:
     """Say of each kind of groups which one drives a change, and how much of it."""
     told = []
     share = pl.col("contribution_share")
@@ -449,13 +468,15 @@ def _driver(row: Mapping[str, Any], drivers: pl.DataFrame) -> str:
             continue  # the whole is one group
         top = groups.sort(share, descending=True, maintain_order=True).row(0, named=True)
         part, name = top["contribution_share"], f"{kind} {top['group']}".strip()
+        around = _around(events, top["group"]) if kind else ""
         if part > 1:  # others moved the other way
             own, rest = top["contribution"], row["difference"] - top["contribution"]
             told.append(
-                f"{name} contributes {_step(row['metric'], own)}, all others together {_step(row['metric'], rest)}"
+                f"{name} contributes {_step(row['metric'], own)}{around}, all others together "
+                f"{_step(row['metric'], rest)}"
             )
         elif part >= _DRIVES:
-            told.append(f"{name} accounts for {part:.0%} of it")
+            told.append(f"{name} accounts for {part:.0%} of it{around}")
         elif kind:
             told.append(f"no {kind} accounts for more than {part:.0%} of it")
     return f"; {', and '.join(told)}" if told else ""
@@ -612,9 +633,9 @@ def _target_in_words(row: Mapping[str, Any], *, noun: str) -> str:
     if row["measured"] is None:
         return f"{told}not measured, or not shown, on this page."
     now = f"{row['measured']:.1%}" if is_rate(metric) else f"{row['measured']:,g}"
-    told += f"{now} in the {noun} to {day_text(row['measured_to'])}, "
+    told += f"{now} {'on' if noun == 'day' else f'in the {noun} to'} {day_text(row['measured_to'])}, "
     if verdict == "reached" or by is None:
-        return f"{told}{'reached' if verdict == 'reached' else 'and no day is set'}."
+        return f"{told}{'reached' if verdict == 'reached' else 'not reached yet'}."
     if row["needed_pace"] is None:
         return f"{told}not reached in time."
     scale, unit = (_POINTS, " points") if is_rate(metric) else (1, "")

@@ -630,7 +630,7 @@ def check_formats(formats: Iterable[str], *, template: str) -> tuple[str, ...]:
             raise ReportError(f"There is no format {name!r}.{did_you_mean(str(name), FORMATS)}", template=template)
     if "pdf" in chosen and find_spec("typst") is None:
         raise ReportError(
-            "A PDF needs the extra 'pdf', which is not installed. Hint: pip install 'augment-insights[pdf]'.",
+            "A PDF needs the extra 'pdf', which is not installed. Hint: pip install 'typst>=0.14', which is all of it.",
             template=template,
         )
     return chosen

@@ -77,6 +77,7 @@ def _data(content: Content) -> dict[str, Any]:
             else {"words": block}
             for block in content.blocks
         ],
+        "rest": "All are in the workbook (--format xlsx) and the tables (--format csv).",
         "definitions": [list(pair) for pair in content.definitions.items()],
         "manifest": [list(pair) for pair in content.manifest_words.items()],
     }

@@ -46,7 +46,7 @@ from augment_insights.reports.sharing import Sharing
 from augment_insights.tables import COMPARISON, CONTRIBUTIONS, ON_TRACK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
     from typing import Unpack
 
@@ -86,7 +86,7 @@ class StudyParameters(TypedDict, total=False):
     team_column: str
     targets: Path | str | pl.DataFrame | None
     events: Path | str | pl.DataFrame | None
-    calendar: Path | str | pl.DataFrame | None
+    calendar: Path | str | pl.DataFrame | Sequence[date | str] | None
     min_group_size: int
     names: str
 
@@ -276,7 +276,8 @@ class Study:
         The column of the roster whose values are the teams of the report, such as ``"manager"`` or ``"cost_centre"``.
     targets, events, calendar : path-like or DataFrame, optional
         As for :func:`augment_insights.analysis.read_targets`, ``read_events`` and ``read_calendar`` (a country code, or
-        days off). With ``team``, the targets of that team, and the events of that team and of everybody.
+        days off). With ``team``, the targets of that team, and the events of that team and of everybody. The made-up
+        organisation has its own events.
     min_group_size, names : optional
         As for :class:`Sharing`.
 
@@ -415,10 +416,16 @@ class Study:
             self.targets = read_targets(targets)
             if self.team is not None:  # what is aimed at for everybody is no target of one team
                 self.targets = self.targets.filter(is_ours).with_columns(nobody)
-        if (events := chosen["events"]) is not None:
+        events = chosen["events"]
+        if events is None and (made_up := self.client.sample_organisation) is not None:
+            events = pl.read_csv(made_up.events_csv().encode(), infer_schema=False)
+        if events is not None:
             read = read_events(events)
-            text = pl.Series("text", [self.sharing.words(one) for one in read["text"]], dtype=pl.String)
-            self.events = read.with_columns(text)
+            words = self.sharing.words
+            self.events = read.with_columns(
+                pl.Series(name, [text and words(text) for text in read[name]], dtype=pl.String)
+                for name in ("text", "group")
+            )
             if self.team is not None:
                 self.events = self.events.filter(is_ours | pl.col("group").is_null()).with_columns(nobody)
         if (calendar := chosen["calendar"]) is not None:
@@ -426,6 +433,12 @@ class Study:
             self.calendar = read_calendar(calendar, oldest_day(self.client.now()), last)
             self.sharing.days_off = frozenset(self.calendar["date"])
         self.caption |= {"targets": self.targets, "events": self.events, "calendar": self.calendar}
+
+    def events_around(self, first: date | None, last: date | None) -> pl.DataFrame | None:
+        """Return the events between two days, and of the two weeks before them; None where none are known."""
+        if self.events is None or first is None or last is None:
+            return None
+        return self.events.filter(pl.col("date").is_between(first - timedelta(weeks=2), last))
 
     def _refuse_names(self) -> None:
         """Refuse teams that are people, such as managers by their e-mails, where names are not shown."""

@@ -78,10 +78,16 @@ def test_targets_are_read_as_people_write_them(name, text, tmp_path):
         ("t.csv", "metric,values\nactive_users,9\n", "needs the column 'value'.*did you mean 'values'"),
         ("t.csv", "metric,value\nactive_users,9\nactive_users,8\n", "stands there twice"),
         ("t.csv", "", "needs the columns 'metric', 'value'"),
-        ("t.yaml", "- {metric: active_users, value", "t.yaml: it is no YAML"),
+        ("t.yaml", "- {metric: active_users, value", "t.yaml: it cannot be read"),
+        (
+            "t.yaml",
+            "- {metric: active_users, value: 9, by: 2026-02-31}",
+            "t.yaml: it cannot be read: day is out of range",
+        ),
+        ("t.yaml", "[" * 5000, "t.yaml: it cannot be read"),
         ("t.yaml", "metric: active_users", "it is no list of rows. Hint: write each row as - {metric: ...,"),
         ("t.xlsx", "", "ends in .csv or .yaml, and 't.xlsx' does not"),
-        ("t.csv", f'metric,value\n"{"x" * 200_000}",1\n', "t.csv: it is no CSV: field larger"),
+        ("t.csv", f'metric,value\n"{"x" * 200_000}",1\n', "t.csv: it cannot be read: field larger"),
         ("t.csv", None, "There is no file of targets at"),
     ],
 )
@@ -252,6 +258,8 @@ def test_a_working_day_is_what_is_left_of_a_period():
     day = pl.DataFrame({"period_start": [date(2026, 2, 14), date(2026, 2, 17)], "lines": [5, 6]})
     alone = analysis.per_working_day(day, calendar, "lines", every="1d")
     assert alone["lines_per_working_day"].to_list() == [None, 6.0]
+    nothing = analysis.per_working_day(table, calendar.clear(), "total_messages", every="1mo")
+    assert nothing["working_days"].to_list() == [28, 31]
     with pytest.raises(TableError, match="'messages'"):
         analysis.per_working_day(table, calendar, "messages")
 
