@@ -846,6 +846,16 @@ LICENCES_OVER_TIME = Table(
     },
 )
 
+UNUSED_LICENCES = Table(
+    name="unused_licences",
+    grain="one row a team",
+    key=("team",),
+    columns={
+        "team": Column(pl.String(), "the roster's team"),
+        "unused_users": _count("its licences that are idle or were never used; null where hidden", nullable=True),
+    },
+)
+
 REACHED = pl.Enum(["licensed", "ever active", "active", "habitual", "power"])
 """How far somebody has got, each step a part of the one before."""
 

@@ -98,7 +98,8 @@ def contributions(
         both = pl.concat([rows.with_columns(pl.lit(number).alias(SIDE)) for number, rows in enumerate(sums)])
         effects = rate_effects(both, groups).select(*groups, contribution="total_effect")
         parts = compared.join(effects, on=groups, how="left", nulls_equal=True, maintain_order="left")
-    share = rate(pl.col("contribution"), pl.col("contribution").sum())
+    change = pl.col("contribution").sum()
+    share = rate(pl.col("contribution") * change.sign(), change.abs())  # of a fall, too
     return CONTRIBUTIONS.of(parts.with_columns(contribution_share=share), groups)
 
 

@@ -27,7 +27,14 @@ from augment_insights.tables import takes_any_frame
 if TYPE_CHECKING:
     from augment_insights.charts.acceptance import acceptance_change, acceptance_distribution, acceptance_rate, compare
     from augment_insights.charts.activity import active_day_distribution, active_users, rolling_active_users, stickiness
-    from augment_insights.charts.adoption import adoption_curve, adoption_funnel, adoption_rate, time_to_first_use
+    from augment_insights.charts.adoption import (
+        adoption_curve,
+        adoption_funnel,
+        adoption_rate,
+        licences,
+        population_bridge,
+        time_to_first_use,
+    )
     from augment_insights.charts.features import (
         concentration,
         feature_adoption,
@@ -53,9 +60,11 @@ __all__ = [
     "data_quality",
     "feature_adoption",
     "habit_ladder",
+    "licences",
     "lifecycle",
     "mode_mix",
     "mode_transitions",
+    "population_bridge",
     "reconcile",
     "retention_curve",
     "rolling_active_users",

@@ -15,9 +15,13 @@ from augment_insights.tables import (
     ADOPTION_CURVE,
     ADOPTION_FUNNEL,
     ADOPTION_RATE,
+    LICENSED,
     LICENSED_ADOPTION_CURVE,
+    POPULATION_BRIDGE,
     REACHED,
+    SEEN,
     TIME_TO_FIRST_USE,
+    UNUSED_LICENCES,
     columns_of,
 )
 
@@ -29,6 +33,10 @@ if TYPE_CHECKING:
 
 _SEEN, _LICENCES, _NEW = "Seen so far", "Licensed", "New in the period"
 _STAGE_HEIGHT = 34
+_SAID = 5
+"""More bars than this are not read out."""
+
+_SEEN_COLORS = dict(zip(SEEN.categories, (CATEGORIES[0], CATEGORIES[1], LIGHT.muted), strict=True))
 _FIRST_USE = marks.Steps(
     table=TIME_TO_FIRST_USE,
     heading="Time to first use: share that has started",
@@ -232,6 +240,101 @@ def adoption_funnel(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     layers = [base.mark_bar(cornerRadiusEnd=2, color=ACCENT), marks.numbers(base, number)]
     told = ", ".join(f"{stage} {users}" for stage, users, _ in drawn.iter_rows())
     return marks.single(layers, about, "Bar chart", told, height=_STAGE_HEIGHT * drawn.height)
+
+
+def licences(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
+    """In which teams do licences lie idle, or were never used?
+
+    A bar a team with the number of its licences that are not used, most first; at most forty teams, and the subtitle
+    says so. A team whose number is hidden has no bar.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        One row a team, counted from ``analysis.licences``: ``team`` and ``unused_users``.
+    **caption
+        As for :mod:`every chart <augment_insights.charts>`.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    See Also
+    --------
+    augment_insights.analysis.licences : the licences one by one.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> licences(pl.DataFrame({"team": ["Web", "Ops"], "unused_users": [12, 3]})).title.text
+    'Licences that are idle or were never used'
+    """
+    frame = marks.read(table, UNUSED_LICENCES, keys=["team"]).drop("group").filter(pl.col("unused_users") > 0)
+    drawn = frame.sort("unused_users", "team", descending=[True, False]).head(marks.MAX_ROWS)
+    cut = f"the {drawn.height} largest of {frame.height} teams" if drawn.height < frame.height else ""
+    about = marks.caption(caption, "Licences that are idle or were never used", cuts=[cut])
+    if drawn.is_empty():
+        return marks.no_data(about)
+    count = alt.X("unused_users:Q", title="Licences", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0))
+    titles = {"team": "Team", "unused_users": "Idle or never used"}
+    base = alt.Chart(drawn).encode(
+        x=count,
+        y=alt.Y("team:N", title=None, sort=drawn["team"].to_list()),
+        tooltip=marks.tooltip(drawn, titles),
+    )
+    layers = [base.mark_bar(cornerRadiusEnd=2, color=ACCENT), marks.numbers(base, "format(datum.unused_users, ',d')")]
+    told = ", ".join(f"{team} {users}" for team, users in drawn.head(_SAID).iter_rows())
+    return marks.single(layers, about, "Bar chart", told, height=_STAGE_HEIGHT * drawn.height)
+
+
+def population_bridge(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
+    """How do the licensed, the active and all who were ever seen stand to one another?
+
+    A bar a kind of licence, split into who was active in the range, seen before it only, or never seen. Everybody is in
+    one piece.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.population_bridge``: one row a kind of licence, and whether its people were seen.
+    **caption
+        As for :mod:`every chart <augment_insights.charts>`.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    See Also
+    --------
+    augment_insights.analysis.population_bridge : the table.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> names = ["licence", "seen", "users"]
+    >>> pairs = pl.DataFrame([("licensed", "active", 80), ("licensed", "never seen", 20)], schema=names, orient="row")
+    >>> population_bridge(pairs).title.text
+    'Licences and people: who has one, and who was active'
+    """
+    frame = marks.read(table, POPULATION_BRIDGE, keys=["licence", "seen"]).drop("group")
+    about = marks.caption(caption, "Licences and people: who has one, and who was active")
+    drawn = frame.with_columns(pl.col("licence", "seen").cast(pl.String)).filter(pl.col("users") > 0)
+    if drawn.is_empty():
+        return marks.no_data(about)
+    ahead = pl.col("users").cum_sum().over("licence")
+    drawn = drawn.with_columns(top=ahead, bottom=ahead - pl.col("users"))
+    kinds = [kind for kind in LICENSED.categories if kind in drawn["licence"]]
+    titles = {"licence": "Licence on the last day", "seen": "Seen", "users": "People"}
+    bars: alt.Chart = alt.Chart(drawn).encode(
+        x=alt.X("bottom:Q", title="People", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0)),
+        x2="top:Q",
+        y=alt.Y("licence:N", title=None, sort=kinds),
+        color=marks.present_color(drawn, _SEEN_COLORS, column="seen"),
+        tooltip=marks.tooltip(drawn, titles),
+    )
+    told = ", ".join(f"{users} {licence}, {seen}" for licence, seen, users, *_ in drawn.head(_SAID).iter_rows())
+    layers = [bars.mark_bar(stroke=LIGHT.surface)]
+    return marks.single(layers, about, "Stacked bar chart", told, height=_STAGE_HEIGHT * len(kinds))
 
 
 def time_to_first_use(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:

@@ -10,6 +10,7 @@ import polars as pl
 
 from augment_insights.charts import marks
 from augment_insights.charts.context import infer_every
+from augment_insights.charts.theme import LIGHT
 from augment_insights.periods import calendar_period, day_text
 from augment_insights.tables import COHORT_RETENTION, LIFECYCLE, RETENTION_CURVE, SURVIVAL
 
@@ -49,6 +50,7 @@ def cohort_retention(
     table: pl.DataFrame | pl.LazyFrame,
     *,
     every: str | None = None,
+    least_users: int = 0,
     **caption: Unpack[CaptionKeywords],
 ) -> alt.LayerChart:
     """How many of the users who started together were still there later?
@@ -64,6 +66,8 @@ def cohort_retention(
         ``analysis.cohort_retention``: one row a cohort and period.
     every, **caption
         As for :mod:`every chart <augment_insights.charts>`.
+    least_users : int
+        Cohorts of fewer people are pale: their rates are mostly chance.
 
     Returns
     -------
@@ -99,11 +103,13 @@ def cohort_retention(
     noun = marks.noun(period)
     empty = frame.filter(pl.col("cohort_users") == 0)["cohort"].n_unique()
     note = f"{marks.counted(empty, noun)} in which nobody began left out" if empty else ""
-    about = marks.caption(caption, marks.heading(period, "cohort retention"), cuts=[note])
+    few = frame.filter(pl.col("cohort_users").is_between(1, least_users - 1))["cohort"].n_unique()
+    pale = f"{marks.counted(few, 'cohort')} of fewer than {least_users} people pale" if few else ""
+    about = marks.caption(caption, marks.heading(period, "cohort retention"), cuts=[note, pale])
     frame = frame.filter(pl.col("cohort_users").fill_null(1) > 0)  # a hidden size (null) is no empty cohort
     if frame.is_empty():
         return marks.no_data(about)
-    drawn = _cells(frame)
+    drawn = _cells(frame).with_columns(is_few=pl.col("cohort_users").fill_null(0) < least_users)
     cohorts, periods = drawn["row"].n_unique(), drawn["period"].n_unique()
     unknown = drawn.filter(state="incomplete").height
     told = (
@@ -341,9 +347,12 @@ def _cohort_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> list[a
         unknown="datum.state != 'complete'",
         legend=alt.Legend(format="%", orient="bottom", gradientLength=200, values=[0, 0.5, 1]),
     )
+    few = alt.when("datum.is_few")
+    layers[-1] = layers[-1].encode(opacity=few.then(alt.value(marks.FADED)).otherwise(alt.value(1)))
     if with_numbers:
         text = alt.Text("retention_rate:Q", format=".0%")
-        rates = base.mark_text(fontSize=12).encode(text=text, color=marks.ramp_ink("retention_rate"))
+        ink = marks.ramp_ink("retention_rate", unless=few.then(alt.value(LIGHT.ink)))
+        rates = base.mark_text(fontSize=12).encode(text=text, color=ink)
         layers.append(rates.transform_filter("isValid(datum.retention_rate)"))
     return layers
 
