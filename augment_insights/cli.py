@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from io import TextIOWrapper
@@ -24,6 +24,8 @@ from augment_insights.errors import ConfigurationError, InsightsError, InsightsW
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from augment_insights.doctor import Finding
 
 app = typer.Typer(
     name="augment-insights",
@@ -152,7 +154,8 @@ def report(
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", help="html (if none is named), pdf, xlsx, csv, parquet, png or svg; several with commas."
+            "--format",
+            help="html (if none is named), pdf, xlsx, csv, parquet, png, svg, md, json; several with commas.",
         ),
     ] = None,
     every: Annotated[Every | None, typer.Option(help="The period of the figures.")] = None,
@@ -213,7 +216,8 @@ def report(
     asked: dict[str, Any] = {"output_dir": output_dir, **given, **parameters}
     with _going_on_next_time():
         if roster is not None and not _quiet:
-            _say(f"Roster: {insights.analysis.describe_roster(roster)}.")
+            with suppress(InsightsError):  # the report says what is wrong with it
+                _say(f"Roster: {insights.analysis.describe_roster(roster)}.")
         if per is None:
             batch = insights.reports.Batch({template: insights.reports.write(template, **asked)}, {})
         else:
@@ -271,6 +275,32 @@ def _parameters(given: list[str]) -> dict[str, Any]:
         except ValueError:
             found[name] = value
     return found
+
+
+@app.command()
+def message(
+    digest: Annotated[Path, typer.Argument(metavar="DIGEST.json", help="From report --format json.")],
+    *,
+    kind: Annotated[str, typer.Option("--as", help="chat or email.")] = "chat",
+    link: Annotated[str | None, typer.Option(help="Where the report is; left out, the page beside the digest.")] = None,
+) -> None:
+    """Print a report as a short message.
+
+    For a chat, or as the text of an e-mail whose subject is the first line.
+    """
+    typer.echo(insights.reports.message(digest, kind, link=link))
+
+
+@app.command()
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD.json", help="A digest, from report --format json.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW.json", help="A later one of the same report.")],
+    *,
+    form: Annotated[Literal["md", "json"], typer.Option("--format", help="Markdown, or JSON for programs.")] = "md",
+) -> None:
+    """Print what changed between two reports."""
+    changes = insights.reports.compare_digests(old, new)
+    typer.echo(changes.to_json() if form == "json" else changes.to_markdown(), nl=False)
 
 
 @app.command()
@@ -433,6 +463,41 @@ def sync(
             recheck_days=recheck,
         )
     typer.echo(safe_text(str(done)))
+
+
+@app.command()
+def doctor(*, as_json: Json = False) -> None:
+    """Look whether this machine is set up to fetch and to report, and say what to do.
+
+    With a token one request is sent, without one none. Exit code 1 if something is broken.
+    """
+    from augment_insights.doctor import examine
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        findings = examine()
+    if as_json:
+        _answer([asdict(finding) for finding in findings], "", as_json=True)
+    else:
+        _print_findings(findings)
+    if any(finding.verdict == "broken" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _print_findings(findings: list[Finding]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    colors = {"good": "green", "notice": "yellow", "broken": "bold red", "skipped": "dim"}
+    table = Table("", "verdict", "what was found, and what to do", box=box.SIMPLE, pad_edge=False)
+    for finding in findings:
+        told = Text(safe_text(finding.found, "line"))
+        if finding.hint:
+            told.append(f"\n-> {safe_text(finding.hint, 'line')}", "bold")
+        table.add_row(finding.name, Text(finding.verdict, colors[finding.verdict]), told)
+    Console().print(table)
 
 
 @cache_app.command("info")

@@ -17,10 +17,10 @@ import polars as pl
 import polars.selectors as cs
 
 from augment_insights.errors import ConfigurationError, TableError, did_you_mean, safe_text
-from augment_insights.tables import is_rate, safe_strings
+from augment_insights.tables import rates_of, safe_strings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from os import PathLike
 
 FORMATS = ("parquet", "csv", "ndjson")
@@ -253,7 +253,8 @@ def write_table(frame: pl.DataFrame, path: str | PathLike[str]) -> Path:
         elif kind == "ndjson":
             frame.write_ndjson(unfinished)
         else:
-            without_formulas(frame.with_columns(safe_strings())).write_csv(unfinished)
+            words = frame.with_columns((cs.categorical() | cs.enum()).cast(pl.String)).with_columns(safe_strings())
+            without_formulas(words).write_csv(unfinished)
     return target
 
 
@@ -262,7 +263,13 @@ def without_formulas(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(cs.string().str.replace(_STARTS_A_FORMULA, "'${1}"))
 
 
-def write_workbook(sheets: Mapping[str, pl.DataFrame], path: str | PathLike[str]) -> Path:
+def write_workbook(
+    sheets: Mapping[str, pl.DataFrame],
+    path: str | PathLike[str],
+    *,
+    words: Callable[[str], str] = str,
+    finish: Callable[[Any], None] | None = None,
+) -> Path:
     """Write tables as the sheets of one Excel workbook.
 
     Dates are dates, shares are shown in per cent, headers stay in sight and can be filtered by. Text is
@@ -274,6 +281,10 @@ def write_workbook(sheets: Mapping[str, pl.DataFrame], path: str | PathLike[str]
         A table by the name of its sheet; names are shortened to what a spreadsheet takes.
     path : path-like
         Where to; missing folders are made, an older file is replaced at the end.
+    words : callable
+        What a column is called in the sheets' headers.
+    finish : callable, optional
+        Adds charts and links of one's own to the workbook of ``xlsxwriter``, whose sheets are written by then.
 
     Returns
     -------
@@ -305,7 +316,9 @@ def write_workbook(sheets: Mapping[str, pl.DataFrame], path: str | PathLike[str]
     with xlsxwriter.Workbook(made, _SAFE_OPTIONS) as book:
         book.set_properties({"created": datetime.fromisoformat("2000-01-01")})  # the same bytes at any time
         for name, table in zip(sheet_names(list(sheets)), sheets.values(), strict=True):
-            _write_sheet(book, name, table)
+            _write_sheet(book, name, table, words)
+        if finish is not None:
+            finish(book)
     with whole_file(target) as unfinished:
         unfinished.write_bytes(made.getvalue())
     return target
@@ -336,14 +349,15 @@ def _distinct(names: Sequence[str], *, longest: int, taken: set[str]) -> list[st
     return found
 
 
-def _write_sheet(book: Any, name: str, table: pl.DataFrame) -> None:
+def _write_sheet(book: Any, name: str, table: pl.DataFrame, words: Callable[[str], str]) -> None:
     """Add a table as a sheet: a format for each kind of column, and room for text of several lines."""
-    words, moments = (cs.categorical() | cs.enum()).cast(pl.String), cs.datetime().dt.replace_time_zone(None)
+    text, moments = (cs.categorical() | cs.enum()).cast(pl.String), cs.datetime().dt.replace_time_zone(None)
     finite = pl.when(cs.float().is_finite()).then(cs.float())
-    shown = table.with_columns(words, moments, finite).with_columns(safe_strings())
-    shown.columns = _distinct([safe_text(header) or "column" for header in table.columns], longest=255, taken=set())
-    rates = [header for header in shown.select(cs.float()).columns if is_rate(header)]
-    long = [text.name for text in shown.select(cs.string().str.len_chars().max()) if (text.item() or 0) > _WIDEST]
+    shown = table.with_columns(text, moments, finite).with_columns(safe_strings())
+    headers = _distinct([safe_text(words(name)) or "column" for name in table.columns], longest=255, taken=set())
+    rates = [header for header, name in zip(headers, table.columns, strict=True) if name in rates_of(table)]
+    shown.columns = headers
+    long = [found.name for found in shown.select(cs.string().str.len_chars().max()) if (found.item() or 0) > _WIDEST]
     sheet = book.add_worksheet(name)
     shown.write_excel(
         book,

@@ -8,6 +8,7 @@ same name draws it. Columns may be more than a table asks for (a joined ``team``
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -60,6 +61,12 @@ def check_process() -> None:
 
 _INVISIBLE = r"\p{Cf}"
 """Unicode's format characters: they have no width, and come along when names are copied."""
+
+OF_METRIC = ("before", "after", "difference", "difference_low", "difference_high", "contribution")
+"""Columns of what the column ``metric`` names, in its unit."""
+
+_OUR_NAME = re.compile(r"(?=.{1,60}$)[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_ABBREVIATION = re.compile(r"\b(api|cli|dau|ide)\b", re.IGNORECASE)
 
 USER_TYPE = pl.Enum(["person", "service_account"])
 """Who a user is: a person (an e-mail) or automation (a service account's name)."""
@@ -228,7 +235,55 @@ def is_rate(column: str) -> bool:
     >>> is_rate("adoption_rate_low"), is_rate("active_users")
     (True, False)
     """
-    return column.endswith(("_rate", "_share", "_low", "_high"))
+    return f"_{column}".endswith(("_rate", "_share", "_low", "_high"))
+
+
+def rates_of(frame: pl.DataFrame) -> list[str]:
+    """Return the columns of shares, those of a comparison among them where all that it compares are shares.
+
+    Examples
+    --------
+    >>> rates_of(pl.DataFrame({"metric": ["acceptance_rate"], "before": [0.3], "users": [7], "chat_rate": [0.5]}))
+    ['before', 'chat_rate']
+    """
+    metrics = frame["metric"].cast(pl.String).to_list() if "metric" in frame.columns else []
+    compares_rates = all(map(is_rate, metrics))
+    return [
+        name
+        for name, dtype in frame.schema.items()
+        if dtype.is_float() and (compares_rates if name in OF_METRIC and metrics else is_rate(name))
+    ]
+
+
+def column_words(name: str, *, people: str = "people") -> str:
+    """Return what a column of a result is called for readers, with its unit: the same in every format.
+
+    A name that is none of ours (a roster's own column) stays as it is.
+
+    Parameters
+    ----------
+    name : str
+        The column.
+    people : str
+        What its users are, if that is known; empty where service accounts may be among them.
+
+    Examples
+    --------
+    >>> column_words("active_users"), column_words("adoption_rate_low"), column_words("suggested_count")
+    ('Active users (people)', 'Adoption rate, 95 % CI low (%)', 'Suggested (count)')
+    >>> column_words("period_start"), column_words("active_days"), column_words("Cost centre")
+    ('Period start (UTC day)', 'Active days', 'Cost centre')
+    """
+    if name == "users":
+        return (people or name).capitalize()
+    if not _OUR_NAME.fullmatch(name):
+        return name
+    stem, end = (name[: -len(end)], end) if (end := name[name.rfind("_") :]) in ("_low", "_high") else (name, "")
+    words = stem.removeprefix("is_").removesuffix("_count").replace("_", " ")
+    words = _ABBREVIATION.sub(lambda found: found[0].upper(), words[:1].upper() + words[1:])
+    units = {"users": people, "count": "count", **dict.fromkeys(("date", "start", "end", "cohort"), "UTC day")}
+    unit = "%" if is_rate(stem) else units.get(stem.rpartition("_")[2], "")
+    return words + (f", 95 % CI {end[1:]}" if end else "") + (f" ({unit})" if unit else "")
 
 
 def takes_any_frame(function: Callable[_P, _T], shared: Mapping[str, Mapping[str, object]]) -> Callable[_P, _T]:
@@ -848,11 +903,12 @@ LICENCES_OVER_TIME = Table(
 
 UNUSED_LICENCES = Table(
     name="unused_licences",
-    grain="one row a team",
-    key=("team",),
+    grain="one row a team and status",
+    key=("team", "status"),
     columns={
-        "team": Column(pl.String(), "the roster's team"),
-        "unused_users": _count("its licences that are idle or were never used; null where hidden", nullable=True),
+        "team": Column(pl.String(), "the roster's team; null: none", nullable=True),
+        "status": LICENCES.columns["status"],
+        "users": _count("licences that are so"),
     },
 )
 

@@ -97,7 +97,7 @@ def measure(folder: Path) -> None:
             if turn:
                 took[name].append(perf_counter() - started)
             assert frame.height == rows
-    assert archived.requests_sent == 0
+    assert archived.requests_sent <= 2, "a token that the archive has not seen is checked once, by the shortest list"
     print(f"archive: {rows:,} records of {PEOPLE:,} people over {DAYS} days, {pages:,} pages; {ROUNDS} turns")
     for name, seconds in took.items():
         ratios = [figure(took["cache"]) / figure(seconds) for figure in (median, min)]

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -120,6 +120,8 @@ def test_fetch_takes_periods(tmp_path):
         (("new", "retension"), "did you mean 'retention'"),
         (("fetch", "dau", "--sample", "--out", "a file/x.csv"), "a file: "),
         (("sample-roster", "a file/x.csv"), "a file/x.csv: "),
+        (("compare", "a file", "a file"), "'a file' cannot be read: it is not JSON. Hint: make one with"),
+        (("message", "a.json", "--as", "fax"), "kind='fax' is not valid. Choose 'chat' or 'email'."),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_1(arguments, said, tmp_path):
@@ -133,6 +135,25 @@ def test_an_error_is_one_line_and_exit_code_1(arguments, said, tmp_path):
 
 
 STEERING = "\x1b[2J\x1b]0;mine\x07\x9b31m\u202e\nError: all is well"
+
+
+def test_digests_are_posted_compared_and_tell_of_a_failure(tmp_path):
+    """From the files of two runs, whatever a team is called; a roster that cannot be read is told in one line."""
+    for name, active in (("old", 84), ("new", 87)):
+        page = reports.Page("T\x1b[2J", population="people", as_of=date(2026, 3, 8), range_asked="", name="t")
+        page.headline("Active", active).save_json(tmp_path / f"{name}.json")
+    assert run("message", "new.json", "--link", "here", cwd=tmp_path).stdout.splitlines() == [
+        *("*T\N{REPLACEMENT CHARACTER}(2J*", "people, data to 2026-03-08", "• Active: 87", "", "The whole report: here")
+    ]
+    assert "| Active | 84 | 87 |  |\n" in run("compare", "old.json", "new.json", cwd=tmp_path).stdout
+    told = json.loads(run("compare", "old.json", "new.json", "--format", "json", cwd=tmp_path).stdout)
+    assert (told["headlines"][0]["new_value"], told["is_comparable"]) == ("87", True)
+    (tmp_path / "roster.csv").write_text("name\nAda\n", "utf-8")
+    asked = ("report", "overview", "--sample", "--format", "json", "--roster", "roster.csv", "--output-dir", ".")
+    done = run(*asked, cwd=tmp_path)
+    failed = json.loads((tmp_path / "overview.failed.json").read_text("utf-8"))
+    assert done.stderr == f"Error: {failed['message']} Hint: {failed['hint'][0].lower()}{failed['hint'][1:]}\n"
+    assert (failed["error"], failed["notebook"]) == ("TableError", None)
 
 
 @pytest.mark.parametrize("where", ["message", "unknown fields"])

@@ -30,6 +30,12 @@ def test_text_that_a_spreadsheet_would_run_is_defused(start):
     assert without_formulas(frame)["n"].to_list() == [-1, 2, 3]
 
 
+def test_categories_are_words_in_csv_too(tmp_path):
+    """Formulas and control characters are no less so in a column of another type."""
+    table = pl.DataFrame({"team": ["=1+1", "Data\x0bPlatform\x00"]}, schema={"team": pl.Categorical})
+    assert write_table(table, tmp_path / "t.csv").read_text("utf-8") == "team\n'=1+1\nData Platform\ufffd\n"
+
+
 def test_an_interrupted_file_leaves_the_old_one(tmp_path):
     """An error while writing keeps the file that was there, and no part of the new one."""
     folder = tmp_path / "folder"

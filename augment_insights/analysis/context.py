@@ -177,7 +177,7 @@ def read_calendar(given: Given | Sequence[date | str], start: date | str, end: d
     else:
         listed = given
         if isinstance(given, (str, Path)) and str(given).lower().endswith(".txt"):
-            listed = _lines(given, CALENDAR_DAYS)
+            listed = _contents(given, CALENDAR_DAYS).split()
         elif isinstance(given, str) and re.fullmatch(r"[\d\s,-]+", given):
             listed = given.split(",")
         if not isinstance(listed, (str, Path, pl.DataFrame, pl.LazyFrame)):
@@ -232,7 +232,7 @@ def _read(
         source = Path(given).name
         columns, raw = _rows_of_file(given, contract)
     else:
-        source = contract.name
+        source = contract.name.removesuffix("_days")
         frame = given.lazy().collect()
         columns, raw = frame.columns, frame.to_dicts()
     must = tuple(name for name in contract.columns if name != "by") if needed is None else needed
@@ -260,17 +260,21 @@ def _rows_of_file(given: str | Path, contract: Table) -> tuple[list[str], list[d
     path = Path(given).expanduser()
     if path.suffix.lower() not in _ENDINGS:
         raise _wrong(contract, "", f"a file of {contract.name} ends in .csv or .yaml, and {path.name!r} does not", "")
-    lines = _lines(path, contract)
+    text = _contents(path, contract)
     if path.suffix.lower() == ".csv":
-        separator = ";" if lines and lines[0].count(";") > lines[0].count(",") else ","
-        grid = [row for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=separator) if any(row)]
-        rows = [dict(zip(map(_plain, grid[0]), row, strict=False)) for row in grid[1:]]
-        return [_plain(name) for name in grid[0]] if grid else [], rows
+        header = text.partition("\n")[0]
+        separator = ";" if header.count(";") > header.count(",") else ","
+        try:
+            grid = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if any(row)]
+        except csv.Error as error:
+            raise _wrong(contract, path.name, f"it cannot be read: {error}", "save it again as CSV UTF-8.") from error
+        columns = [_plain(name) for name in grid[0]] if grid else []
+        return columns, [dict(zip(columns, row, strict=False)) for row in grid[1:]]
     try:
-        listed = yaml.safe_load("\n".join(lines)) or []
-    except yaml.YAMLError as error:
+        listed = yaml.safe_load(text) or []
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a day that is none is a ValueError
         said = str(error).splitlines()[0]
-        raise _wrong(contract, path.name, f"it is no YAML: {said}", "check it, or save it as CSV.") from error
+        raise _wrong(contract, path.name, f"it cannot be read: {said}", "check it, or save it as CSV.") from error
     if not (isinstance(listed, list) and all(isinstance(row, dict) for row in listed)):
         example = ", ".join(f"{name}: ..." for name in contract.columns)
         raise _wrong(contract, path.name, "it is no list of rows", f"write each row as - {{{example}}}.")
@@ -278,14 +282,13 @@ def _rows_of_file(given: str | Path, contract: Table) -> tuple[list[str], list[d
     return list(dict.fromkeys(name for row in rows for name in row)) if rows else list(contract.columns), rows
 
 
-def _lines(given: str | Path, contract: Table) -> list[str]:
-    """Return the lines of a text file."""
+def _contents(given: str | Path, contract: Table) -> str:
+    """Return the text of a file."""
     path = Path(given).expanduser()
     try:
-        text = file_bytes(path, what=f"file of {contract.name}", table=contract.name).decode("utf-8-sig")
+        return file_bytes(path, what=f"file of {contract.name}", table=contract.name).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _wrong(contract, path.name, "it is no UTF-8 text", "save it as CSV UTF-8.") from error
-    return [line for line in text.splitlines() if line.strip()]
 
 
 def _plain(name: str) -> str:

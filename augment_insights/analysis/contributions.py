@@ -15,7 +15,7 @@ from augment_insights.analysis.acceptance import (
     p_value_of,
     rate_effects,
 )
-from augment_insights.analysis.intervals import Z95, rate
+from augment_insights.analysis.intervals import Z95
 from augment_insights.tables import COMPARISON, CONTRIBUTIONS, columns_of, require
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ def contributions(
         both = pl.concat([rows.with_columns(pl.lit(number).alias(SIDE)) for number, rows in enumerate(sums)])
         effects = rate_effects(both, groups).select(*groups, contribution="total_effect")
         parts = compared.join(effects, on=groups, how="left", nulls_equal=True, maintain_order="left")
-    change = pl.col("contribution").sum()
-    share = rate(pl.col("contribution") * change.sign(), change.abs())  # of a fall, too
+    whole = pl.col("contribution").sum()  # of a fall it is below 0
+    share = pl.when(whole != 0).then(pl.col("contribution") / whole)
     return CONTRIBUTIONS.of(parts.with_columns(contribution_share=share), groups)
 
 

@@ -652,7 +652,7 @@ class Archive:
             return
         leftovers = sorted(self.path.rglob(".tmp-*"))
         if leftovers:
-            with self._locked(".lock-write", seconds=0) as held:
+            with suppress(OSError), self._locked(".lock-write", seconds=0) as held:  # who only reads needs no lock
                 for leftover in leftovers if held else []:
                     leftover.unlink(missing_ok=True)
 

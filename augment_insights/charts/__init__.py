@@ -31,9 +31,9 @@ if TYPE_CHECKING:
         adoption_curve,
         adoption_funnel,
         adoption_rate,
-        licences,
         population_bridge,
         time_to_first_use,
+        unused_licences,
     )
     from augment_insights.charts.features import (
         concentration,
@@ -60,7 +60,6 @@ __all__ = [
     "data_quality",
     "feature_adoption",
     "habit_ladder",
-    "licences",
     "lifecycle",
     "mode_mix",
     "mode_transitions",
@@ -72,6 +71,7 @@ __all__ = [
     "stickiness",
     "survival",
     "time_to_first_use",
+    "unused_licences",
 ]
 
 _NOUNS = ("activity", "retention", "adoption", "acceptance", "features", "quality")

@@ -37,6 +37,7 @@ _SAID = 5
 """More bars than this are not read out."""
 
 _SEEN_COLORS = dict(zip(SEEN.categories, (CATEGORIES[0], CATEGORIES[1], LIGHT.muted), strict=True))
+_UNUSED = {"idle": "Idle", "never_used": "Never used"}
 _FIRST_USE = marks.Steps(
     table=TIME_TO_FIRST_USE,
     heading="Time to first use: share that has started",
@@ -227,7 +228,8 @@ def adoption_funnel(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     if not frame["reached_users"].sum():
         return marks.no_data(about)
     ordered = frame.drop("group").sort(pl.col("status").cast(pl.String).cast(REACHED))
-    drawn = ordered.with_columns(pl.col("status").cast(pl.String).str.to_titlecase())
+    stage = pl.col("status").cast(pl.String)
+    drawn = ordered.with_columns(stage.str.slice(0, 1).str.to_uppercase() + stage.str.slice(1))
     titles = {"status": "Stage", "reached_users": "People", "reached_rate": "Of the first stage"}
     base = alt.Chart(drawn).encode(
         x=alt.X(
@@ -242,16 +244,16 @@ def adoption_funnel(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     return marks.single(layers, about, "Bar chart", told, height=_STAGE_HEIGHT * drawn.height)
 
 
-def licences(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
+def unused_licences(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
     """In which teams do licences lie idle, or were never used?
 
-    A bar a team with the number of its licences that are not used, most first; at most forty teams, and the subtitle
-    says so. A team whose number is hidden has no bar.
+    A bar a team, those with most first and at most forty, split into idle and never used licences. A number that is
+    hidden has no bar.
 
     Parameters
     ----------
     table : pl.DataFrame or pl.LazyFrame
-        One row a team, counted from ``analysis.licences``: ``team`` and ``unused_users``.
+        ``analysis.licences`` counted by ``team`` and ``status``: one row of both.
     **caption
         As for :mod:`every chart <augment_insights.charts>`.
 
@@ -265,26 +267,32 @@ def licences(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywor
 
     Examples
     --------
-    >>> import polars as pl
-    >>> licences(pl.DataFrame({"team": ["Web", "Ops"], "unused_users": [12, 3]})).title.text
-    'Licences that are idle or were never used'
+    >>> rows = {"team": ["Web", "Web"], "status": ["idle", "never_used"], "users": [3, 5]}
+    >>> unused_licences(pl.DataFrame(rows)).title.text
+    'Idle and never used licences by team'
     """
-    frame = marks.read(table, UNUSED_LICENCES, keys=["team"]).drop("group").filter(pl.col("unused_users") > 0)
-    drawn = frame.sort("unused_users", "team", descending=[True, False]).head(marks.MAX_ROWS)
-    cut = f"the {drawn.height} largest of {frame.height} teams" if drawn.height < frame.height else ""
-    about = marks.caption(caption, "Licences that are idle or were never used", cuts=[cut])
+    frame = marks.read(table, UNUSED_LICENCES, keys=["team", "status"]).drop("group")
+    named = frame.select(pl.col("team").fill_null("(none)").alias("group"), pl.col("status").cast(pl.String), "users")
+    named, fewer = marks.largest_groups(named.drop_nulls("users"), size="users", most=marks.MAX_ROWS)
+    about = marks.caption(caption, "Idle and never used licences by team", cuts=[fewer])
+    drawn = named.filter(pl.col("status").is_in(list(_UNUSED)), pl.col("users") > 0)
     if drawn.is_empty():
         return marks.no_data(about)
-    count = alt.X("unused_users:Q", title="Licences", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0))
-    titles = {"team": "Team", "unused_users": "Idle or never used"}
-    base = alt.Chart(drawn).encode(
-        x=count,
-        y=alt.Y("team:N", title=None, sort=drawn["team"].to_list()),
-        tooltip=marks.tooltip(drawn, titles),
+    drawn = drawn.with_columns(pl.col("status").replace(_UNUSED)).sort("group", "status")
+    teams = drawn.group_by("group").agg(pl.col("users").sum()).sort("users", "group", descending=[True, False])
+    colors = dict(zip(_UNUSED.values(), CATEGORIES, strict=False))
+    bars: alt.Chart = (
+        alt.Chart(drawn)
+        .mark_bar(stroke=LIGHT.surface, strokeWidth=1)
+        .encode(
+            x=alt.X("users:Q", title="Licences", axis=marks.whole_axis(grid=True)),
+            y=alt.Y("group:N", title=None, sort=teams["group"].to_list()),
+            color=marks.present_color(drawn, colors, column="status"),
+            tooltip=marks.tooltip(drawn, {"group": "Team", "status": "Status", "users": "Licences"}),
+        )
     )
-    layers = [base.mark_bar(cornerRadiusEnd=2, color=ACCENT), marks.numbers(base, "format(datum.unused_users, ',d')")]
-    told = ", ".join(f"{team} {users}" for team, users in drawn.head(_SAID).iter_rows())
-    return marks.single(layers, about, "Bar chart", told, height=_STAGE_HEIGHT * drawn.height)
+    told = ", ".join(f"{team} {users}" for team, users in teams.head(_SAID).iter_rows())
+    return marks.single([bars], about, "Stacked bar chart", told, height=_STAGE_HEIGHT * max(2, teams.height))
 
 
 def population_bridge(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:

@@ -54,7 +54,7 @@ _MOST_BANDS = 3
 """More bands than this on one another cannot be told apart; the ends are in the tooltips."""
 
 _BAND = 0.18
-FADED = 0.4
+_FADED = 0.4
 """How opaque a band is, and a bar whose period is not complete."""
 
 MAX_OUTLINED = 500
@@ -347,7 +347,7 @@ def against_the_rest() -> pl.Expr:
 def unless_judged(column: str) -> Any:
     """Return the opacity of groups: pale where :func:`against_the_rest` measures no difference."""
     differs = (alt.datum[column] == _AGAINST_THE_REST["higher"]) | (alt.datum[column] == _AGAINST_THE_REST["lower"])
-    return alt.when(differs).then(alt.value(1)).otherwise(alt.value(FADED))
+    return alt.when(differs).then(alt.value(1)).otherwise(alt.value(_FADED))
 
 
 def has_bands(frame: pl.DataFrame) -> bool:
@@ -614,7 +614,7 @@ def period_bars(
 
 def faded(column: str) -> Any:
     """Return the opacity of bars: incomplete periods, those whose column does not say "complete", are faded."""
-    return alt.when(alt.datum[column] == "complete").then(alt.value(1)).otherwise(alt.value(FADED))
+    return alt.when(alt.datum[column] == "complete").then(alt.value(1)).otherwise(alt.value(_FADED))
 
 
 def share_rows(
@@ -637,12 +637,12 @@ def heat_map(base: alt.Chart, share: str, *, title: str, unknown: str, legend: a
     ]
 
 
-def ramp_ink(share: str, *, unless: Any = alt) -> Any:
+def ramp_ink(share: str) -> Any:
     """Return the colour of a number that stands on the ramp's colour of a share: 4.5 to 1 or more on all of it.
 
-    It is written otherwise than the paper's white, as it stays what it is in the dark. ``unless`` goes before it.
+    It is written otherwise than the paper's white, as it stays what it is in the dark.
     """
-    return unless.when(alt.datum[share] < _DARK_BELOW).then(alt.value("#fff")).otherwise(alt.value("#000"))
+    return alt.when(alt.datum[share] < _DARK_BELOW).then(alt.value("#fff")).otherwise(alt.value("#000"))
 
 
 def zero_line(drawn: pl.DataFrame, *, axis: str = "x", groupby: Any = alt.Undefined) -> alt.Chart:

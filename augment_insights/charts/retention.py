@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _COHORT_HEIGHT = 28
 _WIDEST_CELL = 90
 _NARROWEST_CELL = 34
+_PALE = 0.35
 """A cell narrower than this has no room for its number; it is in the tooltip."""
 
 _STATES = {
@@ -50,7 +51,7 @@ def cohort_retention(
     table: pl.DataFrame | pl.LazyFrame,
     *,
     every: str | None = None,
-    least_users: int = 0,
+    pale_below: int = 0,
     **caption: Unpack[CaptionKeywords],
 ) -> alt.LayerChart:
     """How many of the users who started together were still there later?
@@ -64,10 +65,10 @@ def cohort_retention(
     ----------
     table : pl.DataFrame or pl.LazyFrame
         ``analysis.cohort_retention``: one row a cohort and period.
+    pale_below : int
+        Cohorts of fewer users are drawn pale: one user more or less moves their rates by a lot.
     every, **caption
         As for :mod:`every chart <augment_insights.charts>`.
-    least_users : int
-        Cohorts of fewer people are pale: their rates are mostly chance.
 
     Returns
     -------
@@ -103,19 +104,18 @@ def cohort_retention(
     noun = marks.noun(period)
     empty = frame.filter(pl.col("cohort_users") == 0)["cohort"].n_unique()
     note = f"{marks.counted(empty, noun)} in which nobody began left out" if empty else ""
-    few = frame.filter(pl.col("cohort_users").is_between(1, least_users - 1))["cohort"].n_unique()
-    pale = f"{marks.counted(few, 'cohort')} of fewer than {least_users} people pale" if few else ""
-    about = marks.caption(caption, marks.heading(period, "cohort retention"), cuts=[note, pale])
+    about = marks.caption(caption, marks.heading(period, "cohort retention"), cuts=[note])
     frame = frame.filter(pl.col("cohort_users").fill_null(1) > 0)  # a hidden size (null) is no empty cohort
     if frame.is_empty():
         return marks.no_data(about)
-    drawn = _cells(frame).with_columns(is_few=pl.col("cohort_users").fill_null(0) < least_users)
+    drawn = _cells(frame)
     cohorts, periods = drawn["row"].n_unique(), drawn["period"].n_unique()
     unknown = drawn.filter(state="incomplete").height
     told = (
         f"{marks.counted(cohorts, 'cohort')} over {marks.counted(periods, noun)} since their first activity; "
         f"{marks.counted(unknown, 'cell')} {'is' if unknown == 1 else 'are'} not known yet"
     )
+    drawn = drawn.with_columns(is_pale=pl.col("cohort_users").fill_null(0) < pale_below)
     layers = _cohort_map(drawn, noun=noun, with_numbers=about.width / periods >= _NARROWEST_CELL)
     about = replace(about, width=min(about.width, _WIDEST_CELL * periods))
     return marks.single(layers, about, "Heat map", told, height=_COHORT_HEIGHT * cohorts)
@@ -347,13 +347,13 @@ def _cohort_map(drawn: pl.DataFrame, *, noun: str, with_numbers: bool) -> list[a
         unknown="datum.state != 'complete'",
         legend=alt.Legend(format="%", orient="bottom", gradientLength=200, values=[0, 0.5, 1]),
     )
-    few = alt.when("datum.is_few")
-    layers[-1] = layers[-1].encode(opacity=few.then(alt.value(marks.FADED)).otherwise(alt.value(1)))
+    layers[1] = layers[1].encode(opacity=alt.when(alt.datum.is_pale).then(alt.value(_PALE)).otherwise(alt.value(1)))
     if with_numbers:
         text = alt.Text("retention_rate:Q", format=".0%")
-        ink = marks.ramp_ink("retention_rate", unless=few.then(alt.value(LIGHT.ink)))
-        rates = base.mark_text(fontSize=12).encode(text=text, color=ink)
-        layers.append(rates.transform_filter("isValid(datum.retention_rate)"))
+        rates = base.mark_text(fontSize=12).encode(text=text, color=marks.ramp_ink("retention_rate"))
+        layers.append(rates.transform_filter("isValid(datum.retention_rate) && !datum.is_pale"))
+        pale = base.mark_text(fontSize=12, color=LIGHT.ink).encode(text=text)
+        layers.append(pale.transform_filter("isValid(datum.retention_rate) && datum.is_pale"))
     return layers
 
 

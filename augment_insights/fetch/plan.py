@@ -155,8 +155,8 @@ class LocalData:
             self.archive.add_reader(self.client.fingerprint)
 
     def _is_same_organisation(self, archive: Archive) -> bool:
-        """Compare one answer with what is archived: a user list if any user is known, else counts or usage."""
-        knows = self.knows_somebody()
+        """Compare one answer with what is archived: a user list of one page if there is one, else counts or usage."""
+        knows = self.knows_somebody(most=ENDPOINTS[tables.DAU.name].page_size or 1)
         if knows is not None:
             return knows
         for table in (tables.DAU_COUNT, tables.DAILY_USAGE):
@@ -166,16 +166,23 @@ class LocalData:
                 kept = self.read(table, window).filter(pl.any_horizontal(cs.integer() > 0))
                 told = table_frame(table, [self._ask(table, window)])
                 return 2 * kept.join(told, on=kept.columns, how="semi", nulls_equal=True).height >= kept.height
-        return True
+        return self.knows_somebody() is not False
 
-    def knows_somebody(self) -> bool | None:
-        """Ask for the list of an archived day, and tell whether anybody on it is known; None where none is archived."""
+    def knows_somebody(self, *, most: float = math.inf) -> bool | None:
+        """Ask for the list of an archived day, and tell whether anybody on it is known.
+
+        None where no day of any, and of at most so many, users is archived.
+        """
         if self.archive is None:
             return None
         manifests = [self.archive.manifest(name) for name in (*LISTS, tables.USER_ACTIVITY.name)]
         # A day's list before a window, the shortest first: mostly it is one page.
         order = [pl.col("end") - pl.col("start"), pl.col("users"), pl.col("end")]
-        known = pl.concat(manifests).filter(pl.col("users") > 0).sort(order, descending=[False, False, True])
+        known = (
+            pl.concat(manifests)
+            .filter(pl.col("users").is_between(1, most))
+            .sort(order, descending=[False, False, True])
+        )
         if known.is_empty():
             return None
         name, start, end = known.select("table", "start", "end").row(0)

@@ -1,7 +1,8 @@
 """From a template notebook and its parameters to a finished report, in every format that people pass on.
 
 :func:`write` runs a template and puts its files in place, :func:`build` gives its page to look at;
-:class:`Page` is what a template builds, :class:`Study` what it begins with (:func:`study`).
+:class:`Page` is what a template builds, :class:`Study` what it begins with (:func:`study`). Of a report's digest
+:func:`message` makes what to post, and :func:`compare_digests` tells what changed since another.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from augment_insights.reports.content import (
     unused_in_words,
     what_happened,
 )
+from augment_insights.reports.digest import DigestChanges, compare_digests, message, read_digest
 from augment_insights.reports.page import Page
 from augment_insights.reports.run import (
     Batch,
@@ -38,6 +40,7 @@ from augment_insights.reports.study import ReportDays, Study, StudyParameters, r
 
 __all__ = [
     "Batch",
+    "DigestChanges",
     "Headline",
     "Page",
     "Report",
@@ -50,11 +53,14 @@ __all__ = [
     "build",
     "change_in_words",
     "checks_in_words",
+    "compare_digests",
     "count_in_words",
     "find",
     "flows_in_words",
     "licences_in_words",
+    "message",
     "new",
+    "read_digest",
     "report_days",
     "retention_in_words",
     "study",

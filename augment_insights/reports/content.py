@@ -25,6 +25,7 @@ from augment_insights.tables import (
     CONTRIBUTIONS,
     LICENCE_STATUS,
     LICENSED,
+    OF_METRIC,
     ON_TRACK,
     POPULATION_BRIDGE,
     RECONCILIATION,
@@ -32,6 +33,7 @@ from augment_insights.tables import (
     SEEN,
     UNMATCHED,
     UNMATCHED_SIDE,
+    column_words,
     columns_of,
     is_rate,
     require,
@@ -90,13 +92,13 @@ class Figure:
     how_to_read: str
     shows_table: bool = False
 
-    def laid_out(self, *, most_rows: int) -> dict[str, Any]:
+    def laid_out(self, *, most_rows: int, people: str) -> dict[str, Any]:
         """Return its words and so many of its numbers, as the templates of a page and a document name them."""
         return {
             "title": self.title,
             "how_to_read": self.how_to_read,
             "description": theme.describe(self.spec),
-            "columns": self.table.columns,
+            "columns": [column_words(name, people=people) for name in self.table.columns],
             "is_number": [dtype.is_numeric() for dtype in self.table.dtypes],
             "rows": table_rows(self.table.head(most_rows)),
             "hidden_rows": max(0, self.table.height - most_rows),
@@ -111,6 +113,8 @@ class Content:
     title: str = ""
     name: str = ""
     sample: bool = False
+    population: str = ""
+    as_of: date | None = None
     badges: tuple[str, ...] = ()
     headlines: tuple[Headline, ...] = ()
     summary: tuple[str, ...] = ()
@@ -129,6 +133,14 @@ class Content:
     def tables(self) -> dict[str, pl.DataFrame]:
         """The table behind each figure, and the raw ones, by name."""
         return {**{figure.name: figure.table for figure in self.figures}, **self.raw}
+
+    @property
+    def people(self) -> str:
+        """What its users are in the headers of tables; empty where service accounts are among them."""
+        asked = self.manifest.get("Parameters")
+        user_type = asked.get("user_type", "person") if isinstance(asked, dict) else "person"
+        is_all = user_type != "person" or "service accounts" in str(self.manifest.get("Population"))
+        return "" if is_all else "people"
 
     @property
     def manifest_words(self) -> dict[str, str]:
@@ -168,8 +180,13 @@ def versions() -> dict[str, str]:
 
 def table_rows(table: pl.DataFrame) -> list[tuple[str, ...]]:
     """Return a table's cells as text, column by column and then turned to rows."""
-    columns = [[_cell_text(value, as_rate=is_rate(series.name)) for value in series] for series in table]
-    return list(zip(*columns, strict=True))
+    of_metric = [is_rate(str(metric)) for metric in table["metric"]] if "metric" in table.columns else []
+
+    def texts(series: pl.Series) -> list[str]:
+        rates = of_metric if of_metric and series.name in OF_METRIC else [is_rate(series.name)] * series.len()
+        return [_cell_text(value, as_rate=rate) for value, rate in zip(series, rates, strict=True)]
+
+    return list(zip(*map(texts, table), strict=True))
 
 
 def _cell_text(value: object, *, as_rate: bool) -> str:
@@ -327,7 +344,13 @@ def _people_in_words(row: Mapping[str, Any]) -> str:
 
 
 def what_happened(
-    changes: pl.DataFrame, drivers: pl.DataFrame, *, than: str, facts: Sequence[str] = (), visible: float = 0.05
+    changes: pl.DataFrame,
+    drivers: pl.DataFrame,
+    *,
+    than: str,
+    facts: Sequence[str] = (),
+    visible: float = 0.05,
+    events: pl.DataFrame | None = None,
 ) -> list[str]:
     """Say what changed, what drove it, and what cannot be told, in at most six sentences, the most important first.
 
@@ -349,6 +372,9 @@ def what_happened(
         Sentences that hold whatever has changed, such as those on licences; the most important first.
     visible : float
         The change of a rate of which it is said how many people would show it: 0.05 is five points.
+    events : DataFrame, optional
+        EVENTS around the time of the change: those of everybody stand beside the change of the whole, those of a group
+        beside the group. That one caused the other is not said.
 
     Returns
     -------
@@ -380,14 +406,15 @@ def what_happened(
     moved = changes.filter(pl.col("verdict").is_in(list(_MOVED)))
     clarity = pl.col("difference").abs() / (pl.col("difference_high") - pl.col("difference_low"))
     told = [
-        f"{_moved(row)} in {than} ({_by_how_much(row)}){_driver(row, drivers)}."
+        f"{_moved(row)} in {than} ({_by_how_much(row)}){_around(events, None)}{_driver(row, drivers, events)}."
         for row in moved.sort(clarity, descending=True, maintain_order=True).head(_MOST_CHANGES).iter_rows(named=True)
     ]
     apart = drivers.filter(
         pl.col("verdict").is_in(list(_MOVED)), ~pl.col("figure").is_in(moved["figure"].implode()), pl.col("kind") != ""
     )
     told += [
-        f"{_moved(row, group=True)} in {than} ({_by_how_much(row)}), while the whole shows no measurable change."
+        f"{_moved(row, group=True)} in {than} ({_by_how_much(row)}){_around(events, row['group'])}, while the whole "
+        "shows no measurable change."
         for row in apart.sort(clarity, descending=True, maintain_order=True)
         .unique(["kind", "group"], keep="first", maintain_order=True)
         .head(_MOST_APART)
@@ -428,7 +455,16 @@ def _step(metric: str, value: float) -> str:
     return f"{value * _POINTS:+,.1f} points" if is_rate(metric) else f"{value:+,.1f}"
 
 
-def _driver(row: Mapping[str, Any], drivers: pl.DataFrame) -> str:
+def _around(events: pl.DataFrame | None, group: str | None) -> str:
+    """Name the events of a group, or of everybody, around the time of its change."""
+    if events is None:
+        return ""
+    own = events.filter(pl.col("group").eq_missing(group)).sort("date", "text")
+    named = [f"{text}, {day_text(day)}" for day, text in own.select("date", "text").iter_rows()]
+    return f" (around then: {'; '.join(named)})" if named else ""
+
+
+def _driver(row: Mapping[str, Any], drivers: pl.DataFrame, events: pl.DataFrame | None) -> str:
     """Say of each kind of groups which one drives a change, and how much of it."""
     told = []
     share = pl.col("contribution_share")
@@ -438,13 +474,15 @@ def _driver(row: Mapping[str, Any], drivers: pl.DataFrame) -> str:
             continue  # the whole is one group
         top = groups.sort(share, descending=True, maintain_order=True).row(0, named=True)
         part, name = top["contribution_share"], f"{kind} {top['group']}".strip()
+        around = _around(events, top["group"]) if kind else ""
         if part > 1:  # others moved the other way
             own, rest = top["contribution"], row["difference"] - top["contribution"]
             told.append(
-                f"{name} contributes {_step(row['metric'], own)}, all others together {_step(row['metric'], rest)}"
+                f"{name} contributes {_step(row['metric'], own)}{around}, all others together "
+                f"{_step(row['metric'], rest)}"
             )
         elif part >= _DRIVES:
-            told.append(f"{name} accounts for {part:.0%} of it")
+            told.append(f"{name} accounts for {part:.0%} of it{around}")
         elif kind:
             told.append(f"no {kind} accounts for more than {part:.0%} of it")
     return f"; {', and '.join(told)}" if told else ""

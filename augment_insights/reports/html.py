@@ -21,8 +21,9 @@ from jinja2 import Environment, StrictUndefined
 
 from augment_insights.charts import theme
 from augment_insights.errors import CacheError, ReportError, safe_text
-from augment_insights.export import whole_file
+from augment_insights.export import whole_file, without_formulas
 from augment_insights.reports.content import SAMPLE, Figure, asset, value_text
+from augment_insights.tables import safe_strings
 from augment_insights.transport.settings import cache_root
 
 if TYPE_CHECKING:
@@ -84,10 +85,13 @@ def _without_pictures(figures: Mapping[str, dict[str, Any]], excess: int) -> dic
 
 
 def _render(content: Content, figures: Mapping[str, dict[str, Any]], *, most_rows: int) -> str:
-    blocks = [
-        {**figures[block.name], **block.laid_out(most_rows=most_rows)} if isinstance(block, Figure) else block
-        for block in content.blocks
-    ]
+    def laid_out(figure: Figure) -> dict[str, Any]:
+        rows = without_formulas(figure.table.head(most_rows).with_columns(safe_strings()))
+        csv = f"data:text/csv;charset=utf-8;base64,{b64encode(rows.write_csv().encode()).decode('ascii')}"
+        parts = figure.laid_out(most_rows=most_rows, people=content.people)
+        return {**figures[figure.name], **parts, "file": f"{content.name}-{figure.name}", "csv": csv}
+
+    blocks = [laid_out(block) if isinstance(block, Figure) else block for block in content.blocks]
     return _template().render(
         page=content,
         sample_words=SAMPLE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from importlib import import_module
 from importlib.util import find_spec
@@ -29,6 +29,7 @@ from augment_insights.reports.content import (
     verdict_in_words,
     versions,
 )
+from augment_insights.reports.digest import digest, outline, to_json, to_markdown
 from augment_insights.reports.sharing import SUPPRESSED, Sharing
 from augment_insights.tables import COMPARISON, RECONCILIATION, columns_of, require
 
@@ -49,8 +50,10 @@ class CardKeywords(TypedDict, total=False):
     trend: pl.Series | Sequence[float | None]
 
 
-FORMATS = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
+FORMATS = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg", "md", "json")
 """What a page can be saved as."""
+
+_FOLDERS = ("csv", "parquet", "png", "svg")
 
 PAGE_DATA = "application/vnd.augment-insights.page+json"
 """The type under which a run notebook holds what its page says."""
@@ -439,6 +442,8 @@ class Page:
             title=self.title,
             name=self.name,
             sample=self.sample,
+            population=self.sharing.words(self.population),
+            as_of=self.as_of,
             blocks=(*self._content.blocks, *last),
             badges=tuple(self._badges()),
             headlines=self.headlines,
@@ -483,6 +488,19 @@ class Page:
         written: Path = _format("xlsx").save(self.content(), Path(path))
         return written
 
+    @property
+    def digest(self) -> dict[str, Any]:
+        """What the page says, for programs: the same as :meth:`save_json` writes."""
+        return digest(self.content())
+
+    def save_json(self, path: Path | str) -> Path:
+        """Write the digest for programs: headlines, sentences, figures, definitions, days; return its path."""
+        return _save_file(Path(path), to_json(self.digest).encode())
+
+    def save_md(self, path: Path | str) -> Path:
+        """Write the digest as Markdown, and return its path."""
+        return _save_file(Path(path), to_markdown(self.content()).encode())
+
     def save_csv(self, folder: Path | str) -> Path:
         """Write each table as CSV into a folder, with the manifest, and return the folder."""
         return self._save_each(folder, "csv", self.tables, write_table)
@@ -504,7 +522,7 @@ class Page:
     def save(self, output_dir: Path | str, formats: Iterable[str] = ("html",)) -> list[Path]:
         """Write the report in each of the formats, and return the files.
 
-        A page, a document or a workbook is a file named after the page; tables and images are in a
+        A page, a document, a workbook or a digest is a file named after the page; tables and images are in a
         folder of their own, such as ``NAME-csv``. Beside anything but a lone page stands
         ``NAME.manifest.json``. Each file and folder is there whole or not at all.
 
@@ -513,7 +531,7 @@ class Page:
         output_dir : path-like
             The folder.
         formats : iterable of str
-            Any of html, pdf, xlsx, csv, parquet, png and svg; none writes nothing.
+            Any of html, pdf, xlsx, csv, parquet, png, svg, md and json; none writes nothing.
 
         Raises
         ------
@@ -524,7 +542,7 @@ class Page:
         folder = Path(output_dir)
         written: list[Path] = []
         for name in chosen:
-            is_file = name in ("html", "pdf", "xlsx")
+            is_file = name not in _FOLDERS
             target = folder / (f"{self.name}.{name}" if is_file else f"{self.name}-{name}")
             path = getattr(self, f"save_{name}")(target)
             written += [path] if is_file else sorted(path.iterdir())
@@ -553,9 +571,8 @@ class Page:
         return [words(self.population), to, words(str(self.range_had or self.range_asked)), *agrees]
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
-        """Tell a notebook's reader, beside what is shown, the headlines and sentences as data."""
-        told = {"headlines": [asdict(line) for line in self.headlines], "sentences": list(self.sentences)}
-        return {PAGE_DATA: told}
+        """Tell a notebook's reader, beside what is shown, headlines, sentences and definitions as data."""
+        return {PAGE_DATA: {**outline(self.content()), "trends": [line.trend for line in self.headlines]}}
 
     def _repr_html_(self) -> str:
         """Show the summary and the headline figures in a notebook, and the figures where its cells do not."""
@@ -640,7 +657,7 @@ def check_formats(formats: Iterable[str], *, template: str) -> tuple[str, ...]:
             raise ReportError(f"There is no format {name!r}.{did_you_mean(str(name), FORMATS)}", template=template)
     if "pdf" in chosen and find_spec("typst") is None:
         raise ReportError(
-            "A PDF needs the extra 'pdf', which is not installed. Hint: pip install 'augment-insights[pdf]'.",
+            "A PDF needs the extra 'pdf', which is not installed. Hint: pip install 'typst>=0.14', which is all of it.",
             template=template,
         )
     return chosen

@@ -72,11 +72,12 @@ def _data(content: Content) -> dict[str, Any]:
         "summary": list(content.summary),
         "headlines": [[line.label, line.value, line.change, line.detail] for line in content.headlines],
         "blocks": [
-            {**block.laid_out(most_rows=MAX_TABLE_ROWS), "image": f"{numbers[block.name]}.pdf"}
+            {**block.laid_out(most_rows=MAX_TABLE_ROWS, people=content.people), "image": f"{numbers[block.name]}.pdf"}
             if isinstance(block, Figure)
             else {"words": block}
             for block in content.blocks
         ],
+        "rest": "All are in the workbook (--format xlsx) and the tables (--format csv).",
         "definitions": [list(pair) for pair in content.definitions.items()],
         "manifest": [list(pair) for pair in content.manifest_words.items()],
     }

@@ -15,8 +15,8 @@ import sys
 import tempfile
 import time
 import warnings
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from html import escape
@@ -41,6 +41,7 @@ from augment_insights.errors import (
 from augment_insights.export import MANIFEST, file_name, replace_folder, whole_file
 from augment_insights.periods import calendar_periods, parse_day
 from augment_insights.reports.content import Headline
+from augment_insights.reports.digest import FAILURE_FORMATS, save_failure
 from augment_insights.reports.page import PAGE_DATA, Page, check_formats
 from augment_insights.reports.sharing import Sharing
 from augment_insights.reports.study import SOURCES, Study
@@ -160,6 +161,8 @@ class Report:
         The figures in large print; none of a notebook that shows no page.
     sentences : tuple of str
         What the page says in words, the most important first.
+    digest : Mapping of str to object
+        All that the page says besides its figures, as :meth:`Page.save_json` writes it.
     """
 
     template: str
@@ -168,6 +171,7 @@ class Report:
     paths: tuple[Path, ...]
     headlines: tuple[Headline, ...] = ()
     sentences: tuple[str, ...] = ()
+    digest: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def _repr_html_(self) -> str:
         """List the files in a notebook."""
@@ -412,8 +416,9 @@ def write(
         One of :func:`templates`, or the path of a notebook (``.ipynb``) of your own. What may be
         chosen stands in its cell tagged ``parameters``.
     formats : iterable of str
-        What to write: html, pdf (with the extra ``pdf``), xlsx, csv, parquet, png or svg. The notebook that was
-        run is there in any case.
+        What to write: html, pdf (with the extra ``pdf``), xlsx, csv, parquet, png, svg, md or json. The notebook that
+        was run is there in any case. With md or json, a report that fails leaves ``NAME.failed.md`` or
+        ``NAME.failed.json``, which says what failed and what to do.
     output_dir : path-like
         Where the files go; made when it is missing.
     **parameters
@@ -449,8 +454,9 @@ def write(
     ...
     augment_insights.errors.ReportError: There is no template 'overveiw'. Hint: did you mean 'overview'?
     """
-    run = _prepare(template, formats, parameters)
-    return _execute(run, Path(output_dir).expanduser())
+    folder, asked = Path(output_dir).expanduser(), _listed(formats)
+    with _telling_failure(template, asked, folder):
+        return _execute(_prepare(template, asked, parameters), folder)
 
 
 def write_each(
@@ -498,12 +504,16 @@ def write_each(
     ...
     augment_insights.errors.ConfigurationError: The roster has no column 'taem'. Hint: did you mean 'team'?
     """
-    run = _prepare(template, formats, parameters)
+    folder, asked = Path(output_dir).expanduser(), _listed(formats)
+    with _telling_failure(template, asked, folder):
+        run = _prepare(template, asked, parameters)
+        runs = _by_month(run) if per == "month" else _by_column(run, per)
     reports: dict[str, Report] = {}
     failures: dict[str, InsightsError] = {}
-    for name, each in (_by_month(run) if per == "month" else _by_column(run, per)).items():
+    for name, each in runs.items():
         try:
-            reports[name] = _execute(each, Path(output_dir).expanduser())
+            with _telling_failure(template, asked, folder, name=each.label):
+                reports[name] = _execute(each, folder)
         except InsightsError as error:
             failures[name] = error
         except OSError as error:
@@ -521,7 +531,7 @@ def build(
 
     Runs the code of the template's cells: no kernel, no file. The page shows itself in a notebook,
     has ``tables`` and ``charts`` by name, and saves itself: ``save_html``, ``save_pdf``, ``save_xlsx``,
-    ``save_csv``, ``save_parquet``, ``save_png``, ``save_svg``.
+    ``save_csv``, ``save_parquet``, ``save_png``, ``save_svg``, ``save_md``, ``save_json``.
 
     Parameters
     ----------
@@ -551,7 +561,7 @@ def build(
     ...
     augment_insights.errors.ReportError: The template 'overview' has no parameter 'end_dat'. ...
     """
-    run = _prepare(template, (), parameters)
+    run = _prepare(template, [], parameters)
     _refuse_early(run)
     with run.sharing.naming_nobody():
         page = _names_after(run).get("page")
@@ -596,7 +606,26 @@ class _Run:
         return replace(self, parameters={**self.parameters, **parameters}, label=f"{self.label}-{part}")
 
 
-def _prepare(template: str | Path, formats: Iterable[str], parameters: Mapping[str, Any]) -> _Run:
+def _listed(formats: Iterable[str]) -> list[str]:
+    """Return the formats as a list; a single one may come as text."""
+    return [formats] if isinstance(formats, str) else list(formats)
+
+
+@contextmanager
+def _telling_failure(template: str | Path, formats: list[str], folder: Path, *, name: str = "") -> Iterator[None]:
+    """Leave a digest of what fails in a block, where one was asked for; take it away when nothing does."""
+    found = find(template).name
+    try:
+        yield
+    except (InsightsError, OSError) as error:
+        with suppress(OSError):  # a full disk has no room for it either
+            save_failure(error, folder, template=found, name=name or found, formats=formats)
+        raise
+    for ending in FAILURE_FORMATS:
+        (folder / f"{name or found}.failed.{ending}").unlink(missing_ok=True)
+
+
+def _prepare(template: str | Path, formats: list[str], parameters: Mapping[str, Any]) -> _Run:
     """Check what is asked for, as far as that can be done before a kernel starts."""
     found = find(template)
     _refuse_secrets(found, parameters)
@@ -608,8 +637,7 @@ def _prepare(template: str | Path, formats: Iterable[str], parameters: Mapping[s
         raise ReportError(not_valid("source", source, SOURCES), template=found.name)
     if source != "sample" or "source" in found.parameters:
         chosen["source"] = source
-    listed = [formats] if isinstance(formats, str) else formats
-    kept = check_formats([name for name in listed if name != NOTEBOOK], template=found.name)
+    kept = check_formats([name for name in formats if name != NOTEBOOK], template=found.name)
     if "formats" in found.parameters or kept not in ((), ("html",)):
         chosen["formats"] = list(kept)
     found.check(chosen)
@@ -682,11 +710,11 @@ def _looks_secret(text: str) -> bool:
 
 def _refuse_early(run: _Run) -> None:
     """Refuse an unknown team, too few people, a target that is none, and whatever else files tell before a run."""
-    context = ("targets", "events", "calendar")
-    is_told = (run.value("team") and "roster" in run.template.parameters) or any(map(run.value, context))
+    files = ("roster", "targets", "events", "calendar")
+    is_told = (run.value("team") and "roster" in run.template.parameters) or any(map(run.value, files))
     if run.sharing.is_open and not is_told:
         return
-    names = ("source", "roster", "team", "team_column", "names", "min_group_size", *context)
+    names = ("source", "team", "team_column", "names", "min_group_size", *files)
     chosen: dict[str, Any] = {name: run.value(name) for name in names}
     Study(**{name: value for name, value in chosen.items() if value is not None})
 
@@ -890,7 +918,7 @@ def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, 
             progress_bar=False,
             start_timeout=_START_SECONDS,
             execution_timeout=_CELL_SECONDS,
-            kernel_manager_class=_kernels_heard_by(console, style),
+            kernel_manager_class=own_kernels(console, style),
             stderr_file=told,
         )
     finally:
@@ -919,7 +947,7 @@ class _Told:
             sys.stderr.write(f"\r{'':<{_WIDTH}}\r")
 
 
-def _kernels_heard_by(console: IO[bytes], style: str) -> type[AsyncKernelManager]:
+def own_kernels(console: IO[bytes], style: str) -> type[AsyncKernelManager]:
     """Return a manager of kernels of this very Python, which write to a file in place of this process's terminal.
 
     Whatever kernels are installed: a ``python3`` of another Python may stand before this one's.
@@ -991,7 +1019,7 @@ def _publish(run: _Run, notebook: Path, *, folder: Path) -> Report:
 def _tidy(run: _Run, notebook: Path, *, folder: Path) -> dict[str, Any]:
     """Leave in a notebook what was computed, and nothing of how, where and in how many milliseconds.
 
-    Returned is what its last page says: ``headlines`` and ``sentences``.
+    Returned is what its last page says: ``headlines``, ``sentences`` and ``digest``.
 
     It names the place where the files are in the end, not the hidden one where they were made. Where names
     are not shown, none stands in its outputs: not even in a warning, or in the words of an error.
@@ -1015,8 +1043,10 @@ def _tidy(run: _Run, notebook: Path, *, folder: Path) -> dict[str, Any]:
     said = [data[PAGE_DATA] for data in outputs if PAGE_DATA in data]
     if not said:
         return {}
-    lines = [Headline(**{**line, "trend": tuple(line["trend"])}) for line in said[-1]["headlines"]]
-    return {"headlines": tuple(lines), "sentences": tuple(said[-1]["sentences"])}
+    digest = dict(said[-1])
+    lines = zip(digest["headlines"], digest.pop("trends"), strict=True)
+    headlines = tuple(Headline(**line, trend=tuple(trend)) for line, trend in lines)
+    return {"headlines": headlines, "sentences": tuple(digest["sentences"]), "digest": digest}
 
 
 def _without_progress(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:

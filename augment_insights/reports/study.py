@@ -26,7 +26,6 @@ from augment_insights.analysis import (
     read_targets,
     resolve_aliases,
 )
-from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.population import check_user_type, with_user_key
 from augment_insights.analysis.roster import check_match
 from augment_insights.errors import ConfigurationError, did_you_mean, not_valid
@@ -46,10 +45,10 @@ from augment_insights.periods import (
 )
 from augment_insights.reports.page import Page
 from augment_insights.reports.sharing import Sharing
-from augment_insights.tables import COMPARISON, CONTRIBUTIONS, LICENCES_OVER_TIME, ON_TRACK, UNUSED_LICENCES
+from augment_insights.tables import COMPARISON, CONTRIBUTIONS, LICENCES_OVER_TIME, ON_TRACK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import date
     from typing import Unpack
 
@@ -89,7 +88,7 @@ class StudyParameters(TypedDict, total=False):
     team_column: str
     targets: Path | str | pl.DataFrame | None
     events: Path | str | pl.DataFrame | None
-    calendar: Path | str | pl.DataFrame | None
+    calendar: Path | str | pl.DataFrame | Sequence[date | str] | None
     min_group_size: int
     names: str
 
@@ -279,7 +278,8 @@ class Study:
         The column of the roster whose values are the teams of the report, such as ``"manager"`` or ``"cost_centre"``.
     targets, events, calendar : path-like or DataFrame, optional
         As for :func:`augment_insights.analysis.read_targets`, ``read_events`` and ``read_calendar`` (a country code, or
-        days off). With ``team``, the targets of that team, and the events of that team and of everybody.
+        days off). With ``team``, the targets of that team, and the events of that team and of everybody. The made-up
+        organisation has its own events.
     min_group_size, names : optional
         As for :class:`Sharing`.
 
@@ -413,15 +413,21 @@ class Study:
         self.targets: pl.DataFrame | None = None
         self.events: pl.DataFrame | None = None
         self.calendar: pl.DataFrame | None = None
-        is_ours, nobody = pl.col("group").eq(self.team or ""), pl.lit(None, dtype=pl.String).alias("group")
+        is_ours, nobody = pl.col("group").eq(str(self.team)), pl.lit(None, dtype=pl.String).alias("group")
         if (targets := chosen["targets"]) is not None:
             self.targets = read_targets(targets)
             if self.team is not None:  # what is aimed at for everybody is no target of one team
                 self.targets = self.targets.filter(is_ours).with_columns(nobody)
-        if (events := chosen["events"]) is not None:
+        events = chosen["events"]
+        if events is None and (made_up := self.client.sample_organisation) is not None:
+            events = pl.read_csv(made_up.events_csv().encode(), infer_schema=False)
+        if events is not None:
             read = read_events(events)
-            text = pl.Series("text", [self.sharing.words(one) for one in read["text"]], dtype=pl.String)
-            self.events = read.with_columns(text)
+            words = self.sharing.words
+            self.events = read.with_columns(
+                pl.Series(name, [text and words(text) for text in read[name]], dtype=pl.String)
+                for name in ("text", "group")
+            )
             if self.team is not None:
                 self.events = self.events.filter(is_ours | pl.col("group").is_null()).with_columns(nobody)
         if (calendar := chosen["calendar"]) is not None:
@@ -429,6 +435,12 @@ class Study:
             self.calendar = read_calendar(calendar, oldest_day(self.client.now()), last)
             self.sharing.days_off = frozenset(self.calendar["date"])
         self.caption |= {"targets": self.targets, "events": self.events, "calendar": self.calendar}
+
+    def events_around(self, first: date | None, last: date | None) -> pl.DataFrame | None:
+        """Return the events between two days, and of the two weeks before them; None where none are known."""
+        if self.events is None or first is None or last is None:
+            return None
+        return self.events.filter(pl.col("date").is_between(first - timedelta(weeks=2), last))
 
     def _refuse_names(self) -> None:
         """Refuse teams that are people, such as managers by their e-mails, where names are not shown."""
@@ -565,14 +577,15 @@ class Study:
         Returns
         -------
         tuple of DataFrame
-            LICENCES_OVER_TIME and UNUSED_LICENCES. Both are empty without a roster, as it lists people, or for service
-            accounts; the second also for one team.
+            LICENCES_OVER_TIME; and ``team`` and ``unused_users``. Both are empty without a roster, as it lists people,
+            or for service accounts; the second also for one team.
         """
+        nobody = pl.DataFrame(schema={"team": pl.String, "unused_users": pl.Int64})
         if self.roster is None or self.user_type == "service_account":
-            return LICENCES_OVER_TIME.empty(), UNUSED_LICENCES.empty()
+            return LICENCES_OVER_TIME.empty(), nobody
         used = self.groups(licences_over_time(self.roster, activity, periods))
         if not self.has_teams or self.team is not None or periods.is_empty():
-            return used, UNUSED_LICENCES.empty()
+            return used, nobody
         held = licences(self.roster, activity, as_of=periods["period_end"][-1])
         unused = held.filter(pl.col("status").is_in(["idle", "never_used"]))
         team = pl.col("team").fill_null(NO_TEAM)
@@ -657,8 +670,8 @@ class Study:
         told = self.groups(changed.join(used, on="mode").select("mode", "users", "difference"))
         words = pl.col("mode").cast(pl.String).str.replace_all("_", " ")
         named = pl.format("the {}", words.str.replace("ide ", "IDE ").str.replace("cli ", "CLI "))
-        change = pl.col("difference").sum()
-        share = rate(pl.col("difference") * change.sign(), change.abs())
+        whole = pl.col("difference").sum()
+        share = pl.when(whole != 0).then(pl.col("difference") / whole)
         return told.select(
             kind=pl.lit(""), group=named, contribution="difference", contribution_share=share
         ).drop_nulls()

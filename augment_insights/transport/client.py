@@ -39,7 +39,7 @@ _RECORDS_URL = "https://records.invalid"
 _NO_TOKEN = "in-process-there-is-no-token"  # noqa: S105 (nobody checks it; no answer holds it by chance)
 _LONGEST_TIMEOUT = 86_400.0
 _POLL = 0.05
-_RATE_LIMIT_FILE = "rate-limit.sqlite"
+RATE_LIMIT_FILE = "rate-limit.sqlite"
 
 
 def _root_or_warning() -> Path | None:
@@ -152,7 +152,7 @@ class Client:
             requests_per_minute=requests_per_minute if app is None else math.inf,
             burst=burst,
             clock=self._clock,
-            path=None if root is None or app is not None else root / _RATE_LIMIT_FILE,
+            path=None if root is None or app is not None else root / RATE_LIMIT_FILE,
             key=self.fingerprint,
         )
         self._sessions: dict[int, CachedSession] = {}
@@ -255,6 +255,13 @@ class Client:
     def now(self) -> datetime:
         """Return the client's moment, in UTC."""
         return self._clock.now()
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The moment that the last answer over the network bears, by the API's clock; None while there is none."""
+        adapter: Any = self._open().get_adapter(f"{self.base_url}/")
+        moment: datetime | None = adapter.server_time
+        return moment
 
     @property
     def fingerprint(self) -> str:

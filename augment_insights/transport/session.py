@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
 from hashlib import blake2b
 from http import HTTPStatus
@@ -130,6 +131,7 @@ class WireAdapter(HTTPAdapter):
         self._timeouts = (min(timeout, 10.0), timeout)
         self._now = now
         self._permit = permit
+        self.server_time: datetime | None = None
 
     def send(  # type: ignore[override]  # the session passes requests' own settings through
         self, request: PreparedRequest, **settings: Any
@@ -169,6 +171,8 @@ class WireAdapter(HTTPAdapter):
             if str(request.url).startswith("http:"):  # to this machine, in the clear: never through a proxy
                 settings["proxies"] = {}
             answer = super().send(with_token, **settings)
+        with suppress(TypeError, ValueError):  # there is none, or no date
+            self.server_time = parsedate_to_datetime(answer.headers.get("Date", ""))
         try:
             body = _read(answer)
         finally:

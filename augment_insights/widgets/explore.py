@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from contextvars import copy_context
-from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
 from threading import Event, RLock, Thread
@@ -295,19 +294,12 @@ class Loaded:
     def view(self, choice: Choice) -> View:
         """Return the rows that a choice leaves; nothing may be missing for it."""
         in_range = pl.col("date").is_between(choice.days.start, choice.days.end)
-        rows = self._rows.filter(in_range)
         known = self._known(choice.days)
-        everybody = View(choice, rows, known, self.roster, self.client.is_sample, self.sharing, context=self.context)
-        if not choice.filters:
-            return everybody
         of_team = True if choice.team is None else pl.col("team") == choice.team
-        return replace(
-            everybody,
-            rows=rows.filter(**choice.filters),
-            known=known.filter(of_team),
-            roster=None if self.roster is None else self.roster.filter(of_team),
-            everybody=everybody,
-        )
+        roster = None if self.roster is None else self.roster.filter(of_team)
+        rows = self._rows.filter(in_range, **choice.filters)
+        known = known.filter(of_team)
+        return View(choice, rows, known, roster, self.client.is_sample, self.sharing, self.context)
 
     def _hold(self, table: str, days: DayRange, rows: pl.DataFrame) -> None:
         """Hold days, each user with their team, in place of the coarser rows of these days."""
@@ -375,7 +367,10 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
     ----------
     controls : dict of str to widget
         ``question``, ``start_date``, ``end_date``, ``every``, ``user_type``, ``team``, ``language``,
-        ``editor``, ``metric`` and ``split``: set a ``value``, and the figure follows.
+        ``editor``, ``metric`` and ``split``: set a ``value``, and the figure follows. Those that the question does not
+        use are hidden.
+    unused : widget
+        Names what is hidden, and why.
     cost, fetch_button : widget
         What a long fetch costs, and the button that begins it.
     bar, state, cancel_button : widget
@@ -393,8 +388,8 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._thread: Thread | None = None
         self._stop = Event()
         self.controls = make_controls(loaded, choice)
-        self._tooltips = {name: control.tooltip for name, control in self.controls.items()}
-        self.cost, self.state = HTML(), Label()
+        show_if(self.controls["team"], shown=bool(loaded.teams))
+        self.unused, self.cost, self.state = HTML(), HTML(), Label()
         self.fetch_button = Button(description="Fetch", tooltip="Sends these requests to the API", icon="download")
         self.bar = IntProgress(min=0, max=1, description="Fetching", tooltip="Requests answered")
         self.cancel_button = Button(
@@ -410,7 +405,7 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         self.cancel_button.on_click(self._on_cancel)
         question, *others = self.controls.values()
         row = Box(others, layout=Layout(display="flex", flex_flow="row wrap"))
-        super().__init__([question, row, self.offer, self.progress, self.screen])
+        super().__init__([question, row, self.unused, self.offer, self.progress, self.screen])
         self._show(None)
         self.refresh()
 
@@ -516,14 +511,15 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
             "every": question.has_period,
             "metric": bool(question.metrics),
             "split": bool(splits),
-            "team": bool(loaded.teams),
             "language": not question.looks_back,
             "editor": not question.looks_back,
         }
         for name, is_heard in listens.items():
-            self.controls[name].disabled = not is_heard
-            otherwise = "There is no roster" if name == "team" else "Does not apply to this question"
-            self.controls[name].tooltip = self._tooltips[name] if is_heard else otherwise
+            show_if(self.controls[name], shown=is_heard)
+        unused = [self.controls[name].description for name, is_heard in listens.items() if not is_heard]
+        without_roster = "" if loaded.teams else " Team needs a roster that tells teams: explore(roster=...)."
+        hidden = f"Not shown, as this question does not use them: {', '.join(unused)}." if unused else ""
+        self.unused.value = message(hidden + without_roster)
 
     def _on_change(self, _change: object, *, wait: float) -> None:
         with self._lock:  # a thread that fills the options is waited for

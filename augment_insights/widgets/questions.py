@@ -81,8 +81,6 @@ class View:
         ``user``, ``user_type``.
     roster : pl.DataFrame or None
         The licences of the chosen team; None without a roster.
-    everybody : View or None
-        The same without the filters by team, language and editor, where there are any.
     is_sample : bool
         Whether the organisation is made up.
     sharing : Sharing
@@ -97,7 +95,6 @@ class View:
     roster: Any
     is_sample: bool
     sharing: Sharing
-    everybody: View | None = None
     context: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -150,9 +147,6 @@ class Question:
         A few plain sentences.
     measure : callable
         From a view, and the columns to split by, to the table of the analysis.
-    in_groups : tuple of str
-        Filters that are answered by splitting everybody: asked of a group alone, a table would begin on the group's
-        own first active day, and the zeros before it would be missing.
     drawn_with : tuple of str
         What the chart is told besides the table: ``every``, ``since``, the measure as ``of``, or that the
         ``population`` are newcomers.
@@ -172,7 +166,6 @@ class Question:
     title: str
     how_to_read: str
     measure: Callable[[View, list[str] | None], pl.DataFrame]
-    in_groups: tuple[str, ...] = ()
     drawn_with: tuple[str, ...] = ()
     numbers: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     table: str = LISTS
@@ -209,21 +202,11 @@ class Question:
         newcomers = f"{choice.population} who began in the range"
         told = {"every": choice.every, "since": choice.days.start, "of": choice.metric, "population": newcomers}
         with _taking_notes(notes):
-            table = view.sharing.groups(self._table(view))
+            table = view.sharing.groups(self.measure(view, [choice.split] if choice.split else None))
             how = {name: told[name] for name in self.drawn_with}
             chart = getattr(charts, self.name)(table, **{**view.caption, **how})
         shown = table if self.numbers is None else self.numbers(table)
         return Answer(self.title, shown, chart, self.how_to_read, tuple(notes))
-
-    def _table(self, view: View) -> pl.DataFrame:
-        """Measure the chosen group: as one group of everybody where it can be one."""
-        chosen = view.choice.filters
-        split = [view.choice.split] if view.choice.split else []
-        if view.everybody is None or not set(chosen) <= set(self.in_groups):
-            return self.measure(view, split or None)
-        table = self.measure(view.everybody, [*chosen, *(name for name in split if name not in chosen)])
-        kept = table.filter([pl.col(name) == value for name, value in chosen.items()])
-        return kept.drop(name for name in chosen if name not in split)
 
 
 @contextmanager
@@ -268,7 +251,6 @@ QUESTIONS: tuple[Question, ...] = (
         "How many are active?",
         "A user counts once in a period. A dashed line ends in a period that the range holds only in part.",
         lambda view, by: analysis.active_users(view.rows, by=by, every=view.choice.every, **view.covered),
-        in_groups=FILTERS,
         has_period=True,
         splits=FILTERS,
     ),
@@ -279,7 +261,6 @@ QUESTIONS: tuple[Question, ...] = (
         lambda view, by: analysis.rolling_active_users(
             view.rows, windows=28 if view.choice.split else (1, 7, 28), by=by, **view.covered
         ),
-        in_groups=FILTERS,
         splits=FILTERS,
     ),
     Question(
@@ -301,7 +282,6 @@ QUESTIONS: tuple[Question, ...] = (
         "New, returning and resurrected users add up to the active ones; below the line are those who were active in "
         "the period before, and not in this one. Grey: seen before, and whether in the period before is not known.",
         lambda view, by: analysis.lifecycle(view.known, by=by, **view.since_known),
-        in_groups=FILTERS,
         drawn_with=("every",),
         has_period=True,
         looks_back=True,
@@ -353,7 +333,6 @@ QUESTIONS: tuple[Question, ...] = (
         lambda view, by: analysis.adoption_rate(
             view.rows, licences=view.roster, by=by, every=view.choice.every, **view.covered
         ),
-        in_groups=("team",),
         has_period=True,
         needs_roster=True,
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from augment_insights import export
 from augment_insights.charts import theme
 from augment_insights.errors import InsightsError, plural
 from augment_insights.reports.content import table_rows
+from augment_insights.tables import column_words
 from augment_insights.transport.settings import in_notebook
 
 if TYPE_CHECKING:
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 _MOST_ROWS = 40
 """More rows than this are not read on a screen; a file has them all."""
+
+_MOST_DOWNLOADED = 5_000_000
+"""Bytes of a file that travels to the browser within the widget: a report has two million at most."""
 
 _CHART_HEIGHT = "390px"
 _TEXT = "line-height: 1.5; max-width: 56em"
@@ -108,7 +113,7 @@ class Answer:
         elif self.table is None:
             raise ValueError("There is no table to save. Hint: save the chart.")
         elif kind == "xlsx":
-            export.write_workbook({self.title: self.table}, path)
+            export.write_workbook({self.title: self.table}, path, words=partial(column_words, people=""))
         else:
             export.write_table(self.table, path)
         return path
@@ -197,7 +202,8 @@ class Screen(VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _on_save(self, kind: str, _button: object) -> None:
         self.saved.value = message("Writing …")
         with showing_errors(lambda error: setattr(self.saved, "value", error_html(error))):
-            self.saved.value = message(f"Saved: {self._save(kind).resolve()}")
+            path = self._save(kind).resolve()
+            self.saved.value = message(f"Saved: {path}") + download_html(path)
 
     def _save(self, kind: str) -> Path:
         if self.answer is None:
@@ -239,10 +245,23 @@ def error_html(error: Exception) -> str:
     return message(_BUG, is_error=True) + details
 
 
+def download_html(path: Path) -> str:
+    """Return a link that brings a saved file from where the notebook runs to the reader's own machine."""
+    size = path.stat().st_size
+    if size > _MOST_DOWNLOADED:
+        return message(
+            f"At {size / 1e6:.0f} MB it is too large to be downloaded from here. Hint: take it from the folder."
+        )
+    name, data = escape(path.name), b64encode(path.read_bytes()).decode("ascii")
+    style = "color: var(--jp-content-link-color, #0072b2); text-decoration: underline"
+    link = f'download="{name}" href="data:application/octet-stream;base64,{data}"'
+    return f'<a {link} style="{style}">Download {name}</a>'
+
+
 def table_html(table: pl.DataFrame, *, title: str) -> str:
     """Return the head of a table, with its title and how many rows there are."""
     count = plural(table.height, "row") + (f", the first {_MOST_ROWS} shown" if table.height > _MOST_ROWS else "")
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
+    head = "".join(f'<th scope="col">{escape(column_words(name, people=""))}</th>' for name in table.columns)
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in table_rows(table.head(_MOST_ROWS))
     )

@@ -96,6 +96,19 @@ def test_windows_before_since_are_zeros(make_activity):
     assert analysis.active_day_distribution(activity, since=MONDAY, window=3)["users"].to_list() == [1, 0, 0]
 
 
+def test_stickiness_of_working_days(make_activity):
+    """Ada comes from Monday to Friday, Bob on Saturday: both count, and one of two comes on a working day."""
+    activity = make_activity({"ada@x.io": [0, 1, 2, 3, 4], "bob@x.io": [5]})
+    calendar = analysis.read_calendar("2026-01-06", "2026-01-01", "2026-01-31")
+    table = analysis.stickiness(activity, window=7, calendar=calendar, as_of="2026-01-11")
+    assert table.row(-1) == (date(2026, 1, 11), 7, 1.0, 2, 0.5, True, 4)
+    alone = analysis.stickiness(activity, window=1, calendar=calendar)
+    assert alone["working_days"].to_list() == [1, 0, 1, 1, 1, 0]
+    assert alone["stickiness_rate"].to_list() == [1.0, None, 1.0, 1.0, 1.0, None]
+    with pytest.raises(ValueError, match='kind="day" is of one day'):
+        analysis.stickiness(activity, kind="day", calendar=calendar)
+
+
 def test_stickiness_of_the_day_alone(make_activity):
     """kind="day": the users of the day over those of the window, as many vendors do (window=30)."""
     activity = make_activity({"ada@x.io": [0, 1, 2], "bob@x.io": [0]})

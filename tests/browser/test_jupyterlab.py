@@ -252,10 +252,11 @@ def test_a_finished_notebook_that_nobody_trusts_draws_its_charts(open_notebook, 
 
 
 def test_the_explorer_is_driven(open_notebook, lab):
-    """Period, team, range and question are changed by their labels, and each redraw is seen; files are saved."""
+    """Period, team, range and question are changed by their labels, and each redraw is seen; files are downloaded."""
     notebook = open_notebook(lab.add("driven", EXPLORE))
     notebook.run()
     notebook.chart_says("Weekly active users")
+    assert not notebook.page.get_by_label("Measure", exact=True).is_visible()
     notebook.select("Period", "Month")
     notebook.chart_says("Monthly active users")
     notebook.select("Period", "Week")
@@ -270,6 +271,10 @@ def test_the_explorer_is_driven(open_notebook, lab):
     for kind in ("PNG", "CSV", "XLSX"):
         notebook.page.get_by_role("button", name=re.compile(kind)).click()
         notebook.see(re.compile(rf"Saved: .*\.{kind.lower()}"))
+        with notebook.page.expect_download() as started:
+            notebook.page.get_by_role("link", name=re.compile(rf"Download .*\.{kind.lower()}")).click()
+        (written,) = (lab.folder / "saved").glob(f"*.{kind.lower()}")
+        assert Path(started.value.path()).read_bytes() == written.read_bytes()
     saved = sorted(path.suffix for path in (lab.folder / "saved").iterdir())
     assert saved == [".csv", ".png", ".xlsx"]
     notebook.page.get_by_label("From", exact=True).fill("2019-01-01")

@@ -111,3 +111,12 @@ def test_every_number_of_days_keeps_its_bar_with_its_number(rows_of):
     days = [(FIRST, 28, 0.0, 0, None, True), (FIRST + timedelta(days=1), 28, 1.0, 4, 0.25, True)]
     table = pl.DataFrame(days, schema=STICKINESS.schema, orient="row")
     assert [row["solid"] for row in rows_of(charts.stickiness(table))] == [None, 0.25]
+
+
+def test_a_mean_of_working_days_is_named_on_the_axis(look):
+    """As it is not what everybody else calls stickiness."""
+    table = pl.DataFrame([(FIRST, 28, 1.0, 4, 0.25, True)], schema=STICKINESS.schema, orient="row")
+    for also, words in ({}, "mean daily users"), ({"working_days": 20}, "mean users of a working day"):
+        chart = charts.stickiness(table.with_columns(**{name: pl.lit(days) for name, days in also.items()}))
+        assert chart.title.text == f"Stickiness: {words} of the users of 28 days"
+        assert f"{words.capitalize()} / active users" in look.svg(chart)

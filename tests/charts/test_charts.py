@@ -43,7 +43,7 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
     ],
     "adoption_curve": [(FIRST, 5, 5, 0, None), (SECOND, 2, 7, 10, 0.7), (THIRD, 1, 8, 10, 0.8)],
     "adoption_funnel": [("licensed", 20, 1.0), ("active", 12, 0.6), ("power", 3, 0.15)],
-    "licences": [("Ops", 3), ("Web", 12)],
+    "unused_licences": [("Web", "idle", 3), ("Web", "never_used", 5), (None, "idle", 2)],
     "population_bridge": [("licensed", "active", 8), ("licensed", "never seen", 2), ("not on the roster", "active", 1)],
     "time_to_first_use": [(0, 9, 3, 0.3, 0.15, 0.65), (1, 6, 3, 0.6, 0.3, 0.8), (2, 3, 0, 0.6, 0.3, 0.8)],
     "feature_adoption": [
@@ -114,8 +114,8 @@ ABOUT = {
     "adoption_rate": ("active_users licensed_users", "grouped dated"),
     "adoption_curve": ("cumulative_users ever_licensed_users new_users", "keyed dated"),
     "adoption_funnel": ("reached_users reached_rate", "keyed"),
-    "licences": ("unused_users", "keyed"),
     "population_bridge": ("users", "keyed"),
+    "unused_licences": ("users", "keyed"),
     "time_to_first_use": ("at_risk_users started_users", "grouped keyed"),
     "feature_adoption": ("active_users feature_users", "grouped keyed"),
     "mode_mix": ("count of_count", "grouped keyed dated"),
@@ -213,7 +213,7 @@ def test_all_charts_take_the_same_keywords(name):
     """Who has drawn one can draw the others; a keyword that is none is refused with those that are."""
     taken = inspect.signature(getattr(charts, name)).parameters
     shared = {"population", "as_of", "sample", "title", "subtitle", "width", "events", "targets", "calendar"}
-    assert shared <= set(taken) <= shared | {"table", "every", "since", "of", "by_group", "least_users"}
+    assert shared <= set(taken) <= shared | {"table", "every", "since", "of", "by_group", "pale_below"}
     assert draw(name).title.subtitle.startswith("people")
     with pytest.raises(TypeError, match=r"'pupulation' is not a keyword .* population, as_of, sample, title, subtitle"):
         draw(name, pupulation="engineers")

@@ -115,6 +115,17 @@ def test_a_goal_is_a_dashed_line_with_its_words(weekly_users, weekly_acceptance,
     assert rate.title.subtitle[1] == "Goals: 27.5%"
 
 
+def test_a_goal_of_active_users_stands_in_the_lifecycle_too(look):
+    """Its bars above the axis are the active users."""
+    rows = [(day, 4, 3, 2, 5, 9, True) for day in MONDAYS]
+    names = [f"{state}_users" for state in ("new", "returning", "resurrected", "dormant", "active")]
+    table = pl.DataFrame(rows, schema=["period_start", *names, "is_complete"], orient="row")
+    chart = charts.lifecycle(table, every="1w", targets=aimed(("active_users", 20, None, None)))
+    (goal,) = (line for line in look.layers(chart, "rule") if "strokeDash" in line["mark"])
+    assert goal["encoding"]["y"]["field"] == "goal"
+    assert ">Goal 20</text>" in look.svg(chart)
+
+
 def test_groups_without_time_have_ticks(team_acceptance, look):
     """Search aims lower than the others; a team without a rate has a goal all the same."""
     targets = aimed(("acceptance_rate", 0.35, None, None), ("acceptance_rate", 0.25, date(2026, 12, 31), "Search"))

@@ -265,3 +265,58 @@ def test_another_spelling_of_an_e_mail_is_no_newcomer(tmp_path, organisation):
     names = run_in_process("retention", inactive_days=3, **chosen)
     # All are followed to Thursday: Bob, who lapses on Tuesday, and nobody else.
     assert names["survival"].select("days", "at_risk_users", "lapsed_users").rows() == [(0, 1, 0), (1, 1, 1)]
+
+
+CONTEXT = {
+    "targets.csv": "metric,group,value,by\nactive_users,,5,\nadoption_rate,,80%,2035-12-31\nadoption_rate,Search,90%,\n"
+    "acceptance_rate,,0.35,2035-12-31\n",
+    "events.yaml": f"- {{date: {LAST_SUNDAY}, text: <b>Talk</b> by eve@x.io}}\n",
+}
+JUDGED = {
+    "acceptance": ["acceptance of completions, 35% by 31 Dec 2035: 30.0%"],
+    "adoption": ["active users, 5: 6 in", "adoption of licences, 80% by 31 Dec 2035: 75.0%"],
+    "overview": [
+        "active users, 5: 6 in the week",
+        "acceptance of completions, 35% by 31 Dec 2035: 30.0%",
+        "adoption of licences, 80% by 31 Dec 2035: 75.0%",
+    ],
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The last 12 complete weeks begin on")
+@pytest.mark.parametrize("names", ["show", "hide"])
+@each
+def test_targets_events_and_days_off_stand_on_every_page(name, names, tmp_path, organisation):
+    """Events on each chart along time, escaped and without e-mails where names are hidden; targets judged in words.
+
+    Six of eight people, three of four in a team, are active in each of four weeks: too few weeks to tell a pace. The
+    team is too small to be shown with names hidden.
+    """
+    for file, text in CONTEXT.items():
+        (tmp_path / file).write_text(text)
+    roster = tmp_path / "roster.csv"
+    roster.write_text("\n".join(["user,team", *(f"user{n}@x.io,{'Search' if n % 2 else 'Web'}" for n in range(8))]))
+    days = {"start_date": str(LAST_SUNDAY - timedelta(days=27)), "end_date": str(LAST_SUNDAY)}
+    given = {kind: str(tmp_path / file) for kind, file in zip(("targets", "events"), CONTEXT, strict=True)}
+    chosen = {"source": "api", "roster": str(roster), "names": names, "output_dir": str(tmp_path / "out")}
+    chosen["min_group_size"] = 1 if names == "show" else 5
+    organisation(SIX_PEOPLE)
+    left = run_in_process(name, **{**days, **given, **chosen, "calendar": "DE", **FEW_REQUESTS.get(name, {})})
+    page = left["page"]
+    told = [sentence.removeprefix("Target for ") for sentence in page.sentences if sentence.startswith("Target")]
+    assert [words for words in JUDGED.get(name, ()) if not any(one.startswith(words) for one in told)] == []
+    search = [one for one in told if "(Search)" in one]
+    assert all(("75.0%" if names == "show" else "not shown") in one for one in search)
+    assert len(search) == (name in ("overview", "adoption"))
+    drawn = {key: chart.to_dict() for key, chart in page.charts.items()}
+    marked = [key for key, spec in drawn.items() if "Events: 1" in json.dumps(spec["title"], ensure_ascii=False)]
+    along_time = {"lifecycle", "adoption_rate", "acceptance_rate", "reconcile", "active_users", "stickiness"}
+    assert along_time & drawn.keys() <= set(marked)
+    (path,) = (tmp_path / "out").glob("*.html")
+    html = path.read_text("utf-8")
+    assert "<b>Talk" not in html
+    assert ("eve@x.io" in html) == (names == "show")
+    if "stickiness" in drawn:
+        assert "weekends and holidays shaded" in html or "weekends shaded" in html
+        assert "Mean users of a working day" in html

@@ -18,7 +18,7 @@ from augment_insights.reports import Page
 MakeNotebook = Callable[..., Path]
 Browse = Callable[[Path], "subprocess.CompletedProcess[str]"]
 
-ALL_FORMATS = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg")
+ALL_FORMATS = ("html", "pdf", "xlsx", "csv", "parquet", "png", "svg", "md", "json")
 HOSTILE = [
     "</script><script>alert(1)</script>",
     '=HYPERLINK("http://evil.example","x")',

@@ -8,8 +8,15 @@ import pytest
 from augment_insights.analysis import compare
 from augment_insights.analysis.intervals import wilson
 from augment_insights.errors import TableError
-from augment_insights.reports import bridge_in_words, change_in_words, count_in_words, licences_in_words
-from augment_insights.tables import COMPARISON, POPULATION_BRIDGE
+from augment_insights.reports import (
+    bridge_in_words,
+    change_in_words,
+    count_in_words,
+    flows_in_words,
+    licences_in_words,
+    what_happened,
+)
+from augment_insights.tables import COMPARISON, CONTRIBUTIONS, POPULATION_BRIDGE
 
 
 def comparison(before: tuple[int, int], after: tuple[int, int]) -> pl.DataFrame:
@@ -170,3 +177,71 @@ def test_licences_that_are_not_valid_are_told_apart():
         "ended (9) or not begun (5)."
     )
     assert licences_in_words(table.with_columns(users=pl.Series([2, 3, None, 1, 9, 5])), as_of=None) == []
+
+
+def changes(*rows: tuple[str, str, float, float, str]) -> pl.DataFrame:
+    """Make judged comparisons of: the figure, the metric, the difference, half its interval, and the verdict."""
+    told = [
+        (figure, metric, 0.5, 0.5 + step, step, step - reach, step + reach, True, 80, 4, 6, 9, verdict)
+        for figure, metric, step, reach, verdict in rows
+    ]
+    return pl.DataFrame(told, schema={"figure": pl.String, **COMPARISON.schema}, orient="row")
+
+
+def drivers(figure: str, **parts: float) -> pl.DataFrame:
+    """Make the parts of teams in a change, none of which is judged."""
+    rows = [{"figure": figure, "kind": "team", "group": team, "contribution": part} for team, part in parts.items()]
+    share = pl.col("contribution") / pl.col("contribution").sum()
+    schema = {"figure": pl.String, "kind": pl.String, "group": pl.String, **CONTRIBUTIONS.schema}
+    return pl.DataFrame(rows, schema=schema).with_columns(contribution_share=share)
+
+
+STILL = ("Adoption", "adoption_rate", 0.01, 0.04, "no measurable change")
+FELL = ("Acceptance", "acceptance_rate", -0.02, 0.01, "lower")
+ROSE = ("Agents", "agent_rate", 0.1, 0.02, "higher")
+
+
+def test_what_happened_begins_with_the_clearest_change_and_ends_with_what_cannot_be_told():
+    """Ten points of two to either side are clearer than two of one; the driver's part and all others' add up."""
+    parts = pl.concat([drivers("Agents", Web=0.08, Mobile=0.02), drivers("Acceptance", Web=0.01, Mobile=-0.03)])
+    first, second, fact, last = what_happened(changes(STILL, FELL, ROSE), parts, than="May", facts=["97 are idle."])
+    assert first.startswith("Agents rose to 60.0% from 50.0% in May (+10.0 points, 95 % CI +8.0 to +12.0 points); team")
+    assert first.endswith("team Web accounts for 80% of it.")
+    assert second.endswith("; team Mobile contributes -3.0 points, all others together +1.0 points.")
+    assert fact == "97 are idle."
+    assert last == "No measurable change against May: adoption (+1.0 points, 95 % CI -3.0 to +5.0 points)."
+
+
+def test_a_group_that_moved_alone_is_told_and_at_most_six_sentences_are_said():
+    """One sentence a group; the first fact keeps its place."""
+    moved = [("Adoption", "adoption_rate", 0.2, 0.01 * n, "higher") for n in range(1, 7)]
+    apart = pl.concat([changes(*moved)] * 2).with_columns(
+        kind=pl.lit("team"), group=pl.Series([f"T{n}" for n in range(6)] * 2), contribution=0.1, contribution_share=0.1
+    )
+    said = what_happened(changes(STILL), apart, than="May", facts=["first", "second", "third"])
+    assert len(said) == 6
+    assert [sentence.split(" rose")[0] for sentence in said[:3]] == [f"Adoption in team T{n}" for n in range(3)]
+    assert said[3:5] == ["first", "second"]
+
+
+def test_without_a_measurable_change_none_is_told_and_a_wide_interval_says_how_many_people_it_takes():
+    """84 + 2 people see 20 points: five need sixteen times as many, and half as many again for the four in five."""
+    wide = ("Retention", "retention_rate", 0.0, 0.2, "no measurable change")
+    (only,) = what_happened(changes(wide), drivers("Retention", Web=0.0), than="May")
+    needed = int(only.split("some ")[1].split(" people")[0].replace(",", ""))
+    assert needed == pytest.approx(86 * 16 * (2.8 / 1.96) ** 2, rel=0.01)
+    assert "instead of 86" in only
+
+
+@pytest.mark.parametrize(
+    ("hidden", "said"),
+    [
+        ([], ["In June, 6 people were active who had not been in May; 4 stopped, most of them in team Web (3)."]),
+        (["before_users"], []),
+    ],
+)
+def test_who_came_and_who_stopped_is_told_unless_it_is_hidden(hidden, said):
+    """And the team of which most stopped, where it is not the only one."""
+    change = changes(STILL).with_columns(pl.lit(None, pl.Int64).alias(name) for name in hidden)
+    teams = change.with_columns(team=pl.lit("Web"), before_users=pl.lit(3))
+    assert flows_in_words(change, teams, what="people", over="June", than="May") == said

@@ -44,10 +44,10 @@ class Parsed(HTMLParser):
             pass
 
     def handle_data(self, data: str) -> None:
-        """Note text: a script's, or what a reader sees."""
+        """Note text: a script's, or what a reader sees of the report, its contents left out."""
         if self._open and self._open[-1] == "script":
             self.scripts.append((self.tags[-1][1], data))
-        elif not (self._open and self._open[-1] == "style"):
+        elif "nav" not in self._open and not (self._open and self._open[-1] == "style"):
             self.words.append(data)
 
     @property
@@ -101,6 +101,18 @@ def test_any_words_come_back_as_they_were(words):
     assert not parsed.scripts
 
 
+def test_the_numbers_of_a_figure_are_in_the_page_as_a_file_that_starts_no_formula(hostile_table):
+    """Headers in words with their unit on the page; in the CSV the columns' own names and all digits."""
+    page = empty_page().figure("Teams", charts.acceptance_rate(hostile_table), hostile_table, name="teams")
+    parsed = Parsed(page.to_html())
+    assert {"Team", "People", "Suggested (count)", "Acceptance rate (%)"} <= {*parsed.seen}
+    (link,) = (attributes for _, attributes in parsed.tags if attributes.get("href", "").startswith("data:text/csv"))
+    assert link["download"] == "report-teams.csv"
+    rows = pl.read_csv(base64.b64decode(link["href"].partition("base64,")[2]))
+    assert rows["acceptance_rate_low"].to_list() == hostile_table["acceptance_rate_low"].to_list()
+    assert not rows["team"].cast(pl.String).str.contains("^[=+@-]").any()
+
+
 def test_nothing_points_out_of_the_page(page):
     """No element loads or links to anything but data within the page; the style sheet imports nothing."""
     html = page.to_html()
@@ -108,7 +120,7 @@ def test_nothing_points_out_of_the_page(page):
     leading_out = ("src", "href", "action", "srcset")
     targets = [value for _, attributes in parsed.tags for name, value in attributes.items() if name in leading_out]
     assert targets
-    assert all(target.startswith("data:image/svg+xml;base64,") for target in targets)
+    assert all(target.startswith(("data:image/svg+xml;base64,", "data:text/csv;", "#")) for target in targets)
     style = html[html.index("<style>") : html.index("</style>")]
     assert "url(" not in style
     assert "@import" not in style
@@ -135,7 +147,7 @@ def test_a_page_has_its_words_in_order_and_the_numbers_below(page):
     texts = ["First paragraph.", "Second paragraph.", "Who accepts?", "Read along the dots."]
     assert [word for word in words if word in texts] == texts
     table = words[words.index("The numbers") + 1 : words.index("What the figures mean")]
-    assert table[:4] == ["team", "users", "suggested_count", "accepted_count"]
+    assert table[:4] == ["Team", "People", "Suggested (count)", "Accepted (count)"]
     assert table[7:14] == ["Search", "3", "1,000", "200", "20.0%", "10.0%", "30.0%"]
     assert table[14:] == ["Payments", "4", "100", "40", "40.0%", "30.0%", "50.0%"]
     assert words[words.index("Template") + 1] == "overview"
@@ -266,10 +278,15 @@ def test_a_browser_draws_every_chart_asks_nobody_and_complains_of_nothing(
     for words in hostile[1:]:
         table = teams.with_columns(team=pl.Series([words, "Search"]))
         page = page.figure(words, charts.acceptance_rate(table), table)
-    for path in (named.save_html(tmp_path / "overview.html"), page.save_html(tmp_path / "page.html")):
+    for count, path in (
+        (len(named.charts), named.save_html(tmp_path / "overview.html")),
+        (3, page.save_html(tmp_path / "page.html")),
+    ):
         seen = browse(path)
         drawn = Parsed(seen.stdout)
-        assert len([tag for tag, attributes in drawn.tags if tag == "svg" and attributes.get("class") == "marks"]) == 3
+        assert (
+            len([tag for tag, attributes in drawn.tags if tag == "svg" and attributes.get("class") == "marks"]) == count
+        )
         assert seen.stdout.count("could not be drawn") == 1  # in the page's script, and nowhere else
         assert [line for line in seen.stderr.splitlines() if "CONSOLE" in line] == []
     assert set(hostile) <= set(drawn.words)

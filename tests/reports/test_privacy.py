@@ -127,9 +127,11 @@ class Attack:
         for row in self.rows("stickiness"):
             self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
             if row["mean_daily_users"] is not None:
-                known = min(row["window_days"], (row["date"] - self.whole["stickiness"]["date"].min()).days + 1)
-                days = (row["date"] - timedelta(days=back) for back in range(known))
-                self.sum(row["mean_daily_users"] * known, {("trailing", 1, day): 1.0 for day in days})
+                worked = 5 if "working_days" in row else 7  # from Monday on
+                window = (row["date"] - timedelta(days=back) for back in range(row["window_days"]))
+                days = [day for day in window if day.weekday() < worked]
+                assert len(days) == row.get("working_days", row["window_days"])
+                self.sum(row["mean_daily_users"] * len(days), {("trailing", 1, day): 1.0 for day in days})
         for row in self.rows("activity"):  # a raw table of days, and weeks by their last day
             if {"users", "period_start"} <= {*row} and row["period_start"] >= date.fromisoformat(DAYS["start_date"]):
                 window = (row["period_end"] - row["period_start"]).days + 1
@@ -188,6 +190,11 @@ class Attack:
         unused = {self.learn(("unused", row["team"]), row["unused_users"]): 1.0 for row in self.rows("unused_licences")}
         if unused:
             self.sum(float(self.whole["unused_licences"]["unused_users"].sum()), unused)
+        idle = defaultdict(dict)
+        for row in self.rows("idle_licences"):
+            idle[row["status"]][self.learn(("idle", row["team"], row["status"]), row["users"])] = 1.0
+        for status, parts in idle.items():
+            self.sum(self.learn(("licences", status), None), parts)
         for name, column in (
             ("acceptance_rate_by_team", "team"),
             ("habit_ladder", "tier"),
@@ -380,6 +387,7 @@ def small_company(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: p
     return str(path)
 
 
+TEAMS = ("", "Search", "Payments", "Ops")
 each = pytest.mark.parametrize("template", reports.templates())
 both = pytest.mark.parametrize("names", ["hide", "pseudonyms"])
 
@@ -402,3 +410,17 @@ def test_no_few_people_are_found_in_a_small_company(
 ) -> None:
     """Seventeen people, or six, where nearly every group is small."""
     check(small_company, template, names=names, team=team, roster=small_company)
+
+
+@pytest.mark.slow
+@both
+@pytest.mark.parametrize("template", ["adoption", "overview"])
+def test_no_few_people_are_found_beside_targets_and_days_off(
+    template: str, names: str, small_company: str, tmp_path: Path
+) -> None:
+    """Means of working days leave over other days than means of all; a target of a hidden team tells nothing of it."""
+    targets = tmp_path / "targets.csv"
+    rows = [f"{metric},{team},80%,2035-12-31" for metric in ("adoption_rate", "acceptance_rate") for team in TEAMS]
+    targets.write_text("\n".join(["metric,group,value,by", *rows]))
+    context = {"targets": str(targets), "calendar": "2026-01-01"}
+    check(f"{small_company} beside targets", template, names=names, team=None, roster=small_company, **context)

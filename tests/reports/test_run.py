@@ -90,6 +90,13 @@ def test_what_is_not_on_this_machine_is_told_before_a_kernel_starts(make_noteboo
     monkeypatch.setitem(sys.modules, "typst", None)
     with pytest.raises(ReportError, match="needs the extra 'pdf'"):
         reports.write(notebook, output_dir=out, formats=("html", "pdf"))
+    wrong = tmp_path / "wrong.csv"
+    wrong.write_text("metric,value,date,text\nactive,5,soon,Training\n")
+    for name, words in (("targets", "did you mean 'active_users'"), ("events", "date='soon' is not a day")):
+        with pytest.raises(InsightsError, match=words):
+            reports.write("overview", output_dir=out, **{name: str(wrong)})
+    with pytest.raises(ConfigurationError, match="'DX' is not a country that is known"):
+        reports.write("overview", output_dir=out, calendar="DX")
     assert names_in(out) == []
 
 

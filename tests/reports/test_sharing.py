@@ -295,6 +295,20 @@ def test_days_of_few_people_stay_hidden_in_the_mean_of_a_window():
     assert sharing.groups(means)["mean_daily_users"].to_list() == [None]
 
 
+def test_days_of_few_people_stay_hidden_in_the_mean_of_working_days():
+    """Of Monday with 9, Tuesday with 2 and a holiday: twice the mean of 5.5, less 9. It tells nothing of a holiday."""
+    days = [date(2026, 3, 2) + timedelta(days=n) for n in range(3)]
+    means = pl.DataFrame({"date": days[2:], "window_days": [3], "mean_daily_users": [5.5], "active_users": [12]})
+    means = means.with_columns(working_days=2)
+    for users, shown in ([9, 2, 8], [None]), ([9, 8, 2], [8.5]):
+        sharing = Sharing("hide")
+        sharing.days_off = frozenset(days[2:])
+        rolling = pl.DataFrame({"date": days, "window_days": [1] * 3, "active_users": users})
+        assert sharing.groups(rolling)["active_users"].null_count() == 1
+        mean = pl.lit(sum(users[:2]) / 2)
+        assert sharing.groups(means.with_columns(mean_daily_users=mean))["mean_daily_users"].to_list() == shown
+
+
 @pytest.mark.parametrize("switch", ["pseudonyms", "hide"])
 def test_a_raw_sheet_does_not_give_back_what_a_figure_hides(switch):
     """Cobol has one user: no sheet has languages by user, or days."""

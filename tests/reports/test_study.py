@@ -114,6 +114,37 @@ def test_a_study_takes_a_template_s_parameters_by_their_names():
         study(formats=["html"])
 
 
+def test_a_study_has_what_stands_beside_the_numbers():
+    """As charts take it; a team has its own targets, and its events beside those of everybody; nothing is left out."""
+    targets = pl.DataFrame({"metric": "active_users", "value": [9, 5], "group": [None, "Web"]})
+    events = pl.DataFrame({"date": "2026-10-05", "text": ["Hi", "Ho", "He"], "group": [None, "Web", "Search"]})
+    asked = {"targets": targets, "events": events, "calendar": "2026-10-06", "roster": ROSTER}
+    found = Study("2026-10-05", "2026-10-11", **asked)
+    assert [found.caption[name].height for name in ("targets", "events")] == [2, 3]
+    assert found.calendar.filter(kind="holiday")["date"].to_list() == [date(2026, 10, 6)]
+    assert found.calendar["date"].max() == date(2026, 10, 11)
+    team = Study(team="Web", **asked)
+    assert team.targets.rows() == [("active_users", 5.0, None, None)]
+    assert team.events["text"].to_list() == ["Hi", "Ho"]
+    assert team.events["group"].null_count() == 2
+    weeks = pl.DataFrame({"period_start": [date(2026, 10, 5)], "period_end": [date(2026, 10, 11)], "active_users": [4]})
+    judged = team.on_track(weeks.with_columns(is_complete=True), active_users=weeks)
+    assert judged.select("value", "measured", "verdict").rows() == [(5.0, 4.0, "cannot tell")]
+    without = Study(roster=ROSTER)
+    assert without.on_track(weeks, active_users=weeks).height == 0
+    assert (without.targets, without.events, without.calendar) == (None, None, None)
+
+
+def test_an_e_mail_in_an_event_is_hidden_with_the_others():
+    """In the frame already, from which charts and the notebook are made; and in the error of a wrong file."""
+    events = pl.DataFrame({"date": ["2026-10-05"], "text": ["Talk by ada@x.io"]})
+    hidden = Study(names="hide", events=events).events
+    assert hidden["text"].to_list() == ["Talk by (name hidden)"]
+    assert Study(events=events).events["text"].to_list() == ["Talk by ada@x.io"]
+    with pytest.raises(TableError, match=r"row 1: \(name hidden\)' is not a metric"):
+        Study(names="hide", targets=pl.DataFrame({"metric": ["ada@x.io"], "value": [1]}))
+
+
 def test_a_study_by_another_column_has_its_values_for_teams():
     """People, pages and files go by the manager; whoever has none is told apart from whoever is not on the roster."""
     roster = pl.DataFrame({"user": ["a@x.io", "b@x.io", "c@x.io"], "team": "Web", "manager": ["R/D", "r/d", None]})

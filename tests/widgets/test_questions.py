@@ -100,14 +100,14 @@ def test_survival_follows_newcomers_as_the_report_does():
 
 
 def test_who_was_there_before_the_range_is_not_new(explorer):
-    """Cleo was there 35 days before: she comes back. The look-back knows no languages: their controls say so."""
+    """Cleo was there 35 days before: she comes back. The look-back knows no languages: their controls are hidden."""
     explorer.controls["question"].value = "lifecycle"
     last = explorer.answer.table.row(-1, named=True)
     assert (last["new_users"], last["resurrected_users"]) == (0, 1)
     explorer.controls["language"].value = "Go"
     explorer.controls["question"].value = "lifecycle"
-    assert explorer.controls["language"].disabled
-    assert "not apply" in explorer.controls["language"].tooltip
+    assert explorer.controls["language"].layout.display == "none"
+    assert "does not use them: Measure, Language, Editor." in explorer.unused.value
     assert active(explorer) == [2, 2, 2, 3]
 
 

@@ -1,5 +1,7 @@
 """Where an answer is shown: its numbers, its errors, and the files that its buttons write, whole and well named."""
 
+import base64
+import re
 import zipfile
 from datetime import date
 from pathlib import Path
@@ -9,6 +11,7 @@ import polars as pl
 import pytest
 
 from augment_insights import Client, widgets
+from augment_insights.widgets import screen
 
 NAME = "active_users-2026-02-09--2026-03-08-1w"
 
@@ -17,7 +20,10 @@ def press(explorer, kind: str) -> Path:
     explorer.screen.buttons[kind].click()
     folder = Path(explorer.screen.folder.value)
     (path,) = [path for path in folder.iterdir() if path.name.endswith(("-report.html", f".{kind}"))]
-    assert str(path.resolve()) in explorer.screen.saved.value
+    saved = explorer.screen.saved.value
+    assert str(path.resolve()) in saved
+    assert f'download="{path.name}"' in saved
+    assert base64.b64decode(re.search(r"base64,([^\"]*)", saved)[1]) == path.read_bytes()
     assert [path.name for path in folder.iterdir() if path.name.startswith(".")] == []
     return path
 
@@ -83,6 +89,16 @@ def test_chart_and_table_are_saved_as_they_are_shown(explorer):
     explorer.screen.buttons["csv"].click()
     names = sorted(path.name for path in paths["csv"].parent.glob("*.csv"))
     assert names == [f"{NAME}-Not_on_the_roster.csv", f"{NAME}.csv"], "no filter overwrites another"
+
+
+def test_a_file_is_offered_under_its_own_name_unless_it_is_too_large(tmp_path):
+    """A name that looks like markup is text; what would clog the connection to the browser stays in its folder."""
+    path = tmp_path / "<b>&'.csv"
+    path.write_bytes(b"1")
+    assert 'download="&lt;b&gt;&amp;&#x27;.csv"' in screen.download_html(path)
+    path.write_bytes(bytes(5_000_001))
+    assert "base64" not in screen.download_html(path)
+    assert "5 MB" in screen.download_html(path)
 
 
 @pytest.mark.slow
