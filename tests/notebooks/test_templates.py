@@ -320,3 +320,43 @@ def test_targets_events_and_days_off_stand_on_every_page(name, names, tmp_path, 
     if "stickiness" in drawn:
         assert "weekends and holidays shaded" in html or "weekends shaded" in html
         assert "Mean users of a working day" in html
+
+
+@pytest.mark.filterwarnings("ignore:The last 12 complete weeks begin on", "ignore:Not counted")
+def test_licences_that_lie_idle_and_people_on_no_roster_are_listed(tmp_path, organisation):
+    """User 9 has a licence and was never seen; eve is active under an old e-mail; both only where names are shown."""
+    roster = tmp_path / "roster.csv"
+    users = [*(f"user{n}@x.io" for n in range(6)), "user9@x.io", "eve@new.io"]
+    roster.write_text("\n".join(["user,team", *(f"{user},Web" for user in users)]))
+    organisation([*SIX_PEOPLE, record({"user_email": "eve@old.io"}, LAST_SUNDAY)])
+    days = {"start_date": str(LAST_SUNDAY - timedelta(days=27)), "end_date": str(LAST_SUNDAY)}
+    chosen = {"source": "api", **days, "roster": str(roster), "output_dir": str(tmp_path), "formats": []}
+    page = run_in_process("adoption", **chosen)["page"]
+    assert sorted(page.tables["idle_licences"]["user"]) == ["eve@new.io", "user9@x.io"]
+    assert page.tables["unmatched"].select("user", "maybe").rows() == [
+        ("eve@old.io", "eve@new.io"),
+        ("eve@new.io", "eve@old.io"),
+        ("user9@x.io", None),
+    ]
+    assert "perhaps one person under two e-mails: eve@old.io and eve@new.io" in " ".join(page.sentences)
+    shared = run_in_process("adoption", names="hide", **chosen)["page"]
+    assert "unmatched" not in shared.tables
+    assert "eve@" not in shared.to_html()
+
+
+@pytest.mark.filterwarnings("ignore:The last 12 complete weeks begin on", "ignore:Not counted")
+@pytest.mark.parametrize("chosen", [{"user_type": "service_account"}, {"every": "1d"}, {"team": "Web"}], ids=str)
+@each
+def test_whatever_is_asked_of_little_data_is_a_page(name, chosen, tmp_path, organisation):
+    """Of bots, who are on no roster, of one week by days, of a team: what has nothing to show is named at the end."""
+    roster = tmp_path / "roster.csv"
+    roster.write_text("\n".join(["user,team", *(f"user{n}@x.io,Web" for n in range(6))]))
+    organisation(SIX_PEOPLE)
+    days = {"start_date": str(LAST_SUNDAY - timedelta(days=6)), "end_date": str(LAST_SUNDAY)}
+    given = {"source": "api", **days, "roster": str(roster), "output_dir": str(tmp_path), "formats": []}
+    page = run_in_process(name, **{**given, **FEW_REQUESTS.get(name, {}), **chosen})["page"]
+    blocks = page.content().blocks
+    if name == "retention":
+        assert "Left out, as there is nothing to show: " in blocks[-1]
+        assert "Do some teams stay better than others?" in blocks[-1]
+    assert page.to_html()
