@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from augment_insights.tables import Table
-    from augment_insights.transport.pages import CachedPages
+    from augment_insights.transport.pages import Walk
 
 TABLES = (*tables.ENDPOINT_TABLES, tables.ACTIVITY.name)
 """What can be planned: the nouns of the endpoints, and activity."""
@@ -215,7 +215,7 @@ class LocalData:
             self._cached[table.name, days] = len(found.pages), rows, found.is_whole
         return self._cached[table.name, days]
 
-    def _look(self, table: Table, days: DayRange) -> CachedPages:
+    def _look(self, table: Table, days: DayRange) -> Walk:
         return self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
 
     def rows(self, table: Table, days: DayRange) -> int | None:

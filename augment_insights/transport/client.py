@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from augment_insights.errors import CacheError, CacheWarning, ConfigurationError, RateLimitedError, warn_reader
 from augment_insights.transport import responses, settings
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
-from augment_insights.transport.pages import Answer, CachedPages, look, walk
+from augment_insights.transport.pages import Answer, Walk, look, walk
 from augment_insights.transport.progress import Progress
 from augment_insights.transport.rate_limit import Clock, RateLimit
 from augment_insights.transport.responses import Failure, Question, RetryPolicy
@@ -321,7 +321,7 @@ class Client:
         if self._progress is not None:
             self._progress.announce(message)
 
-    def cached_pages(self, endpoint: Endpoint, **params: str) -> CachedPages:
+    def cached_pages(self, endpoint: Endpoint, **params: str) -> Walk:
         """Return what the cache has of an answer; nothing is sent, and nothing counted or shown."""
         return look(endpoint, params, find=self._find, now=datetime.now(UTC))
 
