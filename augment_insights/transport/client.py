@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime
 from functools import partial
@@ -15,7 +14,7 @@ from random import Random
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from augment_insights.errors import CacheError, CacheWarning, ConfigurationError, RateLimitedError
+from augment_insights.errors import CacheError, CacheWarning, ConfigurationError, RateLimitedError, warn_reader
 from augment_insights.transport import responses, settings
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
 from augment_insights.transport.pages import Answer, CachedPages, look, walk
@@ -47,7 +46,7 @@ def _root_or_warning() -> Path | None:
     try:
         return settings.cache_root()
     except CacheError as error:
-        warnings.warn(f"{error} Now answers are kept in memory only.", CacheWarning, stacklevel=3)
+        warn_reader(f"{error} Now answers are kept in memory only.", CacheWarning)
         return None
 
 

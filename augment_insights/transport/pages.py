@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
-from augment_insights.errors import DataWarning, InvalidRequestError
+from augment_insights.errors import InvalidRequestError, warn_reader
 from augment_insights.periods import PUBLICATION_CUTOFF, PUBLICATION_TIME
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
 
@@ -234,9 +233,7 @@ def _warn_of_lost_rows(endpoint: Endpoint, pages: list[Page]) -> None:
     stated = [page.metadata.returned for page in pages if page.metadata.returned is not None]
     came = sum(len(page.rows) for page in pages)
     if len(stated) == len(pages) and came not in (sum(stated), max(stated)):
-        warnings.warn(
+        warn_reader(
             f"{endpoint.name}: the API says it returned {sum(stated)} rows in {len(pages)} pages, and {came} came. "
-            "Hint: compare with the daily counts before you rely on them.",
-            DataWarning,
-            stacklevel=2,
+            "Hint: compare with the daily counts before you rely on them."
         )
