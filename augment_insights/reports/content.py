@@ -639,9 +639,9 @@ def _target_in_words(row: Mapping[str, Any], *, noun: str) -> str:
     if row["measured"] is None:
         return f"{told}not measured, or not shown, on this page."
     now = f"{row['measured']:.1%}" if is_rate(metric) else f"{row['measured']:,g}"
-    told += f"{now} in the {noun} to {day_text(row['measured_to'])}, "
+    told += f"{now} {'on' if noun == 'day' else f'in the {noun} to'} {day_text(row['measured_to'])}, "
     if verdict == "reached" or by is None:
-        return f"{told}{'reached' if verdict == 'reached' else 'and no day is set'}."
+        return f"{told}{'reached' if verdict == 'reached' else 'not reached yet'}."
     if row["needed_pace"] is None:
         return f"{told}not reached in time."
     scale, unit = (_POINTS, " points") if is_rate(metric) else (1, "")

@@ -1,8 +1,8 @@
 """What the reliability tests share: how much is tried, from which seed, the record of it, and a machine to be harmed.
 
-``make reliability`` tries everything, and writes what was tried to ``docs/reliability.md``; ``make test`` tries a share.
-Three variables steer it: ``RELIABILITY_SCALE`` (1 is the full run), ``RELIABILITY_SEED`` (another run of the same
-cases) and ``RELIABILITY_RECORD`` (the file to write).
+``make reliability`` tries it all, and writes what was tried to ``docs/reliability.md``; ``make test`` tries a share.
+Variables steer it: ``RELIABILITY_SCALE`` (1 is the full run), ``RELIABILITY_SECONDS`` (the most for each kind),
+``RELIABILITY_SEED`` (another run of the same cases) and ``RELIABILITY_RECORD`` (the file to write).
 """
 
 import math
@@ -20,6 +20,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, seed, settings
 from polars.testing import assert_frame_equal
 
 from augment_insights import Client, fetch, sample
@@ -27,22 +28,25 @@ from augment_insights.tables import ENDPOINT_TABLES
 
 QUICK = 0.02
 SCALE = float(os.environ.get("RELIABILITY_SCALE") or QUICK)
+SECONDS = float(os.environ.get("RELIABILITY_SECONDS") or math.inf)
 SEED = int(os.environ.get("RELIABILITY_SEED") or secrets.randbelow(10**9))
 COMMAND = str(Path(sys.executable).with_name("augment-insights"))
 DAYS = 9
 
 RECORD = """# What was tried to break it
 
-Written by `make reliability`: {date}, {python}, seed {seed}, {share:.0%} of the full run{reason}. A case is lost when a table
-is wrong, a part is shown as a whole, something hangs, a lock or half a file stays behind, or a traceback ends it.
+Written by `make reliability`: {date}, {python}, seed {seed}, {share:.0%} of the full run{limit}.
+A case is lost when a table is wrong, a part is shown as a whole, something hangs, a lock or half a file stays behind,
+or a traceback ends it.
 
 | what was tried | full run | tried | lost | seconds |
 | --- | ---: | ---: | ---: | ---: |
 {lines}
 
-With `RELIABILITY_SEED={seed}` the same cases are drawn again; only the moments at which processes are ended differ, as a
-machine is never twice equally busy. `RELIABILITY_SCALE` says how much is tried: 1 is the full run, and `make test` tries
-{quick:.0%} of it. The API token of the tests is searched for in every byte that the whole suite leaves: `tests/conftest.py`.
+With `RELIABILITY_SEED={seed}` the same cases are drawn again; only the moments at which processes are ended differ,
+as a machine is never twice equally busy. `RELIABILITY_SCALE` says how much is tried: 1 is the full run, and `make test`
+tries {quick:.0%} of it. The API token of the tests is searched for in every byte that the whole suite leaves
+(`no_trace_of_the_token` in `tests/conftest.py`).
 """
 
 
@@ -57,6 +61,11 @@ class Line:
     is_over: bool = False
     note: str = ""
     seconds: float = 0.0
+
+    def count(self, cases: int) -> None:
+        """Add cases that went well."""
+        self.tried += cases
+        self.seconds = time.monotonic() - self.begun
 
     def __str__(self) -> str:
         lost = self.note or ("nothing" if self.is_over else "**one, see the test**")
@@ -81,12 +90,35 @@ def trials() -> Callable[..., Iterator[int]]:
         line = Line(what, full, time.monotonic())
         LINES.append(line)
         for number in range(max(least, math.ceil(full * SCALE / each))):
+            if number >= least and line.seconds > SECONDS:
+                break
             yield number
-            line.tried += each
-            line.seconds = time.monotonic() - line.begun
+            line.count(each)
         line.is_over = True
 
     return count
+
+
+@pytest.fixture
+def drawn() -> Callable[..., None]:
+    """Do something with so many drawn cases of the full run as are tried this time, and write them down."""
+
+    def run(what: str, full: int, case: Callable[..., None], /, *, each: int = 1, **strategies: Any) -> None:
+        line = Line(what, full, time.monotonic())
+        LINES.append(line)
+
+        @seed(SEED)
+        @settings(max_examples=max(1, math.ceil(full * SCALE / each)), database=None, deadline=None)
+        @given(**strategies)
+        def one(**values: Any) -> None:
+            if line.seconds <= SECONDS:
+                case(**values)
+                line.count(each)
+
+        one()
+        line.is_over = True
+
+    return run
 
 
 @pytest.fixture
@@ -112,7 +144,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
             python=f"Python {sys.version.split()[0]} on {sys.platform}",
             seed=SEED,
             share=SCALE,
-            reason=os.environ.get("RELIABILITY_REASON", ""),
+            limit="" if math.isinf(SECONDS) else f", each kind as far as it came in {SECONDS:g} seconds",
             lines="\n".join(map(str, LINES)),
             quick=QUICK,
         )

@@ -8,7 +8,6 @@ from random import Random
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augment_insights import analysis, periods
@@ -54,12 +53,6 @@ seeds = st.integers(0, 2**64)
 pagination = st.fixed_dictionaries({"has_more": value}, optional={"next_cursor": value})
 
 
-def drawn(trials, what: str, full: int, *, each: int = 1) -> settings:
-    """Let a test run with as many drawn cases as the scale says, and write them down."""
-    count = sum(1 for _ in trials(what, full, each=each))
-    return settings(max_examples=count, database=None)
-
-
 def mutate(body: bytes, random: Random) -> bytes:
     """Change a document at one to three places."""
     changed = bytearray(body)
@@ -73,12 +66,10 @@ def mutate(body: bytes, random: Random) -> bytes:
 
 
 @pytest.mark.parametrize("name", sorted(ENDPOINTS))
-def test_a_decoder_takes_a_page_or_says_where_it_is_wrong(name, trials):
+def test_a_decoder_takes_a_page_or_says_where_it_is_wrong(name, drawn):
     """Whatever the bytes are: a page whose counts are counts, or an error with a path; unknown fields are named."""
     endpoint = ENDPOINTS[name]
 
-    @drawn(trials, f"pages of {name}: drawn, and each mutated {MUTATIONS - 1} times", 160_000, each=MUTATIONS)
-    @given(rows=st.lists(row, max_size=3), told=metadata, pages=pagination, seed=seeds)
     def run(rows, told, pages, seed) -> None:
         random = Random(seed)
         body = json.dumps({endpoint.list_name: rows, "metadata": told, "pagination": pages}).encode()
@@ -93,15 +84,16 @@ def test_a_decoder_takes_a_page_or_says_where_it_is_wrong(name, trials):
                 counts = [count for each in page.rows if (count := getattr(each, "user_count", 0)) is not None]
                 assert all(0 <= count < 2**63 for count in counts), content
 
-    run()
+    what = f"pages of {name}: drawn, and each mutated {MUTATIONS - 1} times"
+    drawn(
+        what, 160_000, run, each=MUTATIONS, rows=st.lists(row, max_size=3), told=metadata, pages=pagination, seed=seeds
+    )
 
 
-def test_a_date_is_one_or_is_refused(trials):
+def test_a_date_is_one_or_is_refused(drawn):
     """Only YYYY-MM-DD in plain digits is a day, and the same day; everything else is a DateRangeError."""
     pattern = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
-    @drawn(trials, f"dates: drawn, and each mutated {MUTATIONS - 1} times", 150_000, each=MUTATIONS)
-    @given(text=st.dates().map(str) | st.text(max_size=14) | st.datetimes().map(str), seed=seeds)
     def run(text, seed) -> None:
         random = Random(seed)
         for each in (text, *(mutate(text.encode(), random).decode("utf-8", "replace") for _ in range(MUTATIONS - 1))):
@@ -117,14 +109,14 @@ def test_a_date_is_one_or_is_refused(trials):
             waits = parse_retry_after(each, now=NOW)
             assert waits is None or 0 <= waits <= 600
 
-    run()
+    texts = st.dates().map(str) | st.text(max_size=14) | st.datetimes().map(str)
+    what = f"dates: drawn, and each mutated {MUTATIONS - 1} times"
+    drawn(what, 150_000, run, each=MUTATIONS, text=texts, seed=seeds)
 
 
-def test_a_clock_at_any_moment_gives_days_that_are_out(trials):
+def test_a_clock_at_any_moment_gives_days_that_are_out(drawn):
     """The last published day is yesterday from 03:00 UTC on, else the day before; a range ends there or is refused."""
 
-    @drawn(trials, "clocks: any second of 60 years", 50_000)
-    @given(moment=st.datetimes(datetime(1990, 1, 1), datetime(2050, 1, 1)), hours=st.integers(-14, 14))  # noqa: DTZ001
     def run(moment, hours) -> None:
         moment = moment.replace(tzinfo=timezone(timedelta(hours=hours)))
         utc = moment.astimezone(UTC)
@@ -135,25 +127,18 @@ def test_a_clock_at_any_moment_gives_days_that_are_out(trials):
         with pytest.raises(DateRangeError):
             periods.resolve_range(utc.date(), utc.date(), now=moment)
 
-    run()
+    moments = st.datetimes(datetime(1990, 1, 1), datetime(2050, 1, 1))  # noqa: DTZ001
+    drawn("clocks: any second of 60 years in any zone", 50_000, run, moment=moments, hours=st.integers(-14, 14))
 
 
 cell = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8) | st.dates().map(str)
 header = st.lists(st.sampled_from(["user", "E-Mail", "team", "Department", "Start date", "team_from", ""]), max_size=5)
 
 
-def test_a_roster_is_read_or_refused(trials, tmp_path):
+def test_a_roster_is_read_or_refused(drawn, tmp_path):
     """Any bytes in a file that is called a roster: users without blanks around them, each once, or an error of ours."""
     path = tmp_path / "roster.csv"
 
-    @drawn(trials, "rosters: drawn tables and bytes, in five encodings", 10_000)
-    @given(
-        top=header,
-        rows=st.lists(st.lists(cell | st.emails(), max_size=5), max_size=6),
-        separator=st.sampled_from([",", ";", "\t", "|"]),
-        encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"]),
-        harmed=st.none() | seeds,
-    )
     def run(top, rows, separator, encoding, harmed) -> None:
         text = "\r\n".join(separator.join(line) for line in [top, *rows])
         content = text.encode(encoding, "replace")
@@ -168,4 +153,13 @@ def test_a_roster_is_read_or_refused(trials, tmp_path):
                 assert roster.schema["user"] == pl.String
                 assert roster.filter(pl.col("user").str.strip_chars().ne_missing(pl.col("user"))).is_empty()
 
-    run()
+    drawn(
+        "rosters: drawn tables and bytes, in five encodings",
+        10_000,
+        run,
+        top=header,
+        rows=st.lists(st.lists(cell | st.emails(), max_size=5), max_size=6),
+        separator=st.sampled_from([",", ";", "\t", "|"]),
+        encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"]),
+        harmed=st.none() | seeds,
+    )
