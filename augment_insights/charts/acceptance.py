@@ -369,9 +369,9 @@ def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
     axis = _points_axis("Difference in percentage points") if are_rates else alt.Axis(title="Difference", tickCount=8)
     ends_at = [0.0, *drawn["difference_low"].drop_nulls(), *drawn["difference_high"].drop_nulls()]
     room = (max(ends_at) - min(ends_at)) * _VERDICT_ROOM  # for the words behind the last whisker
-    scale = alt.Scale(domain=[min(ends_at), max(ends_at) + room], nice=False) if room else _FROM_ZERO
+    wide = alt.Scale(domain=[min(ends_at) - room / 8, max(ends_at) + room], nice=False) if room else _FROM_ZERO
     low, difference, end = (
-        alt.X(f"{column}:Q", axis=axis, scale=scale) for column in ("difference_low", "difference", "end")
+        alt.X(f"{column}:Q", axis=axis, scale=wide) for column in ("difference_low", "difference", "end")
     )
     ends = plain.transform_calculate(end="isValid(datum.difference_high) ? datum.difference_high : datum.difference")
     return [
