@@ -323,7 +323,7 @@ def _as_polars(value: Any) -> Any:
     """
     if isinstance(value, (pl.DataFrame, pl.LazyFrame, pl.Series)) or not hasattr(value, "__arrow_c_stream__"):
         return value
-    if not hasattr(value, "columns") and not hasattr(value, "schema"):  # a column alone
+    if (hasattr(value, "dtype") or hasattr(value, "type")) and not hasattr(value, "columns"):  # a column alone
         return value
     try:
         frame = pl.DataFrame(value)
@@ -339,9 +339,22 @@ def _as_polars(value: Any) -> Any:
     whole = frame.select(*[(each == each.round()).all() for each in gapped])
     midnight = frame.select(*[(each == each.dt.truncate("1d")).all() for each in days])
     return frame.with_columns(
+        *_in_order(frame),
         *[pl.col(name).cast(pl.Int64) for name in whole.columns if whole[name].item()],
         *[pl.col(name).dt.date() for name in midnight.columns if midnight[name].item()],
     )
+
+
+def _in_order(frame: pl.DataFrame) -> list[pl.Expr]:
+    """Return the columns of a closed list of words with its order, which other libraries do not keep."""
+    ours = [one.columns for one in globals().values() if isinstance(one, Table)]
+    lists: dict[str, list[pl.Enum]] = {}
+    for name, column in (pair for columns in ours for pair in columns.items() if pair[0] in frame.columns):
+        if isinstance(column.dtype, pl.Enum):
+            lists.setdefault(name, []).append(column.dtype)
+    words = {name: {*frame[name].unique()} - {None} for name in lists}
+    fitting = {name: [one for one in found if words[name] <= {*one.categories}] for name, found in lists.items()}
+    return [pl.col(name).cast(pl.String).cast(found[0]) for name, found in fitting.items() if found]
 
 
 def columns_of(frame: object) -> pl.Schema:
@@ -381,7 +394,7 @@ def _same_kind(found: pl.DataType, wanted: pl.DataType | type[pl.DataType]) -> b
         return isinstance(found, text)
     if wanted in (pl.Int64, pl.UInt32):
         return found.is_integer()
-    return found == wanted
+    return found.is_numeric() if wanted == pl.Float64 else found == wanted
 
 
 def _table(name: str, grain: str, key: tuple[str, ...] = (), /, **columns: Column) -> Table:

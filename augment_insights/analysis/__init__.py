@@ -47,6 +47,7 @@ from augment_insights.analysis.features import (
 from augment_insights.analysis.privacy import pseudonymise, suppress_small_groups
 from augment_insights.analysis.quality import ApiTables, data_quality, reconcile
 from augment_insights.analysis.retention import (
+    cohort_period,
     cohort_retention,
     lifecycle,
     retained_users,
@@ -69,6 +70,7 @@ __all__ = [
     "adoption_funnel",
     "adoption_rate",
     "adoption_stages",
+    "cohort_period",
     "cohort_retention",
     "compare",
     "compare_groups",

@@ -518,7 +518,7 @@ def licences_over_time(
     unused = pl.col("status").is_in(["idle", "never_used"])
     use = pl.when(unused).then(pl.lit("unused")).otherwise(pl.lit("used")).cast(kind)
     counts = [tables.LICENCES_OVER_TIME.empty()]
-    for start, end in periods.select("period_start", "period_end").iter_rows():
+    for start, end in periods.lazy().select("period_start", "period_end").collect().iter_rows():
         held = licences(roster, activity, as_of=end, inactive_days=inactive_days)
         valid = held.filter(~pl.col("status").is_in(["ended", "not_begun"]))
         counted = _count_people(valid.select(licence=use), kinds)
@@ -587,7 +587,7 @@ def adoption_stages(
         valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date))
         licensed = spells_of(listed, user_type).filter(valid)
         people = licensed.select(_KEY).unique().join(seen, on=_KEY, how="left")
-    tiers = with_user_key(habits).select(_KEY, pl.col("tier").cast(pl.String))
+    tiers = with_user_key(habits.lazy().collect()).select(_KEY, pl.col("tier").cast(pl.String))
     last_active, tier = pl.col("last_active"), pl.col("tier")
     reached = {
         "licensed": last_active.is_null(),

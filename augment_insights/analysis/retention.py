@@ -23,7 +23,7 @@ from augment_insights.analysis.population import (
 )
 from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
 from augment_insights.errors import did_you_mean
-from augment_insights.periods import check_count, check_every
+from augment_insights.periods import Every, check_count, check_every
 from augment_insights.tables import Frame, user_key
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from augment_insights.analysis.population import Whose
     from augment_insights.analysis.user_days import OrderedDays, UserDays
-    from augment_insights.periods import Every
 
 Kind = Literal["bounded", "unbounded", "n_day"]
 """Active in the period itself (classic retention), in it or later (rolling), on the n-th day after one's own first."""
@@ -298,12 +297,14 @@ def retained_users(
     *,
     every: Every = "1w",
     after: int = 4,
+    kind: Literal["bounded", "within"] = "bounded",
     **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Of a period's users, who was active again some periods later: of newcomers, and of those who were there before?
 
     Newcomers of a period were never seen before it, existing users were. Each period has both, so that the one rate
-    may be laid beside the other, and both beside those of earlier periods.
+    may be laid beside the other, and both beside those of earlier periods. Who was not active ``"within"`` the periods
+    after has lapsed.
 
     Parameters
     ----------
@@ -314,6 +315,8 @@ def retained_users(
         The calendar period.
     after : int
         How many periods later.
+    kind : {"bounded", "within"}
+        Active in the last of these periods, or in any of them.
     **whose
         ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the periods
         that are looked at (see :class:`.Whose`).
@@ -330,7 +333,7 @@ def retained_users(
     TableError
         A column is missing, or a row spans a border of the periods.
     ValueError
-        ``after`` below 1, an unknown ``every`` or ``user_type``.
+        ``after`` below 1, an unknown ``every``, ``kind`` or ``user_type``.
 
     See Also
     --------
@@ -350,6 +353,7 @@ def retained_users(
      (datetime.date(2026, 1, 19), 'bob@x.io', 'newcomers', 0)]
     """
     check_count("after", after)
+    _check_word("kind", kind, ("bounded", "within"))
     first, last = known_days(data_span(activity), **whose)
     rows = active_rows(select_users(activity, read_whose(**whose)[0])).lazy()
     start, end = row_days(activity)
@@ -363,19 +367,63 @@ def retained_users(
         .with_columns(period_start=pl.col("earlier").dt.offset_by(f"{after}{every[1:]}"))
         .with_columns(period_end=period_end(pl.col("period_start"), every))
     )
-    again = visits.select("user_key", period_start="earlier", retained=pl.lit(1, pl.Int64))
+    follows = pl.col("earlier").shift(-1).over("user_key", order_by="earlier") <= pl.col("period_start")
+    visits = visits.with_columns(within=follows.fill_null(value=False).cast(pl.Int64))
+    again = visits.select("user_key", period_start="earlier", bounded=pl.lit(1, pl.Int64))
     is_new = pl.col("first_seen") >= pl.col("earlier")
     answered = (
         visits.filter(pl.col("period_end") <= pl.lit(last, pl.Date))
         .join(again, on=["user_key", "period_start"], how="left")
         .with_columns(
-            pl.col("retained").fill_null(0),
+            retained=pl.col(kind).fill_null(0),
             tenure=pl.when(is_new).then(pl.lit("newcomers")).otherwise(pl.lit("existing users")),
             eligible=pl.lit(1),
         )
         .sort("period_start", "user_key")
     )
     return tables.RETAINED_USERS.of(answered).collect()
+
+
+def cohort_period(cohorts: pl.DataFrame, every: Every, *, least_users: int = 10) -> Every:
+    """In which calendar periods should cohorts be looked at, so that one person does not move a rate by much?
+
+    Parameters
+    ----------
+    cohorts : DataFrame
+        The table COHORT_RETENTION, of cohorts of the period ``every``.
+    every : {"1d", "1w", "1mo", "1q"}
+        The calendar period.
+    least_users : int
+        How many people the median cohort should have; periods in which nobody began are no cohorts.
+
+    Returns
+    -------
+    str
+        The period, or the next coarser one where the median cohort is smaller.
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype.
+    ValueError
+        An unknown ``every``.
+
+    See Also
+    --------
+    cohort_retention : the cohorts.
+
+    Examples
+    --------
+    >>> from augment_insights.tables import COHORT_RETENTION
+    >>> cohort_period(COHORT_RETENTION.empty(), "1w")
+    '1w'
+    """
+    periods = get_args(Every)
+    place = periods.index(check_every(every))
+    sizes = tables.COHORT_RETENTION.check(cohorts).filter(period=0)["cohort_users"]
+    median = sizes.filter(sizes > 0).median()
+    is_small = isinstance(median, float) and median < least_users
+    return check_every(periods[min(place + is_small, len(periods) - 1)])
 
 
 def retention_by_tenure(retained: Frame) -> pl.DataFrame:

@@ -42,8 +42,9 @@ COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
     name: tuple(known.split(", "))
     for name, known in {
         "user": "user, e-mail, e-mail address, user e-mail, work e-mail, primary e-mail, member e-mail, mail, "
-        "user principal name, UPN, user name, login, E-Mail-Adresse, Mailadresse, adresse e-mail, courriel, "
-        "correo, correo electrónico, e-post, メール, メールアドレス, 邮箱, 电子邮件",
+        "user principal name, UPN, user name, login, E-Mail-Adresse, Mailadresse, Benutzer, Benutzername, "
+        "Benutzerprinzipalname, utilisateur, usuario, adresse e-mail, courriel, correo, "
+        "correo electrónico, e-post, メール, メールアドレス, 邮箱, 电子邮件",
         "team": "team, team name, department, dept, squad, group, business unit, org unit, org unit path, "
         "organizational unit, Abteilung, équipe, département, service, equipo, departamento, 部署, 部门",
         "licensed_from": "licensed from, license start, licence start, license start date, licence start date, "
@@ -65,7 +66,13 @@ ENDINGS = (".csv", ".parquet", *_SHEETS, ".tsv", ".txt", ".tab", *_LINES, ".toml
 
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = {"\t": "tab"}
-_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_MARKS = {
+    b"\xef\xbb\xbf": "utf-8",
+    b"\xff\xfe\0\0": "utf-32-le",  # before the shorter mark that it begins with
+    b"\0\0\xfe\xff": "utf-32-be",
+    b"\xff\xfe": "utf-16-le",
+    b"\xfe\xff": "utf-16-be",
+}
 _ARCHIVE, _OLD_WORKBOOK, _PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
 _CELL = re.compile(rb'<(?:\w+:)?(?:c|row)\b[^>]*?\br="([A-Z]{0,3})([0-9]{1,7})"[^>]*(?<!/)>')
 _HEAD = 40
@@ -77,6 +84,7 @@ _TOTAL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _PLAIN = re.compile(r"\s*\[[^]]*\]|\s*\([^)]*\)|[\W_]")
+_USUAL = frozenset(_PLAIN.sub("", name).casefold() for known in COLUMN_NAMES.values() for name in known)
 
 
 roster_error = partial(TableError, table=ROSTER.name)
@@ -395,7 +403,9 @@ def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str]:
     if encoding is None:
         mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
         found = _MARKS.get(mark)
-    if found is None and b"\0" in data:  # each letter of a name has a zero byte in UTF-16, before it or after
+    if found is None and data.count(0) * 4 > len(
+        data
+    ):  # nearly each letter of a name has a zero byte in UTF-16, before it or after
         found = "utf-16-le" if data[1::2].count(0) > data[::2].count(0) else "utf-16-be"
     for name in [found] if found else ["utf-8", "cp1252"]:
         try:
@@ -443,17 +453,22 @@ def _score(text: str, separator: str, columns: Mapping[str, str] | None) -> tupl
     with suppress(csv.Error):  # it is raised when the whole text is read
         head.extend(islice(_cells(text, separator), _HEAD))
     at = _header_at(head, columns)
-    if at is None:
-        return (0, max(map(len, head), default=0))
-    names = {_plain(name) for known in COLUMN_NAMES.values() for name in known}
-    return (1 + sum(_plain(cell) in names for cell in head[at]), len(head[at]))
+    return (0, max(map(len, head), default=0)) if at is None else (1 + _known(head[at]), len(head[at]))
+
+
+def _known(row: Sequence[str]) -> int:
+    """Return how many cells are usual names of columns."""
+    return sum(_plain(cell) in _USUAL for cell in row)
 
 
 def _header_at(grid: Sequence[Sequence[str]], columns: Mapping[str, str] | None) -> int | None:
-    """Return the number of the first row that names a column of users; None without one."""
+    """Return the number of the row that names a column of users, the most columns if several do; None without one."""
     asked = {name for pair in (columns or {}).items() if "user" in pair for name in pair} - {"user"}
     names = set(map(_plain, asked or COLUMN_NAMES["user"]))
-    return next((at for at, row in enumerate(grid[:_HEAD]) if names & {*map(_plain, row)}), None)
+    found = [at for at, row in enumerate(grid[:_HEAD]) if names & {*map(_plain, row)}]
+    return max(
+        found, key=lambda at: _known(grid[at]), default=None
+    )  # a title may be "User", the first of equals counts
 
 
 def _below_header(path: Path, grid: list[list[str]], options: Options) -> tuple[pl.DataFrame, int]:
@@ -461,7 +476,7 @@ def _below_header(path: Path, grid: list[list[str]], options: Options) -> tuple[
     at = _header_at(grid, options.columns)
     if at is None:
         filled = [row for row in grid if any(cell.strip() for cell in row)]
-        if not filled or len(filled[0]) > 1 or "@" not in filled[0][0]:
+        if not filled or len(filled[0]) > 1 or "@" not in filled[0][0] or filled[0][0].lstrip()[:1] in ("{", "["):
             found = [cell.strip() for cell in filled[0]] if filled else []
             _standard_names(found, options.columns)  # says which of these names is not there
             raise _no_users(found, filled[1:_HEAD])
@@ -472,7 +487,7 @@ def _below_header(path: Path, grid: list[list[str]], options: Options) -> tuple[
     width, kept, left_out = len(header), [], 0
     has_mails = any("@" in row[user] for row in body if len(row) > user)
     for number, row in enumerate(body, start=1):
-        if len(row) == width and "@" in row[user]:  # nearly all
+        if len(row) == width and "@" in row[user] and " " not in row[user]:  # nearly all
             kept.append(row)
             continue
         cells = [cell.strip() for cell in row]
@@ -504,8 +519,10 @@ def _distinct(header: Sequence[str]) -> list[str]:
 def _is_note(cells: Sequence[str], user: int, width: int) -> bool:
     """Tell whether a row of a file with e-mails is a total, a filter or a note, and no licence."""
     name = cells[user] if len(cells) > user else ""
-    if "@" in name:
-        return False
+    if "@" in name:  # a note may name who made the report
+        return " " in name and not name.endswith(">") and _TOTAL.match(name) is not None
+    if name and not name.strip("-"):  # a rule below the header
+        return True
     filled = [cell for cell in cells if cell]
     is_alone = filled == [name] or (not name and len(cells) != width)
     return is_alone or len(cells) > width or any(_TOTAL.match(cell) for cell in filled)

@@ -339,11 +339,11 @@ def acceptance_change(
 
 
 def _row_name(frame: pl.DataFrame) -> pl.Expr:
-    """Name a row by its rate, or its group, or both where there are several of both."""
+    """Name a row by its rate, or its group where that tells rows apart, or both."""
     metric = pl.col("metric").str.replace_all("_", " ")
     if not marks.is_grouped(frame):
         return metric
-    return pl.col("group") if frame["metric"].n_unique() == 1 else pl.concat_str(metric, "group", separator=" · ")
+    return pl.concat_str(metric, "group", separator=" · ") if frame["group"].is_duplicated().any() else pl.col("group")
 
 
 def _points_axis(title: str) -> alt.Axis:
@@ -362,7 +362,7 @@ def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
     titles |= {"verdict": "Verdict", "both_users": "People on both sides"}
     titles |= {"before_users": "Before only", "after_users": "After only"}
     plain = alt.Chart(pointed).encode(
-        y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list())),
+        y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list()), axis=alt.Axis(labelLimit=400)),
         tooltip=marks.tooltip(pointed, titles),
     )
     base = plain.encode(color=color)

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _SEEN, _LICENCES, _NEW = "Seen so far", "Licensed", "New in the period"
 _STAGE_HEIGHT = 34
+_SAID = 5
+"""More bars than this are not read out."""
+
+_SEEN_COLORS = dict(zip(tables.SEEN.categories, (CATEGORIES[0], CATEGORIES[1], LIGHT.muted), strict=True))
 _UNUSED = {"idle": "Idle", "never_used": "Never used"}
 _FIRST_USE = marks.Steps(
     table=tables.TIME_TO_FIRST_USE,
@@ -271,8 +275,58 @@ def unused_licences(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
             tooltip=marks.tooltip(drawn, {"group": "Team", "status": "Status", "users": "Licences"}),
         )
     )
-    told = ", ".join(f"{team} {users}" for team, users in teams.head(5).iter_rows())
+    told = ", ".join(f"{team} {users}" for team, users in teams.head(_SAID).iter_rows())
     return marks.single([bars], about, "Stacked bar chart", told, height=_STAGE_HEIGHT * max(2, teams.height))
+
+
+def population_bridge(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
+    """How do the licensed, the active and all who were ever seen stand to one another?
+
+    A bar a kind of licence, split into who was active in the range, seen before it only, or never seen. Everybody is in
+    one piece.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.population_bridge``: one row a kind of licence, and whether its people were seen.
+    **caption
+        As for :mod:`every chart <augment_insights.charts>`.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    See Also
+    --------
+    augment_insights.analysis.population_bridge : the table.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> names = ["licence", "seen", "users"]
+    >>> pairs = pl.DataFrame([("licensed", "active", 80), ("licensed", "never seen", 20)], schema=names, orient="row")
+    >>> population_bridge(pairs).title.text
+    'Licences and people: who has one, and who was active'
+    """
+    frame = marks.read(table, tables.POPULATION_BRIDGE, keys=["licence", "seen"]).drop("group")
+    about = marks.caption(caption, "Licences and people: who has one, and who was active")
+    drawn = frame.with_columns(pl.col("licence", "seen").cast(pl.String)).filter(pl.col("users") > 0)
+    if drawn.is_empty():
+        return marks.no_data(about)
+    ahead = pl.col("users").cum_sum().over("licence")
+    drawn = drawn.with_columns(top=ahead, bottom=ahead - pl.col("users"))
+    kinds = [kind for kind in tables.LICENSED.categories if kind in drawn["licence"]]
+    titles = {"licence": "Licence on the last day", "seen": "Seen", "users": "People"}
+    bars: alt.Chart = alt.Chart(drawn).encode(
+        x=alt.X("bottom:Q", title="People", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0)),
+        x2="top:Q",
+        y=alt.Y("licence:N", title=None, sort=kinds),
+        color=marks.present_color(drawn, _SEEN_COLORS, column="seen"),
+        tooltip=marks.tooltip(drawn, titles),
+    )
+    told = ", ".join(f"{users} {licence}, {seen}" for licence, seen, users, *_ in drawn.head(_SAID).iter_rows())
+    layers = [bars.mark_bar(stroke=LIGHT.surface)]
+    return marks.single(layers, about, "Stacked bar chart", told, height=_STAGE_HEIGHT * len(kinds))
 
 
 def time_to_first_use(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:

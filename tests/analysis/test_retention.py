@@ -672,3 +672,29 @@ def test_newcomers_and_existing_users_are_followed_alike():
     ]
     rates = analysis.retention_by_tenure(again)
     assert rates.select("tenure", "eligible_users", "retained_users").row(0) == ("newcomers", 1, 0)
+
+
+def test_who_is_not_active_within_the_next_weeks_has_lapsed(make_activity):
+    """Ada comes again in the second week after, Bob in none; "bounded" asks for the last of the weeks alone."""
+    activity = make_activity({"ada@x.io": [0, 14, 28], "bob@x.io": [1], "cyd@x.io": [0, 21]})
+    asked = {"every": "1w", "after": 3, "as_of": "2026-02-01"}  # the last day of the fourth week
+    for kind, expected in (("within", [1, 0, 1]), ("bounded", [0, 0, 1])):
+        again = analysis.retained_users(activity, kind=kind, **asked)
+        assert again.select("period_start", "user", "retained").rows() == [
+            (date(2026, 1, 26), user, back)
+            for user, back in zip(["ada@x.io", "bob@x.io", "cyd@x.io"], expected, strict=True)
+        ]
+    with pytest.raises(ValueError, match="did you mean 'within'"):
+        analysis.retained_users(activity, kind="wihtin")
+
+
+@pytest.mark.parametrize(("began", "expected"), [([9, 0, 9, 12], "1mo"), ([9, 0, 12, 12], "1w"), ([0, 0], "1w")])
+def test_small_cohorts_are_looked_at_in_longer_periods(began, expected):
+    """The median of the weeks in which somebody began is 9, or 12; of none it is not known."""
+    cohorts = pl.DataFrame(
+        {"cohort": [MONDAY + timedelta(weeks=week) for week in range(len(began))], "cohort_users": began}
+    ).with_columns(pl.lit(0, pl.Int64).alias("period"), pl.lit(value=True).alias("is_complete"))
+    rates = ("retained_users", "retention_rate", "retention_rate_low", "retention_rate_high")
+    table = cohorts.with_columns(pl.lit(None).cast(COHORT_RETENTION.schema[name]).alias(name) for name in rates)
+    assert analysis.cohort_period(table, "1w") == expected
+    assert analysis.cohort_period(table, "1q") == "1q"
