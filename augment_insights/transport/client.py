@@ -436,8 +436,9 @@ class Client:
     def _attempt(self, question: Question) -> Answer | Failure:
         """Ask once; while somebody else on this machine asks the same, wait for the answer that will be cached."""
         try:
-            response = self._get(question, only_if_cached=True)
-            if response.status_code != HTTPStatus.OK:
+            is_shared = self.cache_path is not None
+            response = self._get(question, only_if_cached=is_shared)
+            if is_shared and response.status_code != HTTPStatus.OK:
                 with self._alone(question):
                     response = self._get(question)
         except ConnectionError as failure:
@@ -452,9 +453,7 @@ class Client:
     @contextmanager
     def _alone(self, question: Question) -> Iterator[None]:
         """Be the only thread and process of this machine that asks a question; without a lock, ask all the same."""
-        if self.cache_path is None:
-            yield
-            return
+        assert self.cache_path is not None
         from filelock import FileLock  # noqa: PLC0415 (only to send)
 
         name = blake2b(question.shown.encode(), digest_size=8).hexdigest()
