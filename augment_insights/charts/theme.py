@@ -367,11 +367,21 @@ def load_altair() -> Any:
 
 def to_vegalite(chart: Chart, *, palette: Palette = LIGHT) -> dict[str, Any]:
     """Return a chart as a Vega-Lite spec in our theme, whichever theme is enabled; a chart's own config wins."""
+    return painted(unpainted(chart), palette=palette)
+
+
+def unpainted(chart: Chart) -> dict[str, Any]:
+    """Return a chart as a Vega-Lite spec without a theme: it is checked as it is made, which takes a while."""
     with load_altair().theme.enable("none"):
         spec: dict[str, Any] = chart.to_dict()
+    return spec
+
+
+def painted(spec: Spec, *, palette: Palette = LIGHT) -> dict[str, Any]:
+    """Return an unpainted spec in our theme, in the colours of a paper."""
     own = {key: value for key, value in spec.get("config", {}).items() if key != "view"}
-    painted: dict[str, Any] = _safe({**_repaint(spec, palette), "config": {**config(palette), **own}})
-    return painted
+    spec = {**_repaint(spec, palette), "config": {**config(palette), **own}}
+    return cast("dict[str, Any]", _safe(spec))
 
 
 def _safe(spec: Any) -> Any:
@@ -414,12 +424,14 @@ def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
 
 def to_vega(spec: Spec) -> dict[str, Any]:
     """Compile a Vega-Lite spec to Vega, as JupyterLab's own older Vega-Lite would draw it differently."""
-    return cast("dict[str, Any]", _convert(spec, "vega"))
+    import vl_convert  # noqa: PLC0415 (loaded with the first picture, like Altair)
+
+    return vl_convert.vegalite_to_vega(_safe(dict(spec)), vl_version=VEGALITE_VERSION)
 
 
 def to_svg(spec: Spec) -> str:
     """Draw a Vega-Lite spec as SVG, fetching nothing."""
-    svg: str = _convert(spec, "svg", allowed_base_urls=[])
+    svg: str = _drawn(to_vega(spec), "svg")
     # Vega counts gradients and clips through the life of a process: the same chart would differ when drawn again.
     numbers = {found: f"{found.rstrip('0123456789')}{n}" for n, found in enumerate(dict.fromkeys(_IDS.findall(svg)))}
     return _IDS.sub(lambda found: numbers[found[0]], svg)
@@ -427,18 +439,19 @@ def to_svg(spec: Spec) -> str:
 
 def to_png(spec: Spec) -> bytes:
     """Draw a Vega-Lite spec as PNG at twice the screen's resolution, fetching nothing."""
-    return cast("bytes", _convert(spec, "png", scale=_PNG_SCALE, allowed_base_urls=[]))
+    return cast("bytes", _drawn(to_vega(spec), "png", scale=_PNG_SCALE))
 
 
 def to_pdf(spec: Spec) -> bytes:
     """Draw a Vega-Lite spec as a PDF with its text as text, fetching nothing."""
-    return cast("bytes", _convert(spec, "pdf", allowed_base_urls=[]))
+    return cast("bytes", _drawn(to_vega(spec), "pdf"))
 
 
-def _convert(spec: Spec, form: str, **options: Any) -> Any:
-    import vl_convert  # noqa: PLC0415 (loaded with the first picture, like Altair)
+def _drawn(vega: dict[str, Any], form: str, **options: Any) -> Any:
+    """Draw a Vega spec; from a Vega-Lite spec, the converter would take twice as long."""
+    import vl_convert  # noqa: PLC0415 (as above)
 
-    return getattr(vl_convert, f"vegalite_to_{form}")(_safe(dict(spec)), vl_version=VEGALITE_VERSION, **options)
+    return getattr(vl_convert, f"vega_to_{form}")(vega, allowed_base_urls=[], **options)
 
 
 def describe(spec: Spec) -> str:
@@ -499,12 +512,13 @@ def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[s
     words = safe_text(describe(spec))
     # The menu of a chart offers the images, and not the public editor, which would be sent the data.
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
-    vega = {**_with_title_ink(to_vega(spec), spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}
-    data: dict[str, Any] = {VEGA_MIME: vega, "text/plain": words}
+    vega = to_vega(spec)
+    shown = {**_with_title_ink(vega, spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}
+    data: dict[str, Any] = {VEGA_MIME: shown, "text/plain": words}
     options = {"actions": actions, "renderer": "svg", "defaultStyle": embed_style()}
     metadata: dict[str, Any] = {VEGA_MIME: {"embed_options": options}}
     if png:
-        image = to_png(spec)
+        image = _drawn(vega, "png", scale=_PNG_SCALE)
         data["image/png"] = b64encode(image).decode("ascii")
         width, height = (int.from_bytes(image[at : at + 4], "big") // _PNG_SCALE for at in (16, 20))  # PNG's header
         metadata["image/png"] = {"alt": words, "width": width, "height": height}
