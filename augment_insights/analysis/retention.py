@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
+from augment_insights import tables
+from augment_insights.analysis.intervals import kaplan_meier, rate_of_people
 from augment_insights.analysis.population import (
     ACTIVITY,
     active_rows,
@@ -23,16 +24,7 @@ from augment_insights.analysis.population import (
 from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
 from augment_insights.errors import did_you_mean
 from augment_insights.periods import Every, check_count, check_every
-from augment_insights.tables import (
-    COHORT_RETENTION,
-    LIFECYCLE,
-    RETAINED_USERS,
-    RETENTION_BY_TENURE,
-    RETENTION_CURVE,
-    SURVIVAL,
-    Frame,
-    user_key,
-)
+from augment_insights.tables import Frame, user_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,7 +141,7 @@ def cohort_retention(
     if kind == "n_day" and cohort != "first":
         raise ValueError(f'kind="n_day" counts from each user\'s first day: cohort={cohort!r} has none.')
     needs_days = kind == "n_day"
-    order = prepare(activity).ordered(COHORT_RETENTION, **whose, by=by, needs_days=needs_days, lookback=lookback)
+    order = prepare(activity).ordered(tables.COHORT_RETENTION, **whose, by=by, needs_days=needs_days, lookback=lookback)
     calendar = order.calendar(every, lookback)
     first_label = 0
     if cohort == "existing":  # all of the look-back is one period, and the only cohort
@@ -170,7 +162,7 @@ def cohort_retention(
         .with_columns(cohort_users=pl.col("retained_users").first().over(one_cohort))
         .with_columns(pl.when("is_complete").then("retained_users").alias("retained_users"), cohort="period_start")
     )
-    return order.as_table(_with_rate(table, "cohort_users"), COHORT_RETENTION, before="cohort_users")
+    return order.as_table(table.with_columns(_rate("cohort_users")), tables.COHORT_RETENTION, before="cohort_users")
 
 
 def retention_curve(
@@ -233,8 +225,10 @@ def retention_curve(
     >>> retention_curve(cohorts).select("cohorts", "eligible_users", "retained_users", "retention_rate").row(0)
     (2, 40, 22, 0.55)
     """
-    COHORT_RETENTION.check(cohort_retention)
-    groups = as_columns(by, cohort_retention, reserved=RETENTION_CURVE.columns, table=COHORT_RETENTION.name)
+    tables.COHORT_RETENTION.check(cohort_retention)
+    groups = as_columns(
+        by, cohort_retention, reserved=tables.RETENTION_CURVE.columns, table=tables.COHORT_RETENTION.name
+    )
     sums = (
         cohort_retention.lazy()
         .filter("is_complete")
@@ -246,7 +240,7 @@ def retention_curve(
         )
         .sort("period", *groups)
     )
-    table = RETENTION_CURVE.of(_with_rate(sums, "eligible_users"), groups, before="cohorts")
+    table = tables.RETENTION_CURVE.of(sums.with_columns(_rate("eligible_users")), groups, before="cohorts")
     return table if isinstance(cohort_retention, pl.LazyFrame) else table.collect()
 
 
@@ -294,15 +288,8 @@ def _count_cells(
     return order.count(within, "cohort", "period")
 
 
-def _with_rate(counted: Frame, size: str) -> Frame:
-    """Add the rate and its interval; no denominator, no rate."""
-    retained, users = pl.col("retained_users"), pl.col(size)
-    low, high = wilson(retained, users)
-    return counted.with_columns(
-        retention_rate=rate(retained, users),
-        retention_rate_low=low,
-        retention_rate_high=high,
-    )
+def _rate(size: str) -> list[pl.Expr]:
+    return rate_of_people("retention_rate", pl.col("retained_users"), pl.col(size))
 
 
 def retained_users(
@@ -394,7 +381,7 @@ def retained_users(
         )
         .sort("period_start", "user_key")
     )
-    return RETAINED_USERS.of(answered).collect()
+    return tables.RETAINED_USERS.of(answered).collect()
 
 
 def cohort_period(cohorts: pl.DataFrame, every: Every, *, least_users: int = 10) -> Every:
@@ -433,7 +420,7 @@ def cohort_period(cohorts: pl.DataFrame, every: Every, *, least_users: int = 10)
     """
     periods = get_args(Every)
     place = periods.index(check_every(every))
-    sizes = COHORT_RETENTION.check(cohorts).filter(period=0)["cohort_users"]
+    sizes = tables.COHORT_RETENTION.check(cohorts).filter(period=0)["cohort_users"]
     median = sizes.filter(sizes > 0).median()
     is_small = isinstance(median, float) and median < least_users
     return check_every(periods[min(place + is_small, len(periods) - 1)])
@@ -471,14 +458,14 @@ def retention_by_tenure(retained: Frame) -> pl.DataFrame:
     >>> rates.select("tenure", "eligible_users", "retained_users", "retention_rate").rows()
     [('newcomers', 2, 1, 0.5)]
     """
-    RETAINED_USERS.check(retained)
+    tables.RETAINED_USERS.check(retained)
     sums = (
         retained.lazy()
         .group_by("period_start", "tenure")
         .agg(eligible_users=pl.col("eligible").sum(), retained_users=pl.col("retained").sum())
         .sort("period_start", "tenure")
     )
-    return RETENTION_BY_TENURE.of(_with_rate(sums, "eligible_users")).collect()
+    return tables.RETENTION_BY_TENURE.of(sums.with_columns(_rate("eligible_users"))).collect()
 
 
 def lifecycle(
@@ -551,7 +538,7 @@ def lifecycle(
     >>> table.select("new_users", "returning_users", "resurrected_users", "dormant_users").rows()
     [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)]
     """
-    order = prepare(activity).ordered(LIFECYCLE, **whose, by=by, lookback=lookback)
+    order = prepare(activity).ordered(tables.LIFECYCLE, **whose, by=by, lookback=lookback)
     calendar = order.calendar(every, lookback)
     users, before, label = pl.col("users"), pl.col("before"), pl.col("label")
     states = (
@@ -577,7 +564,7 @@ def lifecycle(
     if _is_period_before_unknown(order, calendar):
         unknown = ["returning_users", "resurrected_users", "dormant_users"]
         table = table.with_columns(pl.when(label > 0).then(pl.col(unknown)))
-    return order.as_table(table, LIFECYCLE, before="new_users")
+    return order.as_table(table, tables.LIFECYCLE, before="new_users")
 
 
 def _is_period_before_unknown(order: OrderedDays, calendar: pl.DataFrame) -> bool:
@@ -664,12 +651,12 @@ def survival(
     [(0, 2, 0, 1.0), (1, 2, 1, 0.5), (2, 1, 1, 0.0)]
     """
     check_count("inactive_days", inactive_days)
-    order = prepare(activity).ordered(SURVIVAL, **whose, by=by, needs_days=True, lookback=lookback)
+    order = prepare(activity).ordered(tables.SURVIVAL, **whose, by=by, needs_days=True, lookback=lookback)
     last = order.calendar("1d", lookback).height - 1
     curve = kaplan_meier(_lapses(order, inactive_days, first=lookback or 0, last=last)).with_columns(
         lapsed_users="event_users", survival_rate="rate", survival_rate_low="low", survival_rate_high="high"
     )
-    return order.as_table(curve, SURVIVAL, before="at_risk_users")
+    return order.as_table(curve, tables.SURVIVAL, before="at_risk_users")
 
 
 def _lapses(order: OrderedDays, inactive_days: int, *, first: int, last: int) -> pl.DataFrame:

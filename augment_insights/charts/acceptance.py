@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Unpack
 import altair as alt
 import polars as pl
 
+from augment_insights import tables
 from augment_insights.charts import marks
 from augment_insights.charts.context import infer_every
 from augment_insights.charts.theme import ACCENT
-from augment_insights.errors import TableError
+from augment_insights.errors import TableError, plural
 from augment_insights.periods import day_text
-from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_DISTRIBUTION, ACCEPTANCE_RATE, COMPARISON, columns_of
+from augment_insights.tables import columns_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -86,7 +87,9 @@ def acceptance_rate(
     >>> acceptance_rate(teams, population="engineers").title.subtitle
     'engineers · 95 % confidence intervals'
     """
-    frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start", "is_complete", "verdict", "compared_groups"])
+    frame = marks.read(
+        table, tables.ACCEPTANCE_RATE, also=["period_start", "is_complete", "verdict", "compared_groups"]
+    )
     compared = marks.compared_note(frame)
     over_time = "period_start" in frame.columns
     most = marks.MAX_LINES if over_time else marks.MAX_ROWS
@@ -95,10 +98,10 @@ def acceptance_rate(
     intervals = marks.interval_note(frame, "acceptance_rate") if has_bands else ""
     period = infer_every(frame["period_start"], every) if over_time else None
     # Over time the legend says what the groups are.
-    by = [] if over_time else marks.group_columns(columns_of(table), [*ACCEPTANCE_RATE.columns, "verdict"])
+    by = [] if over_time else marks.group_columns(columns_of(table), [*tables.ACCEPTANCE_RATE.columns, "verdict"])
     named = f" by {' and '.join(by)}".replace("_", " ").lower() if by else ""
     heading = marks.heading(period, f"{_HEADING}{named}")
-    about = marks.caption(caption, heading, intervals, compared, cuts=[fewer])
+    about = marks.caption(caption, heading, intervals, compared, omitted=[fewer])
     if not frame["acceptance_rate"].count():
         return marks.no_data(about)
     titles = {"period_start": "From", "acceptance_rate": "Acceptance rate"}
@@ -115,7 +118,7 @@ def acceptance_rate(
     layers = marks.lines(base, marks.share_axis(axis), value="acceptance_rate", titles=titles, band=has_bands)
     rated = frame.drop_nulls("acceptance_rate")["period_start"].sort()
     told = (
-        f"{marks.counted(frame['period_start'].n_unique(), 'period')}, "
+        f"{plural(frame['period_start'].n_unique(), 'period')}, "
         f"with rates from {day_text(rated[0])} to {day_text(rated[-1])}"
     )
     return marks.single(layers, about, "Line chart", told, metric="acceptance_rate")
@@ -154,7 +157,7 @@ def acceptance_distribution(table: pl.DataFrame | pl.LazyFrame, **caption: Unpac
     >>> acceptance_distribution(halves).title.subtitle
     'people · 42 users with enough suggestions'
     """
-    frame = marks.read(table, ACCEPTANCE_DISTRIBUTION, keys=["acceptance_from"]).drop("group")
+    frame = marks.read(table, tables.ACCEPTANCE_DISTRIBUTION, keys=["acceptance_from"]).drop("group")
     frame = frame.drop_nulls().sort("acceptance_from")
     everyone = frame["users"].sum()
     note = f"{everyone:,} users with enough suggestions" if everyone else ""
@@ -236,7 +239,7 @@ def compare(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeyword
     >>> compare(change).title.subtitle
     'people · 95 % confidence intervals'
     """
-    frame = marks.read(table, COMPARISON, keys=["metric", "group"])
+    frame = marks.read(table, tables.COMPARISON, keys=["metric", "group"])
     shown = frame.sort(pl.col("verdict").is_null(), maintain_order=True).head(marks.MAX_ROWS)
     cut = f"the first {shown.height} of {frame.height} rows" if shown.height < frame.height else ""
     paired = "the same people paired" if frame["is_paired"].any() else ""
@@ -248,7 +251,7 @@ def compare(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeyword
         marks.interval_note(frame, "difference"),
         paired,
         together,
-        cuts=[cut],
+        omitted=[cut],
     )
     if not shown["difference"].count():
         return marks.no_data(about)
@@ -309,12 +312,12 @@ def acceptance_change(
     >>> acceptance_change(change).title.text
     'Acceptance rate: what moved it'
     """
-    frame = marks.read(table, ACCEPTANCE_CHANGE)
+    frame = marks.read(table, tables.ACCEPTANCE_CHANGE)
     groups = _check_total(frame)
     about = marks.caption(
         caption,
         "Acceptance rate: what moved it" + (", group by group" if by_group else ""),
-        marks.counted(groups.height, "group") if groups.height else "",
+        plural(groups.height, "group") if groups.height else "",
     )
     if frame.is_empty() or frame["total_effect"][-1] is None:
         return marks.no_data(about)

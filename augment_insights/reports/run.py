@@ -943,8 +943,9 @@ def _saving_once() -> str:
             finally:
                 nb_man.output_path = place
 
-    papermill_engines.register(SavingOnce.__name__, SavingOnce)
-    return SavingOnce.__name__
+    name = "saving_once"
+    papermill_engines.register(name, SavingOnce)
+    return name
 
 
 class _Told:

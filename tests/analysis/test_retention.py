@@ -655,6 +655,25 @@ def test_the_interval_of_survival_holds_the_truth(weeks, hazard):
     assert looked_at[:3] == [7, 14, 28]
 
 
+def test_newcomers_and_existing_users_are_followed_alike():
+    """Seen before the range: existing; a later period that is not over has no row; every pair by hand."""
+    rows = [("old", -3), ("old", 0), ("old", 1), ("new", 0), ("late", 1), ("new", 2)]
+    monday = date(2026, 3, 2)
+    activity = pl.DataFrame(
+        [{"user": user, "user_type": "person", "date": monday + timedelta(weeks=week)} for user, week in rows]
+    )
+    again = analysis.retained_users(activity, after=1, since=monday, as_of="2026-03-24")
+    found = again.select((pl.col("period_start") - monday).dt.total_days() // 7, "user", "tenure", "retained").rows()
+    assert found == [
+        (1, "new", "newcomers", 0),
+        (1, "old", "existing users", 1),
+        (2, "late", "newcomers", 0),
+        (2, "old", "existing users", 0),
+    ]
+    rates = analysis.retention_by_tenure(again)
+    assert rates.select("tenure", "eligible_users", "retained_users").row(0) == ("newcomers", 1, 0)
+
+
 def test_who_is_not_active_within_the_next_weeks_has_lapsed(make_activity):
     """Ada comes again in the second week after, Bob in none; "bounded" asks for the last of the weeks alone."""
     activity = make_activity({"ada@x.io": [0, 14, 28], "bob@x.io": [1], "cyd@x.io": [0, 21]})
