@@ -33,6 +33,9 @@ _ROW_HEIGHT = 34
 _POINTS = "datum.value == 0 ? '0' : format(datum.value * 100, '+.3~f')"
 """A difference of rates is in points: 0.31 after 0.3 is one point more, and not one per cent."""
 
+_VERDICT_ROOM = 0.4
+"""How much wider than its whiskers a comparison is."""
+
 _FROM_ZERO = alt.Scale(nice=True, zero=True)
 
 
@@ -367,8 +370,11 @@ def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
     )
     base = plain.encode(color=color)
     axis = _points_axis("Difference in percentage points") if are_rates else alt.Axis(title="Difference", tickCount=8)
+    ends_at = [0.0, *drawn["difference_low"].drop_nulls(), *drawn["difference_high"].drop_nulls()]
+    room = (max(ends_at) - min(ends_at)) * _VERDICT_ROOM  # for the words behind the last whisker
+    wide = alt.Scale(domain=[min(ends_at) - room / 8, max(ends_at) + room], nice=False) if room else _FROM_ZERO
     low, difference, end = (
-        alt.X(f"{column}:Q", axis=axis, scale=_FROM_ZERO) for column in ("difference_low", "difference", "end")
+        alt.X(f"{column}:Q", axis=axis, scale=wide) for column in ("difference_low", "difference", "end")
     )
     ends = plain.transform_calculate(end="isValid(datum.difference_high) ? datum.difference_high : datum.difference")
     return [

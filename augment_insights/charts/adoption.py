@@ -308,7 +308,7 @@ def population_bridge(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Capt
     >>> population_bridge(pairs).title.text
     'Licences and people: who has one, and who was active'
     """
-    frame = marks.read(table, tables.POPULATION_BRIDGE, keys=["licence", "seen"]).drop("group")
+    frame = marks.read(table, tables.POPULATION_BRIDGE, keys=["licence", "seen"]).drop("group").sort("licence", "seen")
     about = marks.caption(caption, "Licences and people: who has one, and who was active")
     drawn = frame.with_columns(pl.col("licence", "seen").cast(pl.String)).filter(pl.col("users") > 0)
     if drawn.is_empty():
