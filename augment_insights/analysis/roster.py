@@ -24,7 +24,7 @@ from augment_insights.analysis.population import (
     spells_of,
     with_user_key,
 )
-from augment_insights.analysis.roster_file import Options, RosterFile, read_file, with_standard_names
+from augment_insights.analysis.roster_file import Options, RosterFile, read_file, roster_error, with_standard_names
 from augment_insights.errors import DataWarning, TableError, plural, warn_reader
 from augment_insights.periods import parse_day
 from augment_insights.tables import ROSTER, UNMATCHED, UNMATCHED_SIDE, columns_of, require, user_key
@@ -223,9 +223,8 @@ def tidy_roster(
     if {"licensed_from", "licensed_to"} <= {*named}:
         backward = dated.filter(pl.col("licensed_to") < pl.col("licensed_from"))["user"].to_list()
         if backward:
-            raise TableError(
+            raise roster_error(
                 f"{plural(len(backward), 'licence')} with an end before the start: {name_a_few(backward)}.",
-                table=ROSTER.name,
                 hint="licensed_from and licensed_to may be swapped.",
             )
     return dated
@@ -300,9 +299,8 @@ def _spells(rows: pl.DataFrame) -> pl.DataFrame:
     clashing = joined.filter(is_clash)[_KEY].implode()
     if len(clashing.item()):
         names = rows.filter(pl.col(_KEY).is_in(clashing.item()))["user"].unique().sort().to_list()
-        raise TableError(
+        raise roster_error(
             f"The roster says different things about one user: {name_a_few(names)}.",
-            table=ROSTER.name,
             hint="keep one row a user, or say with team_from from which day a row is true; e-mails that differ in "
             "upper and lower case are one user.",
         )
@@ -380,9 +378,8 @@ def _alias_keys(users: pl.DataFrame) -> pl.DataFrame:
     keyed = keyed.filter(pl.col(_KEY) != pl.col("of")).unique([_KEY, "of"], keep="first", maintain_order=True)
     claimed = keyed.filter(pl.col(_KEY).is_duplicated())["user"].unique().sort().to_list()
     if claimed:
-        raise TableError(
+        raise roster_error(
             f"Several users of the roster claim one alias: {name_a_few(claimed)}.",
-            table=ROSTER.name,
             hint="an old e-mail is one person's.",
         )
     return keyed.select(_KEY, "of", user="owner").select(_KEY, "user", "of")
@@ -476,9 +473,8 @@ def join_roster(
     added = [name for name in listed.columns if name not in ("user", "user_type", "aliases")]
     twice = [name for name in added if name in schema]
     if twice:
-        raise TableError(
+        raise roster_error(
             f"The frame and the roster both have {', '.join(map(repr, twice))}.",
-            table=ROSTER.name,
             hint=f"drop one: frame.drop({twice!r}).",
         )
     keyed, known = with_user_key(resolve_aliases(frame.lazy().collect(), listed)), with_user_key(listed)
@@ -599,9 +595,8 @@ def check_match(roster: pl.DataFrame, activity: pl.DataFrame | pl.LazyFrame) -> 
     if theirs != ours:
         reason = f" Most of its e-mails end in {theirs}, and most of those who are active in {ours}."
         hint = "use a roster with the e-mails that the API reports, or name the others in its column aliases."
-    raise TableError(
+    raise roster_error(
         f"The roster matches fewer than a tenth of the people.{reason}",
-        table=ROSTER.name,
         hint=hint,
     )
 
@@ -642,7 +637,7 @@ def _as_dates(values: pl.Series, form: str | None) -> pl.Series:
         found, hint = name_a_few(wrong), _how_to_write(wrong)
     else:
         found, hint = f"values of type {values.dtype}", "write days as YYYY-MM-DD, such as 2026-01-31."
-    raise TableError(f"The roster has {found} as {values.name}, and that is not a day.", table=ROSTER.name, hint=hint)
+    raise roster_error(f"The roster has {found} as {values.name}, and that is not a day.", hint=hint)
 
 
 def _iso_day() -> pl.Expr:
