@@ -941,8 +941,9 @@ def _saving_once() -> str:
             finally:
                 nb_man.output_path = place
 
-    papermill_engines.register(SavingOnce.__name__, SavingOnce)
-    return SavingOnce.__name__
+    name = "saving once"
+    papermill_engines.register(name, SavingOnce)
+    return name
 
 
 class _Told:

@@ -453,7 +453,7 @@ class Client:
     @contextmanager
     def _alone(self, question: Question) -> Iterator[None]:
         """Be the only thread and process of this machine that asks a question; without a lock, ask all the same."""
-        assert self.cache_path is not None
+        assert self.cache_path is not None  # noqa: S101 (asked before)
         from filelock import FileLock  # noqa: PLC0415 (only to send)
 
         name = blake2b(question.shown.encode(), digest_size=8).hexdigest()
