@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # With a token in AUGMENT_API_TOKEN the report is of the real organisation, without one of the sample.
 SOURCE := $(if $(AUGMENT_API_TOKEN),,--sample)
 
-.PHONY: report test test-fast test-browser lab check bench lock clean
+.PHONY: report test test-fast test-browser reliability lab check bench lock clean
 
 report: $(VENV)/.installed
 	$(BIN)/augment-insights report overview $(SOURCE)
@@ -21,6 +21,12 @@ test: $(VENV)/.installed-dev
 test-fast: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --ignore tests/browser -m 'not slow' \
 		--hypothesis-profile fast
+
+# Faults, ends, damage and drawn input, as often as docs/reliability.md says, which it writes; an hour and more.
+# RELIABILITY_SCALE=0.1 tries a tenth of it, RELIABILITY_SEED=N the cases of another run.
+reliability: $(VENV)/.installed-dev
+	RELIABILITY_SCALE=$${RELIABILITY_SCALE:-1} RELIABILITY_RECORD=docs/reliability.md \
+		$(BIN)/python -m pytest tests/reliability
 
 # In a real JupyterLab, in Debian's Chromium; skipped where there is none.
 test-browser: $(VENV)/.installed-dev

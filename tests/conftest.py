@@ -1,5 +1,7 @@
 """What tests share: a machine of their own, one clock, one server on a real socket, clients of it, and chart rows."""
 
+import base64
+import gzip
 import json
 import re
 import resource
@@ -8,6 +10,8 @@ import socket
 import struct
 import threading
 import time
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
@@ -32,6 +36,32 @@ settings.load_profile("all")
 
 TOKEN = "tok-7f3a9c51e2d84b06"
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_trace_of_the_token(tmp_path_factory) -> Iterator[None]:
+    """See that no file which the tests of this session leave holds the token: plain, in base64, or compressed."""
+    yield
+    plain = [TOKEN.encode(), TOKEN.encode("utf-16-le"), b"tok-canary-"]
+    encoded = [base64.b64encode(bytes(shift) + TOKEN.encode())[4:-4] for shift in range(3)]  # at each of its offsets
+    found = []
+    for path in tmp_path_factory.getbasetemp().rglob("*"):
+        with suppress(OSError):  # a socket, or what a test took from its own reach
+            if path.is_file() and not path.is_symlink():
+                found += [str(path) for content in _contents(path) if any(word in content for word in plain + encoded)]
+    assert found == []
+
+
+def _contents(path: Path) -> Iterator[bytes]:
+    """Return what is in a file, and what is in the files within it."""
+    content = path.read_bytes()
+    yield content
+    if content[:2] == b"\x1f\x8b":
+        with suppress(OSError, EOFError, zlib.error):
+            yield gzip.decompress(content)
+    if content[:4] == b"PK\x03\x04":
+        with suppress(zipfile.BadZipFile, zlib.error), zipfile.ZipFile(path) as parts:
+            yield from (parts.read(name) for name in parts.namelist())
 
 
 @pytest.fixture(autouse=True)

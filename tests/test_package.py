@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -130,6 +131,22 @@ def test_the_wheel_carries_templates_and_types(tmp_path):
     assert "augment_insights/py.typed" in names
     for path in NOTEBOOKS:
         assert f"augment_insights/templates/{path.name}" in names
+
+
+@pytest.mark.slow
+def test_the_sdist_holds_what_its_tests_need(tmp_path):
+    """Whoever has the source distribution can run the tests: every file of ours that git keeps is in it."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    sdist.unlink()  # it holds the tests, and these the token that no file may hold
+    for needed in ("requirements.lock", "Makefile", "pyproject.toml", "README.md", "LICENSE"):
+        assert needed in names
+    for folder in ("augment_insights", "notebooks", "tests", "benchmarks", "docs"):
+        kept = [path for path in (ROOT / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        assert [path for path in kept if path.relative_to(ROOT).as_posix() not in names] == []
 
 
 def test_shared_keywords_stand_in_every_signature_by_name():

@@ -267,14 +267,14 @@ def _rows_of_file(given: str | Path, contract: Table) -> tuple[list[str], list[d
         try:
             grid = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if any(row)]
         except csv.Error as error:
-            raise _wrong(contract, path.name, f"it is no CSV: {error}", "save it again as CSV UTF-8.") from error
+            raise _wrong(contract, path.name, f"it cannot be read: {error}", "save it again as CSV UTF-8.") from error
         columns = [_plain(name) for name in grid[0]] if grid else []
         return columns, [dict(zip(columns, row, strict=False)) for row in grid[1:]]
     try:
         listed = yaml.safe_load(text) or []
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a day that is none is a ValueError
         said = str(error).splitlines()[0]
-        raise _wrong(contract, path.name, f"it is no YAML: {said}", "check it, or save it as CSV.") from error
+        raise _wrong(contract, path.name, f"it cannot be read: {said}", "check it, or save it as CSV.") from error
     if not (isinstance(listed, list) and all(isinstance(row, dict) for row in listed)):
         example = ", ".join(f"{name}: ..." for name in contract.columns)
         raise _wrong(contract, path.name, "it is no list of rows", f"write each row as - {{{example}}}.")
@@ -514,7 +514,8 @@ def per_working_day(table: pl.DataFrame, calendar: pl.DataFrame, *columns: str, 
     >>> per_working_day(week, read_calendar("2026-04-06", "2026-04-06", "2026-04-12"), "messages").row(0)[-2:]
     (4, 200.0)
     """
-    require(table.collect_schema(), ("period_start", *columns), table="table")
+    table = table.lazy().collect()
+    require(table.schema, ("period_start", *columns), table="table")
     off = CALENDAR_DAYS.check(calendar)["date"].unique().sort()
     first = table["period_start"]
     after = table.select(pl.col("period_start").dt.offset_by(check_every(every))).to_series()

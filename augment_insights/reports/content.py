@@ -28,7 +28,11 @@ from augment_insights.tables import (
     OF_METRIC,
     ON_TRACK,
     POPULATION_BRIDGE,
+    RECONCILIATION,
+    RETENTION_CURVE,
     SEEN,
+    UNMATCHED,
+    UNMATCHED_SIDE,
     column_words,
     columns_of,
     is_rate,
@@ -86,6 +90,7 @@ class Figure:
     page_spec: Mapping[str, Any]
     table: pl.DataFrame
     how_to_read: str
+    shows_table: bool = False
 
     def laid_out(self, *, most_rows: int, people: str) -> dict[str, Any]:
         """Return its words and so many of its numbers, as the templates of a page and a document name them."""
@@ -97,6 +102,7 @@ class Figure:
             "is_number": [dtype.is_numeric() for dtype in self.table.dtypes],
             "rows": table_rows(self.table.head(most_rows)),
             "hidden_rows": max(0, self.table.height - most_rows),
+            "shows_table": self.shows_table,
         }
 
 
@@ -338,7 +344,13 @@ def _people_in_words(row: Mapping[str, Any]) -> str:
 
 
 def what_happened(
-    changes: pl.DataFrame, drivers: pl.DataFrame, *, than: str, facts: Sequence[str] = (), visible: float = 0.05
+    changes: pl.DataFrame,
+    drivers: pl.DataFrame,
+    *,
+    than: str,
+    facts: Sequence[str] = (),
+    visible: float = 0.05,
+    events: pl.DataFrame | None = None,
 ) -> list[str]:
     """Say what changed, what drove it, and what cannot be told, in at most six sentences, the most important first.
 
@@ -360,6 +372,9 @@ def what_happened(
         Sentences that hold whatever has changed, such as those on licences; the most important first.
     visible : float
         The change of a rate of which it is said how many people would show it: 0.05 is five points.
+    events : DataFrame, optional
+        EVENTS around the time of the change: those of everybody stand beside the change of the whole, those of a group
+        beside the group. That one caused the other is not said.
 
     Returns
     -------
@@ -391,14 +406,15 @@ def what_happened(
     moved = changes.filter(pl.col("verdict").is_in(list(_MOVED)))
     clarity = pl.col("difference").abs() / (pl.col("difference_high") - pl.col("difference_low"))
     told = [
-        f"{_moved(row)} in {than} ({_by_how_much(row)}){_driver(row, drivers)}."
+        f"{_moved(row)} in {than} ({_by_how_much(row)}){_around(events, None)}{_driver(row, drivers, events)}."
         for row in moved.sort(clarity, descending=True, maintain_order=True).head(_MOST_CHANGES).iter_rows(named=True)
     ]
     apart = drivers.filter(
         pl.col("verdict").is_in(list(_MOVED)), ~pl.col("figure").is_in(moved["figure"].implode()), pl.col("kind") != ""
     )
     told += [
-        f"{_moved(row, group=True)} in {than} ({_by_how_much(row)}), while the whole shows no measurable change."
+        f"{_moved(row, group=True)} in {than} ({_by_how_much(row)}){_around(events, row['group'])}, while the whole "
+        "shows no measurable change."
         for row in apart.sort(clarity, descending=True, maintain_order=True)
         .unique(["kind", "group"], keep="first", maintain_order=True)
         .head(_MOST_APART)
@@ -439,7 +455,16 @@ def _step(metric: str, value: float) -> str:
     return f"{value * _POINTS:+,.1f} points" if is_rate(metric) else f"{value:+,.1f}"
 
 
-def _driver(row: Mapping[str, Any], drivers: pl.DataFrame) -> str:
+def _around(events: pl.DataFrame | None, group: str | None) -> str:
+    """Name the events of a group, or of everybody, around the time of its change."""
+    if events is None:
+        return ""
+    own = events.filter(pl.col("group").eq_missing(group)).sort("date", "text")
+    named = [f"{text}, {day_text(day)}" for day, text in own.select("date", "text").iter_rows()]
+    return f" (around then: {'; '.join(named)})" if named else ""
+
+
+def _driver(row: Mapping[str, Any], drivers: pl.DataFrame, events: pl.DataFrame | None) -> str:
     """Say of each kind of groups which one drives a change, and how much of it."""
     told = []
     share = pl.col("contribution_share")
@@ -449,13 +474,15 @@ def _driver(row: Mapping[str, Any], drivers: pl.DataFrame) -> str:
             continue  # the whole is one group
         top = groups.sort(share, descending=True, maintain_order=True).row(0, named=True)
         part, name = top["contribution_share"], f"{kind} {top['group']}".strip()
+        around = _around(events, top["group"]) if kind else ""
         if part > 1:  # others moved the other way
             own, rest = top["contribution"], row["difference"] - top["contribution"]
             told.append(
-                f"{name} contributes {_step(row['metric'], own)}, all others together {_step(row['metric'], rest)}"
+                f"{name} contributes {_step(row['metric'], own)}{around}, all others together "
+                f"{_step(row['metric'], rest)}"
             )
         elif part >= _DRIVES:
-            told.append(f"{name} accounts for {part:.0%} of it")
+            told.append(f"{name} accounts for {part:.0%} of it{around}")
         elif kind:
             told.append(f"no {kind} accounts for more than {part:.0%} of it")
     return f"; {', and '.join(told)}" if told else ""
@@ -612,9 +639,9 @@ def _target_in_words(row: Mapping[str, Any], *, noun: str) -> str:
     if row["measured"] is None:
         return f"{told}not measured, or not shown, on this page."
     now = f"{row['measured']:.1%}" if is_rate(metric) else f"{row['measured']:,g}"
-    told += f"{now} in the {noun} to {day_text(row['measured_to'])}, "
+    told += f"{now} {'on' if noun == 'day' else f'in the {noun} to'} {day_text(row['measured_to'])}, "
     if verdict == "reached" or by is None:
-        return f"{told}{'reached' if verdict == 'reached' else 'and no day is set'}."
+        return f"{told}{'reached' if verdict == 'reached' else 'not reached yet'}."
     if row["needed_pace"] is None:
         return f"{told}not reached in time."
     scale, unit = (_POINTS, " points") if is_rate(metric) else (1, "")
@@ -705,6 +732,135 @@ def licences_in_words(by_status: pl.DataFrame, *, as_of: date | None) -> list[st
         f"not begun ({users['not_begun']:,})."
     )
     return [told]
+
+
+def unmatched_in_words(unmatched: pl.DataFrame, *, named: bool = False) -> list[str]:
+    """Say how many people are active and on no roster, and how many licences match nobody.
+
+    Parameters
+    ----------
+    unmatched : DataFrame
+        From :func:`augment_insights.analysis.unmatched`.
+    named : bool
+        Name those who may be one person under two e-mails.
+
+    Returns
+    -------
+    list of str
+        One sentence; none where everybody who is active is on the roster.
+
+    Examples
+    --------
+    >>> from augment_insights.tables import UNMATCHED
+    >>> sides = [("active, not on the roster", "bob@old.io", None, "bob@new.io"),
+    ...     ("licensed, never active", "bob@new.io", None, "bob@old.io")]
+    >>> print(unmatched_in_words(pl.DataFrame(sides, schema=UNMATCHED.schema, orient="row"), named=True)[0])
+    1 person was active without being on the roster, and 1 licence matches nobody who was ever active; perhaps one
+    person under two e-mails: bob@old.io and bob@new.io.
+    """
+    require(columns_of(unmatched), tuple(UNMATCHED.columns), table=UNMATCHED.name)
+    strangers, unseen = (unmatched.filter(side=side) for side in UNMATCHED_SIDE.categories)
+    if strangers.is_empty():
+        return []
+    verb = "matches" if unseen.height == 1 else "match"
+    told = (
+        f"{_counted(strangers.height, 'people were active without being on the roster')}, and "
+        f"{plural(unseen.height, 'licence')} {verb} nobody who was ever active"
+    )
+    pairs = [f"{user} and {maybe}" for user, maybe in strangers.drop_nulls("maybe").select("user", "maybe").iter_rows()]
+    if named and pairs:
+        told += f"; perhaps one person under two e-mails: {', '.join(pairs[:_MOST_APART])}"
+    return [f"{told}."]
+
+
+def retention_in_words(newcomers: pl.DataFrame, existing: pl.DataFrame, *, period: int, noun: str) -> list[str]:
+    """Say what share of newcomers, and of existing users, is active so many periods later.
+
+    Parameters
+    ----------
+    newcomers : DataFrame
+        RETENTION_CURVE, all cohorts together.
+    existing : DataFrame
+        COMPARISON of ``"retention_rate"``: one row, or none.
+    period : int
+        How many periods later.
+    noun : str
+        What a period is called: "week".
+
+    Returns
+    -------
+    list of str
+        One sentence; none where neither is known.
+
+    Examples
+    --------
+    >>> rates = (4, 5, 65, 50, 0.769, 0.654, 0.855)
+    >>> curve = pl.DataFrame([rates], schema=RETENTION_CURVE.schema, orient="row")
+    >>> row = ("retention_rate", 0.86, 0.845, -0.015, -0.05, 0.02, True, 240, 20, 17, 1, "no measurable change")
+    >>> change = pl.DataFrame([row], schema=COMPARISON.schema, orient="row")
+    >>> print(retention_in_words(curve, change, period=4, noun="week")[0])
+    4 weeks later, 76.9% of newcomers were active (50 of 65, 95 % CI 65.4% to 85.5%), and 84.5% of existing users, most
+    recently.
+    """
+    require(columns_of(newcomers), tuple(RETENTION_CURVE.columns), table=RETENTION_CURVE.name)
+    require(columns_of(existing), ("after",), table=COMPARISON.name)
+    known = newcomers.filter(pl.col("period") == period).drop_nulls("retention_rate")
+    told = [
+        f"{row['retention_rate']:.1%} of newcomers were active ({row['retained_users']:,} of "
+        f"{row['eligible_users']:,}, 95 % CI {row['retention_rate_low']:.1%} to {row['retention_rate_high']:.1%})"
+        for row in known.iter_rows(named=True)
+    ]
+    verb = "" if told else " were active"
+    told += [f"{rate:.1%} of existing users{verb}, most recently" for rate in existing["after"].drop_nulls()]
+    return [f"{plural(period, noun)} later, {', and '.join(told)}."] if told else []
+
+
+def checks_in_words(checks: pl.DataFrame) -> list[str]:
+    """Say which of the API's data checks failed, where and by how much, and what that means.
+
+    Parameters
+    ----------
+    checks : DataFrame
+        From :func:`augment_insights.analysis.reconcile`.
+
+    Returns
+    -------
+    list of str
+        A sentence on all of them, and one on each of the first five that failed.
+
+    Examples
+    --------
+    >>> from augment_insights.tables import RECONCILIATION
+    >>> checks_in_words(RECONCILIATION.empty())
+    ['No data check could be made: there is no data.']
+    """
+    require(columns_of(checks), tuple(RECONCILIATION.columns), table=RECONCILIATION.name)
+    if checks.is_empty():
+        return ["No data check could be made: there is no data."]
+    failed = checks.filter(pl.col("status").cast(pl.String) == "differs")
+    each = failed.group_by("check", maintain_order=True).agg(
+        pl.col("date").count().alias("days"), pl.col("date").min(), pl.col("residual").abs().max()
+    )
+    made = checks.filter(pl.col("status").cast(pl.String) != "unknown")
+    known, kinds = plural(made.height, "data check"), plural(made["check"].n_unique(), "kind")
+    if failed.is_empty():
+        told = f"All {known} passed, of {kinds}: the API's tables agree with one another"
+        return [f"{told}, so figures built on different ones can be laid side by side."]
+    first = (
+        f"{failed.height:,} of {known} failed, in {each.height:,} of {kinds}: figures that are built on these numbers "
+        "may differ from one another by as much."
+    )
+    return [first, *(_failed(row) for row in each.head(_MOST_FAILED).iter_rows(named=True))]
+
+
+_MOST_FAILED = 5
+
+
+def _failed(row: Mapping[str, Any]) -> str:
+    """Say one check that failed."""
+    return f"{row['check']}: the two differ by up to {value_text(row['residual'])}" + (
+        f", on {plural(row['days'], 'day')} from {day_text(row['date'])} on." if row["days"] else "."
+    )
 
 
 def _counted(number: int, what: str) -> str:

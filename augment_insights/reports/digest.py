@@ -18,8 +18,9 @@ import polars as pl
 from augment_insights.charts import theme
 from augment_insights.errors import UNSAFE, ReportError, not_valid, plural, safe_text
 from augment_insights.export import whole_file
-from augment_insights.reports.content import SAMPLE, Figure, asset, plain, table_rows
+from augment_insights.reports.content import NO_DATA, SAMPLE, Figure, asset, plain, table_rows
 from augment_insights.reports.sharing import Sharing
+from augment_insights.tables import column_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +45,7 @@ _MOST_ROWS_IN_WORDS = 30
 _LETTERS = 76
 """A line of an e-mail."""
 
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>|~#&$]|:(?=//)|(?<=www)\.|^[-+=](?=[-=\s]|$))")
+_MARKDOWN = re.compile(r"([\\`*{}\[\]<>|~#&$]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|^[-+=](?=[-=\s]|$))")
 """What Markdown reads as markup, a link or the start of a list."""
 
 _NUMBERED = re.compile(r"^(\d+)(?=[.)](?:\s|$))")
@@ -96,7 +97,8 @@ def digest(content: Content) -> dict[str, Any]:
             "title": figure.title,
             "how_to_read": figure.how_to_read,
             "columns": [
-                {"name": name, "type": _kind(dtype), "label": name} for name, dtype in figure.table.schema.items()
+                {"name": name, "type": _kind(dtype), "label": _label(name, content)}
+                for name, dtype in figure.table.schema.items()
             ],
             "rows": [list(map(_value, row)) for row in figure.table.head(_MOST_ROWS).iter_rows()],
             "row_count": figure.table.height,
@@ -104,6 +106,11 @@ def digest(content: Content) -> dict[str, Any]:
         for figure in content.figures
     ]
     return {**outline(content), "figures": figures, "generated_at": content.manifest.get("Generated at")}
+
+
+def _label(column: str, content: Content) -> str:
+    """Return what a column is called for readers, with the unit in which JSON has it."""
+    return column_words(column, people=content.people).replace("(%)", "(0 to 1)")
 
 
 def _kind(dtype: pl.DataType) -> str:
@@ -146,17 +153,17 @@ def to_markdown(content: Content) -> str:
         *_md_list("What happened", content.summary),
     ]
     for block in content.blocks:
-        parts += _md_figure(block) if isinstance(block, Figure) else [_md(block)]
+        parts += _md_figure(block, people=content.people) if isinstance(block, Figure) else [_md(block)]
     meanings = [f"**{_md(term)}**: {_md(meaning)}" for term, meaning in content.definitions.items()]
     parts += ["## What the figures mean", "\n".join(f"- {line}" for line in meanings)] if meanings else []
     return "\n\n".join(filter(None, [*parts, f"{', '.join(made)}."])) + "\n"
 
 
-def _md_figure(figure: Figure) -> list[str]:
+def _md_figure(figure: Figure, *, people: str) -> list[str]:
     """Return a figure's words, and its table if it is short enough to be read as text."""
     table = figure.table
     where = f"{plural(table.height, 'row')}: in the JSON digest, the workbook and the CSV of this report."
-    columns = table.columns
+    columns = [column_words(name, people=people) for name in table.columns]
     rows = _md_table(columns, table_rows(table)) if table.height <= _MOST_ROWS_IN_WORDS else where
     return [f"## {_md(figure.title)}", _md(figure.how_to_read), rows]
 
@@ -432,7 +439,7 @@ class DigestChanges:
         warning = "**Not comparable:** the two count different people, or by different rules."
         parts = [
             f"# What changed: {_md(self.new['title'])}",
-            f"Data to {_md(self.new['as_of'])}, before to {_md(self.old['as_of'])}.",
+            f"Data to {_md(self.new['as_of'] or NO_DATA)}, before to {_md(self.old['as_of'] or NO_DATA)}.",
             *([] if self.is_comparable else [warning]),
             *_md_list("How they differ", self.differences),
             "## Headlines",

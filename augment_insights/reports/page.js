@@ -1,7 +1,7 @@
 "use strict";
 // A chart along time or numbers is as wide as there is room, also after the window changed; one of columns keeps its width.
 const NARROW = 560; // pixels: below, legends and long names stand over what they name
-const LETTER = { title: 8.2, subtitle: 6.8, label: 6.6 };
+const LETTER = { title: 9.4, subtitle: 6.8, label: 6.6 };
 
 function wrapped(text, most) {
   const lines = [];
@@ -49,12 +49,13 @@ function withNamesOver(layer, room, letters) {
 function fitted(spec, room) {
   if (spec.facet && typeof spec.spec?.width === "number") {
     const columns = room < NARROW ? 1 : (spec.columns ?? 1);
-    const width = Math.floor((room - 76 - (columns - 1) * 44) / columns);
+    const width = Math.floor((room - 92 - (columns - 1) * 44) / columns);
     return { ...spec, title: titled(spec, room), columns, spec: { ...spec.spec, width } };
   }
   const layers = spec.layer ?? [];
   const stretches = layers.every((layer) => ["quantitative", "temporal", undefined].includes(layer.encoding?.x?.type));
-  if (typeof spec.width !== "number" || !layers.length || !stretches) return spec;
+  if (typeof spec.width !== "number" || !layers.length) return spec;
+  if (!stretches) return room < NARROW ? { ...spec, title: titled(spec, room) } : spec;
   // What stands beside the plot, at a place of its own, needs room that is no part of it.
   const beside = Math.max(0, ...layers.map((layer) => (layer.encoding?.x?.value ?? 0) - spec.width));
   const moved = layers.map((layer) =>

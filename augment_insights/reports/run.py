@@ -613,14 +613,16 @@ def _listed(formats: Iterable[str]) -> list[str]:
 
 @contextmanager
 def _telling_failure(template: str | Path, formats: list[str], folder: Path, *, name: str = "") -> Iterator[None]:
-    """Leave a digest of what fails in a block, where one was asked for: whoever waits for the report learns why."""
-    found = find(template)
+    """Leave a digest of what fails in a block, where one was asked for; take it away when nothing does."""
+    found = find(template).name
     try:
         yield
     except (InsightsError, OSError) as error:
         with suppress(OSError):  # a full disk has no room for it either
-            save_failure(error, folder, template=found.name, name=name or found.name, formats=formats)
+            save_failure(error, folder, template=found, name=name or found, formats=formats)
         raise
+    for ending in FAILURE_FORMATS:
+        (folder / f"{name or found}.failed.{ending}").unlink(missing_ok=True)
 
 
 def _prepare(template: str | Path, formats: list[str], parameters: Mapping[str, Any]) -> _Run:
@@ -941,7 +943,7 @@ def _saving_once() -> str:
             finally:
                 nb_man.output_path = place
 
-    name = "saving once"
+    name = "saving_once"
     papermill_engines.register(name, SavingOnce)
     return name
 
@@ -1031,8 +1033,7 @@ def _publish(run: _Run, notebook: Path, *, folder: Path) -> Report:
             replace_folder(path, target)
         else:
             path.replace(target)
-    for ending in (NOTEBOOK, *FAILURE_FORMATS):
-        (folder / f"{run.label}.failed.{ending}").unlink(missing_ok=True)
+    (folder / f"{run.label}.failed.ipynb").unlink(missing_ok=True)
     files = [file for target in named.values() for file in (sorted(target.iterdir()) if target.is_dir() else [target])]
     return Report(run.template.name, folder / pages[0].name if pages else None, named[notebook], tuple(files))
 

@@ -16,6 +16,8 @@ from augment_insights.analysis import (
     feature_adoption,
     join_roster,
     judge_together,
+    licences,
+    licences_over_time,
     mode_change,
     on_track,
     read_calendar,
@@ -43,7 +45,7 @@ from augment_insights.periods import (
 )
 from augment_insights.reports.page import Page
 from augment_insights.reports.sharing import Sharing
-from augment_insights.tables import COMPARISON, CONTRIBUTIONS, ON_TRACK
+from augment_insights.tables import COMPARISON, CONTRIBUTIONS, LICENCES_OVER_TIME, ON_TRACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -276,7 +278,8 @@ class Study:
         The column of the roster whose values are the teams of the report, such as ``"manager"`` or ``"cost_centre"``.
     targets, events, calendar : path-like or DataFrame, optional
         As for :func:`augment_insights.analysis.read_targets`, ``read_events`` and ``read_calendar`` (a country code, or
-        days off). With ``team``, the targets of that team, and the events of that team and of everybody.
+        days off). With ``team``, the targets of that team, and the events of that team and of everybody. The made-up
+        organisation has its own events.
     min_group_size, names : optional
         As for :class:`Sharing`.
 
@@ -415,10 +418,16 @@ class Study:
             self.targets = read_targets(targets)
             if self.team is not None:  # what is aimed at for everybody is no target of one team
                 self.targets = self.targets.filter(is_ours).with_columns(nobody)
-        if (events := chosen["events"]) is not None:
+        events = chosen["events"]
+        if events is None and (made_up := self.client.sample_organisation) is not None:
+            events = pl.read_csv(made_up.events_csv().encode(), infer_schema=False)
+        if events is not None:
             read = read_events(events)
-            text = pl.Series("text", [self.sharing.words(one) for one in read["text"]], dtype=pl.String)
-            self.events = read.with_columns(text)
+            words = self.sharing.words
+            self.events = read.with_columns(
+                pl.Series(name, [text and words(text) for text in read[name]], dtype=pl.String)
+                for name in ("text", "group")
+            )
             if self.team is not None:
                 self.events = self.events.filter(is_ours | pl.col("group").is_null()).with_columns(nobody)
         if (calendar := chosen["calendar"]) is not None:
@@ -426,6 +435,12 @@ class Study:
             self.calendar = read_calendar(calendar, oldest_day(self.client.now()), last)
             self.sharing.days_off = frozenset(self.calendar["date"])
         self.caption |= {"targets": self.targets, "events": self.events, "calendar": self.calendar}
+
+    def events_around(self, first: date | None, last: date | None) -> pl.DataFrame | None:
+        """Return the events between two days, and of the two weeks before them; None where none are known."""
+        if self.events is None or first is None or last is None:
+            return None
+        return self.events.filter(pl.col("date").is_between(first - timedelta(weeks=2), last))
 
     def _refuse_names(self) -> None:
         """Refuse teams that are people, such as managers by their e-mails, where names are not shown."""
@@ -548,6 +563,36 @@ class Study:
                 pl.lit(None).cast(compared.schema[name]).alias(name) for name in _OF_BEFORE
             )
         return self.groups(compared)
+
+    def unused_licences(self, activity: pl.DataFrame, periods: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Count the licences that are idle or were never used: at the end of each period, and by team at the last.
+
+        Parameters
+        ----------
+        activity : DataFrame
+            All that is known.
+        periods : DataFrame
+            As for :func:`augment_insights.analysis.licences_over_time`.
+
+        Returns
+        -------
+        tuple of DataFrame
+            LICENCES_OVER_TIME; and ``team`` and ``unused_users``. Both are empty without a roster, as it lists people,
+            or for service accounts; the second also for one team.
+        """
+        nobody = pl.DataFrame(schema={"team": pl.String, "unused_users": pl.Int64})
+        if self.roster is None or self.user_type == "service_account":
+            return LICENCES_OVER_TIME.empty(), nobody
+        used = self.groups(licences_over_time(self.roster, activity, periods))
+        if not self.has_teams or self.team is not None or periods.is_empty():
+            return used, nobody
+        held = licences(self.roster, activity, as_of=periods["period_end"][-1])
+        unused = held.filter(pl.col("status").is_in(["idle", "never_used"]))
+        team = pl.col("team").fill_null(NO_TEAM)
+        counted = unused.group_by(team).agg(users=pl.len().cast(pl.Int64)).sort("team")
+        by_team = self.groups(counted).select("team", unused_users="users")
+        is_told = self.sharing.is_open or not by_team["unused_users"].null_count()
+        return used, by_team if is_told else by_team.clear()  # beside the whole the others give one away
 
     def on_track(self, periods: pl.DataFrame, **measured: pl.DataFrame) -> pl.DataFrame:
         """Judge the targets by what the report shows: the table ON_TRACK, empty without targets.

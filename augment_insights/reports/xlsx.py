@@ -7,6 +7,7 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
+import polars.selectors as cs
 
 from augment_insights import tables
 from augment_insights.charts.theme import CATEGORIES, LIGHT, describe
@@ -27,6 +28,9 @@ _TOLD = ("verdict", "metric")
 _MOST_SERIES = 12
 _CHART_COLUMNS = 12
 """The columns of a sheet that a chart covers."""
+
+_STEP = "\0"
+"""A name that no part has."""
 
 _GRID = {"major_gridlines": {"visible": True, "line": {"color": LIGHT.grid}}}
 _SHADES = {"min_color": "#FFFFFF", "max_color": "#56B4E9"}
@@ -90,49 +94,63 @@ def _draw(book: Any, sheet: str, figure: Figure, *, title_row: int) -> None:
     Titles and names are read from cells: whatever stands there, a chart would take text of its own for a formula.
     Shares of many groups are shaded in the table instead.
     """
-    table, place = figure.table, book.get_worksheet_by_name(sheet)
-    plan = _plan(figure)
+    table, place, plan = figure.table, book.get_worksheet_by_name(sheet), _plan(figure)
     if plan is None or table.is_empty():
         return
     along, part, values = plan
-    column = table.columns.index
-    if part is not None and (table[part].n_unique() > _MOST_SERIES or "rect" in _marks(figure.spec)):
-        place.conditional_format(
-            1, column(values[0]), table.height, column(values[0]), {"type": "2_color_scale", **_SHADES}
-        )
+    first, kinds = table.columns.index(values[0]), _marks(figure.spec)
+    if part is not None and (table[part].n_unique() > _MOST_SERIES or "rect" in kinds):
+        place.conditional_format(1, first, table.height, first, {"type": "2_color_scale", **_SHADES})
         return
-    series, at, is_share = table, 0, values[0] in rates_of(table)
+    is_share, is_text = (
+        values[0] in rates_of(table),
+        not table[along].dtype.is_temporal() | table[along].dtype.is_numeric(),
+    )
+    kind = "bar" if is_text else "line" if kinds & {"line", "area"} else "column"
+    at, height, lines = table.columns.index(along), table.height, [table.columns.index(name) for name in values]
     if part is not None:
         at = table.width + _CHART_COLUMNS
-        series = table.select(along, pl.col(part).cast(pl.String).fill_null("(none)"), values[0])
-        series = series.pivot(on=part, index=along, values=values[0], aggregate_function="first").sort(along)
-        values = series.columns[1:]
-        for offset, name in enumerate(series.columns):
-            form = {"num_format": "yyyy-mm-dd" if series[name].dtype == pl.Date else "0.0%" if is_share else "#,##0"}
-            place.write_string(0, at + offset, safe_text(name), book.add_format({"bold": True}))
-            place.write_column(1, at + offset, series[name].to_list(), book.add_format(form))
-    is_text = isinstance(table[along].dtype, (pl.String, pl.Enum, pl.Categorical))
-    kind = "bar" if is_text else "line" if _marks(figure.spec) & {"line", "area"} else "column"
-    is_stacked = kind == "column" and len(values) > 1
+        height, count = _write_parts(book, place, _parts(table, along, part, values[0]), at=at, is_share=is_share)
+        lines = [at + number for number in range(1, count)]
+    is_stacked = kind == "column" and len(lines) > 1
     chart = book.add_chart({"type": kind, "subtype": "stacked"} if is_stacked else {"type": kind})
-    for name, color in zip(values, cycle(CATEGORIES), strict=False):
-        number = at + series.columns.index(name)
-        reach = [sheet, 1, at + series.columns.index(along), series.height, at + series.columns.index(along)]
+    for line, color in zip(lines, cycle(CATEGORIES), strict=False):
         look = {"line": {"color": color, "width": 2}} if kind == "line" else {"fill": {"color": color}, "gap": 40}
-        cells = [sheet, 1, number, series.height, number]
-        chart.add_series({"name": [sheet, 0, number], "categories": reach, "values": cells, **look})
-    chart.set_title({"name": ["Summary", title_row, 1], "name_font": {"size": 12}})
-    day = {"text_axis": True, "num_format": "d mmm"} if series[along].dtype == pl.Date else {}
-    measured = {} if is_stacked else {"name": [sheet, 0, column(plan[2][0])]}
-    percent = {"num_format": "0%"} if is_share else {}
-    axes = [{"name": [sheet, 0, column(along)], "reverse": is_text, **day}, {**_GRID, **measured, **percent}]
+        reach, cells = [sheet, 1, at, height, at], [sheet, 1, line, height, line]
+        chart.add_series({"name": [sheet, 0, line], "categories": reach, "values": cells, **look})
+    day = {"text_axis": True, "num_format": "d mmm"} if table[along].dtype.is_temporal() else {}
+    lowest: Any = table[values[0]].min()
+    measured = {
+        **({} if is_stacked else {"name": [sheet, 0, first]}),
+        **({"num_format": "0%"} if is_share else {}),
+        **({"min": 0} if (lowest or 0) >= 0 else {}),
+    }
+    axes = [{"name": [sheet, 0, table.columns.index(along)], "reverse": is_text, **day}, {**_GRID, **measured}]
     chart.set_x_axis(axes[is_text])  # of bars, too, the horizontal one
     chart.set_y_axis(axes[not is_text])
-    chart.set_legend({"none": True} if len(values) == 1 else {"position": "bottom"})
+    chart.set_title({"name": ["Summary", title_row, 1], "name_font": {"size": 12}})
+    chart.set_legend({"none": True} if len(lines) == 1 else {"position": "bottom"})
     chart.show_blanks_as("gap")
     chart.show_hidden_data()  # a filter of the table hides rows, and not what is drawn
     chart.set_size({"width": 660, "height": 360})
     place.insert_chart(1, table.width + 1, chart, {"description": describe(figure.spec)})
+
+
+def _parts(table: pl.DataFrame, along: str, part: str, value: str) -> pl.DataFrame:
+    """Return a table with a column for each part: of the same steps, whichever rows a part has."""
+    finite = pl.when(pl.col(value).cast(pl.Float64).is_finite()).then(value)
+    named = table.select(pl.col(along).alias(_STEP), pl.col(part).cast(pl.String).fill_null("(none)"), finite)
+    return named.pivot(on=part, index=_STEP, values=value, aggregate_function="first").sort(_STEP)
+
+
+def _write_parts(book: Any, place: Any, parts: pl.DataFrame, *, at: int, is_share: bool) -> tuple[int, int]:
+    """Write such a table from a column on, and return its height and width."""
+    bold, number = book.add_format({"bold": True}), "0.0%" if is_share else "#,##0"
+    for column, series in enumerate(parts, start=at):
+        form = "yyyy-mm-dd" if series.dtype.is_temporal() else "0" if series.name == _STEP else number
+        place.write_string(0, column, "" if series.name == _STEP else safe_text(series.name), bold)
+        place.write_column(1, column, series.to_list(), book.add_format({"num_format": form}))
+    return parts.height, parts.width
 
 
 def _plan(figure: Figure) -> tuple[str, str | None, list[str]] | None:
@@ -149,10 +167,13 @@ def _plan(figure: Figure) -> tuple[str, str | None, list[str]] | None:
     shares = [name for name in rates_of(table) if name.endswith(("_rate", "_share"))]
     shares.sort(key=lambda name: name.split("_")[0] not in figure.name)
     together = [list(names) for names in _TOGETHER if {*names} <= {*table.columns}]
-    values = together[0] if together else measured[:1] or shares[:1]
+    people = [name for name in table.select(cs.integer()).columns if name.endswith("_users")]
+    values = together[0] if together else measured[:1] or shares[:1] or people[:1]
     has_several_units = values[:1] and values[0] in OF_METRIC and table["metric"].n_unique() > 1
     if along is None or not values or has_several_units or table[along].null_count():
         return None
+    if table.select(pl.struct(along, *parts[:1]).is_duplicated().any()).item():
+        return None  # of more parts than a chart tells apart
     return along, parts[0] if parts else None, values
 
 

@@ -78,10 +78,16 @@ def test_targets_are_read_as_people_write_them(name, text, tmp_path):
         ("t.csv", "metric,values\nactive_users,9\n", "needs the column 'value'.*did you mean 'values'"),
         ("t.csv", "metric,value\nactive_users,9\nactive_users,8\n", "stands there twice"),
         ("t.csv", "", "needs the columns 'metric', 'value'"),
-        ("t.yaml", "- {metric: active_users, value", "t.yaml: it is no YAML"),
+        ("t.yaml", "- {metric: active_users, value", "t.yaml: it cannot be read"),
+        (
+            "t.yaml",
+            "- {metric: active_users, value: 9, by: 2026-02-31}",
+            "t.yaml: it cannot be read: day is out of range",
+        ),
+        ("t.yaml", "[" * 5000, "t.yaml: it cannot be read"),
         ("t.yaml", "metric: active_users", "it is no list of rows. Hint: write each row as - {metric: ...,"),
         ("t.xlsx", "", "ends in .csv or .yaml, and 't.xlsx' does not"),
-        ("t.csv", f'metric,value\n"{"x" * 200_000}",1\n', "t.csv: it is no CSV: field larger"),
+        ("t.csv", f'metric,value\n"{"x" * 200_000}",1\n', "t.csv: it cannot be read: field larger"),
         ("t.csv", None, "There is no file of targets at"),
     ],
 )

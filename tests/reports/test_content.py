@@ -1,6 +1,7 @@
 """The summary in words: what changed, by how much, and what did not change measurably."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,12 +12,22 @@ from augment_insights.errors import TableError
 from augment_insights.reports import (
     bridge_in_words,
     change_in_words,
+    checks_in_words,
     count_in_words,
     flows_in_words,
     licences_in_words,
+    retention_in_words,
+    targets_in_words,
     what_happened,
 )
-from augment_insights.tables import COMPARISON, CONTRIBUTIONS, POPULATION_BRIDGE
+from augment_insights.tables import (
+    COMPARISON,
+    CONTRIBUTIONS,
+    ON_TRACK,
+    POPULATION_BRIDGE,
+    RECONCILIATION,
+    RETENTION_CURVE,
+)
 
 
 def comparison(before: tuple[int, int], after: tuple[int, int]) -> pl.DataFrame:
@@ -245,3 +256,68 @@ def test_who_came_and_who_stopped_is_told_unless_it_is_hidden(hidden, said):
     change = changes(STILL).with_columns(pl.lit(None, pl.Int64).alias(name) for name in hidden)
     teams = change.with_columns(team=pl.lit("Web"), before_users=pl.lit(3))
     assert flows_in_words(change, teams, what="people", over="June", than="May") == said
+
+
+def test_failed_checks_are_told_with_their_kind_days_and_largest_difference():
+    """Two of four differ, both of one kind; a number that is missing fails nothing."""
+    day = date(2026, 3, 2)
+    rows = [("a = b", day, 4, 4, 0, "agrees"), ("a = b", None, 9, 9, 0, "agrees"), ("c = d", None, 5, 8, -3, "differs")]
+    rows += [("c = d", day + timedelta(days=n), 5, 5 + n, -n, "differs" if n else "unknown") for n in range(2)]
+    told = checks_in_words(pl.DataFrame(rows, schema=RECONCILIATION.schema, orient="row"))
+    assert told[0].startswith("2 of 4 data checks failed, in 1 of 2 kinds: ")
+    assert told[1:] == ["c = d: the two differ by up to 3, on 1 day from 3 Mar 2026 on."]
+    fine = pl.DataFrame(rows[:2], schema=RECONCILIATION.schema, orient="row")
+    assert checks_in_words(fine)[0].startswith("All 2 data checks passed, of 1 kind: ")
+
+
+def test_retention_is_told_of_whoever_it_is_known_of():
+    """Newcomers, existing users, both or neither."""
+    curve = pl.DataFrame([(4, 1, 20, 15, 0.75, 0.53, 0.89)], schema=RETENTION_CURVE.schema, orient="row")
+    change = COMPARISON.empty()
+    known = change.clear(1).with_columns(after=pl.lit(0.9))
+    asked = {"period": 4, "noun": "week"}
+    newcomers = "4 weeks later, 75.0% of newcomers were active (15 of 20, 95 % CI 53.0% to 89.0%)"
+    assert retention_in_words(curve, change, **asked) == [f"{newcomers}."]
+    assert retention_in_words(curve, known, **asked) == [f"{newcomers}, and 90.0% of existing users, most recently."]
+    assert retention_in_words(curve.clear(), known, **asked)[0].endswith(
+        "90.0% of existing users were active, most recently."
+    )
+    assert retention_in_words(curve.clear(), change, **asked) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"value": 0.7, "verdict": "reached"}, "70% by 31 Dec 2026: 71.0% in the week to 22 Nov 2026, reached."),
+        ({"by": None, "verdict": "cannot tell"}, "80%: 71.0% in the week to 22 Nov 2026, not reached yet."),
+        (
+            {"by": date(2026, 10, 31), "needed_pace": None},
+            "31 Oct 2026: 71.0% in the week to 22 Nov 2026, not reached in time.",
+        ),
+        ({}, "behind: it needs +1.6 points a week, measured were +0.4 (95 % CI -0.2 to +1.0)."),
+        ({"verdict": "on track", "needed_pace": 0.0004}, "on track: it needs +0.04 points a week, measured were +0.4"),
+        ({"verdict": "cannot tell"}, "2026, and whether that is on track cannot be told: it needs +1.6 points a week"),
+        (
+            {"pace": None, "periods": 4, "verdict": "cannot tell"},
+            "2026, and 4 weeks cannot tell the pace: it needs +1.6",
+        ),
+        (
+            {"group": "Web", "measured": None},
+            "adoption of licences (Web), 80% by 31 Dec 2026: not measured, or not shown",
+        ),
+        (
+            {"metric": "active_users", "value": 1250.0, "measured": 1200.0, "needed_pace": 12.5, "pace": 3.0},
+            "Target for active users, 1,250 by 31 Dec 2026: 1,200 in the week to 22 Nov 2026, behind: it needs +12.5",
+        ),
+    ],
+)
+def test_a_target_is_told_with_its_paces_and_no_more_than_is_known(told, words):
+    """Shares in points; a pace that is needed and would round to nothing has a digit more."""
+    row: dict[str, Any] = {"metric": "adoption_rate", "group": None, "value": 0.8, "by": date(2026, 12, 31)}
+    row |= {"measured": 0.71, "measured_to": date(2026, 11, 22), "periods": 12, "needed_pace": 0.0162, "pace": 0.004}
+    row |= {"pace_low": -0.002, "pace_high": 0.01, "verdict": "behind"}
+    judged = pl.DataFrame([{**row, **told}], schema=ON_TRACK.schema)
+    assert words in targets_in_words(judged, noun="week")[0]
+    assert targets_in_words(judged.clear(), noun="week") == []
+    daily = targets_in_words(pl.DataFrame([row], schema=ON_TRACK.schema), noun="day")[0]
+    assert "71.0% on 22 Nov 2026, behind" in daily

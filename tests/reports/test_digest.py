@@ -58,7 +58,7 @@ def test_a_digest_says_what_the_page_says_and_keeps_its_schema(page, tmp_path):
     assert [figure["title"] for figure in told["figures"]] == ["Who accepts?", "When?"]
     last = told["figures"][1]
     assert [(column["type"], column["label"]) for column in last["columns"]] == [
-        *(("date", "Date (UTC day)"), ("number", "Active users (people)"), ("number", "Chat rate (%)"))
+        *(("date", "Date (UTC day)"), ("number", "Active users (people)"), ("number", "Chat rate (0 to 1)"))
     ]
     assert (last["rows"], last["row_count"]) == ([["2026-03-01", 5, 0.25], [None, 7, None]], 2)
     assert told["generated_at"] is None
@@ -68,12 +68,15 @@ def test_a_digest_says_what_the_page_says_and_keeps_its_schema(page, tmp_path):
     assert "\\u009b31m\\u202e" in path.read_text("utf-8")
 
 
-def test_a_long_table_is_cut_and_says_so(page):
-    """300 rows as on the page, of as many as it says; in Markdown none of them, but where they are."""
+def test_a_long_table_is_cut_and_says_so(page, tmp_path):
+    """Of 301 rows the first 300 and their number; in Markdown none of them, but where they are."""
     long = pl.DataFrame({"date": [date(2025, 1, 1) + timedelta(n) for n in range(301)], "active_users": range(301)})
     page = page.figure("When?", lambda _: page.charts["who_accepts"], long)
     figure = page.digest["figures"][1]
     assert (len(figure["rows"]), figure["row_count"]) == (300, 301)
+    words = page.save_md(tmp_path / "page.md").read_text("utf-8")
+    assert "301 rows: in the JSON digest" in words
+    assert "2025" not in words
 
 
 def test_markdown_is_nothing_but_the_words(hostile, hostile_table):

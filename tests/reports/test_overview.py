@@ -36,7 +36,7 @@ def test_the_sentences_find_the_planted_story(page):
     assert 3 <= len(page.sentences) <= 6
     agents, acceptance, lapse, idle, *_ = page.sentences
     assert re.search(rf"agents rose to .* team {story.moved_team} (accounts|contributes)", agents)
-    assert re.search(rf"^Acceptance .* rose to .*team {story.trained_team} ", acceptance)
+    assert re.search(rf"^Acceptance .* rose to .*team {story.trained_team} .*around then: Training, 26 Oct", acceptance)
     assert re.search(rf"team {story.lapsed_team} fell to", lapse)
     assert all(f"in team {team}" in idle for team in story.idle_teams)
 

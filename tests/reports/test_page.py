@@ -113,7 +113,7 @@ def test_the_same_inputs_give_the_same_bytes(named, six_weeks, tmp_path):
     for name, page in pages.items():
         page.save(tmp_path / name, ALL)
     one, two, late = (files_in(tmp_path / name) for name in pages)
-    assert len(one) == 5 + 2 * 6 + 2 * 4 + 1
+    assert len(one) == 5 + 2 * (len(named.tables) + 1) + 2 * (len(named.charts) + 1) + 1
     assert {name: path.read_bytes() for name, path in one.items()} == {
         name: path.read_bytes() for name, path in two.items()
     }
@@ -126,6 +126,7 @@ def test_the_same_inputs_give_the_same_bytes(named, six_weeks, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Not counted")  # service accounts are on no roster
 @pytest.mark.parametrize("names", ["pseudonyms", "hide"])
 def test_no_name_stands_in_any_format_when_names_are_not_shown(names, named, six_weeks, tmp_path, monkeypatch):
     """Every file is searched for every person, and for the key; the control, a page with names, has many."""
@@ -144,8 +145,8 @@ def test_no_name_stands_in_any_format_when_names_are_not_shown(names, named, six
         assert raw["users"].sum() > raw.height
     else:
         assert raw["user"].str.contains(r"^(user|bot)-[0-9a-f]{12}$").all()
-        assert raw.columns == ["user", "user_type", "user_days", "completions_count", "completions_accepted"]
-        assert not raw["user"].is_duplicated().any()  # no weeks: they would tell a person in two reports
+        assert not raw["user"].is_duplicated().any()
+        assert not [name for name in raw.columns if raw.schema[name].is_temporal()]  # they would tell a person in two
 
 
 @pytest.mark.slow
@@ -155,7 +156,7 @@ def test_a_page_of_ten_charts_with_long_tables_is_at_most_two_megabytes(named):
     for number in range(7):
         page = page.figure(f"Again {number}", named.charts["mode_mix_lines"], long)
     html = page.to_html()
-    assert html.count('type="application/json"') == 10
+    assert html.count('type="application/json"') == len(page.charts) >= 10
     assert len(html.encode()) <= 2_000_000
     assert "more rows are not shown" in html
 

@@ -109,8 +109,9 @@ class Attack:
 
     def pooled(self) -> None:
         """Note the people of each age, and those of each team."""
-        for row in self.rows("retention_curve"):
-            self.learn(("eligible", row["period"]), row["eligible_users"])
+        for row in (*self.rows("retention_curve"), *self.rows("retention_curves")):
+            if row.get("tenure", "newcomers") == "newcomers":
+                self.learn(("eligible", row["period"]), row["eligible_users"])
         by_team = defaultdict(dict)
         teams = {row["team"] for row in self.rows("retention_curve_by_team")}
         for row in self.rows("retention_curve_by_team"):
@@ -127,10 +128,13 @@ class Attack:
         for row in self.rows("stickiness"):
             self.learn(("trailing", row["window_days"], row["date"]), row["active_users"])
             if row["mean_daily_users"] is not None:
-                days = (row["date"] - timedelta(days=back) for back in range(row["window_days"]))
-                self.sum(row["mean_daily_users"] * row["window_days"], {("trailing", 1, day): 1.0 for day in days})
+                worked = 5 if "working_days" in row else 7  # from Monday on
+                window = (row["date"] - timedelta(days=back) for back in range(row["window_days"]))
+                days = [day for day in window if day.weekday() < worked]
+                assert len(days) == row.get("working_days", row["window_days"])
+                self.sum(row["mean_daily_users"] * len(days), {("trailing", 1, day): 1.0 for day in days})
         for row in self.rows("activity"):  # a raw table of days, and weeks by their last day
-            if {"users", "period_start"} <= {*row} and row["period_start"] >= date.fromisoformat(DAYS["start_date"]):
+            if {"users", "period_start"} <= {*row}:
                 window = (row["period_end"] - row["period_start"]).days + 1
                 self.learn(("trailing", window, row["period_end"]), row["users"])
         for kind, start in [one for one in self.values if one[0] == "active"]:
@@ -384,6 +388,7 @@ def small_company(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: p
     return str(path)
 
 
+TEAMS = ("", "Search", "Payments", "Ops")
 each = pytest.mark.parametrize("template", reports.templates())
 both = pytest.mark.parametrize("names", ["hide", "pseudonyms"])
 
@@ -406,3 +411,17 @@ def test_no_few_people_are_found_in_a_small_company(
 ) -> None:
     """Seventeen people, or six, where nearly every group is small."""
     check(small_company, template, names=names, team=team, roster=small_company)
+
+
+@pytest.mark.slow
+@both
+@pytest.mark.parametrize("template", ["adoption", "overview"])
+def test_no_few_people_are_found_beside_targets_and_days_off(
+    template: str, names: str, small_company: str, tmp_path: Path
+) -> None:
+    """Means of working days leave over other days than means of all; a target of a hidden team tells nothing of it."""
+    targets = tmp_path / "targets.csv"
+    rows = [f"{metric},{team},80%,2035-12-31" for metric in ("adoption_rate", "acceptance_rate") for team in TEAMS]
+    targets.write_text("\n".join(["metric,group,value,by", *rows]))
+    context = {"targets": str(targets), "calendar": "2026-01-01"}
+    check(f"{small_company} beside targets", template, names=names, team=None, roster=small_company, **context)

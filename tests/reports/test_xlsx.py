@@ -2,13 +2,16 @@
 
 import zipfile
 from collections import Counter
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import openpyxl
+import polars as pl
 import pytest
 
+from augment_insights import charts
+from augment_insights.reports import Page
 from augment_insights.tables import MODE
 
 
@@ -86,6 +89,23 @@ def test_a_figure_has_a_chart_of_the_spreadsheets_own_that_reads_its_cells(named
     with zipfile.ZipFile(path) as parts:
         charts = [parts.read(name).decode() for name in parts.namelist() if "charts/chart" in name]
     assert all("<a:t>" not in chart for chart in charts)
+
+
+def test_teams_that_look_like_formulas_or_columns_are_text_beside_a_chart(tmp_path):
+    """Each team a column of the numbers that the chart reads, a missing week a gap, and no formula."""
+    teams = ["=1+1", "period_start", "@SUM(A1)"]
+    rows = [(date(2026, 3, 2 + 7 * week), team, week) for week in range(3) for team in teams if week or team != "=1+1"]
+    table = pl.DataFrame(rows, schema=["period_start", "team", "active_users"], orient="row")
+    table = table.with_columns(period_end=pl.col("period_start") + timedelta(days=6), is_complete=True)
+    page = Page("T", population="people", as_of=None, range_asked="March")
+    path = page.figure("Teams", charts.active_users(table), table, name="teams").save_xlsx(tmp_path / "t.xlsx")
+    header, *rows = [row[-4:] for row in cells_of(path, "teams")[:4]]
+    assert {*header[1:]} == {*teams}
+    assert {row[header.index("period_start")] for row in rows} == {0, 1, 2}
+    assert [row[header.index("=1+1")] for row in rows] == [None, 1, 2]
+    assert not [
+        cell for row in openpyxl.load_workbook(path)["teams"].iter_rows() for cell in row if cell.data_type == "f"
+    ]
 
 
 def test_the_summary_says_each_thing_once_and_leads_to_every_sheet(named, tmp_path):
