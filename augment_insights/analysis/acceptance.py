@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis.intervals import Z95, difference, paired_difference, rate, ratio_interval, wilson
+from augment_insights.analysis.intervals import (
+    difference,
+    p_value_of,
+    paired_difference,
+    rate,
+    ratio_interval,
+    wilson,
+)
 from augment_insights.analysis.population import (
     GROUP,
     USAGE,
@@ -527,13 +533,6 @@ def rate_effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     )
     whole = pl.col("rate_effect") + pl.col("mix_effect") + pl.col("entry_exit_effect")
     return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
-
-
-def p_value_of(change: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
-    """Return the p-value of a difference whose 95 % interval is known: .05 where a bound is zero."""
-    reach = pl.when(change > 0).then(change - low).otherwise(high - change)
-    steps = Z95 * change.abs() / reach
-    return steps.map_elements(lambda z: math.erfc(z / math.sqrt(2)), return_dtype=pl.Float64)
 
 
 def judged_together(compared: pl.DataFrame) -> pl.DataFrame:

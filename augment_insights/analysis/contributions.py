@@ -12,10 +12,9 @@ from augment_insights.analysis.acceptance import (
     both_sides,
     compared_sides,
     judged_together,
-    p_value_of,
     rate_effects,
 )
-from augment_insights.analysis.intervals import Z95
+from augment_insights.analysis.intervals import Z95, p_value_of
 from augment_insights.tables import COMPARISON, CONTRIBUTIONS, columns_of, require
 
 if TYPE_CHECKING:

@@ -186,7 +186,8 @@ def compare(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeyword
 
     A row a rate (and group): a dot for the difference, whiskers for its 95 % confidence interval,
     and the verdict in words. Several groups are judged together, so "no measurable change" may stand beside
-    whiskers that leave zero out; the subtitle says how many were compared. A row without an interval has no
+    whiskers that leave zero out; the subtitle says how many were compared. A column ``figure`` names the rows in
+    place of the rate. A row without an interval has no
     verdict: it stands in grey at the end, without a dot where the difference is not known either.
     Differences of rates are in percentage points, those of means in their own unit. At most forty rows: the
     first ones, and the subtitle says so.
@@ -250,7 +251,8 @@ def compare(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeyword
     if not shown["difference"].count():
         return marks.no_data(about)
     told = pl.col("verdict").cast(pl.String).fill_null(marks.NO_VERDICT)
-    named = shown.with_columns(_row_name(shown).alias("row"), told.alias("verdict"))
+    row_name = pl.col("group") if "figure" in columns_of(table) else _row_name(shown)
+    named = shown.with_columns(row_name.alias("row"), told.alias("verdict"))
     drawn = named.with_columns(marks.distinct("row")).drop("group", "is_paired", "compared_groups")
     parts = [f"{row}: {verdict}" for row, verdict in drawn.select("row", "verdict").head(5).iter_rows()]
     more = f", and {drawn.height - len(parts)} more" if drawn.height > len(parts) else ""
@@ -359,20 +361,17 @@ def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
     titles |= {"verdict": "Verdict", "both_users": "People on both sides"}
     titles |= {"before_users": "Before only", "after_users": "After only"}
     plain = alt.Chart(pointed).encode(
-        y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list())),
+        y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list()), axis=alt.Axis(labelLimit=400)),
         tooltip=marks.tooltip(pointed, titles),
     )
     base = plain.encode(color=color)
     axis = _points_axis("Difference in percentage points") if are_rates else alt.Axis(title="Difference", tickCount=8)
-    low, difference, end = (
-        alt.X(f"{column}:Q", axis=axis, scale=_FROM_ZERO) for column in ("difference_low", "difference", "end")
-    )
-    ends = plain.transform_calculate(end="isValid(datum.difference_high) ? datum.difference_high : datum.difference")
+    low, difference = (alt.X(f"{column}:Q", axis=axis, scale=_FROM_ZERO) for column in ("difference_low", "difference"))
     return [
         marks.zero_line(pointed),
         base.mark_rule(strokeWidth=2, opacity=0.55).encode(x=low, x2="difference_high:Q"),
         base.mark_point(filled=True, opacity=1, size=90).encode(x=difference),
-        ends.mark_text(align="left", dx=10).encode(x=end, text="verdict:N"),
+        plain.mark_text(align="left", dx=10).encode(x=alt.value("width"), text="verdict:N"),  # no whisker moves its end
     ]
 
 
