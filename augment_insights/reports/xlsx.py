@@ -172,6 +172,8 @@ def _plan(figure: Figure) -> tuple[str, str | None, list[str]] | None:
     has_several_units = values[:1] and values[0] in OF_METRIC and table["metric"].n_unique() > 1
     if along is None or not values or has_several_units or table[along].null_count():
         return None
+    if table.select(pl.struct(along, *parts[:1]).is_duplicated().any()).item():
+        return None  # of more parts than a chart tells apart
     return along, parts[0] if parts else None, values
 
 

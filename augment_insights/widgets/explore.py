@@ -44,8 +44,6 @@ WHO = {"People": "person", "Automation (service accounts)": "service_account", "
 WEEKS_SHOWN = 13
 """Of a range that was left open: a quarter, at a request a day for up to a hundred users."""
 
-CANCELLED = "Cancelled. Data already received is cached; press Fetch to resume."
-
 Part = tuple[str, DayRange]
 """Rows that are missing: days of one of the tables ``GRAINS``, or a window that only looks back."""
 
@@ -150,12 +148,12 @@ def explore(  # noqa: PLR0913 (what can be chosen on the screen can be chosen he
         user_type = study.user_type if user_type == "person" else user_type
         team = team or study.team
         context = {name: study.caption[name] for name in ("targets", "events", "calendar")}
-    loaded = Loaded(Client() if client is None else client, roster, sharing)
-    loaded.context = context
-    _check("question", question, BY_NAME)
-    _check("user_type", user_type, WHO.values())
-    if team is not None:
-        _check("team", team, loaded.teams)
+    loaded = Loaded(Client() if client is None else client, roster, sharing, context)
+    teams: Any = [team] if team is None else loaded.teams
+    asked = {"question": (question, BY_NAME), "user_type": (user_type, WHO.values()), "team": (team, teams)}
+    for name, (value, known) in asked.items():
+        if value not in known:
+            raise ConfigurationError(f"{name}={value!r} is not valid.{did_you_mean(str(value), known)}", setting=name)
     if BY_NAME[question] not in loaded.questions:
         raise ConfigurationError(
             f"question={question!r} needs a roster. Hint: pass roster='roster.csv'.", setting="roster"
@@ -181,18 +179,18 @@ class Loaded:
     sharing : Sharing
         What may be shown of small groups.
 
-    Attributes
-    ----------
     context : Mapping
         ``targets``, ``events`` and ``calendar``, as charts take them.
+
+    Attributes
+    ----------
     teams : list of str
         The teams of the roster, and the one of who has none; empty where it does not tell teams.
     """
 
-    def __init__(self, client: Client | Frame, roster: str | Path | Frame | None, sharing: reports.Sharing) -> None:
+    def __init__(self, client: Client | Frame, roster: Any, sharing: reports.Sharing, context: Any) -> None:
         self.roster = None if roster is None else analysis.read_roster(roster)
-        self.sharing = sharing
-        self.context: Mapping[str, pl.DataFrame | None] = {}
+        self.sharing, self.context = sharing, context
         self.teams: list[str] = []
         if self.roster is not None and "team" in self.roster.columns:
             self.teams = [*self.roster["team"].drop_nulls().unique().sort().to_list(), OFF_ROSTER]
@@ -293,12 +291,10 @@ class Loaded:
 
     def view(self, choice: Choice) -> View:
         """Return the rows that a choice leaves; nothing may be missing for it."""
-        in_range = pl.col("date").is_between(choice.days.start, choice.days.end)
-        known = self._known(choice.days)
         of_team = True if choice.team is None else pl.col("team") == choice.team
         roster = None if self.roster is None else self.roster.filter(of_team)
-        rows = self._rows.filter(in_range, **choice.filters)
-        known = known.filter(of_team)
+        rows = self._rows.filter(pl.col("date").is_between(choice.days.start, choice.days.end), **choice.filters)
+        known = self._known(choice.days).filter(of_team)
         return View(choice, rows, known, roster, self.client.is_sample, self.sharing, self.context)
 
     def _hold(self, table: str, days: DayRange, rows: pl.DataFrame) -> None:
@@ -511,8 +507,7 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
             "every": question.has_period,
             "metric": bool(question.metrics),
             "split": bool(splits),
-            "language": not question.looks_back,
-            "editor": not question.looks_back,
+            **dict.fromkeys(("language", "editor"), not question.looks_back),
         }
         for name, is_heard in listens.items():
             show_if(self.controls[name], shown=is_heard)
@@ -531,9 +526,8 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
         choice = self._choice()
         period = choice.every if BY_NAME[choice.question].has_period else None
         filters = (period, choice.team, choice.language, choice.editor, choice.metric)
-        user_type = None if choice.user_type == "person" else choice.user_type
-        split = f"by-{choice.split}" if choice.split else None
-        parts = [choice.question, f"{choice.days.start}--{choice.days.end}", *filters, user_type, split]
+        who_and_split = (choice.user_type.removeprefix("person"), choice.split and f"by-{choice.split}")
+        parts = [choice.question, f"{choice.days.start}--{choice.days.end}", *filters, *who_and_split]
         return "-".join(re.sub(r"[^\w+#-]+", "_", part) for part in parts if part)[:_LONGEST_NAME]
 
     # ---- The fetch ----
@@ -580,7 +574,8 @@ class Explorer(VBox):  # type: ignore[misc]  # ipywidgets has no types
                     return _offer_html([plan for _, plan in priced], seconds_for=loaded.client.seconds_for)
                 loaded.fetch(part for part, _ in priced)
         except Cancelled:
-            return message(CANCELLED) if self.cancel_button.disabled else None
+            if self.cancel_button.disabled:
+                return message("Cancelled. Data already received is cached; press Fetch to resume.")
         return None
 
     def _tell(self, *, done: int, total: int, left: float) -> None:
@@ -615,12 +610,11 @@ def make_controls(loaded: Loaded, choice: Choice) -> dict[str, Any]:
     bounds = loaded.bounds
     within, limits = f"The API answers for {bounds} (UTC)", {"min": bounds.start, "max": bounds.end}
     questions = [(question.title, question.name) for question in loaded.questions]
-    period = "Length of a period: UTC days, weeks from Monday"
     controls = {
         "question": _control(Dropdown, "Question", "Question", options=questions, value=choice.question),
         "start_date": _control(DayPicker, "From", f"First day. {within}", value=choice.days.start, **limits),
         "end_date": _control(DayPicker, "To", f"Last day, included. {within}", value=choice.days.end, **limits),
-        "every": _control(Dropdown, "Period", period, options=list(PERIODS.items()), value=choice.every),
+        "every": _control(Dropdown, "Period", "Weeks from Monday", options=list(PERIODS.items()), value=choice.every),
         "user_type": _control(Dropdown, "Who", "Who", options=list(WHO.items()), value=choice.user_type),
         "team": _control(Dropdown, "Team", "Teams of the roster", options=_or_all(loaded.teams)),
         "language": _control(Dropdown, "Language", "Activity in one language only"),
@@ -656,8 +650,3 @@ def _read_frame(frame: pl.DataFrame | pl.LazyFrame) -> tuple[str, pl.DataFrame]:
 def _by_day(rows: pl.DataFrame) -> pl.DataFrame:
     """Name the day of rows of user_activity as the other tables do."""
     return rows.rename({"period_start": "date"}, strict=False).drop("period_end", "active_days", strict=False)
-
-
-def _check(name: str, value: str, known: Iterable[str]) -> None:
-    if value not in known:
-        raise ConfigurationError(f"{name}={value!r} is not valid.{did_you_mean(str(value), known)}", setting=name)

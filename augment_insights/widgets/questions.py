@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from inspect import signature
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from augment_insights import analysis, charts
 from augment_insights.errors import DataWarning
 from augment_insights.metrics import METRICS
 from augment_insights.reports.study import POPULATIONS
-from augment_insights.tables import MODE
+from augment_insights.tables import MODE, column_words
 from augment_insights.widgets.screen import Answer
 
 if TYPE_CHECKING:
@@ -147,9 +148,8 @@ class Question:
         A few plain sentences.
     measure : callable
         From a view, and the columns to split by, to the table of the analysis.
-    drawn_with : tuple of str
-        What the chart is told besides the table: ``every``, ``since``, the measure as ``of``, or that the
-        ``population`` are newcomers.
+    of_newcomers : bool
+        Whether it counts those alone who began in the range, which its chart then says.
     numbers : callable, optional
         From that table to the numbers that stand beside the chart; left out, the table itself.
     table : str
@@ -166,7 +166,7 @@ class Question:
     title: str
     how_to_read: str
     measure: Callable[[View, list[str] | None], pl.DataFrame]
-    drawn_with: tuple[str, ...] = ()
+    of_newcomers: bool = False
     numbers: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     table: str = LISTS
     has_period: bool = False
@@ -199,12 +199,14 @@ class Question:
         """Put the question to the rows of a view."""
         notes: list[str] = []
         choice = view.choice
-        newcomers = f"{choice.population} who began in the range"
-        told = {"every": choice.every, "since": choice.days.start, "of": choice.metric, "population": newcomers}
+        draw = getattr(charts, self.name)
+        told = {"every": choice.every, "since": choice.days.start, "of": choice.metric}
+        how = view.caption | {name: value for name, value in told.items() if name in signature(draw).parameters}
+        if self.of_newcomers:
+            how["population"] += " who began in the range"
         with _taking_notes(notes):
             table = view.sharing.groups(self.measure(view, [choice.split] if choice.split else None))
-            how = {name: told[name] for name in self.drawn_with}
-            chart = getattr(charts, self.name)(table, **{**view.caption, **how})
+            chart = draw(table, **how)
         shown = table if self.numbers is None else self.numbers(table)
         return Answer(self.title, shown, chart, self.how_to_read, tuple(notes))
 
@@ -225,10 +227,6 @@ def _taking_notes(notes: list[str]) -> Iterator[None]:
 
         warnings.showwarning = take  # type: ignore[assignment]  # where it was raised is passed on as it came
         yield
-
-
-def _in_words(metric: str) -> str:
-    return metric.replace("_", " ").capitalize()
 
 
 def _feature_adoption(view: View, by: list[str] | None) -> pl.DataFrame:
@@ -282,7 +280,6 @@ QUESTIONS: tuple[Question, ...] = (
         "New, returning and resurrected users add up to the active ones; below the line are those who were active in "
         "the period before, and not in this one. Grey: seen before, and whether in the period before is not known.",
         lambda view, by: analysis.lifecycle(view.known, by=by, **view.since_known),
-        drawn_with=("every",),
         has_period=True,
         looks_back=True,
         splits=("team",),
@@ -292,7 +289,6 @@ QUESTIONS: tuple[Question, ...] = (
         "Who stays, by when they began?",
         "A row: users first active in that period; along it, the share active k periods later. Grey: not known yet.",
         lambda view, _by: analysis.cohort_retention(view.known, periods=MOST_COLUMNS, **view.since_known),
-        drawn_with=("every",),
         has_period=True,
         looks_back=True,
     ),
@@ -303,7 +299,6 @@ QUESTIONS: tuple[Question, ...] = (
         lambda view, by: analysis.retention_curve(
             analysis.cohort_retention(view.known, by=by, **view.since_known), by=by
         ),
-        drawn_with=("every",),
         has_period=True,
         looks_back=True,
         splits=("team",),
@@ -314,7 +309,7 @@ QUESTIONS: tuple[Question, ...] = (
         "Of those who began in the range, the share that has not lapsed so many days after. A gap shows when its four "
         "weeks are over, so all are followed to four weeks before the last day.",
         lambda view, _by: analysis.survival(view.known, **view.looked_back),
-        drawn_with=("population",),
+        of_newcomers=True,
         looks_back=True,
     ),
     Question(
@@ -322,7 +317,6 @@ QUESTIONS: tuple[Question, ...] = (
         "How many have ever used it?",
         "It only rises: everybody seen in the period or before. With a roster, beside the licences.",
         lambda view, _by: analysis.adoption_curve(view.known, licences=view.roster, **view.since_known),
-        drawn_with=("every", "since"),
         has_period=True,
         looks_back=True,
     ),
@@ -343,7 +337,6 @@ QUESTIONS: tuple[Question, ...] = (
         "period is known (95 % confidence interval over users), not whether two periods differ. What agents write has "
         "no suggestion to accept, and is not counted here.",
         lambda view, by: analysis.acceptance_rate(view.rows, by=by, of=view.choice.metric, **view.by_period),
-        drawn_with=("every", "since"),
         table=USERS,
         has_period=True,
         metrics={"Suggestions": "suggestions", "Lines": "lines"},
@@ -363,7 +356,6 @@ QUESTIONS: tuple[Question, ...] = (
         "How is the work split between the ways of working?",
         "Each way's share of the messages, or of the lines, of a period.",
         lambda view, by: analysis.mode_mix(view.rows, by=by, **view.by_period),
-        drawn_with=("of", "every", "since"),
         table=USERS,
         has_period=True,
         metrics={"Messages": "messages", "Lines": "lines"},
@@ -392,10 +384,10 @@ QUESTIONS: tuple[Question, ...] = (
         "How much is done by a few?",
         "The share by the tenth of the users who do most; 10% if all did the same. Gini: 0 if all did the same.",
         lambda view, _by: analysis.concentration(view.rows, metric=view.choice.metric, **view.counting).select(
-            pl.lit(_in_words(view.choice.metric)).alias("metric"), pl.all()
+            pl.lit(column_words(view.choice.metric)).alias("metric"), pl.all()
         ),
         table=USERS,
-        metrics={_in_words(name): name for name in METRICS},
+        metrics={column_words(name): name for name in METRICS},
     ),
 )
 """In the order of the control."""

@@ -249,9 +249,7 @@ def download_html(path: Path) -> str:
     """Return a link that brings a saved file from where the notebook runs to the reader's own machine."""
     size = path.stat().st_size
     if size > _MOST_DOWNLOADED:
-        return message(
-            f"At {size / 1e6:.0f} MB it is too large to be downloaded from here. Hint: take it from the folder."
-        )
+        return message(f"At {size / 1e6:.0f} MB it is too large to download from here. Hint: take it from the folder.")
     name, data = escape(path.name), b64encode(path.read_bytes()).decode("ascii")
     style = "color: var(--jp-content-link-color, #0072b2); text-decoration: underline"
     link = f'download="{name}" href="data:application/octet-stream;base64,{data}"'

@@ -182,13 +182,12 @@ def test_differences_are_points_and_not_per_cent(compared, look, rows_of):
 
 
 def test_several_rates_and_groups_are_named_by_both(compared, rows_of):
-    """One rate needs no name beside its groups, no group beside its rate, and a named figure neither."""
+    """One rate needs no name beside its groups, and no group beside its rate."""
     two = pl.concat([compared.tail(1), compared.tail(1).with_columns(metric=pl.lit("feature_rate"))])
     for table, names in [
         (compared.tail(2), ["B", "C"]),
         (compared.tail(1).drop("team"), ["adoption rate"]),
         (two, ["adoption rate · C", "feature rate · C"]),
-        (two.with_columns(figure=pl.Series(["Adoption", "Chat"])).drop("team"), ["Adoption", "Chat"]),
     ]:
         assert [row["row"] for row in rows_of(charts.compare(table))] == names
 

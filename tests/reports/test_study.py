@@ -132,7 +132,8 @@ def test_a_study_has_what_stands_beside_the_numbers():
     assert judged.select("value", "measured", "verdict").rows() == [(5.0, 4.0, "cannot tell")]
     without = Study(roster=ROSTER)
     assert without.on_track(weeks, active_users=weeks).height == 0
-    assert (without.targets, without.events, without.calendar) == (None, None, None)
+    assert (without.targets, without.calendar) == (None, None)
+    assert "Training" in without.events["text"]  # the sample's own
 
 
 def test_an_e_mail_in_an_event_is_hidden_with_the_others():
