@@ -435,7 +435,7 @@ class Page:
             _RECONCILIATION: _NOT_CHECKED,
         }
         left = self._content.left_out
-        last = [f"{_LEFT_OUT}{'; '.join(left)}."] if left else []
+        last = [f"{_LEFT_OUT}{'; '.join(left)}{'' if left[-1].endswith('?') else '.'}"] if left else []
         shown = {_SMALLEST: self.sharing.smallest_group} if _SMALLEST in self._content.manifest else {}
         return replace(
             self._content,

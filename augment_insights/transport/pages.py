@@ -11,7 +11,7 @@ from augment_insights.periods import PUBLICATION_CUTOFF, PUBLICATION_TIME
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MOST_PAGES = 20_000
 MOST_EMPTY_PAGES = 3
@@ -216,12 +216,20 @@ def look(
     return walked if can_continue else Walk()
 
 
-def _warn_of_lost_rows(endpoint: Endpoint, pages: list[Page]) -> None:
-    """Warn where other rows came than the API says; whether it counts a page or all of them is not documented."""
+def lost_rows(pages: Sequence[Page]) -> tuple[int, int] | None:
+    """Return how many rows the API says it returned and how many came, if other ones did and all pages say.
+
+    Whether it counts the rows of a page or of all of them is not documented.
+    """
     stated = [page.metadata.returned for page in pages if page.metadata.returned is not None]
     came = sum(len(page.rows) for page in pages)
-    if len(stated) == len(pages) and came not in (sum(stated), max(stated)):
+    return (sum(stated), came) if len(stated) == len(pages) and came not in (sum(stated), max(stated)) else None
+
+
+def _warn_of_lost_rows(endpoint: Endpoint, pages: list[Page]) -> None:
+    lost = lost_rows(pages)
+    if lost:
         warn_reader(
-            f"{endpoint.name}: the API says it returned {sum(stated)} rows in {len(pages)} pages, and {came} came. "
+            f"{endpoint.name}: the API says it returned {lost[0]} rows in {len(pages)} pages, and {lost[1]} came. "
             "Hint: compare with the daily counts before you rely on them."
         )
