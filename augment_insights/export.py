@@ -84,8 +84,8 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = _beside(path)
-    unfinished.touch(mode=0o600 if private else 0o666, exist_ok=False)
     try:
+        unfinished.touch(mode=0o600 if private else 0o666, exist_ok=False)
         yield unfinished
         if private:
             _flush(unfinished)
@@ -93,7 +93,8 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
         if private:
             _flush(path.parent)
     except Exception as error:
-        found = _disk_error(error)
+        is_ours = isinstance(error, OSError) and error.filename == str(unfinished)  # a name that nobody knows
+        found = error.errno if is_ours else _disk_error(error)
         if isinstance(error, pl.exceptions.PolarsError) and shutil.disk_usage(path.parent).free < _NO_ROOM:
             found = found or errno.ENOSPC  # Parquet's footer fails without the system's words
         if found is None:

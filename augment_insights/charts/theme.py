@@ -17,7 +17,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -52,6 +52,9 @@ WIDTH = 720
 HEIGHT = 300
 
 _PNG_SCALE = 2
+_LAST_DRAWN = 32
+"""So many charts are kept as they were drawn: a notebook shows each, and then puts it on its page."""
+
 _IDS = re.compile(r'(?<=id=")(?:gradient_|clip)\d+(?=")|(?<=url\(#)(?:gradient_|clip)\d+(?=\))')
 _FONT = '"Helvetica Neue", Arial, "Liberation Sans", sans-serif'
 
@@ -380,8 +383,9 @@ def unpainted(chart: Chart) -> dict[str, Any]:
 def painted(spec: Spec, *, palette: Palette = LIGHT) -> dict[str, Any]:
     """Return an unpainted spec in our theme, in the colours of a paper."""
     own = {key: value for key, value in spec.get("config", {}).items() if key != "view"}
-    spec = {**_repaint(spec, palette), "config": {**config(palette), **own}}
-    return cast("dict[str, Any]", _safe(spec))
+    # The first key, as in what Altair shows: the same chart is the same text, and is drawn once.
+    ours = {"config": {**config(palette), **own}}
+    return cast("dict[str, Any]", _safe(ours | _repaint(spec, palette) | ours))
 
 
 def _safe(spec: Any) -> Any:
@@ -424,22 +428,20 @@ def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
 
 def to_vega(spec: Spec) -> dict[str, Any]:
     """Compile a Vega-Lite spec to Vega, as JupyterLab's own older Vega-Lite would draw it differently."""
-    import vl_convert  # noqa: PLC0415 (loaded with the first picture, like Altair)
-
-    return vl_convert.vegalite_to_vega(_safe(dict(spec)), vl_version=VEGALITE_VERSION)
+    return _compiled(_text(spec))
 
 
-def to_svg(spec: Spec) -> str:
-    """Draw a Vega-Lite spec as SVG, fetching nothing."""
-    svg: str = _drawn(to_vega(spec), "svg")
-    # Vega counts gradients and clips through the life of a process: the same chart would differ when drawn again.
-    numbers = {found: f"{found.rstrip('0123456789')}{n}" for n, found in enumerate(dict.fromkeys(_IDS.findall(svg)))}
-    return _IDS.sub(lambda found: numbers[found[0]], svg)
+def to_svg(spec: Spec, *, aria: bool = True) -> str:
+    """Draw a Vega-Lite spec as SVG, fetching nothing; without ``aria``, the marks say nothing to a screen reader."""
+    return _svg(_text(spec if aria else {**spec, "config": {**spec.get("config", {}), "aria": False}}))
 
 
 def to_png(spec: Spec) -> bytes:
     """Draw a Vega-Lite spec as PNG at twice the screen's resolution, fetching nothing."""
-    return cast("bytes", _drawn(to_vega(spec), "png", scale=_PNG_SCALE))
+    svg = to_svg(spec, aria=False)
+    if "<image" in svg:  # it may name an address, and of what is drawn from an SVG none can be forbidden
+        return cast("bytes", _drawn(to_vega(spec), "png", scale=_PNG_SCALE))
+    return cast("bytes", _converter().svg_to_png(svg, scale=_PNG_SCALE))
 
 
 def to_pdf(spec: Spec) -> bytes:
@@ -447,11 +449,32 @@ def to_pdf(spec: Spec) -> bytes:
     return cast("bytes", _drawn(to_vega(spec), "pdf"))
 
 
+def _text(spec: Spec) -> str:
+    return json.dumps(_safe(dict(spec)))
+
+
+@lru_cache(maxsize=_LAST_DRAWN)
+def _compiled(text: str) -> dict[str, Any]:
+    return cast("dict[str, Any]", _converter().vegalite_to_vega(json.loads(text), vl_version=VEGALITE_VERSION))
+
+
+@lru_cache(maxsize=_LAST_DRAWN)
+def _svg(text: str) -> str:
+    svg: str = _drawn(_compiled(text), "svg")
+    # Vega counts gradients and clips through the life of a process: the same chart would differ when drawn again.
+    numbers = {found: f"{found.rstrip('0123456789')}{n}" for n, found in enumerate(dict.fromkeys(_IDS.findall(svg)))}
+    return _IDS.sub(lambda found: numbers[found[0]], svg)
+
+
 def _drawn(vega: dict[str, Any], form: str, **options: Any) -> Any:
     """Draw a Vega spec; from a Vega-Lite spec, the converter would take twice as long."""
-    import vl_convert  # noqa: PLC0415 (as above)
+    return getattr(_converter(), f"vega_to_{form}")(vega, allowed_base_urls=[], **options)
 
-    return getattr(vl_convert, f"vega_to_{form}")(vega, allowed_base_urls=[], **options)
+
+def _converter() -> Any:
+    import vl_convert  # noqa: PLC0415 (loaded with the first picture, like Altair)
+
+    return vl_convert
 
 
 def describe(spec: Spec) -> str:
@@ -512,13 +535,12 @@ def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[s
     words = safe_text(describe(spec))
     # The menu of a chart offers the images, and not the public editor, which would be sent the data.
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
-    vega = to_vega(spec)
-    shown = {**_with_title_ink(vega, spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}
-    data: dict[str, Any] = {VEGA_MIME: shown, "text/plain": words}
+    vega = {**_with_title_ink(to_vega(spec), spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}
+    data: dict[str, Any] = {VEGA_MIME: vega, "text/plain": words}
     options = {"actions": actions, "renderer": "svg", "defaultStyle": embed_style()}
     metadata: dict[str, Any] = {VEGA_MIME: {"embed_options": options}}
     if png:
-        image = _drawn(vega, "png", scale=_PNG_SCALE)
+        image = to_png(spec)
         data["image/png"] = b64encode(image).decode("ascii")
         width, height = (int.from_bytes(image[at : at + 4], "big") // _PNG_SCALE for at in (16, 20))  # PNG's header
         metadata["image/png"] = {"alt": words, "width": width, "height": height}
