@@ -93,15 +93,17 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
         if private:
             _flush(path.parent)
     except Exception as error:
-        is_ours = isinstance(error, OSError) and error.filename == str(unfinished)  # a name that nobody knows
-        found = error.errno if is_ours else _disk_error(error)
+        found = _disk_error(error)
+        if isinstance(error, OSError) and error.filename == str(unfinished):  # a name that nobody knows
+            found = error.errno
         if isinstance(error, pl.exceptions.PolarsError) and shutil.disk_usage(path.parent).free < _NO_ROOM:
             found = found or errno.ENOSPC  # Parquet's footer fails without the system's words
         if found is None:
             raise
         raise OSError(found, os.strerror(found), str(path)) from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        if unfinished.exists():  # a read-only disk refuses even to take away what is not there
+            unfinished.unlink()
 
 
 def _disk_error(error: BaseException) -> int | None:

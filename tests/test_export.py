@@ -68,6 +68,18 @@ def test_a_full_disk_is_told_where_the_writer_has_other_words_for_it(monkeypatch
             write_half(tmp_path / "t.parquet")
 
 
+def test_a_folder_that_takes_no_files_is_told_with_the_name_that_was_asked_for(monkeypatch, tmp_path):
+    """The name of the unfinished file says nothing to whoever asked for another."""
+
+    def refuse(path: Path, **_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(PermissionError) as caught:
+        write_table(TABLE, tmp_path / "t.csv")
+    assert caught.value.filename == str(tmp_path / "t.csv")
+
+
 def write_half(path: Path) -> None:
     with whole_file(path) as unfinished:
         unfinished.write_text("ne")
