@@ -45,11 +45,12 @@ Sample = Annotated[bool, typer.Option("--sample", help="Use the built-in, made-u
 Json = Annotated[bool, typer.Option("--json", help="Print the answer as JSON, for programs.")]
 
 
-def _be_quiet(wanted: bool) -> None:
+def _be_quiet(wanted: bool) -> bool:
     if wanted:
         os.environ["AUGMENT_INSIGHTS_PROGRESS"] = "off"
         warnings.simplefilter("ignore")
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (until the process ends)
+    return wanted
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", callback=_be_quiet, help="Print nothing but errors.")]

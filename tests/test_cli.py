@@ -59,6 +59,9 @@ def test_a_first_day_alone_runs_to_the_last_published_one_and_the_answer_can_be_
     assert told == {"path": str(tmp_path / "days.csv"), "rows": 10, "first_day": str(first), "last_day": str(last)}
     silent = run(*asked, "--quiet")
     assert (silent.returncode, silent.stdout, silent.stderr) == (0, "", "")
+    (tmp_path / "roster.csv").write_text("user,team\nann@example.com,Web\n")
+    refused = run("report", "overview", "--sample", "--roster", tmp_path / "roster.csv", "-p", "names=all", "--quiet")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)  # the error, and no word on the roster
 
 
 @pytest.mark.slow

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import polars as pl
 
 from augment_insights import tables
-from augment_insights.analysis.intervals import Z95, difference, paired_difference, rate, ratio_interval, wilson
+from augment_insights.analysis.intervals import (
+    Z95,
+    difference,
+    p_value_of,
+    paired_difference,
+    rate,
+    ratio_interval,
+    wilson,
+)
 from augment_insights.analysis.population import (
     GROUP,
     USAGE,
@@ -472,7 +480,7 @@ def compare(
         difference_high=high,
         is_paired=pl.lit(value=False),
         both_users=pl.when(pl.col("before_users").is_not_null() | pl.col("after_users").is_not_null()).then(0),
-        p_value=_p_value_of(change, low, high),
+        p_value=p_value_of(change, low, high),
     )
     return tables.COMPARISON.of(_with_verdicts(joined).sort([*groups, _ONE], nulls_last=True), groups)
 
@@ -521,13 +529,6 @@ def _rate_effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     )
     whole = pl.col("rate_effect") + pl.col("mix_effect") + pl.col("entry_exit_effect")
     return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
-
-
-def _p_value_of(change: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
-    """Return the p-value of a difference whose 95 % interval is known: .05 where a bound is zero."""
-    reach = pl.when(change > 0).then(change - low).otherwise(high - change)
-    steps = Z95 * change.abs() / reach
-    return steps.map_elements(lambda z: math.erfc(z / math.sqrt(2)), return_dtype=pl.Float64)
 
 
 def _with_verdicts(compared: pl.DataFrame) -> pl.DataFrame:
@@ -998,7 +999,7 @@ def _independent_shares(compared: pl.DataFrame) -> pl.DataFrame:
         share, users = pl.col(name), pl.col(f"{name}_users")
         sides.append((share, *wilson((share * users).round(), users)))
     low, high = difference(*sides)
-    p_value = _p_value_of(pl.col("difference"), low, high)
+    p_value = p_value_of(pl.col("difference"), low, high)
     apart = pl.col("both_users") == 0
     return compared.with_columns(
         difference_low=pl.when(apart).then(low).otherwise("difference_low"),
@@ -1127,7 +1128,7 @@ def judge_together(comparisons: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
         table.select("difference", "difference_low", "difference_high", pl.lit(number).alias("table"))
         for number, table in enumerate(comparisons)
     ]
-    numbered = pl.concat(bounds).with_row_index("row").with_columns(p_value=_p_value_of(change, low, high))
+    numbered = pl.concat(bounds).with_row_index("row").with_columns(p_value=p_value_of(change, low, high))
     judged = _with_verdicts(numbered).sort("row")
     return [
         table.with_columns(judged.filter(pl.col("table") == number).select("compared_groups", "verdict"))

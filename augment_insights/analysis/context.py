@@ -206,7 +206,9 @@ def _holidays_of(code: str, first: date, last: date) -> tuple[pl.DataFrame, set[
     known = holidays.list_supported_countries()
     if country not in known:
         raise ConfigurationError(
-            f"calendar={code!r} is not a country that is known.{did_you_mean(country, known)}", setting="calendar"
+            f"calendar={code!r} is not a country that is known. Hint: a code such as DE, DE-BY or US-NY, or the path "
+            "of a file of days off.",
+            setting="calendar",
         )
     if part and part not in known[country]:
         raise ConfigurationError(

@@ -149,6 +149,13 @@ def difference(
     return change - down, change + up
 
 
+def p_value_of(change: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
+    """Return the p-value of a difference whose 95 % interval is known: .05 where a bound is zero."""
+    reach = pl.when(change > 0).then(change - low).otherwise(high - change)
+    steps = Z95 * change.abs() / reach
+    return steps.map_elements(lambda z: math.erfc(z / math.sqrt(2)), return_dtype=pl.Float64)
+
+
 def kaplan_meier(followed: pl.DataFrame) -> pl.DataFrame:
     """After how many days has what share of each group had no event yet (Kaplan-Meier, Greenwood's log-log interval)?
 
@@ -354,7 +361,8 @@ def paired_difference(sums: pl.DataFrame, *, group: str) -> pl.DataFrame:
     absent on one side has the residual 0 there. Bounds and p-value are Student's t at Kish's effective number
     of users minus one. Where every user has the same denominator on both sides and each part is 0 or that
     denominator (a share of a fixed number of people), the bounds are Newcombe's paired interval and the p-value
-    is McNemar's, exact with the mid-p correction.
+    is McNemar's, exact with the mid-p correction. Where it is a share of people and nobody is on both sides,
+    they are Newcombe's for independent ones: where all or none stay, nobody differs, and t would be sure of it.
 
     Parameters
     ----------
@@ -398,7 +406,9 @@ def paired_difference(sums: pl.DataFrame, *, group: str) -> pl.DataFrame:
     ).otherwise(0.0)
     weight = v0 / v0.sum() + v1 / v1.sum()
     counts = (v0 > 0) | (v1 > 0)
-    is_pair = (v0 == v1) & ((a0 == 0) | (a0 == v0)) & ((a1 == 0) | (a1 == v1)) & (v0 == v0.max())
+    is_all_or_none = ((a0 == 0) | (a0 == v0)) & ((a1 == 0) | (a1 == v1))
+    is_pair = (v0 == v1) & is_all_or_none & (v0 == v0.max())
+    is_apart = ((v0 == 0) | (v1 == 0)) & is_all_or_none & (v0 + v1 == v0.max()) & (v0.max() == v1.max())
     summed = users.group_by(group, maintain_order=True).agg(
         before=p0,
         after=p1,
@@ -406,9 +416,12 @@ def paired_difference(sums: pl.DataFrame, *, group: str) -> pl.DataFrame:
         effective_users=weight.sum().pow(2) / weight.pow(2).sum(),
         counted_users=counts.sum(),
         is_fixed=is_pair.filter(counts).all() & (v0.max() > 0),
+        is_apart=is_apart.filter(counts).all() & (v0.max() > 0),
         kept=((a0 > 0) & (a1 > 0)).sum(),
         lost=((a0 > 0) & (a1 == 0) & (v1 > 0)).sum(),
         gained=((a0 == 0) & (a1 > 0) & (v0 > 0)).sum(),
+        were=(a0 > 0).sum(),
+        are=(a1 > 0).sum(),
         both_users=((v0 > 0) & (v1 > 0)).sum().cast(pl.Int64),
         before_users=((v0 > 0) & ~(v1 > 0)).sum().cast(pl.Int64),
         after_users=(~(v0 > 0) & (v1 > 0)).sum().cast(pl.Int64),
@@ -426,16 +439,34 @@ def paired_difference(sums: pl.DataFrame, *, group: str) -> pl.DataFrame:
         ),
     )
     low, high = _newcombe_paired()
-    fixed, reach = pl.col("is_fixed"), pl.col("reach")
+    sides = [
+        (pl.col(rate), *wilson(pl.col(part), pl.col(whole)))
+        for rate, part, whole in (("before", "were", "before_users"), ("after", "are", "after_users"))
+    ]
+    apart_low, apart_high = difference(*sides)
+    fixed, apart, reach = pl.col("is_fixed"), pl.col("is_apart"), pl.col("reach")
     # A side of one user has no spread of its own: its residual is 0 / 0.
     can_tell = (pl.col("counted_users") > 1) & change.is_finite() & (fixed | reach.is_finite())
     return tested.select(
         group,
         *(pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in ("before", "after")),
         difference=pl.when(change.is_finite()).then(change),
-        difference_low=pl.when(can_tell).then(pl.when(fixed).then(low).otherwise(change - reach)),
-        difference_high=pl.when(can_tell).then(pl.when(fixed).then(high).otherwise(change + reach)),
-        p_value=pl.when(can_tell).then(pl.when(fixed).then("mcnemar").otherwise("t_test")),
+        difference_low=pl.when(apart)
+        .then(apart_low)
+        .when(can_tell & fixed)
+        .then(low)
+        .when(can_tell)
+        .then(change - reach),
+        difference_high=pl.when(apart)
+        .then(apart_high)
+        .when(can_tell & fixed)
+        .then(high)
+        .when(can_tell)
+        .then(change + reach),
+        p_value=pl.when(apart)
+        .then(p_value_of(change, apart_low, apart_high))
+        .when(can_tell)
+        .then(pl.when(fixed).then("mcnemar").otherwise("t_test")),
         both_users="both_users",
         before_users="before_users",
         after_users="after_users",

@@ -536,7 +536,7 @@ def flows_in_words(change: pl.DataFrame, by_team: pl.DataFrame, *, what: str, ov
     Returns
     -------
     list of str
-        One sentence; none where a number is hidden.
+        One sentence; none where a number is hidden, or nobody came and nobody stopped.
 
     Examples
     --------
@@ -551,6 +551,8 @@ def flows_in_words(change: pl.DataFrame, by_team: pl.DataFrame, *, what: str, ov
     if rows.is_empty():
         return []
     came, went = rows.select("after_users", "before_users").row(0)
+    if not came and not went:
+        return []
     verb = "was" if came == 1 else "were"
     told = f"In {over}, {_counted(came, what)} {verb} active who had not been in {than}; {went:,} stopped"
     teams = by_team.drop_nulls(["before_users", "team"]).sort("before_users", descending=True, maintain_order=True)
@@ -923,7 +925,7 @@ def count_in_words(table: pl.DataFrame, count: str, *, what: str, every: str) ->
     start, value = last.select("period_start", count).row(0)
     when = f"on {day_text(start)}" if period == "1d" else f"in the {noun} of {day_text(start)}"
     if value is None:
-        return [f"It is not known how many {what} {when}."]
+        return [f"It is not known, or not shown, how many {what} {when}."]
     what = of_one(what) if value == 1 else what
     before = _value_before(rows, start, count, period)
     if before is None:

@@ -61,6 +61,7 @@ _NUMBERS = re.compile(r"[-+]?\d[\d,.:]*|\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep
 """What differs between two sentences that say the same of different days."""
 
 _DAYS = ("start_date", "end_date")
+_BESIDE = ("targets", "events")
 
 
 # ---- The digest ----
@@ -537,10 +538,10 @@ def _side_by_side(label: str, old: Mapping[str, Any], new: Mapping[str, Any]) ->
 
 
 def _other_rules(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Say whom and by which rules one counts and the other does not."""
+    """Say whom and by which rules one counts and the other does not; targets and events stand beside the numbers."""
     pairs = [(what.capitalize(), old[what], new[what]) for what in ("population", "sample")]
     for what in ("parameters", "definitions"):
-        names = sorted({*old[what], *new[what]} - {*_DAYS})
+        names = sorted({*old[what], *new[what]} - {*_DAYS, *_BESIDE})
         pairs += [(f"{what[:-1].capitalize()} {name}", old[what].get(name), new[what].get(name)) for name in names]
     return [f"{what}: {_told(now)}, before {_told(was)}." for what, was, now in pairs if was != now]
 

@@ -263,7 +263,9 @@ class Page:
         valid = used.filter(pl.col("period_start") == pl.col("period_start").max())["users"]
         change = ""
         if unused.len() > back and (pair := unused[[-1, -1 - back]]).null_count() == 0:
-            change = f"{abs(pair[0] - pair[1]):,} {'more' if pair[0] > pair[1] else 'fewer'} than {than}"
+            step = pair[0] - pair[1]
+            moved = f"{abs(step):,} {'more' if step > 0 else 'fewer'} than" if step else "as many as"
+            change = f"{moved} {than}"
         detail = f"of {valid.sum():,} valid on {as_of}" if valid.len() and not valid.null_count() else ""
         now: int | None = unused[-1] if unused.len() else None
         return self.headline("Idle or never used licences", now, detail, change=change, trend=unused)

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from augment_insights import analysis
-from augment_insights.analysis.intervals import mcnemar_p
+from augment_insights.analysis.intervals import mcnemar_p, paired_difference
 from augment_insights.errors import DateRangeError, TableError
 from augment_insights.tables import COMPARISON, METRICS
 
@@ -326,3 +327,15 @@ def test_four_times_the_people_see_half_the_change():
     assert needed[1] == pytest.approx(4 * needed[0], abs=4)
     with pytest.raises(ValueError, match="above 0"):
         analysis.people_needed(wide, 0)
+
+
+@pytest.mark.parametrize(("was", "now"), [((3, 3), (3, 3)), ((3, 3), (0, 3)), ((9, 12), (4, 9))])
+def test_where_nobody_is_on_both_sides_shares_of_people_are_independent(was, now):
+    """Three of three newcomers, twice, do not tell that nothing changed: Newcombe's interval of statsmodels."""
+    people = [(int(one < was[0]), 1, 0, 0) for one in range(was[1])]
+    people += [(0, 0, int(one < now[0]), 1) for one in range(now[1])]
+    sums = pl.DataFrame(people, schema=["part_before", "whole_before", "part_after", "whole_after"], orient="row")
+    found = paired_difference(sums.with_columns(group=0), group="group").row(0, named=True)
+    expected = confint_proportions_2indep(*now, *was, method="newcomb", compare="diff")
+    assert (found["difference_low"], found["difference_high"]) == pytest.approx(expected)
+    assert (found["p_value"] < 0.05) == (expected[0] > 0 or expected[1] < 0)

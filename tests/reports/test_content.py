@@ -136,7 +136,7 @@ def weeks(*counts: int | None, complete: int | None = None) -> pl.DataFrame:
         (weeks(5, 4, complete=1), "5 people came in the week of 2 Mar 2026; there is no complete week before it"),
         (weeks(5, complete=0), "No week is complete yet"),
         (weeks(), "No week is complete yet"),
-        (weeks(5, None), "It is not known how many people came in the week of 9 Mar 2026."),
+        (weeks(5, None), "It is not known, or not shown, how many people came in the week of 9 Mar 2026."),
     ],
 )
 def test_a_count_is_told_of_complete_periods_only(table, said):

@@ -143,7 +143,8 @@ def test_other_people_definitions_or_days_are_named(digest):
     """With other people, parameters or definitions the two are not comparable, with other days they are."""
     days = {"range_shown": "2026-11-16 to 2026-11-22", "parameters": {"start_date": "2026-11-16", "every": "1w"}}
     old = {**digest, **days, "definitions": {"Active": "once a week"}, "as_of": "2026-11-30"}
-    moved = {"range_shown": "2026-11-09 to 2026-11-22", "parameters": {"start_date": "2026-11-09", "every": "1w"}}
+    later = {"start_date": "2026-11-09", "every": "1w", "events": "events.csv"}  # events are no other rule
+    moved = {"range_shown": "2026-11-09 to 2026-11-22", "parameters": later}
     changes = reports.compare_digests(old, {**old, **moved, "as_of": "2026-11-22"})
     assert changes.is_comparable
     assert changes.differences == (
