@@ -287,7 +287,7 @@ def column_words(name: str, *, people: str = "people") -> str:
 
 
 def takes_any_frame(function: Callable[_P, _T], shared: Mapping[str, Mapping[str, object]]) -> Callable[_P, _T]:
-    """Let a function of Polars frames take any dataframe: each argument that is one is converted at this door.
+    """Let a function of Polars frames take any dataframe: each argument that is one is converted.
 
     The keywords that it shares with its siblings stand in its signature one by one, for help and completion: ``shared``
     has their names and defaults, by the name of the mapping that collects them. In its module too the function is
@@ -323,7 +323,7 @@ def _as_polars(value: Any) -> Any:
     """
     if isinstance(value, (pl.DataFrame, pl.LazyFrame, pl.Series)) or not hasattr(value, "__arrow_c_stream__"):
         return value
-    if not hasattr(value, "columns") and not hasattr(value, "schema"):  # a column alone
+    if (hasattr(value, "dtype") or hasattr(value, "type")) and not hasattr(value, "columns"):  # a column alone
         return value
     try:
         frame = pl.DataFrame(value)
@@ -339,9 +339,22 @@ def _as_polars(value: Any) -> Any:
     whole = frame.select(*[(each == each.round()).all() for each in gapped])
     midnight = frame.select(*[(each == each.dt.truncate("1d")).all() for each in days])
     return frame.with_columns(
+        *_in_order(frame),
         *[pl.col(name).cast(pl.Int64) for name in whole.columns if whole[name].item()],
         *[pl.col(name).dt.date() for name in midnight.columns if midnight[name].item()],
     )
+
+
+def _in_order(frame: pl.DataFrame) -> list[pl.Expr]:
+    """Return the columns of a closed list of words with its order, which other libraries do not keep."""
+    ours = [one.columns for one in globals().values() if isinstance(one, Table)]
+    lists: dict[str, list[pl.Enum]] = {}
+    for name, column in (pair for columns in ours for pair in columns.items() if pair[0] in frame.columns):
+        if isinstance(column.dtype, pl.Enum):
+            lists.setdefault(name, []).append(column.dtype)
+    words = {name: {*frame[name].unique()} - {None} for name in lists}
+    fitting = {name: [one for one in found if words[name] <= {*one.categories}] for name, found in lists.items()}
+    return [pl.col(name).cast(pl.String).cast(found[0]) for name, found in fitting.items() if found]
 
 
 def columns_of(frame: object) -> pl.Schema:
@@ -381,7 +394,12 @@ def _same_kind(found: pl.DataType, wanted: pl.DataType | type[pl.DataType]) -> b
         return isinstance(found, text)
     if wanted in (pl.Int64, pl.UInt32):
         return found.is_integer()
-    return found == wanted
+    return found.is_numeric() if wanted == pl.Float64 else found == wanted
+
+
+def _table(name: str, grain: str, key: tuple[str, ...] = (), /, **columns: Column) -> Table:
+    """Return the table of these columns, in their order."""
+    return Table(name, grain, columns, key)
 
 
 _count = partial(Column, pl.Int64())
@@ -394,60 +412,57 @@ _USER = {
 }
 _METRIC_COLUMNS = {name: _count(meaning, nullable=True) for name, meaning in METRICS.items()}
 
-DAU_COUNT = Table(
-    name="dau_count",
-    grain="one row a UTC day of the range",
-    key=("date",),
-    columns={
-        "date": _DATE,
-        "user_count": _count("active users that day; null where the API lost the day", nullable=True),
-    },
+DAU_COUNT = _table(
+    "dau_count",
+    "one row a UTC day of the range",
+    ("date",),
+    date=_DATE,
+    user_count=_count("active users that day; null where the API lost the day", nullable=True),
 )
 
-DAU = Table(
-    name="dau",
-    grain="one row a user and active UTC day",
-    key=("date", "user_type", "user"),
-    columns={"date": _DATE, **_USER},
+DAU = _table(
+    "dau",
+    "one row a user and active UTC day",
+    ("date", "user_type", "user"),
+    date=_DATE,
+    **_USER,
 )
 
-DAILY_USAGE = Table(
-    name="daily_usage",
-    grain="one row a UTC day of the range",
-    key=("date",),
-    columns={"date": _DATE, **_METRIC_COLUMNS},
+DAILY_USAGE = _table(
+    "daily_usage",
+    "one row a UTC day of the range",
+    ("date",),
+    date=_DATE,
+    **_METRIC_COLUMNS,
 )
 
-ACTIVITY = Table(
-    name="activity",
-    grain="one row a user with activity, and a period",
-    key=("period_start", "user_type", "user"),
-    columns={
-        "period_start": Column(pl.Date(), "first UTC day of the period"),
-        "period_end": Column(pl.Date(), "last UTC day of the period"),
-        **_USER,
-        "active_days": _count("days with activity in the period"),
-    },
+ACTIVITY = _table(
+    "activity",
+    "one row a user with activity, and a period",
+    ("period_start", "user_type", "user"),
+    period_start=Column(pl.Date(), "first UTC day of the period"),
+    period_end=Column(pl.Date(), "last UTC day of the period"),
+    **_USER,
+    active_days=_count("days with activity in the period"),
 )
 
-USER_ACTIVITY = Table(
-    name="user_activity",
-    grain="one row a user with activity, and a period",
-    key=("period_start", "user_type", "user"),
-    columns={**ACTIVITY.columns, **_METRIC_COLUMNS},
+USER_ACTIVITY = _table(
+    "user_activity",
+    "one row a user with activity, and a period",
+    ("period_start", "user_type", "user"),
+    **ACTIVITY.columns,
+    **_METRIC_COLUMNS,
 )
 
-EDITOR_LANGUAGE = Table(
-    name="editor_language",
-    grain="one row a user, active UTC day, language and editor",
-    key=("date", "user_type", "user", "language", "editor"),
-    columns={
-        "date": _DATE,
-        **_USER,
-        "language": Column(pl.String(), "programming language, as the API names it; may be Unknown"),
-        "editor": Column(pl.String(), "editor, as the API names it; may be Unknown"),
-        **_METRIC_COLUMNS,
-    },
+EDITOR_LANGUAGE = _table(
+    "editor_language",
+    "one row a user, active UTC day, language and editor",
+    ("date", "user_type", "user", "language", "editor"),
+    date=_DATE,
+    **_USER,
+    language=Column(pl.String(), "programming language, as the API names it; may be Unknown"),
+    editor=Column(pl.String(), "editor, as the API names it; may be Unknown"),
+    **_METRIC_COLUMNS,
 )
 
 ENDPOINT_TABLES: Mapping[str, Table] = {
@@ -479,245 +494,209 @@ def _rate(name: str, meaning: str) -> dict[str, Column]:
     return {name: rate, **_interval(name)}
 
 
-ACTIVE_USERS = Table(
-    name="active_users",
-    grain="one row a calendar period",
-    key=("period_start",),
-    columns={
-        **_PERIOD,
-        "active_users": _count("users active on at least one day of the period"),
-        "is_complete": _COMPLETE,
-    },
+ACTIVE_USERS = _table(
+    "active_users",
+    "one row a calendar period",
+    ("period_start",),
+    **_PERIOD,
+    active_users=_count("users active on at least one day of the period"),
+    is_complete=_COMPLETE,
 )
 
-ROLLING_ACTIVE_USERS = Table(
-    name="rolling_active_users",
-    grain="one row a UTC day and window",
-    key=("date", "window_days"),
-    columns={
-        "date": _DATE,
-        "window_days": _WINDOW_DAYS,
-        "active_users": _count("users active on at least one day of the window that ends on the date"),
-        "is_complete": Column(pl.Boolean(), "whether the data reaches back to the window's first day"),
-    },
+ROLLING_ACTIVE_USERS = _table(
+    "rolling_active_users",
+    "one row a UTC day and window",
+    ("date", "window_days"),
+    date=_DATE,
+    window_days=_WINDOW_DAYS,
+    active_users=_count("users active on at least one day of the window that ends on the date"),
+    is_complete=Column(pl.Boolean(), "whether the data reaches back to the window's first day"),
 )
 
-STICKINESS = Table(
-    name="stickiness",
-    grain="one row a UTC day",
-    key=("date",),
-    columns={
-        "date": _DATE,
-        "window_days": _WINDOW_DAYS,
-        "mean_daily_users": _number("mean of the daily active users over the window (day: of the day)"),
-        "active_users": _count("users active on at least one day of the window"),
-        "stickiness_rate": _number("mean_daily_users / active_users, 0 to 1", nullable=True),
-        "is_complete": Column(pl.Boolean(), "whether the data reaches back to the window's first day"),
-    },
+STICKINESS = _table(
+    "stickiness",
+    "one row a UTC day",
+    ("date",),
+    date=_DATE,
+    window_days=_WINDOW_DAYS,
+    mean_daily_users=_number("mean of the daily active users over the window (day: of the day)"),
+    active_users=_count("users active on at least one day of the window"),
+    stickiness_rate=_number("mean_daily_users / active_users, 0 to 1", nullable=True),
+    is_complete=Column(pl.Boolean(), "whether the data reaches back to the window's first day"),
 )
 
-ACTIVE_DAY_DISTRIBUTION = Table(
-    name="active_day_distribution",
-    grain="one row a number of active days, 1 to the window's length",
-    key=("active_days",),
-    columns={
-        "active_days": _count("days with activity in the window"),
-        "users": _count("users who were active on exactly so many days"),
-    },
+ACTIVE_DAY_DISTRIBUTION = _table(
+    "active_day_distribution",
+    "one row a number of active days, 1 to the window's length",
+    ("active_days",),
+    active_days=_count("days with activity in the window"),
+    users=_count("users who were active on exactly so many days"),
 )
 
-ADOPTION_CURVE = Table(
-    name="adoption_curve",
-    grain="one row a calendar period",
-    key=("period_start",),
-    columns={
-        "period_start": _PERIOD["period_start"],
-        "new_users": _count("users first seen in the period"),
-        "cumulative_users": _count("users seen in the period or before, the look-back included"),
-    },
+ADOPTION_CURVE = _table(
+    "adoption_curve",
+    "one row a calendar period",
+    ("period_start",),
+    period_start=_PERIOD["period_start"],
+    new_users=_count("users first seen in the period"),
+    cumulative_users=_count("users seen in the period or before, the look-back included"),
 )
 
-LICENSED_ADOPTION_CURVE = Table(
-    name="licensed_adoption_curve",
-    grain="one row a calendar period",
-    key=("period_start",),
-    columns={
-        **ADOPTION_CURVE.columns,
-        "ever_licensed_users": _count("users who got a licence in the period or before, ended ones too"),
-        "seen_rate": _number("cumulative_users / ever_licensed_users", nullable=True),
-    },
+LICENSED_ADOPTION_CURVE = _table(
+    "licensed_adoption_curve",
+    "one row a calendar period",
+    ("period_start",),
+    **ADOPTION_CURVE.columns,
+    ever_licensed_users=_count("users who got a licence in the period or before, ended ones too"),
+    seen_rate=_number("cumulative_users / ever_licensed_users", nullable=True),
 )
 
-TIME_TO_FIRST_USE = Table(
-    name="time_to_first_use",
-    grain="one row a number of days since the licence began",
-    key=("days",),
-    columns={
-        "days": _count("days since the licence began; 0 is its first day"),
-        "at_risk_users": _count("users who had not started before, and are still followed"),
-        "started_users": _count("users whose first activity is on that day"),
-        "started_rate": _number("share started by then, 1 - Kaplan-Meier survival, 0 to 1"),
-        **_interval("started_rate"),
-    },
+TIME_TO_FIRST_USE = _table(
+    "time_to_first_use",
+    "one row a number of days since the licence began",
+    ("days",),
+    days=_count("days since the licence began; 0 is its first day"),
+    at_risk_users=_count("users who had not started before, and are still followed"),
+    started_users=_count("users whose first activity is on that day"),
+    started_rate=_number("share started by then, 1 - Kaplan-Meier survival, 0 to 1"),
+    **_interval("started_rate"),
 )
 
-LIFECYCLE = Table(
-    name="lifecycle",
-    grain="one row a calendar period",
-    key=("period_start",),
-    columns={
-        "period_start": _PERIOD["period_start"],
-        "new_users": _count("users never active before the period"),
-        "returning_users": _count("active users who were active in the period before too", nullable=True),
-        "resurrected_users": _count("active users seen before, but not in the period before", nullable=True),
-        "dormant_users": _count("users active in the period before and not in this one", nullable=True),
-        "active_users": _count("users active in the period"),
-        "is_complete": _COMPLETE,
-    },
+LIFECYCLE = _table(
+    "lifecycle",
+    "one row a calendar period",
+    ("period_start",),
+    period_start=_PERIOD["period_start"],
+    new_users=_count("users never active before the period"),
+    returning_users=_count("active users who were active in the period before too", nullable=True),
+    resurrected_users=_count("active users seen before, but not in the period before", nullable=True),
+    dormant_users=_count("users active in the period before and not in this one", nullable=True),
+    active_users=_count("users active in the period"),
+    is_complete=_COMPLETE,
 )
 
-COHORT_RETENTION = Table(
-    name="cohort_retention",
-    grain="one row a cohort and period since it began",
-    key=("cohort", "period"),
-    columns={
-        "cohort": Column(pl.Date(), "first UTC day of the calendar period in which the cohort began"),
-        "period": _count("periods since then (n_day: days since each user's own start); 0 is the start"),
-        "cohort_users": _count("users in the cohort"),
-        "retained_users": _count("those active in the period (unbounded: or later)", nullable=True),
-        "retention_rate": _number("retained_users / cohort_users, 0 to 1", nullable=True),
-        **_interval("retention_rate"),
-        "is_complete": _COMPLETE,
-    },
+COHORT_RETENTION = _table(
+    "cohort_retention",
+    "one row a cohort and period since it began",
+    ("cohort", "period"),
+    cohort=Column(pl.Date(), "first UTC day of the calendar period in which the cohort began"),
+    period=_count("periods since then (n_day: days since each user's own start); 0 is the start"),
+    cohort_users=_count("users in the cohort"),
+    retained_users=_count("those active in the period (unbounded: or later)", nullable=True),
+    retention_rate=_number("retained_users / cohort_users, 0 to 1", nullable=True),
+    **_interval("retention_rate"),
+    is_complete=_COMPLETE,
 )
 
-RETENTION_CURVE = Table(
-    name="retention_curve",
-    grain="one row a period since the cohorts began",
-    key=("period",),
-    columns={
-        "period": _count("periods since the cohort began; 0 is the cohort's own"),
-        "cohorts": _count("cohorts with users that have reached the period"),
-        "eligible_users": _count("users of these cohorts"),
-        "retained_users": _count("those active in the period (unbounded: or later)"),
-        "retention_rate": _number("retained_users / eligible_users, 0 to 1", nullable=True),
-        **_interval("retention_rate"),
-    },
+RETENTION_CURVE = _table(
+    "retention_curve",
+    "one row a period since the cohorts began",
+    ("period",),
+    period=_count("periods since the cohort began; 0 is the cohort's own"),
+    cohorts=_count("cohorts with users that have reached the period"),
+    eligible_users=_count("users of these cohorts"),
+    retained_users=_count("those active in the period (unbounded: or later)"),
+    retention_rate=_number("retained_users / eligible_users, 0 to 1", nullable=True),
+    **_interval("retention_rate"),
 )
 
-SURVIVAL = Table(
-    name="survival",
-    grain="one row a number of days since the first activity",
-    key=("days",),
-    columns={
-        "days": _count("days since the first activity"),
-        "at_risk_users": _count("users who had not lapsed before, and are still followed"),
-        "lapsed_users": _count("users whose inactivity gap begins on that day"),
-        "survival_rate": _number("share not yet lapsed, Kaplan-Meier, 0 to 1"),
-        **_interval("survival_rate"),
-    },
+SURVIVAL = _table(
+    "survival",
+    "one row a number of days since the first activity",
+    ("days",),
+    days=_count("days since the first activity"),
+    at_risk_users=_count("users who had not lapsed before, and are still followed"),
+    lapsed_users=_count("users whose inactivity gap begins on that day"),
+    survival_rate=_number("share not yet lapsed, Kaplan-Meier, 0 to 1"),
+    **_interval("survival_rate"),
 )
 
 # ---- Rates, features, habits, comparisons, reconciliation: a table names its own columns, groups come besides. ----
 
 
-ACCEPTANCE_RATE = Table(
-    name="acceptance_rate",
-    grain="one row a group and period; the columns grouped by, and period_start, come first",
-    columns={
-        "users": _count("distinct users with a suggestion; null where the frame has no users", nullable=True),
-        "suggested_count": _count("suggested completions, or lines", nullable=True),
-        "accepted_count": _count("accepted of them", nullable=True),
-        **_rate("acceptance_rate", "accepted_count / suggested_count"),
-    },
+ACCEPTANCE_RATE = _table(
+    "acceptance_rate",
+    "one row a group and period; the columns grouped by, and period_start, come first",
+    users=_count("distinct users with a suggestion; null where the frame has no users", nullable=True),
+    suggested_count=_count("suggested completions, or lines", nullable=True),
+    accepted_count=_count("accepted of them", nullable=True),
+    **_rate("acceptance_rate", "accepted_count / suggested_count"),
 )
 
-ACCEPTANCE_DISTRIBUTION = Table(
-    name="acceptance_distribution",
-    grain="one row a step of the rate, from 0 to 1",
-    key=("acceptance_from",),
-    columns={
-        "acceptance_from": _number("acceptance rate from which the step reaches, included"),
-        "acceptance_to": _number("acceptance rate up to which it reaches, included in the last step only"),
-        "users": _count("users whose own rate lies in the step"),
-    },
+ACCEPTANCE_DISTRIBUTION = _table(
+    "acceptance_distribution",
+    "one row a step of the rate, from 0 to 1",
+    ("acceptance_from",),
+    acceptance_from=_number("acceptance rate from which the step reaches, included"),
+    acceptance_to=_number("acceptance rate up to which it reaches, included in the last step only"),
+    users=_count("users whose own rate lies in the step"),
 )
 
-ACCEPTANCE_CHANGE = Table(
-    name="acceptance_change",
-    grain="one row a group, and the total last; the columns grouped by come first, null in the total",
-    columns={
-        "rate_effect": _number("change of the rate because the group accepts more or less", nullable=True),
-        "mix_effect": _number("change of the rate because the group's weight moved", nullable=True),
-        "entry_exit_effect": _number("change of the rate because the group is new or gone", nullable=True),
-        "total_effect": _number("the three together; in the total, after minus before", nullable=True),
-    },
+ACCEPTANCE_CHANGE = _table(
+    "acceptance_change",
+    "one row a group, and the total last; the columns grouped by come first, null in the total",
+    rate_effect=_number("change of the rate because the group accepts more or less", nullable=True),
+    mix_effect=_number("change of the rate because the group's weight moved", nullable=True),
+    entry_exit_effect=_number("change of the rate because the group is new or gone", nullable=True),
+    total_effect=_number("the three together; in the total, after minus before", nullable=True),
 )
 
-ROSTER = Table(
-    name="roster",
-    grain="one row a licensed user (and licence period, and team); licence dates and other columns may be there too",
-    key=("user",),
-    columns={"user": Column(pl.String(), "e-mail of a person; compared without case")},
+ROSTER = _table(
+    "roster",
+    "one row a licensed user (and licence period, and team); licence dates and other columns may be there too",
+    ("user",),
+    user=Column(pl.String(), "e-mail of a person; compared without case"),
 )
 
 UNMATCHED_SIDE = pl.Enum(["active, not on the roster", "licensed, never active"])
 """On which side somebody is who is not on the other."""
 
-UNMATCHED = Table(
-    name="unmatched",
-    grain="one row a person who is on one side only",
-    key=("side", "user"),
-    columns={
-        "side": Column(UNMATCHED_SIDE, "active and on no roster, or licensed on the last day and never active"),
-        "user": Column(pl.String(), "e-mail, as that side has it"),
-        "last_active": Column(pl.Date(), "last day with activity; null: never", nullable=True),
-        "maybe": Column(pl.String(), "the one user of the other side with the same name before the @", nullable=True),
-    },
+UNMATCHED = _table(
+    "unmatched",
+    "one row a person who is on one side only",
+    ("side", "user"),
+    side=Column(UNMATCHED_SIDE, "active and on no roster, or licensed on the last day and never active"),
+    user=Column(pl.String(), "e-mail, as that side has it"),
+    last_active=Column(pl.Date(), "last day with activity; null: never", nullable=True),
+    maybe=Column(pl.String(), "the one user of the other side with the same name before the @", nullable=True),
 )
 
-ADOPTION_RATE = Table(
-    name="adoption_rate",
-    grain="one row a calendar period and group; the columns grouped by stand before active_users",
-    key=("period_start",),
-    columns={
-        **_PERIOD,
-        "active_users": _count("users active on at least one day of the period (with a roster: licensed)"),
-        "licensed_users": _count("users licensed on at least one day of the period, or seats"),
-        **_rate("adoption_rate", "active_users / licensed_users"),
-        "is_complete": _COMPLETE,
-    },
+ADOPTION_RATE = _table(
+    "adoption_rate",
+    "one row a calendar period and group; the columns grouped by stand before active_users",
+    ("period_start",),
+    **_PERIOD,
+    active_users=_count("users active on at least one day of the period (with a roster: licensed)"),
+    licensed_users=_count("users licensed on at least one day of the period, or seats"),
+    **_rate("adoption_rate", "active_users / licensed_users"),
+    is_complete=_COMPLETE,
 )
 
 LICENCE_STATUS = pl.Enum(["new", "never_used", "idle", "active", "ended", "not_begun"])
 """What can be said of a licence on the last day of the data."""
 
-LICENCES = Table(
-    name="licences",
-    grain="one row a licence of the roster",
-    key=("user",),
-    columns={
-        "user": Column(pl.String(), "e-mail of a person, as on the roster"),
-        "team": Column(pl.String(), "the roster's team; null where it has none", nullable=True),
-        "status": Column(LICENCE_STATUS, "new, never_used, idle, active; ended and not_begun are not valid that day"),
-        "last_active": Column(pl.Date(), "last day with activity; null: never", nullable=True),
-        "idle_days": _count("days from then to the last day of the data", nullable=True),
-    },
+LICENCES = _table(
+    "licences",
+    "one row a licence of the roster",
+    ("user",),
+    user=Column(pl.String(), "e-mail of a person, as on the roster"),
+    team=Column(pl.String(), "the roster's team; null where it has none", nullable=True),
+    status=Column(LICENCE_STATUS, "new, never_used, idle, active; ended and not_begun are not valid that day"),
+    last_active=Column(pl.Date(), "last day with activity; null: never", nullable=True),
+    idle_days=_count("days from then to the last day of the data", nullable=True),
 )
 
 LICENSED = pl.Enum(["licensed", "licence ended or not begun", "not on the roster"])
 SEEN = pl.Enum(["active", "seen before", "never seen"])
 """Whether somebody has a licence on the last day, and whether they were active in the range, or before it."""
 
-POPULATION_BRIDGE = Table(
-    name="population_bridge",
-    grain="one row a kind of licence, and whether its people were seen; everybody is in exactly one",
-    key=("licence", "seen"),
-    columns={
-        "licence": Column(LICENSED, "on the last day of the data"),
-        "seen": Column(SEEN, "active in the range, seen before it only, or never"),
-        "users": _count("people of the roster or the activity who are both"),
-    },
+POPULATION_BRIDGE = _table(
+    "population_bridge",
+    "one row a kind of licence, and whether its people were seen; everybody is in exactly one",
+    ("licence", "seen"),
+    licence=Column(LICENSED, "on the last day of the data"),
+    seen=Column(SEEN, "active in the range, seen before it only, or never"),
+    users=_count("people of the roster or the activity who are both"),
 )
 
 MODE = pl.Enum(
@@ -725,269 +704,227 @@ MODE = pl.Enum(
 )
 """The six ways of working together, in the order in which every table lists them."""
 
-FEATURE_ADOPTION = Table(
-    name="feature_adoption",
-    grain="one row a mode and group; the columns grouped by stand after feature",
-    key=("feature",),
-    columns={
-        "feature": Column(MODE, "way of working together"),
-        "active_users": _count("distinct users with activity"),
-        "feature_users": _count("those who acted in the mode; null when no row knows it", nullable=True),
-        **_rate("feature_rate", "feature_users / active_users"),
-    },
+FEATURE_ADOPTION = _table(
+    "feature_adoption",
+    "one row a mode and group; the columns grouped by stand after feature",
+    ("feature",),
+    feature=Column(MODE, "way of working together"),
+    active_users=_count("distinct users with activity"),
+    feature_users=_count("those who acted in the mode; null when no row knows it", nullable=True),
+    **_rate("feature_rate", "feature_users / active_users"),
 )
 
-MODE_MIX = Table(
-    name="mode_mix",
-    grain="one row a period, group and mode; period_start and the columns grouped by come first",
-    key=("mode",),
-    columns={
-        "mode": Column(MODE, "way of working together"),
-        "messages_count": _count("its messages; completions have none", nullable=True),
-        "messages_share": _number("of the messages of all modes, 0 to 1", nullable=True),
-        "lines_count": _count("its lines of code; chat has none", nullable=True),
-        "lines_share": _number("of the lines of all modes, 0 to 1", nullable=True),
-    },
+MODE_MIX = _table(
+    "mode_mix",
+    "one row a period, group and mode; period_start and the columns grouped by come first",
+    ("mode",),
+    mode=Column(MODE, "way of working together"),
+    messages_count=_count("its messages; completions have none", nullable=True),
+    messages_share=_number("of the messages of all modes, 0 to 1", nullable=True),
+    lines_count=_count("its lines of code; chat has none", nullable=True),
+    lines_share=_number("of the lines of all modes, 0 to 1", nullable=True),
 )
 
-MODE_TRANSITIONS = Table(
-    name="mode_transitions",
-    grain="one row a pair of modes that occurs",
-    key=("from_mode", "to_mode"),
-    columns={
-        "from_mode": Column(MODE, "a user's dominant mode in a period"),
-        "to_mode": Column(MODE, "the user's dominant mode in the next period"),
-        "users": _count("distinct users who made this step at least once"),
-        "share": _number("this step, of all steps from from_mode, 0 to 1"),
-    },
+MODE_TRANSITIONS = _table(
+    "mode_transitions",
+    "one row a pair of modes that occurs",
+    ("from_mode", "to_mode"),
+    from_mode=Column(MODE, "a user's dominant mode in a period"),
+    to_mode=Column(MODE, "the user's dominant mode in the next period"),
+    users=_count("distinct users who made this step at least once"),
+    share=_number("this step, of all steps from from_mode, 0 to 1"),
 )
 
 HABIT_TIER = pl.Enum(["power", "habitual", "novice", "low", "non-user"])
 """How much of a habit a user has made of it, strongest first."""
 
-HABIT_LADDER = Table(
-    name="habit_ladder",
-    grain="one row a user",
-    key=("user_type", "user"),
-    columns={
-        **_USER,
-        "active_weeks": _count("weeks with activity, of those looked at"),
-        "mean_actions": _number("messages and accepted completions a week, over all weeks looked at"),
-        "tier": Column(HABIT_TIER, "power, habitual, novice, low or non-user"),
-    },
+HABIT_LADDER = _table(
+    "habit_ladder",
+    "one row a user",
+    ("user_type", "user"),
+    **_USER,
+    active_weeks=_count("weeks with activity, of those looked at"),
+    mean_actions=_number("messages and accepted completions a week, over all weeks looked at"),
+    tier=Column(HABIT_TIER, "power, habitual, novice, low or non-user"),
 )
 
-CONCENTRATION = Table(
-    name="concentration",
-    grain="one row",
-    columns={
-        "top_decile_share": _number("share by the top tenth of the users, 0 to 1", nullable=True),
-        "gini": _number("Gini's coefficient over users, 0 to 1", nullable=True),
-        "users": _count("users whose metric is known"),
-    },
+CONCENTRATION = _table(
+    "concentration",
+    "one row",
+    top_decile_share=_number("share by the top tenth of the users, 0 to 1", nullable=True),
+    gini=_number("Gini's coefficient over users, 0 to 1", nullable=True),
+    users=_count("users whose metric is known"),
 )
 
 CHECK_STATUS = pl.Enum(["agrees", "differs", "unknown"])
 """How a check of the API against itself ended."""
 
-RECONCILIATION = Table(
-    name="reconciliation",
-    grain="one row a check and day (or period), and one for the whole range where date is null",
-    key=("check", "date"),
-    columns={
-        "check": Column(pl.String(), "what is compared"),
-        "date": Column(pl.Date(), "UTC day, or first day of the period; null: the whole range", nullable=True),
-        "left": _count("the number left of the equals sign", nullable=True),
-        "right": _count("the number right of it", nullable=True),
-        "residual": _count("left - right; null when one is not known", nullable=True),
-        "status": Column(CHECK_STATUS, "agrees, differs or unknown"),
-    },
+RECONCILIATION = _table(
+    "reconciliation",
+    "one row a check and day (or period), and one for the whole range where date is null",
+    ("check", "date"),
+    check=Column(pl.String(), "what is compared"),
+    date=Column(pl.Date(), "UTC day, or first day of the period; null: the whole range", nullable=True),
+    left=_count("the number left of the equals sign", nullable=True),
+    right=_count("the number right of it", nullable=True),
+    residual=_count("left - right; null when one is not known", nullable=True),
+    status=Column(CHECK_STATUS, "agrees, differs or unknown"),
 )
 
-DATA_QUALITY = Table(
-    name="data_quality",
-    grain="one row a check",
-    key=("check",),
-    columns={
-        "check": Column(pl.String(), "the table, and what may be missing, duplicate or unknown in it"),
-        "affected_count": _count("rows (or days, or users) to which that happened"),
-        "checked_count": _count("rows (or days, or users) that were looked at"),
-        "affected_share": _number("affected_count / checked_count, 0 to 1; null if there were none", nullable=True),
-    },
+DATA_QUALITY = _table(
+    "data_quality",
+    "one row a check",
+    ("check",),
+    check=Column(pl.String(), "the table, and what may be missing, duplicate or unknown in it"),
+    affected_count=_count("rows (or days, or users) to which that happened"),
+    checked_count=_count("rows (or days, or users) that were looked at"),
+    affected_share=_number("affected_count / checked_count, 0 to 1; null if there were none", nullable=True),
 )
 
 VERDICT = pl.Enum(["higher", "lower", "no measurable change"])
 """What can be said of a difference."""
 
-COMPARISON = Table(
-    name="comparison",
-    grain="one row a group; the columns grouped by come first",
-    columns={
-        "metric": Column(pl.String(), "the rate that is compared"),
-        "before": _number("its value before", nullable=True),
-        "after": _number("its value after", nullable=True),
-        "difference": _number("after - before, in points of the rate", nullable=True),
-        "difference_low": _number("lower bound of its 95 % confidence interval", nullable=True),
-        "difference_high": _number("upper bound of its 95 % confidence interval", nullable=True),
-        "is_paired": Column(pl.Boolean(), "whether the same people were compared with themselves"),
-        "both_users": _count("users who count on both sides; null where the table does not say", nullable=True),
-        "before_users": _count("users who count before only", nullable=True),
-        "after_users": _count("users who count after only", nullable=True),
-        "compared_groups": _count("groups with an interval: the verdicts hold for so many together"),
-        "verdict": Column(VERDICT, "higher, lower or no measurable change; null without an interval", nullable=True),
-    },
+COMPARISON = _table(
+    "comparison",
+    "one row a group; the columns grouped by come first",
+    metric=Column(pl.String(), "the rate that is compared"),
+    before=_number("its value before", nullable=True),
+    after=_number("its value after", nullable=True),
+    difference=_number("after - before, in points of the rate", nullable=True),
+    difference_low=_number("lower bound of its 95 % confidence interval", nullable=True),
+    difference_high=_number("upper bound of its 95 % confidence interval", nullable=True),
+    is_paired=Column(pl.Boolean(), "whether the same people were compared with themselves"),
+    both_users=_count("users who count on both sides; null where the table does not say", nullable=True),
+    before_users=_count("users who count before only", nullable=True),
+    after_users=_count("users who count after only", nullable=True),
+    compared_groups=_count("groups with an interval: the verdicts hold for so many together"),
+    verdict=Column(VERDICT, "higher, lower or no measurable change; null without an interval", nullable=True),
 )
 
-CONTRIBUTIONS = Table(
-    name="contributions",
-    grain="one row a group; the columns grouped by come first",
-    columns={
-        **COMPARISON.columns,
-        "contribution": _number("the group's part of the change of the whole; the parts add up to it", nullable=True),
-        "contribution_share": _number("contribution / the change of the whole; null without one", nullable=True),
-    },
+CONTRIBUTIONS = _table(
+    "contributions",
+    "one row a group; the columns grouped by come first",
+    **COMPARISON.columns,
+    contribution=_number("the group's part of the change of the whole; the parts add up to it", nullable=True),
+    contribution_share=_number("contribution / the change of the whole; null without one", nullable=True),
 )
 
-MODE_CHANGE = Table(
-    name="mode_change",
-    grain="one row a mode",
-    key=("mode",),
-    columns={
-        "mode": MODE_MIX.columns["mode"],
-        "before": _number("its share before, 0 to 1", nullable=True),
-        "after": _number("its share after, 0 to 1", nullable=True),
-        "difference": _number("after - before; over all modes they add up to 0", nullable=True),
-    },
+MODE_CHANGE = _table(
+    "mode_change",
+    "one row a mode",
+    ("mode",),
+    mode=MODE_MIX.columns["mode"],
+    before=_number("its share before, 0 to 1", nullable=True),
+    after=_number("its share after, 0 to 1", nullable=True),
+    difference=_number("after - before; over all modes they add up to 0", nullable=True),
 )
 
 TENURE = pl.Enum(["newcomers", "existing users"])
 """Whether somebody was seen for the first time in a period, or had been before it."""
 
-RETAINED_USERS = Table(
-    name="retained_users",
-    grain="one row a user active in a period, and whether they were again some periods later",
-    key=("period_start", "user_type", "user"),
-    columns={
-        "period_start": Column(pl.Date(), "first UTC day of the later period, in which they were active again or not"),
-        "period_end": Column(pl.Date(), "its last UTC day"),
-        **_USER,
-        "tenure": Column(TENURE, "newcomers: first seen in the earlier period; existing users: before it"),
-        "retained": _count("1: active in the later period; 0: not"),
-        "eligible": _count("1, so that sums are the users who could have been"),
-    },
+RETAINED_USERS = _table(
+    "retained_users",
+    "one row a user active in a period, and whether they were again some periods later",
+    ("period_start", "user_type", "user"),
+    period_start=Column(pl.Date(), "first UTC day of the later period, in which they were active again or not"),
+    period_end=Column(pl.Date(), "its last UTC day"),
+    **_USER,
+    tenure=Column(TENURE, "newcomers: first seen in the earlier period; existing users: before it"),
+    retained=_count("1: active in the later period; 0: not"),
+    eligible=_count("1, so that sums are the users who could have been"),
 )
 
-RETENTION_BY_TENURE = Table(
-    name="retention_by_tenure",
-    grain="one row a period and tenure",
-    key=("period_start", "tenure"),
-    columns={
-        "period_start": RETAINED_USERS.columns["period_start"],
-        "tenure": RETAINED_USERS.columns["tenure"],
-        "eligible_users": _count("users active so many periods earlier"),
-        "retained_users": _count("those active again"),
-        **_rate("retention_rate", "retained_users / eligible_users"),
-    },
+RETENTION_BY_TENURE = _table(
+    "retention_by_tenure",
+    "one row a period and tenure",
+    ("period_start", "tenure"),
+    period_start=RETAINED_USERS.columns["period_start"],
+    tenure=RETAINED_USERS.columns["tenure"],
+    eligible_users=_count("users active so many periods earlier"),
+    retained_users=_count("those active again"),
+    **_rate("retention_rate", "retained_users / eligible_users"),
 )
 
-LICENCES_OVER_TIME = Table(
-    name="licences_over_time",
-    grain="one row a calendar period and whether licences are used",
-    key=("period_start", "licence"),
-    columns={
-        "period_start": _PERIOD["period_start"],
-        "licence": Column(pl.Enum(["used", "unused"]), "unused: idle or never used on the period's last day"),
-        "users": _count("licences valid that day"),
-    },
+LICENCES_OVER_TIME = _table(
+    "licences_over_time",
+    "one row a calendar period and whether licences are used",
+    ("period_start", "licence"),
+    period_start=_PERIOD["period_start"],
+    licence=Column(pl.Enum(["used", "unused"]), "unused: idle or never used on the period's last day"),
+    users=_count("licences valid that day"),
 )
 
-UNUSED_LICENCES = Table(
-    name="unused_licences",
-    grain="one row a team and status",
-    key=("team", "status"),
-    columns={
-        "team": Column(pl.String(), "the roster's team; null: none", nullable=True),
-        "status": LICENCES.columns["status"],
-        "users": _count("licences that are so"),
-    },
+UNUSED_LICENCES = _table(
+    "unused_licences",
+    "one row a team and status",
+    ("team", "status"),
+    team=Column(pl.String(), "the roster's team; null: none", nullable=True),
+    status=LICENCES.columns["status"],
+    users=_count("licences that are so"),
 )
 
 REACHED = pl.Enum(["licensed", "ever active", "active", "habitual", "power"])
 """How far somebody has got, each step a part of the one before."""
 
-ADOPTION_STAGES = Table(
-    name="adoption_stages",
-    grain="one row a stage",
-    key=("status",),
-    columns={
-        "status": Column(REACHED, "the furthest stage that they have reached"),
-        "users": _count("users who have got so far and no further"),
-    },
+ADOPTION_STAGES = _table(
+    "adoption_stages",
+    "one row a stage",
+    ("status",),
+    status=Column(REACHED, "the furthest stage that they have reached"),
+    users=_count("users who have got so far and no further"),
 )
 
-ADOPTION_FUNNEL = Table(
-    name="adoption_funnel",
-    grain="one row a stage",
-    key=("status",),
-    columns={
-        "status": Column(REACHED, "the stage"),
-        "reached_users": _count("users who have reached it; null where a later number is hidden", nullable=True),
-        "reached_rate": _number("reached_users / those of the first stage, 0 to 1", nullable=True),
-    },
+ADOPTION_FUNNEL = _table(
+    "adoption_funnel",
+    "one row a stage",
+    ("status",),
+    status=Column(REACHED, "the stage"),
+    reached_users=_count("users who have reached it; null where a later number is hidden", nullable=True),
+    reached_rate=_number("reached_users / those of the first stage, 0 to 1", nullable=True),
 )
 
-EVENTS = Table(
-    name="events",
-    grain="one row an event; a column group names the team or the like that it concerns, null: everybody",
-    key=("date", "text"),
-    columns={
-        "date": Column(pl.Date(), "UTC day"),
-        "text": Column(pl.String(), "what happened: a release, a training"),
-    },
+EVENTS = _table(
+    "events",
+    "one row an event; a column group names the team or the like that it concerns, null: everybody",
+    ("date", "text"),
+    date=Column(pl.Date(), "UTC day"),
+    text=Column(pl.String(), "what happened: a release, a training"),
 )
 
-TARGETS = Table(
-    name="targets",
-    grain="one row a metric (and group, in a column of that name; null: all together) and day",
-    key=("metric", "by"),
-    columns={
-        "metric": Column(pl.String(), "the column that is aimed at: adoption_rate, active_users"),
-        "value": _number("what is aimed at; rates are 0 to 1"),
-        "by": Column(pl.Date(), "the day by which; null: no day is set", nullable=True),
-    },
+TARGETS = _table(
+    "targets",
+    "one row a metric (and group, in a column of that name; null: all together) and day",
+    ("metric", "by"),
+    metric=Column(pl.String(), "the column that is aimed at: adoption_rate, active_users"),
+    value=_number("what is aimed at; rates are 0 to 1"),
+    by=Column(pl.Date(), "the day by which; null: no day is set", nullable=True),
 )
 
 TRACK = pl.Enum(["reached", "on track", "behind", "cannot tell"])
 """What can be said of a target."""
 
-ON_TRACK = Table(
-    name="on_track",
-    grain="one row a target",
-    key=("metric", "group", "by"),
-    columns={
-        "metric": TARGETS.columns["metric"],
-        "group": Column(pl.String(), "the team or the like; null: all together", nullable=True),
-        "value": TARGETS.columns["value"],
-        "by": TARGETS.columns["by"],
-        "measured": _number(
-            "the metric in the last complete period; null: not known, or not to be shown", nullable=True
-        ),
-        "measured_to": Column(pl.Date(), "last day of that period", nullable=True),
-        "periods": _count("complete periods that the pace was measured over"),
-        "needed_pace": _number("what is missing, a week; null: nothing, or no time is left or set", nullable=True),
-        "pace": _number("by how much it moved, a week; null: too few periods", nullable=True),
-        **_interval("pace"),
-        "verdict": Column(TRACK, "reached, on track, behind, or cannot tell"),
-    },
+ON_TRACK = _table(
+    "on_track",
+    "one row a target",
+    ("metric", "group", "by"),
+    metric=TARGETS.columns["metric"],
+    group=Column(pl.String(), "the team or the like; null: all together", nullable=True),
+    value=TARGETS.columns["value"],
+    by=TARGETS.columns["by"],
+    measured=_number("the metric in the last complete period; null: not known, or not to be shown", nullable=True),
+    measured_to=Column(pl.Date(), "last day of that period", nullable=True),
+    periods=_count("complete periods that the pace was measured over"),
+    needed_pace=_number("what is missing, a week; null: nothing, or no time is left or set", nullable=True),
+    pace=_number("by how much it moved, a week; null: too few periods", nullable=True),
+    **_interval("pace"),
+    verdict=Column(TRACK, "reached, on track, behind, or cannot tell"),
 )
 
-CALENDAR_DAYS = Table(
-    name="calendar_days",
-    grain="one row a day off; working days have none",
-    key=("date", "kind"),
-    columns={
-        "date": Column(pl.Date(), "UTC day"),
-        "kind": Column(pl.String(), "weekend or holiday"),
-        "text": Column(pl.String(), "what the holiday is called", nullable=True),
-    },
+CALENDAR_DAYS = _table(
+    "calendar_days",
+    "one row a day off; working days have none",
+    ("date", "kind"),
+    date=Column(pl.Date(), "UTC day"),
+    kind=Column(pl.String(), "weekend or holiday"),
+    text=Column(pl.String(), "what the holiday is called", nullable=True),
 )

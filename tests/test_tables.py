@@ -87,6 +87,12 @@ def test_text_of_any_kind_will_do(dtype):
     EDITOR_LANGUAGE.check(EDITOR_LANGUAGE.empty().with_columns(pl.col("user_type").cast(dtype)))
 
 
+def test_a_rate_may_be_a_whole_number():
+    """Shares that are all 0 or 1 come back as integers from other libraries."""
+    rates = tables.ACCEPTANCE_RATE.empty()
+    tables.ACCEPTANCE_RATE.check(rates.with_columns(pl.col("acceptance_rate").cast(pl.Int64)))
+
+
 @pytest.mark.parametrize("thing", [None, [], {"date": []}, "dau_count", DAU_COUNT])
 def test_what_is_no_frame_is_told_so(thing):
     """Anything but a Polars frame is a TableError that names its type."""
@@ -97,16 +103,27 @@ def test_what_is_no_frame_is_told_so(thing):
 DAYS = pl.DataFrame({"date": [date(2026, 1, 5), date(2026, 1, 6)], "user": ["ada@x.io"] * 2, "user_type": "person"})
 
 
+class Stream:
+    """A table of which nothing is known but Arrow's interface."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.frame = frame
+
+    def __arrow_c_stream__(self, schema: object = None) -> object:
+        return self.frame.__arrow_c_stream__(schema)
+
+
 @pytest.mark.parametrize(
     "convert",
     [
         pl.DataFrame.to_arrow,
+        Stream,
         pl.DataFrame.to_pandas,
         lambda frame: frame.to_pandas().astype(
             {"period_start" if "period_start" in frame else "date": "datetime64[ns]"}
         ),
     ],
-    ids=["pyarrow", "pandas", "pandas with moments"],
+    ids=["pyarrow", "stream", "pandas", "pandas with moments"],
 )
 def test_any_dataframe_goes_into_analysis_and_charts(convert):
     """The answer is the same Polars frame, and a chart draws it from any library; a column alone is no table."""
@@ -114,8 +131,23 @@ def test_any_dataframe_goes_into_analysis_and_charts(convert):
     assert answer.equals(analysis.active_users(DAYS, by="user"))
     spec = charts.active_users(convert(answer.drop("user"))).to_dict()
     assert spec == charts.active_users(answer.drop("user")).to_dict()
-    with pytest.raises(errors.TableError, match="a polars Series came"):
-        analysis.active_users(DAYS["user"])
+    for column, whose in (
+        (DAYS["user"], "polars"),
+        (DAYS["user"].to_pandas(), "pandas"),
+        (DAYS["user"].to_arrow(), ""),
+    ):
+        with pytest.raises(errors.TableError, match=f"a {whose}.* came"):
+            analysis.active_users(column)
+
+
+def test_words_keep_their_order_from_another_library():
+    """Other libraries know no order of words: newcomers stand before existing users."""
+    frame = pl.DataFrame(
+        {"user": ["a@x.io", "b@x.io"], "user_type": "person", "tenure": ["existing users", "newcomers"]}
+    )
+    frame = frame.with_columns(retained=1, eligible=1, period_start=date(2026, 1, 5), period_end=date(2026, 1, 11))
+    by_tenure = analysis.retention_by_tenure(frame.to_pandas())
+    assert by_tenure["tenure"].to_list() == ["newcomers", "existing users"]
 
 
 def test_counts_with_gaps_come_back_from_pandas():

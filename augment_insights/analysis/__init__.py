@@ -14,6 +14,9 @@ from augment_insights.analysis.acceptance import (
     compare,
     compare_groups,
     compare_periods,
+    contributions,
+    judge_together,
+    people_needed,
 )
 from augment_insights.analysis.activity import (
     active_day_distribution,
@@ -33,7 +36,6 @@ from augment_insights.analysis.adoption import (
     unused_licences,
 )
 from augment_insights.analysis.context import on_track, per_working_day, read_calendar, read_events, read_targets
-from augment_insights.analysis.contributions import contributions, judge_together, people_needed
 from augment_insights.analysis.features import (
     concentration,
     feature_adoption,
@@ -45,6 +47,7 @@ from augment_insights.analysis.features import (
 from augment_insights.analysis.privacy import pseudonymise, suppress_small_groups
 from augment_insights.analysis.quality import ApiTables, data_quality, reconcile
 from augment_insights.analysis.retention import (
+    cohort_period,
     cohort_retention,
     lifecycle,
     retained_users,
@@ -67,6 +70,7 @@ __all__ = [
     "adoption_funnel",
     "adoption_rate",
     "adoption_stages",
+    "cohort_period",
     "cohort_retention",
     "compare",
     "compare_groups",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import polars as pl
 
+from augment_insights import tables
 from augment_insights.analysis.intervals import Z95, difference, paired_difference, rate, ratio_interval, wilson
 from augment_insights.analysis.population import (
     GROUP,
@@ -17,6 +18,7 @@ from augment_insights.analysis.population import (
     engine_for,
     first_that_holds,
     is_complete_in,
+    is_licensed,
     one_spelling,
     row_days,
     select_users,
@@ -28,17 +30,7 @@ from augment_insights.analysis.roster import read_roster, resolve_aliases
 from augment_insights.errors import DateRangeError, TableError, did_you_mean, plural, warn_reader
 from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, check_count, parse_day
-from augment_insights.tables import (
-    ACCEPTANCE_CHANGE,
-    ACCEPTANCE_DISTRIBUTION,
-    ACCEPTANCE_RATE,
-    COMPARISON,
-    MODE,
-    VERDICT,
-    columns_of,
-    require,
-    user_key,
-)
+from augment_insights.tables import columns_of, require, user_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,15 +47,17 @@ _METRICS = {
     "suggestions": ("completions_count", "completions_accepted"),
     "lines": ("completions_suggested_lines_of_code", "completions_lines_of_code"),
 }
-_EFFECTS = tuple(ACCEPTANCE_CHANGE.columns)
+_EFFECTS = tuple(tables.ACCEPTANCE_CHANGE.columns)
 _SUMS = (
     pl.col("suggested_count").sum().cast(pl.Int64),
     pl.col("accepted_count").sum().cast(pl.Int64),
     pl.col("suggested_count").count().cast(pl.Int64).alias("known_rows"),
 )
-SIDE, _ONE = "__side", "__one"
+_SIDE, _ONE = "__side", "__one"
 _KEY = "user_key"
 _SIGNIFICANT = 0.05
+_POWER = 0.8416
+"""Standard errors beyond the interval's end at which a change is found in four of five trials."""
 _DENOMINATORS = ("licensed_users", "eligible_users", "cohort_users", "active_users", "users")
 """The columns in which tables of rates say how many people stand behind a rate, the nearest first."""
 _TABLE = "comparison"
@@ -165,7 +159,7 @@ def acceptance_rate(
     │ 2     ┆ 140             ┆ 0.678571        │
     └───────┴─────────────────┴─────────────────┘
     """
-    by = as_columns(by, frame, reserved=ACCEPTANCE_RATE.columns, table=USAGE)
+    by = as_columns(by, frame, reserved=tables.ACCEPTANCE_RATE.columns, table=USAGE)
     rows, groups = usage_rows(frame, _metrics(of), by=by, every=every, **whose)
     summed = user_sums(_counts(rows, of), groups, _SUMS)
     suggested, accepted = pl.col("suggested_count"), pl.col("accepted_count")
@@ -185,7 +179,7 @@ def acceptance_rate(
         .with_columns(rate(accepted, suggested).alias("acceptance_rate"))
         .join(bounds.rename({"low": "acceptance_rate_low", "high": "acceptance_rate_high"}), on=GROUP, how="left")
     )
-    rated = ACCEPTANCE_RATE.of(summed.named(rates), groups)
+    rated = tables.ACCEPTANCE_RATE.of(summed.named(rates), groups)
     return rated if every is None else rated.with_columns(is_complete_in(frame, every, **whose))
 
 
@@ -255,7 +249,7 @@ def acceptance_distribution(
     rates = acceptance_rate(frame, by="user", of=of, **whose)
     counted = rates.filter(pl.col("suggested_count") >= min_suggested)
     if counted.is_empty():
-        return ACCEPTANCE_DISTRIBUTION.empty()
+        return tables.ACCEPTANCE_DISTRIBUTION.empty()
     # In integers: 0.15 / 0.05 is a little less than 3.
     step = (pl.col("accepted_count") * steps // pl.col("suggested_count")).clip(upper_bound=steps - 1)
     found = counted.group_by(step.alias("step")).agg(users=pl.len().cast(pl.Int64))
@@ -353,18 +347,18 @@ def acceptance_change(
     for side, frame in enumerate((before, after)):
         columns = as_columns(by, frame, reserved=_EFFECTS, table=USAGE)
         rows, groups = usage_rows(frame, _metrics(of), by=columns, **whose)
-        sides.append(_counts(rows, of).with_columns(pl.lit(side).alias(SIDE)))
+        sides.append(_counts(rows, of).with_columns(pl.lit(side).alias(_SIDE)))
     if not groups:
         raise ValueError("by= names no column. Hint: name the groups between which the weight may have moved.")
     both = pl.concat(sides, how="diagonal_relaxed")
     if "user" in both.columns:
         both = one_spelling(both)
-    summed = user_sums(both, [*groups, SIDE], _SUMS)
+    summed = user_sums(both, [*groups, _SIDE], _SUMS)
     sums = summed.named(summed.sums.group_by(GROUP).agg(pl.col("suggested_count", "accepted_count").sum()))
-    effects = rate_effects(sums, groups)
+    effects = _rate_effects(sums, groups)
     is_known = pl.col("total_effect").is_not_null().all()
     total = effects.select(pl.when(is_known).then(pl.col(*_EFFECTS).sum())).head(effects.height)
-    return ACCEPTANCE_CHANGE.of(pl.concat([effects, total], how="diagonal_relaxed"), groups)
+    return tables.ACCEPTANCE_CHANGE.of(pl.concat([effects, total], how="diagonal_relaxed"), groups)
 
 
 def compare(
@@ -446,7 +440,7 @@ def compare(
     """
     _check_same_table(columns_of(before), columns_of(after), metric)
     old, new = before.lazy().collect(), after.lazy().collect()
-    groups = as_columns(by, old, reserved=COMPARISON.columns, table=_TABLE)
+    groups = as_columns(by, old, reserved=tables.COMPARISON.columns, table=_TABLE)
     was, now = _check_side(old, "before", groups), _check_side(new, "after", groups)
     for name in was.keys() & now.keys():
         if was[name] != now[name]:
@@ -478,9 +472,9 @@ def compare(
         difference_high=high,
         is_paired=pl.lit(value=False),
         both_users=pl.when(pl.col("before_users").is_not_null() | pl.col("after_users").is_not_null()).then(0),
-        p_value=p_value_of(change, low, high),
+        p_value=_p_value_of(change, low, high),
     )
-    return COMPARISON.of(judged_together(joined).sort([*groups, _ONE], nulls_last=True), groups)
+    return tables.COMPARISON.of(_with_verdicts(joined).sort([*groups, _ONE], nulls_last=True), groups)
 
 
 def _metrics(of: Of) -> tuple[str, str]:
@@ -501,9 +495,9 @@ def _counts(rows: pl.DataFrame, of: Of) -> pl.DataFrame:
     return rows.with_columns(pl.when(known).then(pl.col("suggested_count", "accepted_count")))
 
 
-def rate_effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
+def _rate_effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     """Return the effects of each group from its sums on both sides."""
-    now = pl.col(SIDE) == 1
+    now = pl.col(_SIDE) == 1
     sided = sums.group_by(groups).agg(
         pl.col("suggested_count").filter(~now).sum().alias("s0"),
         pl.col("accepted_count").filter(~now).sum().alias("a0"),
@@ -529,14 +523,14 @@ def rate_effects(sums: pl.DataFrame, groups: list[str]) -> pl.DataFrame:
     return parts.select(*groups, *_EFFECTS[:3], whole.alias("total_effect")).sort(groups, nulls_last=True)
 
 
-def p_value_of(change: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
+def _p_value_of(change: pl.Expr, low: pl.Expr, high: pl.Expr) -> pl.Expr:
     """Return the p-value of a difference whose 95 % interval is known: .05 where a bound is zero."""
     reach = pl.when(change > 0).then(change - low).otherwise(high - change)
     steps = Z95 * change.abs() / reach
     return steps.map_elements(lambda z: math.erfc(z / math.sqrt(2)), return_dtype=pl.Float64)
 
 
-def judged_together(compared: pl.DataFrame) -> pl.DataFrame:
+def _with_verdicts(compared: pl.DataFrame) -> pl.DataFrame:
     """Add ``compared_groups`` and a ``verdict`` a row that holds for all rows together (Holm's correction).
 
     The smallest p-value must hold against all rows, the next against all but one, and so on.
@@ -547,7 +541,7 @@ def judged_together(compared: pl.DataFrame) -> pl.DataFrame:
     low, high = pl.col("difference_low"), pl.col("difference_high")
     words = {"higher": holds & (low > 0), "lower": holds & (high < 0), "no measurable change": low.is_not_null()}
     verdict = first_that_holds(words)
-    return ordered.with_columns(compared_groups=count, verdict=verdict.cast(VERDICT))
+    return ordered.with_columns(compared_groups=count, verdict=verdict.cast(tables.VERDICT))
 
 
 def _length_name(days: int) -> str:
@@ -706,10 +700,10 @@ def compare_periods(
     >>> changed.select(pl.col("difference").round(4), "both_users", "verdict").row(0)
     (0.0525, 4, 'higher')
     """
-    sides, groups = both_sides(
+    sides, groups = _both_sides(
         activity, before, after, metric=metric, by=by, of={"user_type": user_type, "licences": licences}
     )
-    return compared_sides(sides, groups, metric=metric)
+    return _compared_sides(sides, groups, metric=metric)
 
 
 _AGENT_LINES = tuple(name for name in METRICS if "agent" in name and name.endswith("lines_of_code"))
@@ -722,7 +716,7 @@ _RATES = {
 """Ratios of events by name: what is counted, and of what."""
 
 
-def both_sides(
+def _both_sides(
     activity: pl.DataFrame | pl.LazyFrame,
     before: tuple[date | str, date | str],
     after: tuple[date | str, date | str],
@@ -740,7 +734,9 @@ def both_sides(
         licences = read_roster(licences)
         activity = resolve_aliases(activity, licences)
     periods = _two_periods(before, after, of_same_length=metric not in _RATES)
-    groups = as_columns(by, activity if licences is None else licences, reserved=COMPARISON.columns, table=_TABLE)
+    groups = as_columns(
+        by, activity if licences is None else licences, reserved=tables.COMPARISON.columns, table=_TABLE
+    )
     sides = [
         _per_user(activity, period, metric=metric, by=[] if licences is not None else groups, user_type=user_type)
         for period in periods
@@ -810,7 +806,7 @@ def _per_user(
 def _part_and_whole(metric: str) -> tuple[list[str], pl.Expr, pl.Expr]:
     """Return the columns of a metric, and what a user adds to its numerator and its denominator."""
     once = pl.lit(1.0)
-    modes = {f"{mode}_rate": f"{mode}_messages" for mode in MODE.categories}
+    modes = {f"{mode}_rate": f"{mode}_messages" for mode in tables.MODE.categories}
     modes["completions_rate"] = "completions_accepted"
     if metric in _RATES:
         part, whole = _RATES[metric]
@@ -860,16 +856,15 @@ def _of_licensed(
     spans = spells_of(licences, user_type, keep=by)
     licensed = []
     for side, period in zip(sides, periods, strict=True):
-        begun = pl.col("licensed_from").is_null() | (pl.col("licensed_from") <= period.end)
-        valid = pl.col("licensed_to").is_null() | (pl.col("licensed_to") >= period.start)
-        people = spans.filter(begun & valid).unique(_KEY, keep="last", maintain_order=True)
+        valid = is_licensed(pl.lit(period.start), pl.lit(period.end))
+        people = spans.filter(valid).unique(_KEY, keep="last", maintain_order=True)
         people = people.select(*by, _KEY, whole=pl.lit(1.0))
         active = side.select(_KEY, pl.col("part").cast(pl.Float64))
         licensed.append(people.join(active, on=_KEY, how="left").with_columns(pl.col("part").fill_null(0.0)))
     return licensed
 
 
-def compared_sides(sides: list[pl.DataFrame], groups: list[str], *, metric: str) -> pl.DataFrame:
+def _compared_sides(sides: list[pl.DataFrame], groups: list[str], *, metric: str) -> pl.DataFrame:
     """Pair the users of both sides, group by group, and judge the differences together."""
     users, *others = [
         side.select(*groups, _KEY, pl.col("part").alias(f"part_{name}"), pl.col("whole").alias(f"whole_{name}"))
@@ -883,8 +878,8 @@ def compared_sides(sides: list[pl.DataFrame], groups: list[str], *, metric: str)
     differences = paired_difference(users, group=GROUP)
     if metric == "active_users":
         differences = _in_people(differences, users)
-    judged = judged_together(differences).with_columns(metric=pl.lit(metric), is_paired=pl.lit(value=True))
-    return COMPARISON.of(numbered.join(judged, on=GROUP, how="inner").sort(GROUP), groups)
+    judged = _with_verdicts(differences).with_columns(metric=pl.lit(metric), is_paired=pl.lit(value=True))
+    return tables.COMPARISON.of(numbered.join(judged, on=GROUP, how="inner").sort(GROUP), groups)
 
 
 def _in_people(differences: pl.DataFrame, users: pl.DataFrame) -> pl.DataFrame:
@@ -993,7 +988,7 @@ def compare_groups(
         metric=pl.lit(metric),
         is_paired=pl.col("both_users") > 0,
     )
-    return COMPARISON.of(numbered.join(judged_together(judged), on=GROUP).sort(GROUP), groups)
+    return tables.COMPARISON.of(numbered.join(_with_verdicts(judged), on=GROUP).sort(GROUP), groups)
 
 
 def _independent_shares(compared: pl.DataFrame) -> pl.DataFrame:
@@ -1003,10 +998,186 @@ def _independent_shares(compared: pl.DataFrame) -> pl.DataFrame:
         share, users = pl.col(name), pl.col(f"{name}_users")
         sides.append((share, *wilson((share * users).round(), users)))
     low, high = difference(*sides)
-    p_value = p_value_of(pl.col("difference"), low, high)
+    p_value = _p_value_of(pl.col("difference"), low, high)
     apart = pl.col("both_users") == 0
     return compared.with_columns(
         difference_low=pl.when(apart).then(low).otherwise("difference_low"),
         difference_high=pl.when(apart).then(high).otherwise("difference_high"),
         p_value=pl.when(apart).then(p_value).otherwise("p_value"),
     )
+
+
+def contributions(
+    activity: pl.DataFrame | pl.LazyFrame,
+    before: tuple[date | str, date | str],
+    after: tuple[date | str, date | str],
+    *,
+    metric: str,
+    by: str | Sequence[str],
+    **of: Any,
+) -> pl.DataFrame:
+    """Which groups drive the change of a number, and did each of them change by more than chance?
+
+    The contributions of all groups add up to the change of the whole. Of a count of people a group contributes its
+    own change. Of a rate it contributes what its own rate and its weight add, against the middle of both sides (rate,
+    mix, entry and exit together, see :func:`acceptance_change`). Beside it stands how the group itself
+    changed, as :func:`compare_periods` judges it.
+
+    Parameters
+    ----------
+    activity, before, after, metric
+        As for :func:`compare_periods`. Groups of people (a team) or of rows (a language, an editor).
+    by : str or sequence of str
+        The columns that name the groups.
+    **of
+        ``user_type`` and ``licences``, as for :func:`compare_periods`.
+
+    Returns
+    -------
+    DataFrame
+        The table CONTRIBUTIONS, one row a group, sorted by group: the columns of :func:`compare_periods`, then
+
+        ================== ======= ===================================================================
+        contribution       Float64 the group's part of the change; all of them add up to it
+        contribution_share Float64 contribution / change; above 1 or below 0 where groups moved apart
+        ================== ======= ===================================================================
+
+    Raises
+    ------
+    TableError, DateRangeError, ValueError
+        As :func:`compare_periods`.
+
+    See Also
+    --------
+    compare_periods : the change itself. mode_change : the same of ways of working.
+    judge_together : verdicts that hold over several tables.
+
+    Examples
+    --------
+    Both teams accept as before; the weight moved to the one that accepts more:
+
+    >>> from datetime import date
+    >>> rows = [(date(2026, 3, 2 + 7 * week), f"{team}{n}", "person", team, suggested, suggested * rate // 100)
+    ...         for team, rate, weeks in (("A", 20, (100, 50)), ("B", 40, (100, 150)))
+    ...         for week, suggested in enumerate(weeks) for n in range(3)]
+    >>> names = ["date", "user", "user_type", "team", "completions_count", "completions_accepted"]
+    >>> activity = pl.DataFrame(rows, schema=names, orient="row")
+    >>> weeks = [("2026-03-02", "2026-03-08"), ("2026-03-09", "2026-03-15")]
+    >>> found = contributions(activity, *weeks, metric="acceptance_rate", by="team")
+    >>> found.select("team", "difference", pl.col("contribution", "contribution_share").round(3)).rows()
+    [('A', 0.0, 0.031, 0.625), ('B', 0.0, 0.019, 0.375)]
+    """
+    sides, groups = _both_sides(activity, before, after, metric=metric, by=by, of=of)
+    compared = _compared_sides(sides, groups, metric=metric)
+    if metric == "active_users":
+        parts = compared.with_columns(contribution=pl.col("difference"))
+    else:
+        sums = [
+            side.group_by(groups).agg(suggested_count=pl.col("whole").sum(), accepted_count=pl.col("part").sum())
+            for side in sides
+        ]
+        both = pl.concat([rows.with_columns(pl.lit(number).alias(_SIDE)) for number, rows in enumerate(sums)])
+        effects = _rate_effects(both, groups).select(*groups, contribution="total_effect")
+        parts = compared.join(effects, on=groups, how="left", nulls_equal=True, maintain_order="left")
+    whole = pl.col("contribution").sum()  # of a fall it is below 0
+    share = pl.when(whole != 0).then(pl.col("contribution") / whole)
+    return tables.CONTRIBUTIONS.of(parts.with_columns(contribution_share=share), groups)
+
+
+def judge_together(comparisons: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Which of all these differences are more than chance, when all of them are looked at?
+
+    Who looks at a hundred numbers finds some that moved by chance. Each table of comparisons has verdicts that
+    hold for its own rows together; here they are given anew, for the rows of all tables together (Holm).
+
+    Parameters
+    ----------
+    comparisons : sequence of DataFrame
+        Tables with the columns of COMPARISON: of :func:`compare_periods`, :func:`compare`, :func:`contributions`.
+
+    Returns
+    -------
+    list of DataFrame
+        The same tables, with other ``compared_groups`` and ``verdict``.
+
+    Raises
+    ------
+    TableError
+        A column of COMPARISON is missing.
+
+    See Also
+    --------
+    compare_periods : one comparison. contributions : which group drives a change.
+
+    Examples
+    --------
+    >>> row = {"metric": "r", "before": 0.2, "after": 0.3, "difference": 0.1, "difference_low": 0.01,
+    ...     "difference_high": 0.19, "is_paired": True, "both_users": 40, "before_users": 0, "after_users": 0,
+    ...     "compared_groups": 1, "verdict": "higher"}
+    >>> one = pl.DataFrame([row], schema=tables.COMPARISON.schema)
+    >>> [table["verdict"].item() for table in judge_together([one, one])]
+    ['no measurable change', 'no measurable change']
+    """
+    for table in comparisons:
+        require(columns_of(table), tuple(tables.COMPARISON.columns), table=tables.COMPARISON.name)
+    if not comparisons:
+        return []
+    change, low, high = (pl.col(name) for name in ("difference", "difference_low", "difference_high"))
+    bounds = [
+        table.select("difference", "difference_low", "difference_high", pl.lit(number).alias("table"))
+        for number, table in enumerate(comparisons)
+    ]
+    numbered = pl.concat(bounds).with_row_index("row").with_columns(p_value=_p_value_of(change, low, high))
+    judged = _with_verdicts(numbered).sort("row")
+    return [
+        table.with_columns(judged.filter(pl.col("table") == number).select("compared_groups", "verdict"))
+        for number, table in enumerate(comparisons)
+    ]
+
+
+def people_needed(comparisons: pl.DataFrame, difference: float) -> pl.DataFrame:
+    """How many people would it take to see a change of so much?
+
+    The interval of a difference is as wide as its people are few: half of it shrinks with the root of their number. A
+    change is called seen when four of five such comparisons would find it.
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        Of :func:`compare_periods` or :func:`compare`.
+    difference : float
+        The change that should be seen: 0.05 is five points.
+
+    Returns
+    -------
+    DataFrame
+        The same rows with ``needed_users`` (Int64), the people that it would take; null without an interval.
+
+    Raises
+    ------
+    TableError
+        A column of COMPARISON is missing.
+    ValueError
+        ``difference`` is not above 0.
+
+    See Also
+    --------
+    compare_periods : the comparison.
+
+    Examples
+    --------
+    24 people, and an interval of 20 points to either side; five points need 21 times as many as 20 would:
+
+    >>> row = {"metric": "r", "before": 0.5, "after": 0.5, "difference": 0.0, "difference_low": -0.2,
+    ...     "difference_high": 0.2, "is_paired": True, "both_users": 24, "before_users": 0, "after_users": 0,
+    ...     "compared_groups": 1, "verdict": "no measurable change"}
+    >>> people_needed(pl.DataFrame([row], schema=tables.COMPARISON.schema), 0.05)["needed_users"].item()
+    785
+    """
+    require(columns_of(comparisons), tuple(tables.COMPARISON.columns), table=tables.COMPARISON.name)
+    if not difference > 0 or math.isinf(difference):
+        raise ValueError(f"difference={difference!r} is not a number above 0.")
+    reach = (pl.col("difference_high") - pl.col("difference_low")) / 2
+    people = pl.col("both_users") + pl.max_horizontal("before_users", "after_users")
+    times = ((Z95 + _POWER) / Z95 * reach / difference).pow(2)
+    return comparisons.with_columns(needed_users=(people * times).ceil().cast(pl.Int64))

@@ -6,17 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
+from augment_insights import tables
 from augment_insights.analysis.intervals import rate
 from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
 from augment_insights.errors import did_you_mean
 from augment_insights.periods import check_count
-from augment_insights.tables import (
-    ACTIVE_DAY_DISTRIBUTION,
-    ACTIVE_USERS,
-    CALENDAR_DAYS,
-    ROLLING_ACTIVE_USERS,
-    STICKINESS,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,13 +83,13 @@ def active_users(
     [(datetime.date(2026, 1, 5), datetime.date(2026, 1, 11), 2, True),
      (datetime.date(2026, 1, 12), datetime.date(2026, 1, 18), 1, False)]
     """
-    order = prepare(activity).ordered(ACTIVE_USERS, **whose, by=by)
+    order = prepare(activity).ordered(tables.ACTIVE_USERS, **whose, by=by)
     calendar = order.calendar(every)
     visits = first_of_periods(order.gaps.lazy(), calendar)
     counts = visits.group_by("group", "label").agg(active_users=pl.col("users").sum()).collect()
     periods = order.grid(periods_of(calendar)).join(counts, on=["group", "label"], how="left")
     return order.as_table(
-        periods.with_columns(pl.col("active_users").fill_null(0)), ACTIVE_USERS, before="active_users"
+        periods.with_columns(pl.col("active_users").fill_null(0)), tables.ACTIVE_USERS, before="active_users"
     )
 
 
@@ -164,8 +158,8 @@ def rolling_active_users(
     lengths = [windows] if isinstance(windows, (int, float, str)) else list(windows)
     for length in lengths:
         check_count("windows", length)
-    order = prepare(activity).ordered(ROLLING_ACTIVE_USERS, **whose, by=by, needs_days=True)
-    return order.as_table(_trailing(order, lengths), ROLLING_ACTIVE_USERS, before="active_users")
+    order = prepare(activity).ordered(tables.ROLLING_ACTIVE_USERS, **whose, by=by, needs_days=True)
+    return order.as_table(_trailing(order, lengths), tables.ROLLING_ACTIVE_USERS, before="active_users")
 
 
 def stickiness(
@@ -241,8 +235,8 @@ def stickiness(
         raise ValueError(f"kind={kind!r} is not known.{did_you_mean(str(kind), ('mean', 'day'))}")
     if calendar is not None and kind == "day":
         raise ValueError('kind="day" is of one day, and takes no calendar. Hint: leave one of them out.')
-    order = prepare(activity).ordered(STICKINESS, **whose, needs_days=True)
-    off = [] if calendar is None else CALENDAR_DAYS.check(calendar)["date"].unique().to_list()
+    order = prepare(activity).ordered(tables.STICKINESS, **whose, needs_days=True)
+    off = [] if calendar is None else tables.CALENDAR_DAYS.check(calendar)["date"].unique().to_list()
     daily = _trailing(order, [1]).select("date", daily_users="active_users", works=~pl.col("date").is_in(off))
     in_window = (pl.col("works").cast(pl.Int64), pl.col("daily_users") * pl.col("works"))
     days, user_days = (each.rolling_sum(window, min_samples=1) for each in in_window)
@@ -253,7 +247,7 @@ def stickiness(
         .with_columns(mean_daily_users=rate(user_days, days) if kind == "mean" else "daily_users", working_days=days)
         .with_columns(stickiness_rate=rate(pl.col("mean_daily_users"), pl.col("active_users")))
     )
-    found = order.as_table(table, STICKINESS, before="mean_daily_users")
+    found = order.as_table(table, tables.STICKINESS, before="mean_daily_users")
     return found if calendar is None else found.with_columns(table["working_days"])
 
 
@@ -313,15 +307,15 @@ def active_day_distribution(
     [(1, 1), (2, 1), (3, 0)]
     """
     check_count("window", window)
-    order = prepare(activity).ordered(ACTIVE_DAY_DISTRIBUTION, **whose, needs_days=True)
+    order = prepare(activity).ordered(tables.ACTIVE_DAY_DISTRIBUTION, **whose, needs_days=True)
     known_days = order.calendar().height
     if known_days == 0:
-        return ACTIVE_DAY_DISTRIBUTION.empty()
+        return tables.ACTIVE_DAY_DISTRIBUTION.empty()
     days = order.days.filter(pl.col("day") >= known_days - window).group_by("user").agg(active_days=pl.len())
     counts = days.group_by(pl.col("active_days").cast(pl.Int64)).agg(users=pl.len())
     numbers = pl.select(active_days=pl.int_range(1, window + 1))
     table = numbers.join(counts, on="active_days", how="left").with_columns(pl.col("users").fill_null(0))
-    return order.as_table(order.grid(table), ACTIVE_DAY_DISTRIBUTION, before="users")
+    return order.as_table(order.grid(table), tables.ACTIVE_DAY_DISTRIBUTION, before="users")
 
 
 def _trailing(order: OrderedDays, windows: list[int]) -> pl.DataFrame:

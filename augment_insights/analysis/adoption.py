@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from augment_insights import tables
 from augment_insights.analysis.activity import active_users
-from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
+from augment_insights.analysis.intervals import kaplan_meier, rate, rate_of_people
 from augment_insights.analysis.population import (
     ACTIVITY,
     as_columns,
@@ -28,22 +29,7 @@ from augment_insights.analysis.roster import last_seen, read_roster, resolve_ali
 from augment_insights.analysis.user_days import OrderedDays, UserDays, periods_of, prepare
 from augment_insights.errors import TableError, plural, warn_reader
 from augment_insights.periods import check_count
-from augment_insights.tables import (
-    ADOPTION_CURVE,
-    ADOPTION_RATE,
-    ADOPTION_STAGES,
-    LICENCE_STATUS,
-    LICENCES_OVER_TIME,
-    LICENSED,
-    LICENSED_ADOPTION_CURVE,
-    REACHED,
-    ROSTER,
-    SEEN,
-    TIME_TO_FIRST_USE,
-    columns_of,
-    require,
-    user_key,
-)
+from augment_insights.tables import columns_of, require, user_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,6 +41,7 @@ if TYPE_CHECKING:
 _KEY = "user_key"
 _PERIOD = ["period_start", "period_end", "is_complete"]
 _DATES = ("licensed_from", "licensed_to")
+_GRACE_DAYS = 14
 
 
 def adoption_rate(
@@ -149,7 +136,7 @@ def adoption_rate(
     user_type, *_ = read_whose(**whose)
     groups: list[str] = []
     if isinstance(licences, pl.DataFrame):
-        groups = as_columns(by, licences, reserved=ADOPTION_RATE.columns, table=ROSTER.name)
+        groups = as_columns(by, licences, reserved=tables.ADOPTION_RATE.columns, table=tables.ROSTER.name)
         rows, _ = usage_rows(days.activity, (), every=every, **whose)
         counts = _licensed_counts(rows, licences, periods.select(_PERIOD), groups=groups, user_type=user_type)
     elif by is None:
@@ -157,16 +144,15 @@ def adoption_rate(
     else:
         raise TableError(
             f"A number of licences is the whole organisation's, and cannot be split by {by!r}.",
-            table=ROSTER.name,
+            table=tables.ROSTER.name,
             hint="pass a roster with that column: adoption_rate(activity, licences=read_roster(path), by=...).",
         )
     active, licensed = pl.col("active_users"), pl.col("licensed_users")
     more = counts.filter(active > licensed).height
     if more:
         warn_reader(f"More active users than licences in {plural(more, 'period')}. Hint: check the number of licences.")
-    low, high = wilson(active, licensed)
-    rated = counts.with_columns(adoption_rate=rate(active, licensed), adoption_rate_low=low, adoption_rate_high=high)
-    return ADOPTION_RATE.of(rated.sort("period_start", *groups, nulls_last=True), groups, before="active_users")
+    rated = counts.with_columns(rate_of_people("adoption_rate", active, licensed))
+    return tables.ADOPTION_RATE.of(rated.sort("period_start", *groups, nulls_last=True), groups, before="active_users")
 
 
 def adoption_curve(
@@ -241,7 +227,7 @@ def adoption_curve(
     if isinstance(licences, (pl.DataFrame, pl.LazyFrame)):
         licences = tidy_roster(licences)
         days, roster = _resolved(days, licences), licences_of(licences, read_whose(**whose)[0])
-    order = days.ordered(ADOPTION_CURVE, lookback=lookback, **whose)
+    order = days.ordered(tables.ADOPTION_CURVE, lookback=lookback, **whose)
     calendar = order.calendar(every, lookback)
     users = order.first_days() if roster is None else on_roster(order.first_days(), roster)
     firsts = users.group_by(date="first_day").agg(users=pl.len().cast(pl.Int64)).join(calendar, on="date")
@@ -255,7 +241,7 @@ def adoption_curve(
         .with_columns(cumulative_users=pl.col("new_users").cum_sum() + existing)
     )
     if licences is None:
-        return order.as_table(curve, ADOPTION_CURVE, before="new_users")
+        return order.as_table(curve, tables.ADOPTION_CURVE, before="new_users")
     if roster is None:
         licensed = curve.with_columns(ever_licensed_users=pl.lit(_seats(licences)))
     else:  # how many users had got a licence by the end of each period
@@ -265,7 +251,7 @@ def adoption_curve(
             begun, left_on="period_end", right_on="licensed_from", strategy="backward", check_sortedness=False
         ).with_columns(pl.col("ever_licensed_users").fill_null(0))
     seen = rate(pl.col("cumulative_users"), pl.col("ever_licensed_users"))
-    return order.as_table(licensed.with_columns(seen_rate=seen), LICENSED_ADOPTION_CURVE, before="new_users")
+    return order.as_table(licensed.with_columns(seen_rate=seen), tables.LICENSED_ADOPTION_CURVE, before="new_users")
 
 
 def time_to_first_use(
@@ -330,7 +316,7 @@ def time_to_first_use(
     """
     require(columns_of(roster), ("user", "licensed_from"), table="roster")
     listed = tidy_roster(roster)
-    order = _resolved(prepare(activity), listed).ordered(TIME_TO_FIRST_USE, **whose, needs_days=True)
+    order = _resolved(prepare(activity), listed).ordered(tables.TIME_TO_FIRST_USE, **whose, needs_days=True)
     return kaplan_meier(_starts(order, licences_of(listed, read_whose(**whose)[0]))).select(
         "days",
         "at_risk_users",
@@ -403,7 +389,7 @@ def licences(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     *,
     inactive_days: int = 30,
-    grace_days: int = 14,
+    grace_days: int = _GRACE_DAYS,
     price: float | None = None,
     **whose: Unpack[Whose],
 ) -> pl.DataFrame:
@@ -462,7 +448,22 @@ def licences(
     check_count("inactive_days", inactive_days)
     check_count("grace_days", grace_days, at_least=0)
     listed = read_roster(roster)
-    last, seen = last_seen(resolve_aliases(_frame(activity), listed), **whose)
+    held = _licences(listed, resolve_aliases(_frame(activity), listed), inactive_days, grace_days, **whose)
+    if price is None:
+        return held
+    is_valid = ~pl.col("status").is_in(["ended", "not_begun"])
+    return held.with_columns(cost=pl.when(is_valid).then(pl.lit(float(price))).otherwise(0.0))
+
+
+def _licences(
+    listed: pl.DataFrame,
+    resolved: pl.DataFrame | pl.LazyFrame,
+    inactive_days: int,
+    grace_days: int = _GRACE_DAYS,
+    **whose: Unpack[Whose],
+) -> pl.DataFrame:
+    """Return the table LICENCES of a roster that was read and of rows under its e-mails."""
+    last, seen = last_seen(resolved, **whose)
     today = pl.lit(last, pl.Date)
     held = _current(listed, today, read_whose(**whose)[0])
     begun, ended = pl.col("__begun"), pl.col("licensed_to")
@@ -478,12 +479,10 @@ def licences(
     status = first_that_holds(words)
     team = pl.col("team").cast(pl.String) if "team" in listed.columns else pl.lit(None, pl.String)
     named = held.join(seen.drop("user"), on=_KEY, how="left").sort(_KEY)
-    answered = named.select("user", team.alias("team"), status.cast(LICENCE_STATUS).alias("status"), "last_active")
-    answered = answered.with_columns(idle_days=idle)
-    if price is None:
-        return answered
-    is_valid = ~pl.col("status").is_in(["ended", "not_begun"])
-    return answered.with_columns(cost=pl.when(is_valid).then(pl.lit(float(price))).otherwise(0.0))
+    answered = named.select(
+        "user", team.alias("team"), status.cast(tables.LICENCE_STATUS).alias("status"), "last_active"
+    )
+    return answered.with_columns(idle_days=idle)
 
 
 def licences_over_time(
@@ -526,17 +525,20 @@ def licences_over_time(
     >>> licences_over_time(roster, activity, months).select("licence", "users").rows()
     [('used', 1), ('unused', 1)]
     """
-    kinds = pl.DataFrame({"licence": ["used", "unused"]}, schema={"licence": LICENCES_OVER_TIME.schema["licence"]})
+    kind = tables.LICENCES_OVER_TIME.schema["licence"]
+    kinds = pl.DataFrame({"licence": ["used", "unused"]}, schema={"licence": kind})
     unused = pl.col("status").is_in(["idle", "never_used"])
-    valid = ~pl.col("status").is_in(["ended", "not_begun"])
-    tables = [LICENCES_OVER_TIME.empty()]
-    for start, end in periods.select("period_start", "period_end").iter_rows():
-        held = licences(roster, activity, as_of=end, inactive_days=inactive_days).filter(valid)
-        kind = pl.when(unused).then(pl.lit("unused")).otherwise(pl.lit("used")).cast(kinds.schema["licence"])
-        counts = held.group_by(licence=kind).agg(users=pl.len().cast(pl.Int64))
-        both = kinds.join(counts, on="licence", how="left", maintain_order="left")
-        tables.append(both.select(pl.lit(start).alias("period_start"), "licence", pl.col("users").fill_null(0)))
-    return pl.concat(tables)
+    use = pl.when(unused).then(pl.lit("unused")).otherwise(pl.lit("used")).cast(kind)
+    check_count("inactive_days", inactive_days)
+    listed = read_roster(roster)
+    resolved = resolve_aliases(_frame(activity), listed)
+    counts = [tables.LICENCES_OVER_TIME.empty()]
+    for start, end in periods.lazy().select("period_start", "period_end").collect().iter_rows():
+        held = _licences(listed, resolved, inactive_days, as_of=end)
+        valid = held.filter(~pl.col("status").is_in(["ended", "not_begun"]))
+        counted = _count_people(valid.select(licence=use), kinds)
+        counts.append(counted.select(pl.lit(start).alias("period_start"), pl.all()))
+    return pl.concat(counts)
 
 
 def adoption_stages(
@@ -600,24 +602,18 @@ def adoption_stages(
         valid = is_licensed(pl.lit(last, pl.Date), pl.lit(last, pl.Date))
         licensed = spells_of(listed, user_type).filter(valid)
         people = licensed.select(_KEY).unique().join(seen, on=_KEY, how="left")
-    tiers = with_user_key(habits).select(_KEY, pl.col("tier").cast(pl.String))
-    is_active = (pl.lit(last, pl.Date) - pl.col("last_active")).dt.total_days() < inactive_days
-    reached = (
-        pl.when(pl.col("last_active").is_null())
-        .then(pl.lit("licensed"))
-        .when(~is_active)
-        .then(pl.lit("ever active"))
-        .when(pl.col("tier").is_in(["habitual", "power"]))
-        .then(pl.col("tier"))
-        .otherwise(pl.lit("active"))
-    )
-    status = ADOPTION_STAGES.schema["status"]
-    counts = people.join(tiers, on=_KEY, how="left").group_by(reached.cast(status).alias("status")).len("users")
-    names = list(REACHED.categories)[0 if roster is not None else 1 :]
-    stages = pl.DataFrame({"status": names}, schema={"status": status})
-    return stages.join(counts, on="status", how="left", maintain_order="left").select(
-        "status", pl.col("users").fill_null(0).cast(pl.Int64)
-    )
+    tiers = with_user_key(habits.lazy().collect()).select(_KEY, pl.col("tier").cast(pl.String))
+    last_active, tier = pl.col("last_active"), pl.col("tier")
+    reached = {
+        "licensed": last_active.is_null(),
+        "ever active": (pl.lit(last, pl.Date) - last_active).dt.total_days() >= inactive_days,
+        "power": tier == "power",
+        "habitual": tier == "habitual",
+        "active": pl.lit(value=True),
+    }
+    status = first_that_holds(reached).cast(tables.REACHED)
+    stages = pl.Series("status", tables.REACHED.categories, tables.REACHED)[0 if roster is not None else 1 :]
+    return _count_people(people.join(tiers, on=_KEY, how="left").select(status=status), stages.to_frame())
 
 
 def adoption_funnel(stages: pl.DataFrame) -> pl.DataFrame:
@@ -646,12 +642,12 @@ def adoption_funnel(stages: pl.DataFrame) -> pl.DataFrame:
 
     Examples
     --------
-    >>> from augment_insights.tables import ADOPTION_STAGES
+    >>> from augment_insights import tables
     >>> stages = [("licensed", 20), ("ever active", 10), ("active", 40), ("habitual", 20), ("power", 10)]
-    >>> adoption_funnel(pl.DataFrame(stages, schema=ADOPTION_STAGES.schema, orient="row")).rows()
+    >>> adoption_funnel(pl.DataFrame(stages, schema=tables.ADOPTION_STAGES.schema, orient="row")).rows()
     [('licensed', 100, 1.0), ('ever active', 80, 0.8), ('active', 70, 0.7), ('habitual', 30, 0.3), ('power', 10, 0.1)]
     """
-    ADOPTION_STAGES.check(stages)
+    tables.ADOPTION_STAGES.check(stages)
     hidden_below = pl.col("users").is_null().cum_sum(reverse=True) > 0
     reached = pl.when(~hidden_below).then(pl.col("users").cum_sum(reverse=True))
     return stages.select("status", reached_users=reached).with_columns(
@@ -714,20 +710,24 @@ def population_bridge(
     everybody = spans.agg(licence=kind).join(seen, on=_KEY, how="full", coalesce=True)
     active = pl.col("last_active")
     told = everybody.select(
-        pl.col("licence").fill_null("not on the roster").cast(LICENSED),
+        pl.col("licence").fill_null("not on the roster").cast(tables.LICENSED),
         seen=first_that_holds(
             {"active": active >= first, "seen before": active.is_not_null(), "never seen": active.is_null()}
-        ).cast(SEEN),
+        ).cast(tables.SEEN),
     )
     pairs = pl.DataFrame(
-        [(a, b) for a in LICENSED.categories for b in SEEN.categories][:-1],
-        schema={"licence": LICENSED, "seen": SEEN},
+        [(a, b) for a in tables.LICENSED.categories for b in tables.SEEN.categories][:-1],
+        schema={"licence": tables.LICENSED, "seen": tables.SEEN},
         orient="row",
     )
-    counts = told.group_by("licence", "seen").agg(users=pl.len().cast(pl.Int64))
-    return pairs.join(counts, on=["licence", "seen"], how="left", maintain_order="left").with_columns(
-        pl.col("users").fill_null(0)
-    )
+    return _count_people(told, pairs)
+
+
+def _count_people(people: pl.DataFrame, grid: pl.DataFrame) -> pl.DataFrame:
+    """Count the people of each row of a grid, by its columns: nobody is 0, and a row too."""
+    counts = people.group_by(grid.columns).agg(users=pl.len().cast(pl.Int64))
+    counted = grid.join(counts, on=grid.columns, how="left", maintain_order="left")
+    return counted.with_columns(pl.col("users").fill_null(0))
 
 
 def _resolved(days: UserDays, roster: pl.DataFrame) -> UserDays:

@@ -514,7 +514,8 @@ def per_working_day(table: pl.DataFrame, calendar: pl.DataFrame, *columns: str, 
     >>> per_working_day(week, read_calendar("2026-04-06", "2026-04-06", "2026-04-12"), "messages").row(0)[-2:]
     (4, 200.0)
     """
-    require(table.collect_schema(), ("period_start", *columns), table="table")
+    table = table.lazy().collect()
+    require(table.schema, ("period_start", *columns), table="table")
     off = CALENDAR_DAYS.check(calendar)["date"].unique().sort()
     first = table["period_start"]
     after = table.select(pl.col("period_start").dt.offset_by(check_every(every))).to_series()

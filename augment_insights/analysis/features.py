@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from augment_insights.analysis.intervals import rate, wilson
+from augment_insights import tables
+from augment_insights.analysis.intervals import rate, rate_of_people
 from augment_insights.analysis.population import (
     GROUP,
     USAGE,
@@ -29,18 +30,7 @@ from augment_insights.analysis.roster import read_roster, resolve_aliases
 from augment_insights.errors import did_you_mean, warn_reader
 from augment_insights.metrics import METRICS
 from augment_insights.periods import calendar_period, check_count, check_every
-from augment_insights.tables import (
-    CONCENTRATION,
-    FEATURE_ADOPTION,
-    HABIT_LADDER,
-    HABIT_TIER,
-    MODE,
-    MODE_MIX,
-    MODE_TRANSITIONS,
-    columns_of,
-    require,
-    user_key,
-)
+from augment_insights.tables import columns_of, require, user_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +40,7 @@ if TYPE_CHECKING:
     from augment_insights.analysis.population import Whose
     from augment_insights.periods import Every
 
-MODES: tuple[str, ...] = tuple(MODE.categories)
+MODES: tuple[str, ...] = tuple(tables.MODE.categories)
 """The six ways of working together, in the order of every table here."""
 
 _MESSAGES = {mode: f"{mode}_messages" for mode in MODES if mode != "completions"}
@@ -123,7 +113,7 @@ def feature_adoption(
     (2, 1)
     """
     require(columns_of(user_activity), ("user", "user_type"), table="user_activity")
-    by = as_columns(by, user_activity, reserved=FEATURE_ADOPTION.columns, table=USAGE)
+    by = as_columns(by, user_activity, reserved=tables.FEATURE_ADOPTION.columns, table=USAGE)
     rows, groups = usage_rows(user_activity, list(_ACTIONS.values()), by=by, **whose)
     uses = [(pl.col(name) > 0).sum().alias(f"{mode}_uses") for mode, name in _ACTIONS.items()]
     known = [pl.col(name).count().alias(f"{mode}_rows") for mode, name in _ACTIONS.items()]
@@ -138,11 +128,8 @@ def feature_adoption(
     named = summed.named(counted)
     long = named.unpivot(MODES, index=[*groups, "active_users"], variable_name="feature", value_name="feature_users")
     active, used = pl.col("active_users"), pl.col("feature_users")
-    low, high = wilson(used, active)
-    rated = long.with_columns(
-        pl.col("feature").cast(MODE), feature_rate=rate(used, active), feature_rate_low=low, feature_rate_high=high
-    )
-    return FEATURE_ADOPTION.of(rated.sort("feature", *groups, nulls_last=True), groups, before="active_users")
+    rated = long.with_columns(pl.col("feature").cast(tables.MODE), *rate_of_people("feature_rate", used, active))
+    return tables.FEATURE_ADOPTION.of(rated.sort("feature", *groups, nulls_last=True), groups, before="active_users")
 
 
 def mode_mix(
@@ -208,7 +195,7 @@ def mode_mix(
     ('ide_agent', 10, 0.25)
     """
     metrics = [*_MESSAGES.values(), *_LINES.values()]
-    by = as_columns(by, frame, reserved=MODE_MIX.columns, table=USAGE)
+    by = as_columns(by, frame, reserved=tables.MODE_MIX.columns, table=USAGE)
     rows, grouped = usage_rows(frame, metrics, by=by, every=every, **whose)
     # The period comes before the other groups here.
     groups = sorted(grouped, key=lambda name: name != "period_start") if every else grouped
@@ -216,13 +203,13 @@ def mode_mix(
     sums = rows.group_by(groups).agg(total) if groups else rows.select(total).head(min(1, rows.height))
     parts = []
     for mode in MODES:
-        part = [pl.lit(mode, dtype=MODE).alias("mode")]
+        part = [pl.lit(mode, dtype=tables.MODE).alias("mode")]
         for unit, names in (("messages", _MESSAGES), ("lines", _LINES)):
             count = pl.col(names[mode]) if mode in names else pl.lit(None, pl.Int64)
             share = rate(count, pl.sum_horizontal(list(names.values())))
             part += [count.alias(f"{unit}_count"), share.alias(f"{unit}_share")]
         parts.append(sums.select(*groups, *part))
-    mix = MODE_MIX.of(pl.concat(parts).sort(*groups, "mode", nulls_last=True), groups)
+    mix = tables.MODE_MIX.of(pl.concat(parts).sort(*groups, "mode", nulls_last=True), groups)
     return mix if every is None else mix.with_columns(is_complete_in(frame, every, **whose))
 
 
@@ -359,14 +346,14 @@ def mode_transitions(
     most = pl.concat_list(MODES).list.arg_max()
     main = (
         summed.sums.filter(pl.max_horizontal(MODES) > 0)
-        .select(GROUP, USER_KEY, mode=pl.lit(pl.Series(MODES, dtype=MODE)).gather(most))
+        .select(GROUP, USER_KEY, mode=pl.lit(pl.Series(MODES, dtype=tables.MODE)).gather(most))
         .join(summed.groups, on=GROUP)
     )
     nexts = main.select(USER_KEY, pl.col(_START).dt.offset_by("-1d").alias(_END), to_mode="mode")
     steps = main.select(USER_KEY, _END, from_mode="mode").join(nexts, on=[USER_KEY, _END])
     counted = steps.group_by("from_mode", "to_mode").agg(users=pl.col(USER_KEY).n_unique(), steps=pl.len())
     shared = counted.with_columns(share=rate(pl.col("steps"), pl.col("steps").sum().over("from_mode")))
-    return MODE_TRANSITIONS.of(shared.sort("from_mode", "to_mode"))
+    return tables.MODE_TRANSITIONS.of(shared.sort("from_mode", "to_mode"))
 
 
 def habit_ladder(
@@ -460,7 +447,7 @@ def habit_ladder(
     rows, _ = usage_rows(weekly_user_activity, _HABIT_ACTIONS, every="1w", **whose)
     first, last = known_days(data_span(weekly_user_activity), **whose)
     if last is None:
-        return HABIT_LADDER.empty()
+        return tables.HABIT_LADDER.empty()
     end = calendar_period(last + _DAY, "1w").start - _DAY
     start = end + _DAY - timedelta(weeks=weeks)
     if first is not None and first > start:
@@ -489,7 +476,7 @@ def habit_ladder(
         "non-user": pl.lit(value=True),
     }
     tier = first_that_holds(words)
-    return HABIT_LADDER.of(counted.with_columns(tier=tier.cast(HABIT_TIER)).sort("user_key"))
+    return tables.HABIT_LADDER.of(counted.with_columns(tier=tier.cast(tables.HABIT_TIER)).sort("user_key"))
 
 
 def concentration(
@@ -560,7 +547,7 @@ def concentration(
         gini=pl.when(whole > 0).then(2 * (rank * amount).sum() / (count * whole) - (count + 1) / count),
         users=pl.len(),
     )
-    return CONCENTRATION.of(answer)
+    return tables.CONCENTRATION.of(answer)
 
 
 def _with_licensed(

@@ -85,6 +85,30 @@ def wilson(successes: pl.Expr, trials: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     return pl.when(sound).then(low), pl.when(sound).then(high)
 
 
+def rate_of_people(name: str, part: pl.Expr, whole: pl.Expr) -> list[pl.Expr]:
+    """Which share of some people is so, and between which rates does it truly lie (:func:`rate`, :func:`wilson`)?
+
+    Parameters
+    ----------
+    name : str
+        What the rate is called.
+    part, whole : pl.Expr
+        Counts of people, row by row.
+
+    Returns
+    -------
+    list of pl.Expr
+        The rate, its ``_low`` and its ``_high``, Float64.
+
+    Examples
+    --------
+    >>> pl.select(rate_of_people("adoption_rate", pl.lit(0), pl.lit(4))).columns
+    ['adoption_rate', 'adoption_rate_low', 'adoption_rate_high']
+    """
+    low, high = wilson(part, whole)
+    return [rate(part, whole).alias(name), low.alias(f"{name}_low"), high.alias(f"{name}_high")]
+
+
 def difference(
     before: tuple[pl.Expr, pl.Expr, pl.Expr], after: tuple[pl.Expr, pl.Expr, pl.Expr]
 ) -> tuple[pl.Expr, pl.Expr]:

@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypedDict, get_arg
 
 import polars as pl
 
+from augment_insights import tables
 from augment_insights.errors import TableError, did_you_mean, plural, warn_reader
 from augment_insights.metrics import METRICS
-from augment_insights.periods import EVERY, check_every, parse_day
-from augment_insights.tables import (
-    DAILY_USAGE,
-    EDITOR_LANGUAGE,
-    USER_ACTIVITY,
-    USER_TYPE,
-    columns_of,
-    require,
-    user_key,
-)
+from augment_insights.periods import EVERY, DayRange, check_every, parse_day
+from augment_insights.tables import columns_of, require, user_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -57,13 +50,6 @@ MAX_SPAN_DAYS = 1 << 15
 
 _PERIOD, _HASH, _ROW = "__period_start", "__hash", "__row"
 _USERS = ("user", "user_type")
-
-
-class Span(NamedTuple):
-    """The first and the last day that a frame of activity knows about."""
-
-    first: date
-    last: date
 
 
 class Whose(TypedDict, total=False):
@@ -139,15 +125,18 @@ def select_users(
     schema = columns_of(frame)
     require(schema, ("user", "user_type"), table=table)
     # As it is, an Enum is compared by its numbers; as text it takes several times as long.
-    is_typed = schema["user_type"] == USER_TYPE
+    is_typed = schema["user_type"] == tables.USER_TYPE
     kind = pl.col("user_type") if is_typed else pl.col("user_type").cast(pl.String)
-    unknown = pl.lit(None, pl.String) if is_typed else kind.filter(~kind.is_in(list(USER_TYPE.categories))).first()
+    unknown = (
+        pl.lit(None, pl.String) if is_typed else kind.filter(~kind.is_in(list(tables.USER_TYPE.categories))).first()
+    )
     is_nameless = pl.col("user").is_null() | kind.is_null()
     facts = frame.lazy().select(is_nameless.sum(), unknown=unknown)
     nameless, strange = facts.collect(engine=engine_for(frame)).row(0)
     if strange is not None:
         raise TableError(
-            f"The table {table} has {strange!r} as user_type, and it is one of {', '.join(USER_TYPE.categories)}.",
+            f"The table {table} has {strange!r} as user_type, and it is one of "
+            f"{', '.join(tables.USER_TYPE.categories)}.",
             table=table,
             hint="name people and automation by these two words.",
         )
@@ -219,7 +208,7 @@ def row_days(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> tu
     return pl.col(names[0]), pl.col(names[1])
 
 
-def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> Span | None:
+def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> DayRange | None:
     """Return the first and last day of a frame, whoever was active; None when it has no rows.
 
     Raises
@@ -246,23 +235,23 @@ def data_span(frame: pl.DataFrame | pl.LazyFrame, *, table: str = ACTIVITY) -> S
             table=table,
             hint="they may be swapped.",
         )
-    return None if first is None else Span(first, last)
+    return None if first is None else DayRange(first, last)
 
 
-def known_days(span: Span | None, **whose: Unpack[Whose]) -> tuple[date | None, date | None]:
+def known_days(span: DayRange | None, **whose: Unpack[Whose]) -> tuple[date | None, date | None]:
     """Return the first and the last day of the data: those asked for, or else the frame's; None when it has no rows."""
     _, since, as_of = read_whose(**whose)
-    first, last = (None, None) if span is None else span
+    first, last = (None, None) if span is None else (span.start, span.end)
     return since or first, as_of or last
 
 
-def check_span(span: Span | None, first: date | None, last: date | None) -> None:
+def check_span(span: DayRange | None, first: date | None, last: date | None) -> None:
     """Refuse days that lie too far apart: a slip in a year would lay out millions of empty ones."""
     if span is None or first is None or last is None:
         return
-    if (span.last - span.first).days >= MAX_SPAN_DAYS:
+    if (span.end - span.start).days >= MAX_SPAN_DAYS:
         raise TableError(
-            f"The frame spans {span.first} to {span.last}.",
+            f"The frame spans {span}.",
             table=ACTIVITY,
             hint="one of these days is a mistake.",
         )
@@ -439,8 +428,9 @@ def _identity(schema: pl.Schema) -> list[pl.Expr]:
 
     The user is not in it. Of a frame that the analyst cut or summed, equal rows may both be true: nothing then.
     """
-    tables = (EDITOR_LANGUAGE.key, (*USER_ACTIVITY.key, "period_end"), () if "user" in schema else DAILY_USAGE.columns)
-    if not any(names and set(schema).issuperset(names) for names in tables):
+    of_days = () if "user" in schema else tables.DAILY_USAGE.columns
+    keys = (tables.EDITOR_LANGUAGE.key, (*tables.USER_ACTIVITY.key, "period_end"), of_days)
+    if not any(names and set(schema).issuperset(names) for names in keys):
         return []
     return [hashed(name for name in schema if name not in {*METRICS, "active_days", "user"}).alias(_ROW)]
 

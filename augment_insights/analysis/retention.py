@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import polars as pl
 
-from augment_insights.analysis.intervals import kaplan_meier, rate, wilson
+from augment_insights import tables
+from augment_insights.analysis.intervals import kaplan_meier, rate_of_people
 from augment_insights.analysis.population import (
     ACTIVITY,
     active_rows,
@@ -22,17 +23,8 @@ from augment_insights.analysis.population import (
 )
 from augment_insights.analysis.user_days import first_of_periods, periods_of, prepare
 from augment_insights.errors import did_you_mean
-from augment_insights.periods import check_count, check_every
-from augment_insights.tables import (
-    COHORT_RETENTION,
-    LIFECYCLE,
-    RETAINED_USERS,
-    RETENTION_BY_TENURE,
-    RETENTION_CURVE,
-    SURVIVAL,
-    Frame,
-    user_key,
-)
+from augment_insights.periods import Every, check_count, check_every
+from augment_insights.tables import Frame, user_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +32,6 @@ if TYPE_CHECKING:
 
     from augment_insights.analysis.population import Whose
     from augment_insights.analysis.user_days import OrderedDays, UserDays
-    from augment_insights.periods import Every
 
 Kind = Literal["bounded", "unbounded", "n_day"]
 """Active in the period itself (classic retention), in it or later (rolling), on the n-th day after one's own first."""
@@ -150,7 +141,7 @@ def cohort_retention(
     if kind == "n_day" and cohort != "first":
         raise ValueError(f'kind="n_day" counts from each user\'s first day: cohort={cohort!r} has none.')
     needs_days = kind == "n_day"
-    order = prepare(activity).ordered(COHORT_RETENTION, **whose, by=by, needs_days=needs_days, lookback=lookback)
+    order = prepare(activity).ordered(tables.COHORT_RETENTION, **whose, by=by, needs_days=needs_days, lookback=lookback)
     calendar = order.calendar(every, lookback)
     first_label = 0
     if cohort == "existing":  # all of the look-back is one period, and the only cohort
@@ -171,7 +162,7 @@ def cohort_retention(
         .with_columns(cohort_users=pl.col("retained_users").first().over(one_cohort))
         .with_columns(pl.when("is_complete").then("retained_users").alias("retained_users"), cohort="period_start")
     )
-    return order.as_table(_with_rate(table, "cohort_users"), COHORT_RETENTION, before="cohort_users")
+    return order.as_table(table.with_columns(_rate("cohort_users")), tables.COHORT_RETENTION, before="cohort_users")
 
 
 def retention_curve(
@@ -234,8 +225,10 @@ def retention_curve(
     >>> retention_curve(cohorts).select("cohorts", "eligible_users", "retained_users", "retention_rate").row(0)
     (2, 40, 22, 0.55)
     """
-    COHORT_RETENTION.check(cohort_retention)
-    groups = as_columns(by, cohort_retention, reserved=RETENTION_CURVE.columns, table=COHORT_RETENTION.name)
+    tables.COHORT_RETENTION.check(cohort_retention)
+    groups = as_columns(
+        by, cohort_retention, reserved=tables.RETENTION_CURVE.columns, table=tables.COHORT_RETENTION.name
+    )
     sums = (
         cohort_retention.lazy()
         .filter("is_complete")
@@ -247,7 +240,7 @@ def retention_curve(
         )
         .sort("period", *groups)
     )
-    table = RETENTION_CURVE.of(_with_rate(sums, "eligible_users"), groups, before="cohorts")
+    table = tables.RETENTION_CURVE.of(sums.with_columns(_rate("eligible_users")), groups, before="cohorts")
     return table if isinstance(cohort_retention, pl.LazyFrame) else table.collect()
 
 
@@ -295,15 +288,8 @@ def _count_cells(
     return order.count(within, "cohort", "period")
 
 
-def _with_rate(counted: Frame, size: str) -> Frame:
-    """Add the rate and its interval; no denominator, no rate."""
-    retained, users = pl.col("retained_users"), pl.col(size)
-    low, high = wilson(retained, users)
-    return counted.with_columns(
-        retention_rate=rate(retained, users),
-        retention_rate_low=low,
-        retention_rate_high=high,
-    )
+def _rate(size: str) -> list[pl.Expr]:
+    return rate_of_people("retention_rate", pl.col("retained_users"), pl.col(size))
 
 
 def retained_users(
@@ -311,12 +297,14 @@ def retained_users(
     *,
     every: Every = "1w",
     after: int = 4,
+    kind: Literal["bounded", "within"] = "bounded",
     **whose: Unpack[Whose],
 ) -> pl.DataFrame:
     """Of a period's users, who was active again some periods later: of newcomers, and of those who were there before?
 
     Newcomers of a period were never seen before it, existing users were. Each period has both, so that the one rate
-    may be laid beside the other, and both beside those of earlier periods.
+    may be laid beside the other, and both beside those of earlier periods. Who was not active ``"within"`` the periods
+    after has lapsed.
 
     Parameters
     ----------
@@ -327,6 +315,8 @@ def retained_users(
         The calendar period.
     after : int
         How many periods later.
+    kind : {"bounded", "within"}
+        Active in the last of these periods, or in any of them.
     **whose
         ``user_type``, ``since`` and ``as_of``: whose activity counts, and the first and the last day of the periods
         that are looked at (see :class:`.Whose`).
@@ -343,7 +333,7 @@ def retained_users(
     TableError
         A column is missing, or a row spans a border of the periods.
     ValueError
-        ``after`` below 1, an unknown ``every`` or ``user_type``.
+        ``after`` below 1, an unknown ``every``, ``kind`` or ``user_type``.
 
     See Also
     --------
@@ -363,6 +353,7 @@ def retained_users(
      (datetime.date(2026, 1, 19), 'bob@x.io', 'newcomers', 0)]
     """
     check_count("after", after)
+    _check_word("kind", kind, ("bounded", "within"))
     first, last = known_days(data_span(activity), **whose)
     rows = active_rows(select_users(activity, read_whose(**whose)[0])).lazy()
     start, end = row_days(activity)
@@ -376,19 +367,63 @@ def retained_users(
         .with_columns(period_start=pl.col("earlier").dt.offset_by(f"{after}{every[1:]}"))
         .with_columns(period_end=period_end(pl.col("period_start"), every))
     )
-    again = visits.select("user_key", period_start="earlier", retained=pl.lit(1, pl.Int64))
+    follows = pl.col("earlier").shift(-1).over("user_key", order_by="earlier") <= pl.col("period_start")
+    visits = visits.with_columns(within=follows.fill_null(value=False).cast(pl.Int64))
+    again = visits.select("user_key", period_start="earlier", bounded=pl.lit(1, pl.Int64))
     is_new = pl.col("first_seen") >= pl.col("earlier")
     answered = (
         visits.filter(pl.col("period_end") <= pl.lit(last, pl.Date))
         .join(again, on=["user_key", "period_start"], how="left")
         .with_columns(
-            pl.col("retained").fill_null(0),
+            retained=pl.col(kind).fill_null(0),
             tenure=pl.when(is_new).then(pl.lit("newcomers")).otherwise(pl.lit("existing users")),
             eligible=pl.lit(1),
         )
         .sort("period_start", "user_key")
     )
-    return RETAINED_USERS.of(answered).collect()
+    return tables.RETAINED_USERS.of(answered).collect()
+
+
+def cohort_period(cohorts: pl.DataFrame, every: Every, *, least_users: int = 10) -> Every:
+    """In which calendar periods should cohorts be looked at, so that one person does not move a rate by much?
+
+    Parameters
+    ----------
+    cohorts : DataFrame
+        The table COHORT_RETENTION, of cohorts of the period ``every``.
+    every : {"1d", "1w", "1mo", "1q"}
+        The calendar period.
+    least_users : int
+        How many people the median cohort should have; periods in which nobody began are no cohorts.
+
+    Returns
+    -------
+    str
+        The period, or the next coarser one where the median cohort is smaller.
+
+    Raises
+    ------
+    TableError
+        A column is missing or of another dtype.
+    ValueError
+        An unknown ``every``.
+
+    See Also
+    --------
+    cohort_retention : the cohorts.
+
+    Examples
+    --------
+    >>> from augment_insights.tables import COHORT_RETENTION
+    >>> cohort_period(COHORT_RETENTION.empty(), "1w")
+    '1w'
+    """
+    periods = get_args(Every)
+    place = periods.index(check_every(every))
+    sizes = tables.COHORT_RETENTION.check(cohorts).filter(period=0)["cohort_users"]
+    median = sizes.filter(sizes > 0).median()
+    is_small = isinstance(median, float) and median < least_users
+    return check_every(periods[min(place + is_small, len(periods) - 1)])
 
 
 def retention_by_tenure(retained: Frame) -> pl.DataFrame:
@@ -423,14 +458,14 @@ def retention_by_tenure(retained: Frame) -> pl.DataFrame:
     >>> rates.select("tenure", "eligible_users", "retained_users", "retention_rate").rows()
     [('newcomers', 2, 1, 0.5)]
     """
-    RETAINED_USERS.check(retained)
+    tables.RETAINED_USERS.check(retained)
     sums = (
         retained.lazy()
         .group_by("period_start", "tenure")
         .agg(eligible_users=pl.col("eligible").sum(), retained_users=pl.col("retained").sum())
         .sort("period_start", "tenure")
     )
-    return RETENTION_BY_TENURE.of(_with_rate(sums, "eligible_users")).collect()
+    return tables.RETENTION_BY_TENURE.of(sums.with_columns(_rate("eligible_users"))).collect()
 
 
 def lifecycle(
@@ -503,7 +538,7 @@ def lifecycle(
     >>> table.select("new_users", "returning_users", "resurrected_users", "dormant_users").rows()
     [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 0, 1), (0, 0, 1, 0)]
     """
-    order = prepare(activity).ordered(LIFECYCLE, **whose, by=by, lookback=lookback)
+    order = prepare(activity).ordered(tables.LIFECYCLE, **whose, by=by, lookback=lookback)
     calendar = order.calendar(every, lookback)
     users, before, label = pl.col("users"), pl.col("before"), pl.col("label")
     states = (
@@ -529,7 +564,7 @@ def lifecycle(
     if _is_period_before_unknown(order, calendar):
         unknown = ["returning_users", "resurrected_users", "dormant_users"]
         table = table.with_columns(pl.when(label > 0).then(pl.col(unknown)))
-    return order.as_table(table, LIFECYCLE, before="new_users")
+    return order.as_table(table, tables.LIFECYCLE, before="new_users")
 
 
 def _is_period_before_unknown(order: OrderedDays, calendar: pl.DataFrame) -> bool:
@@ -616,12 +651,12 @@ def survival(
     [(0, 2, 0, 1.0), (1, 2, 1, 0.5), (2, 1, 1, 0.0)]
     """
     check_count("inactive_days", inactive_days)
-    order = prepare(activity).ordered(SURVIVAL, **whose, by=by, needs_days=True, lookback=lookback)
+    order = prepare(activity).ordered(tables.SURVIVAL, **whose, by=by, needs_days=True, lookback=lookback)
     last = order.calendar("1d", lookback).height - 1
     curve = kaplan_meier(_lapses(order, inactive_days, first=lookback or 0, last=last)).with_columns(
         lapsed_users="event_users", survival_rate="rate", survival_rate_low="low", survival_rate_high="high"
     )
-    return order.as_table(curve, SURVIVAL, before="at_risk_users")
+    return order.as_table(curve, tables.SURVIVAL, before="at_risk_users")
 
 
 def _lapses(order: OrderedDays, inactive_days: int, *, first: int, last: int) -> pl.DataFrame:

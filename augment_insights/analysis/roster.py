@@ -24,7 +24,7 @@ from augment_insights.analysis.population import (
     spells_of,
     with_user_key,
 )
-from augment_insights.analysis.roster_file import Options, RosterFile, read_file, with_standard_names
+from augment_insights.analysis.roster_file import Options, RosterFile, read_file, roster_error, with_standard_names
 from augment_insights.errors import DataWarning, TableError, plural, warn_reader
 from augment_insights.periods import parse_day
 from augment_insights.tables import ROSTER, UNMATCHED, UNMATCHED_SIDE, columns_of, require, user_key
@@ -44,6 +44,7 @@ _FIRST_YEAR = 1000
 _MOST_MONTHS = 12
 _LONGEST_CHAIN = 10
 _FORMS = {"yyyy": "%Y", "yy": "%y", "mm": "%m", "dd": "%d"}
+_TIME = r"(?i)[T ]+\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?(\s*[AP]M)?$"
 _LETTERS = re.compile("|".join(_FORMS), re.IGNORECASE)
 _NO_VALUE = ("", "(blank)", "#n/a")
 _NO_DATE = (*_NO_VALUE, "-", "n/a", "null", "none", "never")
@@ -71,8 +72,8 @@ def read_roster(
     Parameters
     ----------
     path : str, Path, DataFrame or LazyFrame
-        A text file (``.csv``, ``.tsv``, ``.txt``), a workbook (``.xlsx``, ``.xls``, ``.ods`` and others),
-        ``.parquet``, ``.ndjson``; or a ``.toml`` file that names the ``path`` of one, any of the options below, and
+        A text file (``.csv``, ``.tsv``, ``.txt``), a workbook (``.xlsx``, ``.xlsm``, ``.xls``), ``.parquet``,
+        ``.ndjson``, ``.jsonl``; or a ``.toml`` file that names the ``path`` of one, any of the options below, and
         ``aliases`` (a table of old to new e-mails); or a frame. Of a text file or workbook all columns are text: a
         cost centre ``0042`` stays what it is. A frame with a column ``user`` keeps the names of its columns.
     columns : Mapping of str to str, optional
@@ -222,9 +223,8 @@ def tidy_roster(
     if {"licensed_from", "licensed_to"} <= {*named}:
         backward = dated.filter(pl.col("licensed_to") < pl.col("licensed_from"))["user"].to_list()
         if backward:
-            raise TableError(
+            raise roster_error(
                 f"{plural(len(backward), 'licence')} with an end before the start: {name_a_few(backward)}.",
-                table=ROSTER.name,
                 hint="licensed_from and licensed_to may be swapped.",
             )
     return dated
@@ -235,8 +235,12 @@ def _with_clean_text(rows: pl.LazyFrame) -> pl.LazyFrame:
     schema = rows.collect_schema()
     listed = [name for name in ("aliases",) if isinstance(schema.get(name), pl.List)]
     rows = rows.with_columns(pl.col("user").cast(pl.String), *[pl.col(name).list.join("; ") for name in listed])
-    text = cs.string().str.replace_all(r"[\u00AD\u200B\u200E\u200F\u2060\uFEFF]", "").str.normalize("NFC")
-    text = text.str.replace_all(r"\s+", " ").str.replace_all(r"^[\s\p{Cf}]+|[\s\p{Cf}]+$", "")
+    text = cs.string().str.replace_all(r"[\x00\u00AD\u200B\u200E\u200F\u2060\uFEFF]", "").str.normalize("NFC")
+    text = (
+        text.str.replace(r'^="(.*)"$', "${1}")
+        .str.replace_all(r"\s+", " ")
+        .str.replace_all(r"^[\s\p{Cf}]+|[\s\p{Cf}]+$", "")
+    )
     rows = rows.with_columns(pl.when(~text.str.to_lowercase().is_in(_NO_VALUE)).then(text))
     mail = pl.col("user").str.replace(r"^.*<([^<>@\s]+@[^<>\s]+)>$", "${1}").str.replace(r"(?i)^(mailto|smtp):\s*", "")
     return rows.with_columns(user=mail)
@@ -295,9 +299,8 @@ def _spells(rows: pl.DataFrame) -> pl.DataFrame:
     clashing = joined.filter(is_clash)[_KEY].implode()
     if len(clashing.item()):
         names = rows.filter(pl.col(_KEY).is_in(clashing.item()))["user"].unique().sort().to_list()
-        raise TableError(
+        raise roster_error(
             f"The roster says different things about one user: {name_a_few(names)}.",
-            table=ROSTER.name,
             hint="keep one row a user, or say with team_from from which day a row is true; e-mails that differ in "
             "upper and lower case are one user.",
         )
@@ -375,9 +378,8 @@ def _alias_keys(users: pl.DataFrame) -> pl.DataFrame:
     keyed = keyed.filter(pl.col(_KEY) != pl.col("of")).unique([_KEY, "of"], keep="first", maintain_order=True)
     claimed = keyed.filter(pl.col(_KEY).is_duplicated())["user"].unique().sort().to_list()
     if claimed:
-        raise TableError(
+        raise roster_error(
             f"Several users of the roster claim one alias: {name_a_few(claimed)}.",
-            table=ROSTER.name,
             hint="an old e-mail is one person's.",
         )
     return keyed.select(_KEY, "of", user="owner").select(_KEY, "user", "of")
@@ -399,12 +401,19 @@ def _with_aliases(rows: pl.DataFrame, given: Mapping[str, str]) -> pl.DataFrame:
     for _ in range(_LONGEST_CHAIN):  # an alias may have an alias: a name that changed twice
         later = names.join(names, left_on="of", right_on=_KEY, how="left", suffix="_later", maintain_order="left")
         names = later.select(_KEY, user=pl.coalesce("user_later", "user"), of=pl.coalesce("of_later", "of"))
+    circling = names.join(names, left_on="of", right_on=_KEY, how="semi")["user"].unique().sort().to_list()
+    if circling:
+        raise TableError(
+            f"The aliases of the roster lead in a circle: {name_a_few(circling)}.",
+            table=ROSTER.name,
+            hint="an alias is an old e-mail: let the new one name it, and not the other way round too.",
+        )
     new = keyed.join(names, on=_KEY, how="left", suffix="_new", maintain_order="left")["user_new"]
     before = pl.when(new.is_not_null()).then("user")
     aliases = pl.concat_str("aliases", before, separator="; ", ignore_nulls=True)
     rows = keyed.drop(_KEY).with_columns(user=pl.coalesce(new, "user"), aliases=aliases)
     listed = with_user_key(rows)
-    whole = pl.col("aliases").drop_nulls().unique(maintain_order=True).str.join("; ").over(_KEY)
+    whole = pl.col("aliases").filter(pl.col("aliases") != "").unique(maintain_order=True).str.join("; ").over(_KEY)
     return listed.with_columns(aliases=pl.when(whole != "").then(whole)).drop(_KEY)
 
 
@@ -464,9 +473,8 @@ def join_roster(
     added = [name for name in listed.columns if name not in ("user", "user_type", "aliases")]
     twice = [name for name in added if name in schema]
     if twice:
-        raise TableError(
+        raise roster_error(
             f"The frame and the roster both have {', '.join(map(repr, twice))}.",
-            table=ROSTER.name,
             hint=f"drop one: frame.drop({twice!r}).",
         )
     keyed, known = with_user_key(resolve_aliases(frame.lazy().collect(), listed)), with_user_key(listed)
@@ -587,9 +595,8 @@ def check_match(roster: pl.DataFrame, activity: pl.DataFrame | pl.LazyFrame) -> 
     if theirs != ours:
         reason = f" Most of its e-mails end in {theirs}, and most of those who are active in {ours}."
         hint = "use a roster with the e-mails that the API reports, or name the others in its column aliases."
-    raise TableError(
+    raise roster_error(
         f"The roster matches fewer than a tenth of the people.{reason}",
-        table=ROSTER.name,
         hint=hint,
     )
 
@@ -620,7 +627,9 @@ def _as_dates(values: pl.Series, form: str | None) -> pl.Series:
         text = values.set(values.str.to_lowercase().is_in(_NO_DATE), None)
         days = text.to_frame("text").select(_iso_day()).to_series().alias(values.name)
         if form is not None:
-            named = text.str.to_date(_LETTERS.sub(lambda found: _FORMS[found[0].lower()], form), strict=False)
+            form = _LETTERS.sub(lambda found: _FORMS[found[0].lower()], form)
+            bare = text if ":" in form else text.str.replace(_TIME, "")
+            named = bare.str.to_date(form, strict=False)
             days = named.set(named.dt.year() < _FIRST_YEAR, None).fill_null(days)
         wrong = text.filter(days.is_null() & text.is_not_null()).unique().sort().to_list()
         if not wrong:
@@ -628,7 +637,7 @@ def _as_dates(values: pl.Series, form: str | None) -> pl.Series:
         found, hint = name_a_few(wrong), _how_to_write(wrong)
     else:
         found, hint = f"values of type {values.dtype}", "write days as YYYY-MM-DD, such as 2026-01-31."
-    raise TableError(f"The roster has {found} as {values.name}, and that is not a day.", table=ROSTER.name, hint=hint)
+    raise roster_error(f"The roster has {found} as {values.name}, and that is not a day.", hint=hint)
 
 
 def _iso_day() -> pl.Expr:
@@ -649,7 +658,12 @@ def _how_to_write(wrong: Sequence[str]) -> str:
     """Return a hint for days that are not read: the form that fits them all, or both that may be meant."""
     if all(text.isdecimal() for text in wrong):
         return "write days as YYYY-MM-DD, or give the cells the format of a date in the spreadsheet."
-    parts = pl.Series(wrong).str.extract_groups(r"^(\d{1,2})([-/. ])(\d{1,2})[-/. ](\d{4}|\d{2})$").struct.unnest()
+    parts = (
+        pl.Series(wrong)
+        .str.replace(_TIME, "")
+        .str.extract_groups(r"^(\d{1,2})([-/. ])(\d{1,2})[-/. ](\d{4}|\d{2})$")
+        .struct.unnest()
+    )
     parts.columns = ["first", "sign", "second", "year"]
     if parts["year"].null_count() or parts["sign"].n_unique() != 1:
         return "write days as YYYY-MM-DD, such as 2026-01-31, or name their form: dates='%d %b %Y'."

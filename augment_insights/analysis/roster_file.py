@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Mapping  # noqa: TC003 (read at run time, as the type of an option)
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,50 +39,25 @@ MOST_ROWS = 2_000_000
 """Rows of a Parquet file, which may be small and still hold any number."""
 
 COLUMN_NAMES: Mapping[str, tuple[str, ...]] = {
-    "user": (
-        *("user", "e-mail", "e-mail address", "user e-mail", "work e-mail", "primary e-mail", "member e-mail", "mail"),
-        *("user principal name", "UPN", "user name", "login", "E-Mail-Adresse", "Mailadresse", "adresse e-mail"),
-        *("courriel", "correo", "correo electrónico", "e-post", "メール", "メールアドレス", "邮箱", "电子邮件"),
-    ),
-    "team": (
-        *("team", "team name", "department", "dept", "squad", "group", "business unit", "org unit", "org unit path"),
-        *(
-            "organizational unit",
-            "Abteilung",
-            "équipe",
-            "département",
-            "service",
-            "equipo",
-            "departamento",
-            "部署",
-            "部门",
-        ),
-    ),
-    "licensed_from": (
-        *("licensed from", "license start", "licence start", "license start date", "licence start date", "start date"),
-        *(
-            "start",
-            "valid from",
-            "assigned on",
-            "assigned date",
-            "date assigned",
-            "activated on",
-            "Startdatum",
-            "Beginn",
-        ),
-        *("date de début", "fecha de inicio"),
-    ),
-    "licensed_to": (
-        *("licensed to", "license end", "licence end", "license end date", "licence end date", "end date", "end"),
-        *("valid to", "valid until", "expires", "expires on", "expiration date", "expiry date", "Enddatum", "Ende"),
-        *("date de fin", "fecha de fin"),
-    ),
-    "team_from": ("team from", "team since", "in team since"),
-    "aliases": (
-        *("aliases", "alias", "e-mail aliases", "proxy addresses", "other mails", "other e-mails"),
-        *("former e-mail", "previous e-mail", "old e-mail", "secondary e-mail"),
-    ),
-    "manager": ("manager", "manager name", "manager e-mail", "reports to", "supervisor", "Vorgesetzter"),
+    name: tuple(known.split(", "))
+    for name, known in {
+        "user": "user, e-mail, e-mail address, user e-mail, work e-mail, primary e-mail, member e-mail, mail, "
+        "user principal name, UPN, user name, login, E-Mail-Adresse, Mailadresse, Benutzer, Benutzername, "
+        "Benutzerprinzipalname, utilisateur, usuario, adresse e-mail, courriel, correo, "
+        "correo electrónico, e-post, メール, メールアドレス, 邮箱, 电子邮件",
+        "team": "team, team name, department, dept, squad, group, business unit, org unit, org unit path, "
+        "organizational unit, Abteilung, équipe, département, service, equipo, departamento, 部署, 部门",
+        "licensed_from": "licensed from, license start, licence start, license start date, licence start date, "
+        "start date, start, valid from, assigned on, assigned date, date assigned, activated on, Startdatum, "
+        "Beginn, date de début, fecha de inicio",
+        "licensed_to": "licensed to, license end, licence end, license end date, licence end date, end date, "
+        "end, valid to, valid until, expires, expires on, expiration date, expiry date, Enddatum, Ende, date de fin, "
+        "fecha de fin",
+        "team_from": "team from, team since, in team since",
+        "aliases": "aliases, alias, e-mail aliases, proxy addresses, other mails, other e-mails, former e-mail, "
+        "previous e-mail, old e-mail, secondary e-mail",
+        "manager": "manager, manager name, manager e-mail, reports to, supervisor, Vorgesetzter",
+    }.items()
 }
 """Under which names directories and BI tools export a column; compared without case, blanks and punctuation."""
 
@@ -90,7 +66,13 @@ ENDINGS = (".csv", ".parquet", *_SHEETS, ".tsv", ".txt", ".tab", *_LINES, ".toml
 
 _SEPARATORS = (",", ";", "\t", "|")
 _SHOWN = {"\t": "tab"}
-_MARKS = {b"\xef\xbb\xbf": "utf-8", b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
+_MARKS = {
+    b"\xef\xbb\xbf": "utf-8",
+    b"\xff\xfe\0\0": "utf-32-le",  # before the shorter mark that it begins with
+    b"\0\0\xfe\xff": "utf-32-be",
+    b"\xff\xfe": "utf-16-le",
+    b"\xfe\xff": "utf-16-be",
+}
 _ARCHIVE, _OLD_WORKBOOK, _PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
 _CELL = re.compile(rb'<(?:\w+:)?(?:c|row)\b[^>]*?\br="([A-Z]{0,3})([0-9]{1,7})"[^>]*(?<!/)>')
 _HEAD = 40
@@ -102,6 +84,11 @@ _TOTAL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _PLAIN = re.compile(r"\s*\[[^]]*\]|\s*\([^)]*\)|[\W_]")
+_USUAL = frozenset(_PLAIN.sub("", name).casefold() for known in COLUMN_NAMES.values() for name in known)
+
+
+roster_error = partial(TableError, table=ROSTER.name)
+"""The error of a roster that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +140,8 @@ def read_file(path: Path, options: Options) -> RosterFile:
     """
     path, kind = path.expanduser(), path.suffix.lower()
     if kind not in ENDINGS:
-        raise TableError(
+        raise roster_error(
             f"A roster is a file that ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, and {path.name!r} does not.",
-            table=ROSTER.name,
             hint="save it as CSV (UTF-8), or pass a DataFrame.",
         )
     engine = _spreadsheet_engine(path) if kind in _SHEETS else None
@@ -227,9 +213,8 @@ def _standard_names(headers: Sequence[str], columns: Mapping[str, str] | None) -
         if header is None and name not in COLUMN_NAMES:  # as rename takes them: ours for the file's
             ours, header = theirs, plain.get(_plain(name))
         if header is None:
-            raise TableError(
+            raise roster_error(
                 f"The roster has no column {theirs!r}, which columns= names. It has: {', '.join(headers)}.",
-                table=ROSTER.name,
                 missing=(theirs,),
                 hint="columns= gives the file's name for ours: columns={'user': 'E-Mail', 'team': 'Squad'}.",
             )
@@ -253,10 +238,9 @@ def _no_users(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> TableErr
     seen = list(rows)
     mails = [name for at, name in enumerate(headers) if any("@" in str(row[at]) for row in seen if at < len(row))]
     likely = mails[0] if mails else "E-Mail"
-    return TableError(
+    return roster_error(
         f"The table roster needs the column 'user', and none is called that, or e-mail. "
         f"It has: {', '.join(headers) or 'no columns'}.",
-        table=ROSTER.name,
         missing=("user",),
         hint=f"name it: columns={{'user': {likely!r}}}.",
     )
@@ -273,9 +257,8 @@ def _check_kind(path: Path, data: bytes) -> None:
         held = "a workbook"
     wanted = {".parquet": "a Parquet file", **dict.fromkeys(_SHEETS, "a workbook")}.get(kind, "text")
     if held != wanted and (data or wanted != "text"):
-        raise TableError(
+        raise roster_error(
             f"The roster {path} cannot be read: its name says {wanted}, and it holds {held}.",
-            table=ROSTER.name,
             hint="is it damaged, or has it the wrong ending? Save it again, as CSV (UTF-8) or .xlsx.",
         )
     if data[:4] == _ARCHIVE:
@@ -296,9 +279,8 @@ def _check_size(path: Path, data: bytes) -> None:
         raise _unreadable(path, error) from error
     for count, most, what in ((size / 1e6, MOST_UNPACKED_BYTES / 1e6, "MB"), (cells, MOST_CELLS, "cells")):
         if count > most:
-            raise TableError(
+            raise roster_error(
                 f"{path} unpacks to {count:,.0f} {what}, and at most {most:,.0f} {what} are read.",
-                table=ROSTER.name,
                 hint="is it the right file? Save the sheet of licences alone.",
             )
 
@@ -318,9 +300,7 @@ def _spanned(part: bytes) -> int:
 
 def _unreadable(path: Path, why: object) -> TableError:
     said = str(why).splitlines()[0] if str(why) else type(why).__name__
-    return TableError(
-        f"The roster {path} cannot be read: {said}.", table=ROSTER.name, hint="save it again as CSV (UTF-8)."
-    )
+    return roster_error(f"The roster {path} cannot be read: {said}.", hint="save it again as CSV (UTF-8).")
 
 
 def _through_toml(path: Path, data: bytes, options: Options) -> RosterFile:
@@ -339,9 +319,8 @@ def _through_toml(path: Path, data: bytes, options: Options) -> RosterFile:
     except msgspec.ValidationError as error:
         wrong = wrong or f"has a wrong value: {error}"
     if wrong:
-        raise TableError(
+        raise roster_error(
             f"{path} {wrong}. It names the roster's path, and any of {', '.join(Options.__dataclass_fields__)}.",
-            table=ROSTER.name,
             hint='such as path = "roster.csv" and separator = ";".',
         )
     return read_file(path.parent / Path(place).expanduser(), options.over(told))
@@ -385,9 +364,8 @@ def _spreadsheet_engine(path: Path) -> Any:
     try:
         import fastexcel  # noqa: PLC0415 (only for a workbook)
     except ImportError as error:
-        raise TableError(
+        raise roster_error(
             f"Reading {path.name} needs the package fastexcel, which is not installed.",
-            table=ROSTER.name,
             hint="run pip install fastexcel, or save the roster as CSV (UTF-8).",
         ) from error
     return fastexcel
@@ -399,9 +377,8 @@ def _workbook(path: Path, data: bytes, options: Options, fastexcel: Any) -> tupl
         book = fastexcel.read_excel(data)
         names = book.sheet_names
         if options.sheet is not None and options.sheet not in (*names, *range(1, len(names) + 1)):
-            raise TableError(
+            raise roster_error(
                 f"{path.name} has no sheet {options.sheet!r}. It has: {', '.join(names)}.",
-                table=ROSTER.name,
                 hint="give its name, or its number from 1.",
             )
         asked = names[options.sheet - 1] if isinstance(options.sheet, int) else options.sheet
@@ -426,7 +403,9 @@ def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str]:
     if encoding is None:
         mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
         found = _MARKS.get(mark)
-    if found is None and b"\0" in data:  # each letter of a name has a zero byte in UTF-16, before it or after
+    if found is None and data.count(0) * 4 > len(
+        data
+    ):  # nearly each letter of a name has a zero byte in UTF-16, before it or after
         found = "utf-16-le" if data[1::2].count(0) > data[::2].count(0) else "utf-16-be"
     for name in [found] if found else ["utf-8", "cp1252"]:
         try:
@@ -434,14 +413,11 @@ def _decoded(path: Path, data: bytes, encoding: str | None) -> tuple[str, str]:
         except UnicodeDecodeError:
             continue
         except LookupError as error:
-            raise TableError(
-                f"encoding={encoding!r} is no encoding.", table=ROSTER.name, hint="try 'cp1252'."
-            ) from error
+            raise roster_error(f"encoding={encoding!r} is no encoding.", hint="try 'cp1252'.") from error
         return text.replace("\r\n", "\n").replace("\r", "\n"), name
     tried = found or "utf-8 or cp1252"
-    raise TableError(
+    raise roster_error(
         f"The roster {path} cannot be read as {tried}.",
-        table=ROSTER.name,
         hint="name its encoding, such as encoding='cp850', or save it as CSV (UTF-8).",
     )
 
@@ -456,7 +432,7 @@ def _delimited(path: Path, data: bytes, options: Options) -> tuple[list[list[str
     if first.strip(' "').lower().startswith("sep="):  # a line for spreadsheet programs
         text, separator = rest, separator or first.strip(' "')[4:]
     if separator is not None and (len(separator) != 1 or separator in '\r\n"'):
-        raise TableError(f"separator={separator!r} is not one character.", table=ROSTER.name, hint="such as ';'.")
+        raise roster_error(f"separator={separator!r} is not one character.", hint="such as ';'.")
     chosen = separator or max(_SEPARATORS, key=lambda sign: _score(text, sign, options.columns))
     try:
         grid = list(_cells(text, chosen))
@@ -477,17 +453,22 @@ def _score(text: str, separator: str, columns: Mapping[str, str] | None) -> tupl
     with suppress(csv.Error):  # it is raised when the whole text is read
         head.extend(islice(_cells(text, separator), _HEAD))
     at = _header_at(head, columns)
-    if at is None:
-        return (0, max(map(len, head), default=0))
-    names = {_plain(name) for known in COLUMN_NAMES.values() for name in known}
-    return (1 + sum(_plain(cell) in names for cell in head[at]), len(head[at]))
+    return (0, max(map(len, head), default=0)) if at is None else (1 + _known(head[at]), len(head[at]))
+
+
+def _known(row: Sequence[str]) -> int:
+    """Return how many cells are usual names of columns."""
+    return sum(_plain(cell) in _USUAL for cell in row)
 
 
 def _header_at(grid: Sequence[Sequence[str]], columns: Mapping[str, str] | None) -> int | None:
-    """Return the number of the first row that names a column of users; None without one."""
+    """Return the number of the row that names a column of users, the most columns if several do; None without one."""
     asked = {name for pair in (columns or {}).items() if "user" in pair for name in pair} - {"user"}
     names = set(map(_plain, asked or COLUMN_NAMES["user"]))
-    return next((at for at, row in enumerate(grid[:_HEAD]) if names & {*map(_plain, row)}), None)
+    found = [at for at, row in enumerate(grid[:_HEAD]) if names & {*map(_plain, row)}]
+    return max(
+        found, key=lambda at: _known(grid[at]), default=None
+    )  # a title may be "User", the first of equals counts
 
 
 def _below_header(path: Path, grid: list[list[str]], options: Options) -> tuple[pl.DataFrame, int]:
@@ -495,7 +476,7 @@ def _below_header(path: Path, grid: list[list[str]], options: Options) -> tuple[
     at = _header_at(grid, options.columns)
     if at is None:
         filled = [row for row in grid if any(cell.strip() for cell in row)]
-        if not filled or len(filled[0]) > 1 or "@" not in filled[0][0]:
+        if not filled or len(filled[0]) > 1 or "@" not in filled[0][0] or filled[0][0].lstrip()[:1] in ("{", "["):
             found = [cell.strip() for cell in filled[0]] if filled else []
             _standard_names(found, options.columns)  # says which of these names is not there
             raise _no_users(found, filled[1:_HEAD])
@@ -506,7 +487,7 @@ def _below_header(path: Path, grid: list[list[str]], options: Options) -> tuple[
     width, kept, left_out = len(header), [], 0
     has_mails = any("@" in row[user] for row in body if len(row) > user)
     for number, row in enumerate(body, start=1):
-        if len(row) == width and "@" in row[user]:  # nearly all
+        if len(row) == width and "@" in row[user] and " " not in row[user]:  # nearly all
             kept.append(row)
             continue
         cells = [cell.strip() for cell in row]
@@ -514,9 +495,8 @@ def _below_header(path: Path, grid: list[list[str]], options: Options) -> tuple[
         if not any(cells) or is_note or [*map(_plain, cells)] == [*map(_plain, header)]:
             left_out += any(cells)
         elif any(cells[width:]):
-            raise TableError(
+            raise roster_error(
                 f"The roster {path} has {plural(width, 'column')}, and row {number} below its header has {len(cells)}.",
-                table=ROSTER.name,
                 hint="a value that holds the separator stands in quotes; or name another separator=.",
             )
         else:
@@ -539,8 +519,10 @@ def _distinct(header: Sequence[str]) -> list[str]:
 def _is_note(cells: Sequence[str], user: int, width: int) -> bool:
     """Tell whether a row of a file with e-mails is a total, a filter or a note, and no licence."""
     name = cells[user] if len(cells) > user else ""
-    if "@" in name:
-        return False
+    if "@" in name:  # a note may name who made the report
+        return " " in name and not name.endswith(">") and _TOTAL.match(name) is not None
+    if name and not name.strip("-"):  # a rule below the header
+        return True
     filled = [cell for cell in cells if cell]
     is_alone = filled == [name] or (not name and len(cells) != width)
     return is_alone or len(cells) > width or any(_TOTAL.match(cell) for cell in filled)

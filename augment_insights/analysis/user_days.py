@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from datetime import date
     from typing import Unpack
 
-    from augment_insights.analysis.population import Span, Whose
-    from augment_insights.periods import Every
+    from augment_insights.analysis.population import Whose
+    from augment_insights.periods import DayRange, Every
     from augment_insights.tables import Table
 
 STREAMING: Final = "streaming"
@@ -61,7 +61,7 @@ class UserDays:
     ----------
     activity : DataFrame or LazyFrame
         The frame as it was given; do not change it in place after this.
-    span : Span or None
+    span : DayRange or None
         Its first and last day, whoever was active; None when it has no rows.
     is_daily : bool
         Whether each row is one day (and not a week or another period).
@@ -70,7 +70,7 @@ class UserDays:
     def __init__(self, activity: pl.DataFrame | pl.LazyFrame) -> None:
         require(columns_of(activity), ("user", "user_type"), table=ACTIVITY)
         self.activity = activity
-        self.span: Span | None = data_span(activity)
+        self.span: DayRange | None = data_span(activity)
         start, end = row_days(activity)
         self.is_daily: bool = (
             "date" in columns_of(activity) or activity.lazy().select((start == end).all()).collect().item()
@@ -78,7 +78,7 @@ class UserDays:
         self._orders: dict[tuple[object, ...], OrderedDays] = {}
 
     def __repr__(self) -> str:
-        days = "no days" if self.span is None else f"{self.span.first} to {self.span.last}"
+        days = "no days" if self.span is None else str(self.span)
         return f"UserDays({days})"
 
     def ordered(
@@ -308,9 +308,9 @@ def _order(
     activity = source.activity
     start, end = row_days(activity)
     rows = select_users(active_rows(activity), user_type)
-    if source.span is not None and source.span.first != first:
+    if source.span is not None and source.span.start != first:
         rows = rows.filter(start >= pl.lit(first, dtype=pl.Date))
-    if source.span is not None and source.span.last != last:
+    if source.span is not None and source.span.end != last:
         rows = rows.filter(end <= pl.lit(last, dtype=pl.Date))
     groups = {f"{_BY}{column}": pl.col(column) for column in by}
 

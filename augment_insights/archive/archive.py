@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import warnings
 from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from html import escape
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from augment_insights.archive import month
-from augment_insights.errors import ArchiveError, CacheWarning, TableError, did_you_mean
+from augment_insights.errors import ArchiveError, CacheWarning, TableError, did_you_mean, warn_reader
 from augment_insights.export import whole_file
 from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, day_ranges, last_published_day, utc_day
@@ -541,11 +540,10 @@ class Archive:
             except (OSError, ArchiveError) as reason:
                 self._unusable.add(path)
                 done = f"it cannot be set aside ({reason})"
-            warnings.warn(
+            warn_reader(
                 f"The archive's file {path} is damaged ({type(error.__cause__).__name__}): {done}, and its days are "
                 "fetched again as they are needed.",
                 CacheWarning,
-                stacklevel=2,
             )
             return month.MANIFEST_SCHEMA.to_frame()
 

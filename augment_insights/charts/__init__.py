@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         adoption_curve,
         adoption_funnel,
         adoption_rate,
+        population_bridge,
         time_to_first_use,
         unused_licences,
     )
@@ -62,6 +63,7 @@ __all__ = [
     "lifecycle",
     "mode_mix",
     "mode_transitions",
+    "population_bridge",
     "reconcile",
     "retention_curve",
     "rolling_active_users",

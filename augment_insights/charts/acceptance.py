@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Unpack
 import altair as alt
 import polars as pl
 
+from augment_insights import tables
 from augment_insights.charts import marks
 from augment_insights.charts.context import infer_every
 from augment_insights.charts.theme import ACCENT
-from augment_insights.errors import TableError
+from augment_insights.errors import TableError, plural
 from augment_insights.periods import day_text
-from augment_insights.tables import ACCEPTANCE_CHANGE, ACCEPTANCE_DISTRIBUTION, ACCEPTANCE_RATE, COMPARISON, columns_of
+from augment_insights.tables import columns_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -31,6 +32,9 @@ _MOST_STEPS = 12
 _ROW_HEIGHT = 34
 _POINTS = "datum.value == 0 ? '0' : format(datum.value * 100, '+.3~f')"
 """A difference of rates is in points: 0.31 after 0.3 is one point more, and not one per cent."""
+
+_VERDICT_ROOM = 0.4
+"""How much wider than its whiskers a comparison is."""
 
 _FROM_ZERO = alt.Scale(nice=True, zero=True)
 
@@ -83,7 +87,9 @@ def acceptance_rate(
     >>> acceptance_rate(teams, population="engineers").title.subtitle
     'engineers · 95 % confidence intervals'
     """
-    frame = marks.read(table, ACCEPTANCE_RATE, also=["period_start", "is_complete", "verdict", "compared_groups"])
+    frame = marks.read(
+        table, tables.ACCEPTANCE_RATE, also=["period_start", "is_complete", "verdict", "compared_groups"]
+    )
     compared = marks.compared_note(frame)
     over_time = "period_start" in frame.columns
     most = marks.MAX_LINES if over_time else marks.MAX_ROWS
@@ -92,10 +98,10 @@ def acceptance_rate(
     intervals = marks.interval_note(frame, "acceptance_rate") if has_bands else ""
     period = infer_every(frame["period_start"], every) if over_time else None
     # Over time the legend says what the groups are.
-    by = [] if over_time else marks.group_columns(columns_of(table), [*ACCEPTANCE_RATE.columns, "verdict"])
+    by = [] if over_time else marks.group_columns(columns_of(table), [*tables.ACCEPTANCE_RATE.columns, "verdict"])
     named = f" by {' and '.join(by)}".replace("_", " ").lower() if by else ""
     heading = marks.heading(period, f"{_HEADING}{named}")
-    about = marks.caption(caption, heading, intervals, compared, cuts=[fewer])
+    about = marks.caption(caption, heading, intervals, compared, omitted=[fewer])
     if not frame["acceptance_rate"].count():
         return marks.no_data(about)
     titles = {"period_start": "From", "acceptance_rate": "Acceptance rate"}
@@ -112,7 +118,7 @@ def acceptance_rate(
     layers = marks.lines(base, marks.share_axis(axis), value="acceptance_rate", titles=titles, band=has_bands)
     rated = frame.drop_nulls("acceptance_rate")["period_start"].sort()
     told = (
-        f"{marks.counted(frame['period_start'].n_unique(), 'period')}, "
+        f"{plural(frame['period_start'].n_unique(), 'period')}, "
         f"with rates from {day_text(rated[0])} to {day_text(rated[-1])}"
     )
     return marks.single(layers, about, "Line chart", told, metric="acceptance_rate")
@@ -151,7 +157,7 @@ def acceptance_distribution(table: pl.DataFrame | pl.LazyFrame, **caption: Unpac
     >>> acceptance_distribution(halves).title.subtitle
     'people · 42 users with enough suggestions'
     """
-    frame = marks.read(table, ACCEPTANCE_DISTRIBUTION, keys=["acceptance_from"]).drop("group")
+    frame = marks.read(table, tables.ACCEPTANCE_DISTRIBUTION, keys=["acceptance_from"]).drop("group")
     frame = frame.drop_nulls().sort("acceptance_from")
     everyone = frame["users"].sum()
     note = f"{everyone:,} users with enough suggestions" if everyone else ""
@@ -233,7 +239,7 @@ def compare(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeyword
     >>> compare(change).title.subtitle
     'people · 95 % confidence intervals'
     """
-    frame = marks.read(table, COMPARISON, keys=["metric", "group"])
+    frame = marks.read(table, tables.COMPARISON, keys=["metric", "group"])
     shown = frame.sort(pl.col("verdict").is_null(), maintain_order=True).head(marks.MAX_ROWS)
     cut = f"the first {shown.height} of {frame.height} rows" if shown.height < frame.height else ""
     paired = "the same people paired" if frame["is_paired"].any() else ""
@@ -245,7 +251,7 @@ def compare(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeyword
         marks.interval_note(frame, "difference"),
         paired,
         together,
-        cuts=[cut],
+        omitted=[cut],
     )
     if not shown["difference"].count():
         return marks.no_data(about)
@@ -306,12 +312,12 @@ def acceptance_change(
     >>> acceptance_change(change).title.text
     'Acceptance rate: what moved it'
     """
-    frame = marks.read(table, ACCEPTANCE_CHANGE)
+    frame = marks.read(table, tables.ACCEPTANCE_CHANGE)
     groups = _check_total(frame)
     about = marks.caption(
         caption,
         "Acceptance rate: what moved it" + (", group by group" if by_group else ""),
-        marks.counted(groups.height, "group") if groups.height else "",
+        plural(groups.height, "group") if groups.height else "",
     )
     if frame.is_empty() or frame["total_effect"][-1] is None:
         return marks.no_data(about)
@@ -336,11 +342,11 @@ def acceptance_change(
 
 
 def _row_name(frame: pl.DataFrame) -> pl.Expr:
-    """Name a row by its rate, or its group, or both where there are several of both."""
+    """Name a row by its rate, or its group where that tells rows apart, or both."""
     metric = pl.col("metric").str.replace_all("_", " ")
     if not marks.is_grouped(frame):
         return metric
-    return pl.col("group") if frame["metric"].n_unique() == 1 else pl.concat_str(metric, "group", separator=" · ")
+    return pl.concat_str(metric, "group", separator=" · ") if frame["group"].is_duplicated().any() else pl.col("group")
 
 
 def _points_axis(title: str) -> alt.Axis:
@@ -359,13 +365,16 @@ def _differences(drawn: pl.DataFrame) -> list[alt.Chart]:
     titles |= {"verdict": "Verdict", "both_users": "People on both sides"}
     titles |= {"before_users": "Before only", "after_users": "After only"}
     plain = alt.Chart(pointed).encode(
-        y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list())),
+        y=alt.Y("row:N", title=None, scale=alt.Scale(domain=drawn["row"].to_list()), axis=alt.Axis(labelLimit=400)),
         tooltip=marks.tooltip(pointed, titles),
     )
     base = plain.encode(color=color)
     axis = _points_axis("Difference in percentage points") if are_rates else alt.Axis(title="Difference", tickCount=8)
+    ends_at = [0.0, *drawn["difference_low"].drop_nulls(), *drawn["difference_high"].drop_nulls()]
+    room = (max(ends_at) - min(ends_at)) * _VERDICT_ROOM  # for the words behind the last whisker
+    wide = alt.Scale(domain=[min(ends_at) - room / 8, max(ends_at) + room], nice=False) if room else _FROM_ZERO
     low, difference, end = (
-        alt.X(f"{column}:Q", axis=axis, scale=_FROM_ZERO) for column in ("difference_low", "difference", "end")
+        alt.X(f"{column}:Q", axis=axis, scale=wide) for column in ("difference_low", "difference", "end")
     )
     ends = plain.transform_calculate(end="isValid(datum.difference_high) ? datum.difference_high : datum.difference")
     return [

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Unpack
 import altair as alt
 import polars as pl
 
+from augment_insights import tables
 from augment_insights.charts import marks
 from augment_insights.charts.theme import ACCENT
+from augment_insights.errors import plural
 from augment_insights.periods import day_text
-from augment_insights.tables import ACTIVE_DAY_DISTRIBUTION, ACTIVE_USERS, ROLLING_ACTIVE_USERS, STICKINESS
 
 if TYPE_CHECKING:
     from augment_insights.charts.marks import CaptionKeywords
@@ -60,10 +61,12 @@ def active_users(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKe
     >>> active_users(weeks, as_of="2026-03-10").title.subtitle
     'people · data to 10 Mar 2026'
     """
-    frame, fewer = marks.largest_groups(marks.read(table, ACTIVE_USERS), size="active_users", most=marks.MAX_LINES)
+    frame, fewer = marks.largest_groups(
+        marks.read(table, tables.ACTIVE_USERS), size="active_users", most=marks.MAX_LINES
+    )
     every = _every(frame)
     complete_to = marks.latest_day(frame.filter("is_complete")["period_end"])
-    about = marks.caption(caption, marks.heading(every, "active users"), cuts=[fewer], until=complete_to)
+    about = marks.caption(caption, marks.heading(every, "active users"), omitted=[fewer], until=complete_to)
     if frame.is_empty():
         return marks.no_data(about)
     drawn, color = marks.group_color(marks.mark_incomplete(frame, "active_users"))
@@ -122,7 +125,7 @@ def rolling_active_users(
     >>> rolling_active_users(days, population="engineers").title.subtitle
     'engineers · data to 2 Mar 2026'
     """
-    return _trailing(marks.read(table, ROLLING_ACTIVE_USERS), caption)
+    return _trailing(marks.read(table, tables.ROLLING_ACTIVE_USERS), caption)
 
 
 def stickiness(
@@ -167,7 +170,7 @@ def stickiness(
     >>> stickiness(days).title.text
     'Stickiness: mean daily users of the users of 28 days'
     """
-    return _trailing(marks.read(table, STICKINESS, also=["working_days"]), caption)
+    return _trailing(marks.read(table, tables.STICKINESS, also=["working_days"]), caption)
 
 
 def active_day_distribution(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
@@ -202,9 +205,9 @@ def active_day_distribution(table: pl.DataFrame | pl.LazyFrame, **caption: Unpac
     >>> active_day_distribution(week, as_of="2026-03-08").title.subtitle
     'people · data to 8 Mar 2026 · 19 active users'
     """
-    frame = marks.read(table, ACTIVE_DAY_DISTRIBUTION, keys=["active_days"]).drop("group").sort("active_days")
+    frame = marks.read(table, tables.ACTIVE_DAY_DISTRIBUTION, keys=["active_days"]).drop("group").sort("active_days")
     everyone = frame["users"].sum()
-    window = f" in the last {marks.counted(frame.height, 'day')}" if frame.height else ""
+    window = f" in the last {plural(frame.height, 'day')}" if frame.height else ""
     about = marks.caption(caption, f"Active days a user{window}", f"{everyone:,} active users" if everyone else "")
     if not everyone:
         return marks.no_data(about)
@@ -220,7 +223,7 @@ def active_day_distribution(table: pl.DataFrame | pl.LazyFrame, **caption: Unpac
     if drawn.height <= _MOST_NUMBERS:
         layers.append(base.mark_text(dy=-8, fontSize=12).encode(text="users:Q"))
     most = frame.sort("users", "active_days", descending=[True, False]).row(0, named=True)
-    told = f"the most common number is {marks.counted(most['active_days'], 'day')}, with {most['users']} users"
+    told = f"the most common number is {plural(most['active_days'], 'day')}, with {most['users']} users"
     return marks.single(layers, about, "Bar chart", told)
 
 
@@ -246,7 +249,7 @@ def _thin(frame: pl.DataFrame) -> tuple[pl.DataFrame, str]:
 def _trailing(frame: pl.DataFrame, caption: CaptionKeywords) -> alt.LayerChart | alt.FacetChart:
     """Draw users or their stickiness: a line a window, or a group; a panel a group where there are several of both."""
     lengths = frame["window_days"].unique().sort().to_list()
-    names = [marks.counted(length, "day") for length in lengths]
+    names = [plural(length, "day") for length in lengths]
     named = pl.col("window_days").replace_strict(lengths, names, return_dtype=pl.String)
     frame = frame.sort("window_days").with_columns(named.alias("window"))
     several, is_rate = len(names) != 1, "stickiness_rate" in frame.columns
@@ -261,7 +264,7 @@ def _trailing(frame: pl.DataFrame, caption: CaptionKeywords) -> alt.LayerChart |
     most = marks.MAX_PANELS if several else marks.MAX_LINES
     frame, fewer = marks.largest_groups(frame, size="active_users", most=most)
     frame, thinned = _thin(frame)
-    about = marks.caption(caption, heading, cuts=[fewer, thinned], until=marks.latest_day(frame["date"]))
+    about = marks.caption(caption, heading, omitted=[fewer, thinned], until=marks.latest_day(frame["date"]))
     if not frame[value].count():
         return marks.no_data(about)
     reaches_back = "reaches back before the data"
@@ -278,7 +281,7 @@ def _trailing(frame: pl.DataFrame, caption: CaptionKeywords) -> alt.LayerChart |
     }
     base = alt.Chart(drawn).encode(x=marks.time_axis(drawn["date"], "1d", time="date"), **color)
     layers = marks.lines(base, y, value=value, titles=titles | marks.GROUP, time="date")
-    told = f"{marks.counted(drawn['date'].n_unique(), 'day')}{_ends_text(frame, value)}"
+    told = f"{plural(drawn['date'].n_unique(), 'day')}{_ends_text(frame, value)}"
     return marks.panels(layers, about, "Line chart", told, metric=value)
 
 
@@ -291,7 +294,7 @@ def _window_color(drawn: pl.DataFrame) -> alt.Color:
 def _ends_text(frame: pl.DataFrame, value: str) -> str:
     """Return the last value of each line, unless there are groups."""
     if marks.is_grouped(frame):
-        return f", {marks.counted(frame['group'].n_unique(), 'group')}"
+        return f", {plural(frame['group'].n_unique(), 'group')}"
     last = frame.drop_nulls(value).sort("date").group_by("window", maintain_order=True).last()
     form = "{:.1%}" if value == "stickiness_rate" else "{:,}"
     told = [f"{form.format(number)} in {window}" for window, number in last.select("window", value).iter_rows()]

@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING, Unpack
 import altair as alt
 import polars as pl
 
+from augment_insights import tables
 from augment_insights.charts import marks
 from augment_insights.charts.context import infer_every
-from augment_insights.charts.theme import ACCENT, CATEGORIES, LIGHT
+from augment_insights.charts.theme import CATEGORIES, LIGHT
+from augment_insights.errors import plural
 from augment_insights.periods import day_text
-from augment_insights.tables import (
-    ADOPTION_CURVE,
-    ADOPTION_FUNNEL,
-    ADOPTION_RATE,
-    LICENSED_ADOPTION_CURVE,
-    REACHED,
-    TIME_TO_FIRST_USE,
-    UNUSED_LICENCES,
-    columns_of,
-)
+from augment_insights.tables import columns_of
 
 if TYPE_CHECKING:
     from datetime import date
@@ -30,9 +23,13 @@ if TYPE_CHECKING:
 
 _SEEN, _LICENCES, _NEW = "Seen so far", "Licensed", "New in the period"
 _STAGE_HEIGHT = 34
+_SAID = 5
+"""More bars than this are not read out."""
+
+_SEEN_COLORS = dict(zip(tables.SEEN.categories, (CATEGORIES[0], CATEGORIES[1], LIGHT.muted), strict=True))
 _UNUSED = {"idle": "Idle", "never_used": "Never used"}
 _FIRST_USE = marks.Steps(
-    table=TIME_TO_FIRST_USE,
+    table=tables.TIME_TO_FIRST_USE,
     heading="Time to first use: share that has started",
     x_title="Days since the licence began",
     y_title="Share of users who have started",
@@ -87,7 +84,7 @@ def adoption_rate(
     >>> adoption_rate(months).title.text
     'Monthly adoption rate: active users of licensed users'
     """
-    frame = marks.read(table, ADOPTION_RATE)
+    frame = marks.read(table, tables.ADOPTION_RATE)
     over_time = frame["period_start"].n_unique() > 1 or not marks.is_grouped(frame)
     most = marks.MAX_PANELS if over_time else marks.MAX_ROWS
     frame, fewer = marks.largest_groups(frame, size="licensed_users", most=most)
@@ -96,7 +93,7 @@ def adoption_rate(
         caption,
         marks.heading(every, "adoption rate: active users of licensed users"),
         marks.interval_note(frame, "adoption_rate"),
-        cuts=[fewer],
+        omitted=[fewer],
         until=marks.latest_day(frame.filter("is_complete")["period_end"]),
     )
     if not frame["adoption_rate"].count():
@@ -170,7 +167,9 @@ def adoption_curve(
     'Adoption curve: users ever active, and ever licensed'
     """
     licensed = not {"ever_licensed_users", "seen_rate"}.isdisjoint(columns_of(table))
-    frame = marks.read(table, LICENSED_ADOPTION_CURVE if licensed else ADOPTION_CURVE, keys=["period_start"])
+    frame = marks.read(
+        table, tables.LICENSED_ADOPTION_CURVE if licensed else tables.ADOPTION_CURVE, keys=["period_start"]
+    )
     period = infer_every(frame["period_start"], every)
     about = marks.caption(caption, f"Adoption curve: users ever active{', and ever licensed' if licensed else ''}")
     if frame.is_empty():
@@ -180,7 +179,7 @@ def adoption_curve(
     last = drawn.row(-1, named=True)
     of = f" of {last['ever_licensed_users']:,} ever licensed" if licensed and last["ever_licensed_users"] else ""
     told = (
-        f"{marks.counted(drawn.height, 'period')}; in the one of {day_text(last['period_start'])}, "
+        f"{plural(drawn.height, 'period')}; in the one of {day_text(last['period_start'])}, "
         f"{last['cumulative_users']:,}{of} have been active"
     )
     layers = _curve_layers(drawn, every=period, licensed=licensed)
@@ -216,23 +215,15 @@ def adoption_funnel(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     >>> adoption_funnel(stages).title.text
     'Adoption funnel: how far people have got'
     """
-    frame = marks.read(table, ADOPTION_FUNNEL, keys=["status"])
+    frame = marks.read(table, tables.ADOPTION_FUNNEL, keys=["status"])
     about = marks.caption(caption, "Adoption funnel: how far people have got")
     if not frame["reached_users"].sum():
         return marks.no_data(about)
-    ordered = frame.drop("group").sort(pl.col("status").cast(pl.String).cast(REACHED))
+    ordered = frame.drop("group").sort(pl.col("status").cast(pl.String).cast(tables.REACHED))
     stage = pl.col("status").cast(pl.String)
     drawn = ordered.with_columns(stage.str.slice(0, 1).str.to_uppercase() + stage.str.slice(1))
     titles = {"status": "Stage", "reached_users": "People", "reached_rate": "Of the first stage"}
-    base = alt.Chart(drawn).encode(
-        x=alt.X(
-            "reached_users:Q", title="People", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0, nice=True)
-        ),
-        y=alt.Y("status:N", title=None, sort=drawn["status"].to_list()),
-        tooltip=marks.tooltip(drawn, titles),
-    )
-    number = "format(datum.reached_users, ',d') + ' · ' + format(datum.reached_rate, '.0%')"
-    layers = [base.mark_bar(cornerRadiusEnd=2, color=ACCENT), marks.numbers(base, number)]
+    layers = marks.numbered_rows(drawn, "status", "reached_users", "datum.reached_rate", titles=titles)
     told = ", ".join(f"{stage} {users}" for stage, users, _ in drawn.iter_rows())
     return marks.single(layers, about, "Bar chart", told, height=_STAGE_HEIGHT * drawn.height)
 
@@ -264,10 +255,10 @@ def unused_licences(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
     >>> unused_licences(pl.DataFrame(rows)).title.text
     'Idle and never used licences by team'
     """
-    frame = marks.read(table, UNUSED_LICENCES, keys=["team", "status"]).drop("group")
+    frame = marks.read(table, tables.UNUSED_LICENCES, keys=["team", "status"]).drop("group")
     named = frame.select(pl.col("team").fill_null("(none)").alias("group"), pl.col("status").cast(pl.String), "users")
     named, fewer = marks.largest_groups(named.drop_nulls("users"), size="users", most=marks.MAX_ROWS)
-    about = marks.caption(caption, "Idle and never used licences by team", cuts=[fewer])
+    about = marks.caption(caption, "Idle and never used licences by team", omitted=[fewer])
     drawn = named.filter(pl.col("status").is_in(list(_UNUSED)), pl.col("users") > 0)
     if drawn.is_empty():
         return marks.no_data(about)
@@ -284,8 +275,58 @@ def unused_licences(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Captio
             tooltip=marks.tooltip(drawn, {"group": "Team", "status": "Status", "users": "Licences"}),
         )
     )
-    told = ", ".join(f"{team} {users}" for team, users in teams.head(5).iter_rows())
+    told = ", ".join(f"{team} {users}" for team, users in teams.head(_SAID).iter_rows())
     return marks.single([bars], about, "Stacked bar chart", told, height=_STAGE_HEIGHT * max(2, teams.height))
+
+
+def population_bridge(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:
+    """How do the licensed, the active and all who were ever seen stand to one another?
+
+    A bar a kind of licence, split into who was active in the range, seen before it only, or never seen. Everybody is in
+    one piece.
+
+    Parameters
+    ----------
+    table : pl.DataFrame or pl.LazyFrame
+        ``analysis.population_bridge``: one row a kind of licence, and whether its people were seen.
+    **caption
+        As for :mod:`every chart <augment_insights.charts>`.
+
+    Returns
+    -------
+    alt.LayerChart
+
+    See Also
+    --------
+    augment_insights.analysis.population_bridge : the table.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> names = ["licence", "seen", "users"]
+    >>> pairs = pl.DataFrame([("licensed", "active", 80), ("licensed", "never seen", 20)], schema=names, orient="row")
+    >>> population_bridge(pairs).title.text
+    'Licences and people: who has one, and who was active'
+    """
+    frame = marks.read(table, tables.POPULATION_BRIDGE, keys=["licence", "seen"]).drop("group").sort("licence", "seen")
+    about = marks.caption(caption, "Licences and people: who has one, and who was active")
+    drawn = frame.with_columns(pl.col("licence", "seen").cast(pl.String)).filter(pl.col("users") > 0)
+    if drawn.is_empty():
+        return marks.no_data(about)
+    ahead = pl.col("users").cum_sum().over("licence")
+    drawn = drawn.with_columns(top=ahead, bottom=ahead - pl.col("users"))
+    kinds = [kind for kind in tables.LICENSED.categories if kind in drawn["licence"]]
+    titles = {"licence": "Licence on the last day", "seen": "Seen", "users": "People"}
+    bars: alt.Chart = alt.Chart(drawn).encode(
+        x=alt.X("bottom:Q", title="People", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0)),
+        x2="top:Q",
+        y=alt.Y("licence:N", title=None, sort=kinds),
+        color=marks.present_color(drawn, _SEEN_COLORS, column="seen"),
+        tooltip=marks.tooltip(drawn, titles),
+    )
+    told = ", ".join(f"{users} {licence}, {seen}" for licence, seen, users, *_ in drawn.head(_SAID).iter_rows())
+    layers = [bars.mark_bar(stroke=LIGHT.surface)]
+    return marks.single(layers, about, "Stacked bar chart", told, height=_STAGE_HEIGHT * len(kinds))
 
 
 def time_to_first_use(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywords]) -> alt.LayerChart:

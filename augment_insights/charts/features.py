@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, Literal, Unpack, get_args
 import altair as alt
 import polars as pl
 
+from augment_insights import tables
 from augment_insights.charts import marks
 from augment_insights.charts.context import infer_every
 from augment_insights.charts.theme import ACCENT, CATEGORIES, LIGHT
-from augment_insights.errors import did_you_mean
-from augment_insights.tables import (
-    CONCENTRATION,
-    FEATURE_ADOPTION,
-    HABIT_LADDER,
-    HABIT_TIER,
-    MODE_MIX,
-    MODE_TRANSITIONS,
-)
+from augment_insights.errors import did_you_mean, plural
 
 if TYPE_CHECKING:
     from datetime import date
@@ -106,7 +99,7 @@ def feature_adoption(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Capti
     >>> feature_adoption(features, population="engineers").title.subtitle
     'engineers · 95 % confidence intervals'
     """
-    frame = marks.read(table, FEATURE_ADOPTION, keys=["feature", "group"], also=["verdict", "compared_groups"])
+    frame = marks.read(table, tables.FEATURE_ADOPTION, keys=["feature", "group"], also=["verdict", "compared_groups"])
     compared = marks.compared_note(frame)
     frame, fewer = marks.largest_groups(frame, size="active_users", most=marks.MAX_LINES)
     about = marks.caption(
@@ -114,7 +107,7 @@ def feature_adoption(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Capti
         "Feature adoption: users of each way of working",
         marks.interval_note(frame, "feature_rate"),
         compared,
-        cuts=[fewer],
+        omitted=[fewer],
     )
     if not frame["feature_rate"].count():
         return marks.no_data(about)
@@ -129,7 +122,7 @@ def feature_adoption(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Capti
     chart = marks.whiskers(drawn, row="feature", rate="feature_rate", title=axis, titles=titles, color=color)
     told = _shares_text(drawn, "feature", "feature_rate")
     if color:
-        told = f"{drawn['feature'].n_unique()} ways of working, {marks.counted(drawn['group'].n_unique(), 'group')}"
+        told = f"{drawn['feature'].n_unique()} ways of working, {plural(drawn['group'].n_unique(), 'group')}"
     return marks.finished(chart, about, "Dot plot", told)
 
 
@@ -193,7 +186,7 @@ def mode_mix(
         raise ValueError(f"of={of!r} is not valid.{did_you_mean(str(of), get_args(Of))}")
     measured = {f"{of}_count": "count", f"{of}_share": "share"}
     # Of the other mix nothing is needed.
-    contract = replace(MODE_MIX, columns={name: MODE_MIX.columns[name] for name in ("mode", *measured)})
+    contract = replace(tables.MODE_MIX, columns={name: tables.MODE_MIX.columns[name] for name in ("mode", *measured)})
     timed = ["period_start", "is_complete"]
     frame = marks.read(table, contract, keys=["mode", "group", "period_start"], also=timed)
     over_time = "period_start" in frame.columns
@@ -206,7 +199,7 @@ def mode_mix(
         groups = max(1, frame["group"].n_unique())
         frame, cut = marks.latest_periods(frame, most=_MAX_PIECES // (_MOST_MODES * groups))
         period = infer_every(frame["period_start"], every)
-    about = marks.caption(caption, marks.heading(period, f"mode mix: share of {of}"), cuts=[fewer, cut])
+    about = marks.caption(caption, marks.heading(period, f"mode mix: share of {of}"), omitted=[fewer, cut])
     if not frame["share"].count():
         return marks.no_data(about)
     kind, told = "Stacked bar chart", _mix_text(frame)
@@ -267,7 +260,7 @@ def mode_transitions(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Capti
     >>> mode_transitions(steps).title.text
     'Mode transitions: main way of working, from one period to the next'
     """
-    frame = marks.read(table, MODE_TRANSITIONS, keys=["from_mode", "to_mode"]).drop("group")
+    frame = marks.read(table, tables.MODE_TRANSITIONS, keys=["from_mode", "to_mode"]).drop("group")
     heading = "Mode transitions: main way of working, from one period to the next"
     about = marks.caption(caption, heading)
     if frame.is_empty():
@@ -276,7 +269,7 @@ def mode_transitions(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[Capti
     drawn = _grid(steps)
     sides = drawn["from_mode"].n_unique()
     stays = steps.filter(pl.col("from_mode") == pl.col("to_mode")).height
-    told = f"{marks.counted(frame.height, 'kind')} of steps, {stays} of them staying"
+    told = f"{plural(frame.height, 'kind')} of steps, {stays} of them staying"
     about = replace(about, width=min(about.width, _WIDEST_CELL * sides))
     titles = {"from_mode": "From", "to_mode": "To", "share": "Share of the steps from it"}
     titles |= {"users": "Users who made the step"}
@@ -333,11 +326,11 @@ def habit_ladder(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKe
     >>> habit_ladder(users).title.subtitle
     'people · 2 users'
     """
-    frame = marks.read(table, HABIT_LADDER)
+    frame = marks.read(table, tables.HABIT_LADDER)
     counts, fewer = marks.largest_groups(_count_tiers(frame), size="users", most=marks.MAX_ROWS)
-    everyone = marks.counted(frame.height, "user") if frame.height else ""
+    everyone = plural(frame.height, "user") if frame.height else ""
     heading = "Habit ladder: users by how regular their use is"
-    about = marks.caption(caption, heading, everyone, cuts=[fewer])
+    about = marks.caption(caption, heading, everyone, omitted=[fewer])
     if frame.is_empty():
         return marks.no_data(about)
     titles = {"tier": "Tier", "users": "Users", "of_users": "Of users", **marks.GROUP}
@@ -348,19 +341,11 @@ def habit_ladder(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKe
         drawn = tops.with_columns((pl.col("top") - share).alias("bottom"))
         layers = [marks.share_rows(drawn, title="Share of the group's users", color=color, titles=titles)]
         rows = drawn["group"].n_unique()
-        told = marks.counted(rows, "group")
+        told = plural(rows, "group")
     else:
         drawn = counts.drop("group")
-        base = alt.Chart(drawn).encode(
-            x=alt.X(
-                "users:Q", title="Users", axis=marks.whole_axis(grid=True), scale=alt.Scale(domainMin=0, nice=True)
-            ),
-            y=alt.Y("tier:N", title=None, sort=drawn["tier"].to_list()),
-            tooltip=marks.tooltip(drawn, titles),
-        )
-        number = "format(datum.users, ',d') + ' · ' + format(datum.users / datum.of_users, '.0%')"
-        bars = base.mark_bar(cornerRadiusEnd=2).encode(color=color.legend(None))
-        layers = [bars, marks.numbers(base, number)]
+        of_all, hue = "datum.users / datum.of_users", color.legend(None)
+        layers = marks.numbered_rows(drawn, "tier", "users", of_all, titles=titles, color=hue)
         rows = drawn.height
         told = ", ".join(f"{tier} {users}" for tier, users in drawn.select("tier", "users").iter_rows())
     return marks.single(layers, about, "Bar chart", told, height=_TIER_ROW_HEIGHT * rows)
@@ -408,11 +393,11 @@ def concentration(
     >>> concentration(shares).title.subtitle
     'people · 98 users · mark: 10%, if all did the same'
     """
-    frame = marks.read(table, CONCENTRATION, keys=["group"])
+    frame = marks.read(table, tables.CONCENTRATION, keys=["group"])
     frame, fewer = marks.largest_groups(frame, size="users", most=marks.MAX_ROWS)
     most = frame.select(pl.col("users").max().fill_null(0)).item()
     about = marks.caption(
-        caption, "Concentration: how much a few users do", f"{most:,} users" if most else "", _EVEN, cuts=[fewer]
+        caption, "Concentration: how much a few users do", f"{most:,} users" if most else "", _EVEN, omitted=[fewer]
     )
     if not frame["top_decile_share"].count():
         return marks.no_data(about)
@@ -444,12 +429,12 @@ def _shares_text(named: pl.DataFrame, mode: str, share: str) -> str:
 def _mix_text(frame: pl.DataFrame) -> str:
     """Return the shares of the last period, or of the whole, unless there are groups."""
     if marks.is_grouped(frame):
-        return marks.counted(frame["group"].n_unique(), "group")
+        return plural(frame["group"].n_unique(), "group")
     if "period_start" not in frame.columns:
         return _shares_text(_named(frame, "mode"), "mode", "share")
     last = frame.filter(pl.col("period_start") == pl.col("period_start").max())
     shares = _shares_text(_named(last, "mode"), "mode", "share")
-    return f"{marks.counted(frame['period_start'].n_unique(), 'period')}; in the last {shares}"
+    return f"{plural(frame['period_start'].n_unique(), 'period')}; in the last {shares}"
 
 
 def _pieces(frame: pl.DataFrame) -> pl.DataFrame:
@@ -477,7 +462,7 @@ def _grid(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _count_tiers(frame: pl.DataFrame) -> pl.DataFrame:
     """Count the users of each tier and group; tiers without anyone are there with 0."""
-    tiers = [tier for tier in HABIT_TIER.categories if tier != "non-user" or (frame["tier"] == tier).any()]
+    tiers = [tier for tier in tables.HABIT_TIER.categories if tier != "non-user" or (frame["tier"] == tier).any()]
     order = pl.DataFrame({"tier": tiers, "place": range(len(tiers))}, schema={"tier": pl.String, "place": pl.Int64})
     counted = frame.group_by("group", pl.col("tier").cast(pl.String)).len("users")
     grid = frame.select("group").unique().join(order, how="cross")
@@ -495,7 +480,7 @@ def _two_panels(ranked: pl.DataFrame) -> list[alt.Chart]:
     titles = {"group": "Of", "top_decile_share": "Share by the top 10%", "gini": "Gini coefficient", "users": "Users"}
     long = ranked.with_columns(pl.col("top_decile_share").alias(_SHARE), pl.col("gini").alias(_GINI))
     drawn = long.unpivot(
-        [_SHARE, _GINI], index=["group", *CONCENTRATION.columns], variable_name="panel", value_name="value"
+        [_SHARE, _GINI], index=["group", *tables.CONCENTRATION.columns], variable_name="panel", value_name="value"
     )
     # The line of even use belongs to the first panel only: elsewhere it has no place.
     drawn = drawn.with_columns(pl.when(pl.col("panel") == _SHARE).then(_EVEN_SHARE).alias("even"))

@@ -16,7 +16,7 @@ import polars as pl
 
 from augment_insights.charts.context import with_context, with_row_goals
 from augment_insights.charts.theme import ACCENT, CATEGORIES, HEIGHT, LIGHT, WIDTH
-from augment_insights.errors import TableError, safe_text
+from augment_insights.errors import TableError, plural, safe_text
 from augment_insights.periods import ADJECTIVE, NOUN, Every, calendar_period, day_text, parse_day
 from augment_insights.tables import columns_of, safe_strings
 
@@ -67,7 +67,6 @@ _COLUMNS = 2
 _GUTTER = 36
 _PANEL_HEIGHT = 150
 _ROW_HEIGHT = 24
-_SHARE_ROW_HEIGHT = 28
 _THICK, _THIN = 2.5, 1.8
 _TICKS = 9
 
@@ -156,13 +155,13 @@ def caption(
     given: CaptionKeywords,
     title: str,
     *notes: str,
-    cuts: Sequence[str] = (),
+    omitted: Sequence[str] = (),
     until: date | None = None,
 ) -> Caption:
     """Return the caption of a chart: what its caller gave, else its own title and notes.
 
-    ``cuts`` say what the picture leaves out. ``until`` is the last day that the table itself knows of; ``as_of`` goes
-    before it.
+    ``omitted`` says what the picture leaves out. ``until`` is the last day that the table itself knows of; ``as_of``
+    goes before it.
 
     Raises
     ------
@@ -171,7 +170,7 @@ def caption(
 
     Examples
     --------
-    >>> about = caption({"sample": True, "as_of": "2026-03-01"}, "Active users", cuts=["the 6 largest of 8 groups"])
+    >>> about = caption({"sample": True, "as_of": "2026-03-01"}, "Active users", omitted=["the 6 largest of 8 groups"])
     >>> about.subtitle
     'people · data to 1 Mar 2026 · sample data · the 6 largest of 8 groups'
     """
@@ -184,7 +183,7 @@ def caption(
     words = (asked.population, f"data to {day_text(last)}" if last else "")
     if asked.subtitle is not None:
         words, notes = (asked.subtitle, ""), ()
-    parts = (*words, "sample data" if asked.sample else "", *notes, *cuts)
+    parts = (*words, "sample data" if asked.sample else "", *notes, *omitted)
     subtitle = safe_text(" · ".join(part for part in parts if part))
     return replace(asked, title=safe_text(asked.title or title), subtitle=subtitle)
 
@@ -233,22 +232,11 @@ def share_text(share: float) -> str:
     return "<1%" if 0 < share < _HALF_PERCENT else f"{share:.0%}"
 
 
-def counted(number: int, thing: str) -> str:
-    """Write a number of things.
-
-    Examples
-    --------
-    >>> counted(1, "day"), counted(1400, "user")
-    ('1 day', '1,400 users')
-    """
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
 def periods_text(frame: pl.DataFrame) -> tuple[str, pl.DataFrame]:
     """Return how many periods and groups there are, and of a single group the complete periods that more is told of."""
-    told = counted(frame["period_start"].n_unique(), "period")
+    told = plural(frame["period_start"].n_unique(), "period")
     if frame["group"].n_unique() > 1:
-        return f"{told}, {counted(frame['group'].n_unique(), 'group')}", frame.clear()
+        return f"{told}, {plural(frame['group'].n_unique(), 'group')}", frame.clear()
     complete = frame.filter("is_complete").sort("period_start")
     return (f"{told}, none of them complete" if complete.is_empty() else told), complete
 
@@ -589,7 +577,7 @@ def ranked_dots(
     if "goal" in ranked.columns:
         tick = alt.Chart(ranked).mark_tick(color=LIGHT.ink, thickness=2, size=_ROW_HEIGHT - 6, aria=False)
         dots += tick.encode(x="goal:Q", y=alt.Y("group:N", sort=None)).transform_filter("isValid(datum.goal)")
-    return finished(dots, about, "Dot plot", counted(frame.height, "group"))
+    return finished(dots, about, "Dot plot", plural(frame.height, "group"))
 
 
 def period_bars(
@@ -657,6 +645,20 @@ def numbers(base: alt.Chart, expression: str) -> alt.Chart:
     return text.transform_calculate(number=expression).encode(text="number:N")
 
 
+def numbered_rows(
+    drawn: pl.DataFrame, row: str, count: str, share: str, *, titles: Mapping[str, str], **color: alt.Color
+) -> list[alt.Chart]:
+    """Return a bar of counts for each ``row``, as they come, with the count and a share, a Vega expression, behind."""
+    scale, axis = alt.Scale(domainMin=0, nice=True), whole_axis(grid=True)
+    base = alt.Chart(drawn).encode(
+        x=alt.X(f"{count}:Q", title=titles[count], axis=axis, scale=scale),
+        y=alt.Y(f"{row}:N", title=None, sort=drawn[row].to_list()),
+        tooltip=tooltip(drawn, titles),
+    )
+    number = f"format(datum.{count}, ',d') + ' · ' + format({share}, '.0%')"
+    return [base.mark_bar(cornerRadiusEnd=2, color=ACCENT).encode(**color), numbers(base, number)]
+
+
 # ---- Curves of groups, in steps or straight ----
 
 
@@ -680,7 +682,7 @@ def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, given: Caption
     frame, fewer = largest_groups(frame, size="at_risk_users", most=MAX_LINES)
     number = frame.filter(pl.col("days") == pl.col("days").min().over("group"))["at_risk_users"].sum()
     followed = f"{number:,} {steps.followed} followed" if number else ""
-    about = caption(given, steps.heading, followed, interval_note(frame, rate), cuts=[fewer])
+    about = caption(given, steps.heading, followed, interval_note(frame, rate), omitted=[fewer])
     if not frame[rate].count():
         return no_data(about)
     drawn, color = group_color(frame.sort("group", "days"))
@@ -705,9 +707,9 @@ def steps_chart(table: pl.DataFrame | pl.LazyFrame, steps: Steps, given: Caption
 def curve_text(frame: pl.DataFrame, *, time: str, rate: str, noun: str) -> str:
     """Return a curve's alt text: from which share to which, unless there are groups."""
     known = frame.drop_nulls(rate).sort(time)
-    told = counted(known[time].n_unique(), noun)
+    told = plural(known[time].n_unique(), noun)
     if is_grouped(frame):
-        return f"{told}, {counted(frame['group'].n_unique(), 'group')}"
+        return f"{told}, {plural(frame['group'].n_unique(), 'group')}"
     first, last = known.row(0, named=True), known.row(-1, named=True)
     return f"{told}, from {first[rate]:.0%} at {noun} {first[time]} to {last[rate]:.0%} at {noun} {last[time]}"
 

@@ -147,7 +147,7 @@ def reconcile(table: pl.DataFrame | pl.LazyFrame, **caption: Unpack[CaptionKeywo
         {**_EVERYBODY, **caption},
         "Reconciliation: does the API agree with itself?",
         found if checks.len() else "",
-        cuts=[cut],
+        omitted=[cut],
         until=marks.latest_day(frame["date"]),
     )
     if frame.is_empty():

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Unpack
 import altair as alt
 import polars as pl
 
+from augment_insights import tables
 from augment_insights.charts import marks
 from augment_insights.charts.context import infer_every
 from augment_insights.charts.theme import LIGHT
+from augment_insights.errors import plural
 from augment_insights.periods import calendar_period, day_text
-from augment_insights.tables import COHORT_RETENTION, LIFECYCLE, RETENTION_CURVE, SURVIVAL
 
 if TYPE_CHECKING:
     from augment_insights.charts.marks import CaptionKeywords
@@ -37,7 +38,7 @@ _MAX_PIECES = 1500
 _PIECES_OF_A_BAR = 4
 
 _SURVIVAL = marks.Steps(
-    table=SURVIVAL,
+    table=tables.SURVIVAL,
     heading="Survival: share that has not lapsed",
     x_title="Days since the first activity",
     y_title="Share of users still active",
@@ -99,12 +100,12 @@ def cohort_retention(
     >>> cohort_retention(cells, as_of="2026-03-10", sample=True).title.subtitle
     'people · data to 10 Mar 2026 · sample data'
     """
-    frame = marks.read(table, COHORT_RETENTION, keys=["cohort", "period"])
+    frame = marks.read(table, tables.COHORT_RETENTION, keys=["cohort", "period"])
     period = infer_every(frame["cohort"], every)
     noun = marks.noun(period)
     empty = frame.filter(pl.col("cohort_users") == 0)["cohort"].n_unique()
-    note = f"{marks.counted(empty, noun)} in which nobody began left out" if empty else ""
-    about = marks.caption(caption, marks.heading(period, "cohort retention"), cuts=[note])
+    note = f"{plural(empty, noun)} in which nobody began left out" if empty else ""
+    about = marks.caption(caption, marks.heading(period, "cohort retention"), omitted=[note])
     frame = frame.filter(pl.col("cohort_users").fill_null(1) > 0)  # a hidden size (null) is no empty cohort
     if frame.is_empty():
         return marks.no_data(about)
@@ -112,8 +113,8 @@ def cohort_retention(
     cohorts, periods = drawn["row"].n_unique(), drawn["period"].n_unique()
     unknown = drawn.filter(state="incomplete").height
     told = (
-        f"{marks.counted(cohorts, 'cohort')} over {marks.counted(periods, noun)} since their first activity; "
-        f"{marks.counted(unknown, 'cell')} {'is' if unknown == 1 else 'are'} not known yet"
+        f"{plural(cohorts, 'cohort')} over {plural(periods, noun)} since their first activity; "
+        f"{plural(unknown, 'cell')} {'is' if unknown == 1 else 'are'} not known yet"
     )
     drawn = drawn.with_columns(is_pale=pl.col("cohort_users").fill_null(0) < pale_below)
     layers = _cohort_map(drawn, noun=noun, with_numbers=about.width / periods >= _NARROWEST_CELL)
@@ -171,12 +172,12 @@ def retention_curve(
     >>> retention_curve(weeks, every="1w").title.text
     'Retention by weeks since first activity'
     """
-    frame = marks.read(table, RETENTION_CURVE, keys=["group", "period"])
+    frame = marks.read(table, tables.RETENTION_CURVE, keys=["group", "period"])
     frame, fewer = marks.largest_groups(frame, size="eligible_users", most=marks.MAX_LINES)
     noun = marks.noun(infer_every(pl.Series(dtype=pl.Date), every))
     since = f"{noun}s since first activity"
     note = marks.interval_note(frame, "retention_rate")
-    about = marks.caption(caption, f"Retention by {since}", note, cuts=[fewer])
+    about = marks.caption(caption, f"Retention by {since}", note, omitted=[fewer])
     if not frame["retention_rate"].count():
         return marks.no_data(about)
     # Every point pools finished periods only, so nothing is dashed.
@@ -241,7 +242,7 @@ def lifecycle(
     >>> lifecycle(weeks).title.subtitle
     'people · data to 15 Mar 2026'
     """
-    frame = marks.read(table, LIFECYCLE)
+    frame = marks.read(table, tables.LIFECYCLE)
     frame, fewer = marks.largest_groups(frame, size="active_users", most=marks.MAX_PANELS)
     period = infer_every(frame["period_start"], every)
     groups = max(1, frame["group"].n_unique())
@@ -250,7 +251,7 @@ def lifecycle(
     about = marks.caption(
         caption,
         marks.heading(period, "user lifecycle"),
-        cuts=[fewer, cut],
+        omitted=[fewer, cut],
         until=calendar_period(last, period or "1d").end if last else None,
     )
     if frame.is_empty():

@@ -8,20 +8,25 @@ untrusted notebook, a code host's preview) show the second, and a terminal print
 
 from __future__ import annotations
 
-import base64
+import json
 import os
 import re
 import sys
+import tomllib
+from base64 import b64encode
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from augment_insights.charts import brand
-from augment_insights.errors import safe_text
+import yaml
+
+from augment_insights.errors import ConfigurationError, did_you_mean, safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from os import PathLike
 
     import altair as alt
@@ -49,6 +54,25 @@ HEIGHT = 300
 _PNG_SCALE = 2
 _IDS = re.compile(r'(?<=id=")(?:gradient_|clip)\d+(?=")|(?<=url\(#)(?:gradient_|clip)\d+(?=\))')
 _FONT = '"Helvetica Neue", Arial, "Liberation Sans", sans-serif'
+
+THEME_VARIABLE = "AUGMENT_INSIGHTS_THEME"
+"""The environment variable that names a theme, for reports too."""
+
+_KEYS = ("colours", "accent", "font", "logo")
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+_FONT_NAMES = re.compile(r"[\w ,'-]{1,200}")
+_WHITE, _NIGHT = "#ffffff", "#1a1e24"
+_WORDS, _SEEN, _DRAWN = 4.5, 3.0, 2.0
+"""The least contrast of words and of what is drawn, as WCAG 2.2 has it, and of a series that has its numbers beside."""
+
+_LINEAR = 0.04045
+"""Up to here sRGB is a straight line."""
+
+_MOST_BYTES = 200_000
+"""A logo travels inside each page, and pages have a limit."""
+
+_IMAGES = {".svg": ("image/svg+xml", b"<svg"), ".png": ("image/png", b"\x89PNG\r\n")}
+_READERS = {".toml": tomllib.loads, ".json": json.loads, ".yaml": yaml.safe_load, ".yml": yaml.safe_load}
 
 
 @dataclass(frozen=True)
@@ -82,13 +106,186 @@ NIGHT = Palette(
 """For a notebook in the dark. Charts are repainted where they stand: what is saved of them stays on white paper."""
 
 
-def current_theme() -> brand.Theme:
+# ---- A theme of one's own ----
+
+
+@dataclass(frozen=True)
+class Theme:
+    """What a theme changes; what it leaves out stays as the package has it.
+
+    Parameters
+    ----------
+    colours : tuple of str
+        The colours of categories, in their order, as ``#rrggbb``.
+    accent : str
+        The colour of what stands alone: a single line, links; in a dark page a lighter tone of it.
+    font : str
+        A font, or several from the best on, that readers have installed.
+    logo : str
+        A picture for the head of a page, as a data URI.
+    """
+
+    colours: tuple[str, ...] = ()
+    accent: str = ""
+    font: str = ""
+    logo: str = ""
+
+    @property
+    def dark(self) -> dict[str, str]:
+        """Each colour with the tone of it that can be seen in a dark page."""
+        tones = {colour: _toned(colour, _WHITE, paper=_NIGHT, least=_SEEN) for colour in self.colours}
+        accent = {self.accent: _toned(self.accent, _WHITE, paper=_NIGHT, least=_WORDS)} if self.accent else {}
+        return tones | accent
+
+    @property
+    def page_style(self) -> str:
+        """What the style sheet of a page takes from this theme."""
+        colours = {f"series-{n}": colour for n, colour in enumerate(self.colours, 1)}
+        colours |= {"accent": self.accent} if self.accent else {}
+        day = " ".join(f"--{name}: {colour};" for name, colour in colours.items())
+        night = " ".join(f"--{name}: {self.dark[colour]};" for name, colour in colours.items())
+        rules = [f":root {{ {day} }}", f"@media screen and (prefers-color-scheme: dark) {{ :root {{ {night} }} }}"]
+        font = f"body {{ font-family: {self.font}, system-ui, sans-serif; }}" if self.font else ""
+        return "\n".join([*(rules if colours else []), font])
+
+
+THEMES: Mapping[str, Theme] = {
+    "default": Theme(),
+    "high_contrast": Theme(("#004488", "#7A5200", "#117733", "#994455", "#332288", "#555555"), "#004488"),
+}
+"""The themes that have a name; every colour of "high_contrast" has at least 4.5 to 1 against white."""
+
+
+def read_theme(theme: str | PathLike[str] | Mapping[str, Any]) -> Theme:
+    """Return the theme of a name, a mapping or a file, checked.
+
+    Raises
+    ------
+    ConfigurationError
+        No theme of that name and no such file, a file that cannot be read, or a value in it that cannot be used.
+
+    Examples
+    --------
+    >>> read_theme({"colours": ["#123456", "#883300"], "font": "Inter"}).accent
+    '#123456'
+    """
+    if isinstance(theme, Mapping):
+        return _checked(theme, Path(), "the mapping")
+    if str(theme) in THEMES:
+        return THEMES[str(theme)]
+    path = Path(theme).expanduser()
+    if path.suffix.lower() not in _READERS:
+        known = f"{did_you_mean(str(theme), THEMES)} Or the path of a .toml, .json or .yaml file."
+        raise _refused(f"There is no theme {str(theme)!r}.", known)
+    try:
+        values = _READERS[path.suffix.lower()](path.read_text("utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise _refused(
+            f"The theme {str(path)!r} cannot be read: {error}.", " Hint: check the path and the file."
+        ) from error
+    if not isinstance(values, Mapping):
+        raise _refused(f"The theme {str(path)!r} holds no names with values.", f" Known: {', '.join(_KEYS)}.")
+    return _checked(values, path.parent, repr(str(path)))
+
+
+def _refused(what: str, hint: str) -> ConfigurationError:
+    return ConfigurationError(f"{what}{hint}", setting="theme")
+
+
+def _checked(values: Mapping[str, Any], folder: Path, source: str) -> Theme:
+    """Return the theme that these values describe; paths are those seen from ``folder``."""
+    for name in values:
+        if name not in _KEYS:
+            raise _refused(f"The theme of {source} has {name!r}.", did_you_mean(str(name), _KEYS))
+    colours = values.get("colours", [])
+    if (
+        not isinstance(colours, list | tuple)
+        or len(colours) > len(CATEGORIES)
+        or len({*map(str, colours)}) < len(colours)
+    ):
+        raise _refused(
+            f"The theme of {source} has colours={colours!r}.",
+            f" Hint: up to {len(CATEGORIES)} different ones, in a list.",
+        )
+    for colour in colours:
+        _check_colour(colour, source, least=_DRAWN)
+    accent = values.get("accent", next(iter(colours), ""))
+    if accent:
+        _check_colour(accent, source, least=_WORDS)
+    font = values.get("font", "")
+    if not isinstance(font, str) or (font and not _FONT_NAMES.fullmatch(font)):
+        raise _refused(f"The theme of {source} has font={font!r}.", " Hint: the name of a font, or names with commas.")
+    logo = values.get("logo")
+    return Theme(tuple(colours), accent, font, _picture(folder / str(logo), source) if logo else "")
+
+
+def _check_colour(colour: object, source: str, *, least: float) -> None:
+    if not isinstance(colour, str) or not _COLOUR.fullmatch(colour):
+        raise _refused(f"The theme of {source} has the colour {colour!r}.", " Hint: write it as '#0072B2'.")
+    found = contrast(colour, _WHITE)
+    if found < least:
+        raise _refused(
+            f"The colour {colour} of {source} can hardly be seen on white: its contrast is {found:.1f} to 1, and "
+            f"{'words need' if least == _WORDS else 'lines and bars need'} {least:g}.",
+            f" Hint: {_toned(colour, '#000000', paper=_WHITE, least=least)} is a darker tone of it.",
+        )
+
+
+def _picture(path: Path, source: str) -> str:
+    """Return a picture as a data URI; as an image of a page, an SVG can run nothing."""
+    kind, mark = _IMAGES.get(path.suffix.lower(), ("", b""))
+    try:
+        data = path.expanduser().read_bytes()
+    except OSError as error:
+        raise _refused(f"The logo of {source} cannot be read: {error}.", " Hint: check its path.") from error
+    if not kind or mark not in data[:2000] or len(data) > _MOST_BYTES:
+        limit = f" Hint: an SVG or PNG of at most {_MOST_BYTES // 1000} kB."
+        raise _refused(f"The logo {str(path)!r} of {source} cannot be used ({len(data):,} bytes).", limit)
+    return f"data:{kind};base64,{b64encode(data).decode('ascii')}"
+
+
+def _channels(colour: str) -> list[int]:
+    return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
+
+
+def contrast(one: str, other: str) -> float:
+    """Return WCAG's contrast ratio of two colours, from 1 to 21.
+
+    Examples
+    --------
+    >>> round(contrast("#000000", "#ffffff"), 1)
+    21.0
+    """
+
+    def luminance(colour: str) -> float:
+        parts = [channel / 255 for channel in _channels(colour)]
+        red, green, blue = (part / 12.92 if part <= _LINEAR else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    darker, lighter = sorted((luminance(one), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _toned(colour: str, towards: str, *, paper: str, least: float) -> str:
+    """Return the first tone of a colour on its way to another that can be read on a paper."""
+    for step in range(21):
+        mixed = (
+            round(here + (there - here) * step / 20)
+            for here, there in zip(_channels(colour), _channels(towards), strict=True)
+        )
+        tone = "#" + "".join(f"{channel:02x}" for channel in mixed)
+        if contrast(tone, paper) >= least:
+            break
+    return tone
+
+
+def current_theme() -> Theme:
     """Return the theme that :func:`setup` chose, else the environment's, else the package's own."""
-    return _CHOSEN.get("theme") or _theme_of(os.environ.get(brand.THEME_VARIABLE) or "default")
+    return _CHOSEN.get("theme") or _theme_of(os.environ.get(THEME_VARIABLE) or "default")
 
 
-_CHOSEN: dict[str, brand.Theme] = {}
-_theme_of = cache(brand.read_theme)
+_CHOSEN: dict[str, Theme] = {}
+_theme_of = cache(read_theme)
 
 
 def categories() -> tuple[str, ...]:
@@ -170,20 +367,35 @@ def load_altair() -> Any:
 
 def to_vegalite(chart: Chart, *, palette: Palette = LIGHT) -> dict[str, Any]:
     """Return a chart as a Vega-Lite spec in our theme, whichever theme is enabled; a chart's own config wins."""
+    return painted(unpainted(chart), palette=palette)
+
+
+def unpainted(chart: Chart) -> dict[str, Any]:
+    """Return a chart as a Vega-Lite spec without a theme: it is checked as it is made, which takes a while."""
     with load_altair().theme.enable("none"):
         spec: dict[str, Any] = chart.to_dict()
+    return spec
+
+
+def painted(spec: Spec, *, palette: Palette = LIGHT) -> dict[str, Any]:
+    """Return an unpainted spec in our theme, in the colours of a paper."""
     own = {key: value for key, value in spec.get("config", {}).items() if key != "view"}
-    painted: dict[str, Any] = _safe({**_repaint(spec, palette), "config": {**config(palette), **own}})
-    return painted
+    spec = {**_repaint(spec, palette), "config": {**config(palette), **own}}
+    return cast("dict[str, Any]", _safe(spec))
 
 
-def _safe(value: Any) -> Any:
+def _safe(spec: Any) -> Any:
     """Replace the control characters in every text of a spec: one of them ends the converter, and this process."""
-    if isinstance(value, str):
-        return safe_text(value)
+    return _each_text(spec, lambda text: safe_text(str(text)))
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a spec, or a part of one, with each text in it changed, names too."""
     if isinstance(value, dict):
-        return {safe_text(str(key)): _safe(item) for key, item in value.items()}
-    return [_safe(item) for item in value] if isinstance(value, list) else value
+        return {change(key): _each_text(part, change) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_each_text(part, change) for part in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
@@ -200,9 +412,9 @@ def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
         swap[ACCENT] = current_theme().accent
     painted = dict(view)
     if isinstance(view.get("mark"), dict):
-        painted["mark"] = _swapped(view["mark"], swap)
+        painted["mark"] = _each_text(view["mark"], lambda text: swap.get(text, text))
     if "encoding" in view and series:
-        painted["encoding"] = _swapped(view["encoding"], series)
+        painted["encoding"] = _each_text(view["encoding"], lambda text: series.get(text, text))
     if "layer" in view:
         painted["layer"] = [_repaint(layer, palette) for layer in view["layer"]]
     if "spec" in view:
@@ -210,22 +422,16 @@ def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
     return painted
 
 
-def _swapped(value: Any, swap: Mapping[str, str]) -> Any:
-    if isinstance(value, dict):
-        return {key: _swapped(part, swap) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_swapped(part, swap) for part in value]
-    return swap.get(value, value) if isinstance(value, str) else value
-
-
 def to_vega(spec: Spec) -> dict[str, Any]:
     """Compile a Vega-Lite spec to Vega, as JupyterLab's own older Vega-Lite would draw it differently."""
-    return cast("dict[str, Any]", _convert(spec, "vega"))
+    import vl_convert  # noqa: PLC0415 (loaded with the first picture, like Altair)
+
+    return vl_convert.vegalite_to_vega(_safe(dict(spec)), vl_version=VEGALITE_VERSION)
 
 
 def to_svg(spec: Spec) -> str:
     """Draw a Vega-Lite spec as SVG, fetching nothing."""
-    svg: str = _convert(spec, "svg", allowed_base_urls=[])
+    svg: str = _drawn(to_vega(spec), "svg")
     # Vega counts gradients and clips through the life of a process: the same chart would differ when drawn again.
     numbers = {found: f"{found.rstrip('0123456789')}{n}" for n, found in enumerate(dict.fromkeys(_IDS.findall(svg)))}
     return _IDS.sub(lambda found: numbers[found[0]], svg)
@@ -233,18 +439,19 @@ def to_svg(spec: Spec) -> str:
 
 def to_png(spec: Spec) -> bytes:
     """Draw a Vega-Lite spec as PNG at twice the screen's resolution, fetching nothing."""
-    return cast("bytes", _convert(spec, "png", scale=_PNG_SCALE, allowed_base_urls=[]))
+    return cast("bytes", _drawn(to_vega(spec), "png", scale=_PNG_SCALE))
 
 
 def to_pdf(spec: Spec) -> bytes:
     """Draw a Vega-Lite spec as a PDF with its text as text, fetching nothing."""
-    return cast("bytes", _convert(spec, "pdf", allowed_base_urls=[]))
+    return cast("bytes", _drawn(to_vega(spec), "pdf"))
 
 
-def _convert(spec: Spec, form: str, **options: Any) -> Any:
-    import vl_convert  # noqa: PLC0415 (loaded with the first picture, like Altair)
+def _drawn(vega: dict[str, Any], form: str, **options: Any) -> Any:
+    """Draw a Vega spec; from a Vega-Lite spec, the converter would take twice as long."""
+    import vl_convert  # noqa: PLC0415 (as above)
 
-    return getattr(vl_convert, f"vegalite_to_{form}")(_safe(dict(spec)), vl_version=VEGALITE_VERSION, **options)
+    return getattr(vl_convert, f"vega_to_{form}")(vega, allowed_base_urls=[], **options)
 
 
 def describe(spec: Spec) -> str:
@@ -305,13 +512,14 @@ def mime_bundle(spec: Spec, *, png: bool = True) -> tuple[dict[str, Any], dict[s
     words = safe_text(describe(spec))
     # The menu of a chart offers the images, and not the public editor, which would be sent the data.
     actions = {"export": True, "source": False, "compiled": False, "editor": False}
-    vega = {**_with_title_ink(to_vega(spec), spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}
-    data: dict[str, Any] = {VEGA_MIME: vega, "text/plain": words}
+    vega = to_vega(spec)
+    shown = {**_with_title_ink(vega, spec), "$schema": "https://vega.github.io/schema/vega/v5.json"}
+    data: dict[str, Any] = {VEGA_MIME: shown, "text/plain": words}
     options = {"actions": actions, "renderer": "svg", "defaultStyle": embed_style()}
     metadata: dict[str, Any] = {VEGA_MIME: {"embed_options": options}}
     if png:
-        image = to_png(spec)
-        data["image/png"] = base64.b64encode(image).decode("ascii")
+        image = _drawn(vega, "png", scale=_PNG_SCALE)
+        data["image/png"] = b64encode(image).decode("ascii")
         width, height = (int.from_bytes(image[at : at + 4], "big") // _PNG_SCALE for at in (16, 20))  # PNG's header
         metadata["image/png"] = {"alt": words, "width": width, "height": height}
     return data, metadata
@@ -355,7 +563,7 @@ def setup(*, png: bool = True, theme: str | PathLike[str] | Mapping[str, Any] | 
     augment_insights.errors.ConfigurationError: The colour #ffff00 of the mapping can hardly be seen on white: ...
     """
     if theme is not None:
-        _CHOSEN["theme"] = brand.read_theme(theme)
+        _CHOSEN["theme"] = read_theme(theme)
     current_theme()
     alt = load_altair()
     alt.theme.register(NAME, enable=True)(lambda: {"config": config()})

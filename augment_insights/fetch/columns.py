@@ -14,7 +14,7 @@ import msgspec
 import polars as pl
 
 from augment_insights.archive.month import span_columns
-from augment_insights.errors import DataWarning, TableError, plural
+from augment_insights.errors import DataWarning, TableError, plural, warn_reader
 from augment_insights.metrics import METRICS
 from augment_insights.periods import DayRange, last_published_day
 from augment_insights.tables import USER_ACTIVITY, USER_TYPE, Table, user_key
@@ -173,7 +173,7 @@ def _without_duplicates(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     unique = frame.unique(key, keep="first", maintain_order=True)
     dropped = frame.height - unique.height
     if dropped:
-        _warn(
+        warn_reader(
             f"{table.name}: {plural(dropped, 'duplicate row')} dropped, the first of each is kept. "
             "The data may have changed between two pages. Hint: fetch again to be sure."
         )
@@ -199,7 +199,7 @@ def fill_days(
     is_asked = pl.col("date").is_between(days.start, days.end)
     strays = frame.filter(~(is_asked & is_answered))["date"].dt.to_string("iso").sort()
     if len(strays):  # what they counted is in no other row
-        _warn(
+        warn_reader(
             f"{table.name}: {plural(len(strays), 'row')} of days that were not asked for left out, the first of "
             f"{strays[0]}; asked for were {days}. Hint: compare with a fetch of another range."
         )
@@ -210,7 +210,7 @@ def fill_days(
     is_unknown = pl.col("date").is_in(sorted(unknown)) & pl.col("sent").is_null()
     lost = kept.filter(is_unknown)["date"].dt.to_string("iso")
     if len(lost):
-        _warn(
+        warn_reader(
             f"{table.name}: the API states more days than it lists; {plural(len(lost), 'day')} without a number, the "
             f"first of them {lost[0]}, unknown and not 0. Hint: ask again tomorrow, or compare with another table."
         )
@@ -225,21 +225,17 @@ def warn_of_days(table: Table, days: DayRange, fetched: Sequence[Fetched], *, no
     if moved:
         pairs = "; ".join(f"asked {window.asked}, answered {window.answered}" for window in moved[:3])
         more = f" and {len(moved) - 3} more" if len(moved) > 3 else ""  # noqa: PLR2004 (the three just named)
-        _warn(
+        warn_reader(
             f"{table.name}: the API answered for other days than asked: {pairs}{more}. "
             "The table has the days that were answered for."
         )
     published = last_published_day(now)
     if days.end > published:
-        _warn(
+        warn_reader(
             f"{table.name}: {days.end} is not safely published yet (the API publishes a day at about 02:00 UTC of the "
             "next); what there is of it is provisional, and a day without data is left out, not zero. "
             f"Hint: end at {published}, or ask again after 03:00 UTC."
         )
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, DataWarning, stacklevel=4)
 
 
 # ---- What may be kept for good ----

@@ -8,7 +8,6 @@ its days; where in between is learnt from the last window whose users are known.
 from __future__ import annotations
 
 import math
-import warnings
 from collections import Counter
 from contextlib import suppress
 from dataclasses import astuple, dataclass, replace
@@ -23,7 +22,7 @@ import polars.selectors as cs
 from augment_insights import periods, tables
 from augment_insights.archive import Archive
 from augment_insights.archive.month import rows_of, span_frame
-from augment_insights.errors import ArchiveError, CacheWarning, ConfigurationError, did_you_mean, plural
+from augment_insights.errors import ArchiveError, CacheWarning, ConfigurationError, did_you_mean, plural, warn_reader
 from augment_insights.fetch.columns import OLDEST_CACHED, Fetched, generated_at, settled_rows, table_frame, unknown_days
 from augment_insights.periods import DayRange, Every
 from augment_insights.transport import Client
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     from augment_insights.tables import Table
-    from augment_insights.transport.pages import CachedPages
+    from augment_insights.transport.pages import Walk
 
 TABLES = (*tables.ENDPOINT_TABLES, tables.ACTIVITY.name)
 """What can be planned: the nouns of the endpoints, and activity."""
@@ -216,7 +215,7 @@ class LocalData:
             self._cached[table.name, days] = len(found.pages), rows, found.is_whole
         return self._cached[table.name, days]
 
-    def _look(self, table: Table, days: DayRange) -> CachedPages:
+    def _look(self, table: Table, days: DayRange) -> Walk:
         return self.client.cached_pages(ENDPOINTS[table.name], **question(table, days))
 
     def rows(self, table: Table, days: DayRange) -> int | None:
@@ -390,7 +389,7 @@ class LocalData:
             )
             if self._renew:  # a sync is for the archive alone
                 raise ArchiveError(what, path=self.archive.path) from error
-            warnings.warn(what, CacheWarning, stacklevel=2)
+            warn_reader(what, CacheWarning)
             return
         self.added[table.name] += len(new)
         self.restated += [(table.name, span) for span in moved]

@@ -15,6 +15,7 @@ from augment_insights.fetch.columns import Fetched, fill_days, generated_at, tab
 from augment_insights.periods import DayRange
 from augment_insights.tables import ENDPOINT_TABLES
 from augment_insights.transport import messages
+from augment_insights.transport.pages import lost_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,12 +119,10 @@ def _whole(table: str, days: DayRange, pages: Sequence[tuple[Path, Page]]) -> Fe
             table=table,
             hint="all pages of an answer are needed, each once, and of one answer alone for the same days.",
         )
-    returned = [page.metadata.returned for _, page in pages]
-    came = sum(len(page.rows) for _, page in pages)
-    # Whether an answer counts the rows of a page or of all of them is not documented.
-    if None not in returned and came not in (sum(filter(None, returned)), max(filter(None, returned), default=0)):
+    lost = lost_rows([page for _, page in pages])
+    if lost:
         raise TableError(
-            f"Of {table} for {days} {came} rows came, and the answers count {sum(filter(None, returned))}.",
+            f"Of {table} for {days} {lost[1]} rows came, and the answers count {lost[0]}.",
             table=table,
             hint="a page may be missing.",
         )

@@ -28,7 +28,11 @@ from augment_insights.tables import (
     OF_METRIC,
     ON_TRACK,
     POPULATION_BRIDGE,
+    RECONCILIATION,
+    RETENTION_CURVE,
     SEEN,
+    UNMATCHED,
+    UNMATCHED_SIDE,
     column_words,
     columns_of,
     is_rate,
@@ -86,6 +90,7 @@ class Figure:
     page_spec: Mapping[str, Any]
     table: pl.DataFrame
     how_to_read: str
+    shows_table: bool = False
 
     def laid_out(self, *, most_rows: int, people: str) -> dict[str, Any]:
         """Return its words and so many of its numbers, as the templates of a page and a document name them."""
@@ -97,6 +102,7 @@ class Figure:
             "is_number": [dtype.is_numeric() for dtype in self.table.dtypes],
             "rows": table_rows(self.table.head(most_rows)),
             "hidden_rows": max(0, self.table.height - most_rows),
+            "shows_table": self.shows_table,
         }
 
 
@@ -726,6 +732,135 @@ def licences_in_words(by_status: pl.DataFrame, *, as_of: date | None) -> list[st
         f"not begun ({users['not_begun']:,})."
     )
     return [told]
+
+
+def unmatched_in_words(unmatched: pl.DataFrame, *, named: bool = False) -> list[str]:
+    """Say how many people are active and on no roster, and how many licences match nobody.
+
+    Parameters
+    ----------
+    unmatched : DataFrame
+        From :func:`augment_insights.analysis.unmatched`.
+    named : bool
+        Name those who may be one person under two e-mails.
+
+    Returns
+    -------
+    list of str
+        One sentence; none where everybody who is active is on the roster.
+
+    Examples
+    --------
+    >>> from augment_insights.tables import UNMATCHED
+    >>> sides = [("active, not on the roster", "bob@old.io", None, "bob@new.io"),
+    ...     ("licensed, never active", "bob@new.io", None, "bob@old.io")]
+    >>> print(unmatched_in_words(pl.DataFrame(sides, schema=UNMATCHED.schema, orient="row"), named=True)[0])
+    1 person was active without being on the roster, and 1 licence matches nobody who was ever active; perhaps one
+    person under two e-mails: bob@old.io and bob@new.io.
+    """
+    require(columns_of(unmatched), tuple(UNMATCHED.columns), table=UNMATCHED.name)
+    strangers, unseen = (unmatched.filter(side=side) for side in UNMATCHED_SIDE.categories)
+    if strangers.is_empty():
+        return []
+    verb = "matches" if unseen.height == 1 else "match"
+    told = (
+        f"{_counted(strangers.height, 'people were active without being on the roster')}, and "
+        f"{plural(unseen.height, 'licence')} {verb} nobody who was ever active"
+    )
+    pairs = [f"{user} and {maybe}" for user, maybe in strangers.drop_nulls("maybe").select("user", "maybe").iter_rows()]
+    if named and pairs:
+        told += f"; perhaps one person under two e-mails: {', '.join(pairs[:_MOST_APART])}"
+    return [f"{told}."]
+
+
+def retention_in_words(newcomers: pl.DataFrame, existing: pl.DataFrame, *, period: int, noun: str) -> list[str]:
+    """Say what share of newcomers, and of existing users, is active so many periods later.
+
+    Parameters
+    ----------
+    newcomers : DataFrame
+        RETENTION_CURVE, all cohorts together.
+    existing : DataFrame
+        COMPARISON of ``"retention_rate"``: one row, or none.
+    period : int
+        How many periods later.
+    noun : str
+        What a period is called: "week".
+
+    Returns
+    -------
+    list of str
+        One sentence; none where neither is known.
+
+    Examples
+    --------
+    >>> rates = (4, 5, 65, 50, 0.769, 0.654, 0.855)
+    >>> curve = pl.DataFrame([rates], schema=RETENTION_CURVE.schema, orient="row")
+    >>> row = ("retention_rate", 0.86, 0.845, -0.015, -0.05, 0.02, True, 240, 20, 17, 1, "no measurable change")
+    >>> change = pl.DataFrame([row], schema=COMPARISON.schema, orient="row")
+    >>> print(retention_in_words(curve, change, period=4, noun="week")[0])
+    4 weeks later, 76.9% of newcomers were active (50 of 65, 95 % CI 65.4% to 85.5%), and 84.5% of existing users, most
+    recently.
+    """
+    require(columns_of(newcomers), tuple(RETENTION_CURVE.columns), table=RETENTION_CURVE.name)
+    require(columns_of(existing), ("after",), table=COMPARISON.name)
+    known = newcomers.filter(pl.col("period") == period).drop_nulls("retention_rate")
+    told = [
+        f"{row['retention_rate']:.1%} of newcomers were active ({row['retained_users']:,} of "
+        f"{row['eligible_users']:,}, 95 % CI {row['retention_rate_low']:.1%} to {row['retention_rate_high']:.1%})"
+        for row in known.iter_rows(named=True)
+    ]
+    verb = "" if told else " were active"
+    told += [f"{rate:.1%} of existing users{verb}, most recently" for rate in existing["after"].drop_nulls()]
+    return [f"{plural(period, noun)} later, {', and '.join(told)}."] if told else []
+
+
+def checks_in_words(checks: pl.DataFrame) -> list[str]:
+    """Say which of the API's data checks failed, where and by how much, and what that means.
+
+    Parameters
+    ----------
+    checks : DataFrame
+        From :func:`augment_insights.analysis.reconcile`.
+
+    Returns
+    -------
+    list of str
+        A sentence on all of them, and one on each of the first five that failed.
+
+    Examples
+    --------
+    >>> from augment_insights.tables import RECONCILIATION
+    >>> checks_in_words(RECONCILIATION.empty())
+    ['No data check could be made: there is no data.']
+    """
+    require(columns_of(checks), tuple(RECONCILIATION.columns), table=RECONCILIATION.name)
+    if checks.is_empty():
+        return ["No data check could be made: there is no data."]
+    failed = checks.filter(pl.col("status").cast(pl.String) == "differs")
+    each = failed.group_by("check", maintain_order=True).agg(
+        pl.col("date").count().alias("days"), pl.col("date").min(), pl.col("residual").abs().max()
+    )
+    made = checks.filter(pl.col("status").cast(pl.String) != "unknown")
+    known, kinds = plural(made.height, "data check"), plural(made["check"].n_unique(), "kind")
+    if failed.is_empty():
+        told = f"All {known} passed, of {kinds}: the API's tables agree with one another"
+        return [f"{told}, so figures built on different ones can be laid side by side."]
+    first = (
+        f"{failed.height:,} of {known} failed, in {each.height:,} of {kinds}: figures that are built on these numbers "
+        "may differ from one another by as much."
+    )
+    return [first, *(_failed(row) for row in each.head(_MOST_FAILED).iter_rows(named=True))]
+
+
+_MOST_FAILED = 5
+
+
+def _failed(row: Mapping[str, Any]) -> str:
+    """Say one check that failed."""
+    return f"{row['check']}: the two differ by up to {value_text(row['residual'])}" + (
+        f", on {plural(row['days'], 'day')} from {day_text(row['date'])} on." if row["days"] else "."
+    )
 
 
 def _counted(number: int, what: str) -> str:

@@ -245,6 +245,29 @@ class Page:
             told.insert(0, f"95 % confidence interval {row[low]:.1%} to {row[high]:.1%}")
         return self.headline(label, f"{row[rate]:.1%}", " · ".join(told), **card)
 
+    def headline_unused(self, used: pl.DataFrame, *, as_of: date | None, back: int, than: str) -> Page:
+        """Add how many licences are idle or were never used, and how many more or fewer than before.
+
+        Parameters
+        ----------
+        used : DataFrame
+            ``analysis.licences_over_time``.
+        as_of : date or None
+            The day for which the last period stands.
+        back : int
+            With the period so many before it is compared.
+        than : str
+            What that is called.
+        """
+        unused = used.filter(licence="unused")["users"]
+        valid = used.filter(pl.col("period_start") == pl.col("period_start").max())["users"]
+        change = ""
+        if unused.len() > back and (pair := unused[[-1, -1 - back]]).null_count() == 0:
+            change = f"{abs(pair[0] - pair[1]):,} {'more' if pair[0] > pair[1] else 'fewer'} than {than}"
+        detail = f"of {valid.sum():,} valid on {as_of}" if valid.len() and not valid.null_count() else ""
+        now: int | None = unused[-1] if unused.len() else None
+        return self.headline("Idle or never used licences", now, detail, change=change, trend=unused)
+
     def summary(self, sentences: Iterable[str]) -> Page:
         """Add sentences to the summary at the top: what happened, what drove it, what cannot be told.
 
@@ -267,6 +290,7 @@ class Page:
         how_to_read: str = "",
         *,
         name: str | None = None,
+        shows_table: bool = False,
     ) -> Page:
         """Add a chart with the numbers behind it and how to read it.
 
@@ -284,6 +308,8 @@ class Page:
         name : str, optional
             What the chart and the table are called in ``charts``, ``tables``, sheets and files; left out, the
             title's words.
+        shows_table : bool
+            Show the numbers without being asked, where they are the answer.
 
         Raises
         ------
@@ -301,15 +327,16 @@ class Page:
                 "study.groups(table), or hand over the function that draws it.",
                 template=title,
             )
-        words = self.sharing.words
+        words, spec = self.sharing.words, theme.unpainted(drawn)
         figure = Figure(
             name=self._free_name(name or _name_of(title)),
             title=words(title),
             chart=drawn,
-            spec=_checked(self.sharing.spec(theme.to_vegalite(drawn)), title),
-            page_spec=self.sharing.spec(theme.to_vegalite(drawn, palette=_PAPER)),
+            spec=_checked(self.sharing.spec(theme.painted(spec)), title),
+            page_spec=self.sharing.spec(theme.painted(spec, palette=_PAPER)),
             table=shown,
             how_to_read=words(f"{how_to_read} {self.sharing.left_out(shown)}".strip()),
+            shows_table=shows_table,
         )
         return self._with(blocks=(*self._content.blocks, figure))
 
@@ -408,7 +435,7 @@ class Page:
             _RECONCILIATION: _NOT_CHECKED,
         }
         left = self._content.left_out
-        last = [f"{_LEFT_OUT}{'; '.join(left)}."] if left else []
+        last = [f"{_LEFT_OUT}{'; '.join(left)}{'' if left[-1].endswith('?') else '.'}"] if left else []
         shown = {_SMALLEST: self.sharing.smallest_group} if _SMALLEST in self._content.manifest else {}
         return replace(
             self._content,

@@ -892,7 +892,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, console: IO[bytes]) -> None:
-    """Run a notebook with its parameters, saving it cell by cell.
+    """Run a notebook with its parameters, and save it at its end, also where a cell fails or the kernel dies.
 
     What a cell prints stands in the notebook; what the kernel's process says beside that goes to ``console``. How far
     its fetches are is told as they go.
@@ -915,6 +915,7 @@ def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, 
             str(notebook).replace("{", "{{").replace("}", "}}"),  # papermill fills in braces in paths
             parameters=dict(parameters),
             kernel_name=_KERNEL,
+            engine_name=_saving_once(),
             progress_bar=False,
             start_timeout=_START_SECONDS,
             execution_timeout=_CELL_SECONDS,
@@ -924,6 +925,27 @@ def _run_notebook(path: Path, parameters: Mapping[str, Any], notebook: Path, *, 
     finally:
         told.end()
         logger.setLevel(level)
+
+
+def _saving_once() -> str:
+    """Return papermill's name for its engine without a save before and after each cell.
+
+    Nobody sees the file before the end, and the pictures of all cells would be written some sixty times.
+    """
+    from papermill.engines import NBClientEngine, papermill_engines  # noqa: PLC0415 (as above)
+
+    class SavingOnce(NBClientEngine):  # type: ignore[misc]  # papermill has no types
+        @classmethod
+        def execute_managed_notebook(cls, nb_man: Any, *arguments: Any, **options: Any) -> Any:
+            place, nb_man.output_path = nb_man.output_path, None
+            try:
+                return super().execute_managed_notebook(nb_man, *arguments, **options)
+            finally:
+                nb_man.output_path = place
+
+    name = "saving_once"
+    papermill_engines.register(name, SavingOnce)
+    return name
 
 
 class _Told:

@@ -16,6 +16,8 @@ from augment_insights.analysis import (
     feature_adoption,
     join_roster,
     judge_together,
+    licences,
+    licences_over_time,
     mode_change,
     on_track,
     read_calendar,
@@ -43,7 +45,7 @@ from augment_insights.periods import (
 )
 from augment_insights.reports.page import Page
 from augment_insights.reports.sharing import Sharing
-from augment_insights.tables import COMPARISON, CONTRIBUTIONS, ON_TRACK
+from augment_insights.tables import COMPARISON, CONTRIBUTIONS, LICENCES_OVER_TIME, ON_TRACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -561,6 +563,36 @@ class Study:
                 pl.lit(None).cast(compared.schema[name]).alias(name) for name in _OF_BEFORE
             )
         return self.groups(compared)
+
+    def unused_licences(self, activity: pl.DataFrame, periods: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Count the licences that are idle or were never used: at the end of each period, and by team at the last.
+
+        Parameters
+        ----------
+        activity : DataFrame
+            All that is known.
+        periods : DataFrame
+            As for :func:`augment_insights.analysis.licences_over_time`.
+
+        Returns
+        -------
+        tuple of DataFrame
+            LICENCES_OVER_TIME; and ``team`` and ``unused_users``. Both are empty without a roster, as it lists people,
+            or for service accounts; the second also for one team.
+        """
+        nobody = pl.DataFrame(schema={"team": pl.String, "unused_users": pl.Int64})
+        if self.roster is None or self.user_type == "service_account":
+            return LICENCES_OVER_TIME.empty(), nobody
+        used = self.groups(licences_over_time(self.roster, activity, periods))
+        if not self.has_teams or self.team is not None or periods.is_empty():
+            return used, nobody
+        held = licences(self.roster, activity, as_of=periods["period_end"][-1])
+        unused = held.filter(pl.col("status").is_in(["idle", "never_used"]))
+        team = pl.col("team").fill_null(NO_TEAM)
+        counted = unused.group_by(team).agg(users=pl.len().cast(pl.Int64)).sort("team")
+        by_team = self.groups(counted).select("team", unused_users="users")
+        is_told = self.sharing.is_open or not by_team["unused_users"].null_count()
+        return used, by_team if is_told else by_team.clear()  # beside the whole the others give one away
 
     def on_track(self, periods: pl.DataFrame, **measured: pl.DataFrame) -> pl.DataFrame:
         """Judge the targets by what the report shows: the table ON_TRACK, empty without targets.

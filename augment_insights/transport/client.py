@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, date, datetime
 from functools import partial
@@ -15,10 +14,10 @@ from random import Random
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from augment_insights.errors import CacheError, CacheWarning, ConfigurationError, RateLimitedError
+from augment_insights.errors import CacheError, CacheWarning, ConfigurationError, RateLimitedError, warn_reader
 from augment_insights.transport import responses, settings
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
-from augment_insights.transport.pages import Answer, CachedPages, look, walk
+from augment_insights.transport.pages import Answer, Walk, look, walk
 from augment_insights.transport.progress import Progress
 from augment_insights.transport.rate_limit import Clock, RateLimit
 from augment_insights.transport.responses import Failure, Question, RetryPolicy
@@ -47,7 +46,7 @@ def _root_or_warning() -> Path | None:
     try:
         return settings.cache_root()
     except CacheError as error:
-        warnings.warn(f"{error} Now answers are kept in memory only.", CacheWarning, stacklevel=3)
+        warn_reader(f"{error} Now answers are kept in memory only.", CacheWarning)
         return None
 
 
@@ -322,7 +321,7 @@ class Client:
         if self._progress is not None:
             self._progress.announce(message)
 
-    def cached_pages(self, endpoint: Endpoint, **params: str) -> CachedPages:
+    def cached_pages(self, endpoint: Endpoint, **params: str) -> Walk:
         """Return what the cache has of an answer; nothing is sent, and nothing counted or shown."""
         return look(endpoint, params, find=self._find, now=datetime.now(UTC))
 
@@ -436,9 +435,10 @@ class Client:
     def _attempt(self, question: Question) -> Answer | Failure:
         """Ask once; while somebody else on this machine asks the same, wait for the answer that will be cached."""
         try:
-            response = self._get(question, only_if_cached=True)
-            if response.status_code != HTTPStatus.OK:
-                with self._alone(question):
+            cache = self.cache_path
+            response = self._get(question, only_if_cached=cache is not None)
+            if cache is not None and response.status_code != HTTPStatus.OK:
+                with self._alone(question, cache):
                     response = self._get(question)
         except ConnectionError as failure:
             return responses.unreachable(question, failure)
@@ -450,15 +450,12 @@ class Client:
         return outcome
 
     @contextmanager
-    def _alone(self, question: Question) -> Iterator[None]:
+    def _alone(self, question: Question, cache: Path) -> Iterator[None]:
         """Be the only thread and process of this machine that asks a question; without a lock, ask all the same."""
-        if self.cache_path is None:
-            yield
-            return
         from filelock import FileLock  # noqa: PLC0415 (only to send)
 
         name = blake2b(question.shown.encode(), digest_size=8).hexdigest()
-        path = self.cache_path.with_name(f"{self.cache_path.name}-{name}.lock")
+        path = cache.with_name(f"{cache.name}-{name}.lock")
         lock = FileLock(path, mode=0o600)
         stop = None if self._progress is None else self._progress.stop
         with suppress(OSError):  # its time-out is one too

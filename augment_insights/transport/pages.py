@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING
 
-from augment_insights.errors import DataWarning, InvalidRequestError
+from augment_insights.errors import InvalidRequestError, warn_reader
 from augment_insights.periods import PUBLICATION_CUTOFF, PUBLICATION_TIME
 from augment_insights.transport.messages import Endpoint, Page, WrongShapeError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 MOST_PAGES = 20_000
 MOST_EMPTY_PAGES = 3
@@ -40,33 +39,18 @@ class Answer:
     cache_key: str | None
 
 
-@dataclass(frozen=True)
-class CachedPages:
-    """The pages of one answer that a fetch of it would not have to send for.
-
-    Attributes
-    ----------
-    pages : list of Page
-        From the first on; empty where the fetch would begin anew.
-    is_whole : bool
-        Whether they are all there are.
-    """
-
-    pages: list[Page]
-    is_whole: bool
-
-
 class SnapshotChangedError(Exception):
     """The pages so far and the next one are not of one snapshot."""
 
 
 @dataclass
 class Walk:
-    """The pages of one answer so far, and the checks that the next has to pass."""
+    """The pages of one answer so far, whether they are all there are, and the checks that the next has to pass."""
 
     answers: list[Answer] = field(default_factory=list)
     cursors: set[str] = field(default_factory=set)
     empty_in_a_row: int = 0
+    is_whole: bool = False
 
     def add(self, answer: Answer) -> str | None:
         """Take a page in, and return the cursor of the next; None at the end.
@@ -85,7 +69,8 @@ class Walk:
         if answer.page.metadata.answered != first.page.metadata.answered:
             raise WrongShapeError("the pages of one answer are of different days", "$.metadata")
         pagination = answer.page.pagination
-        if pagination is None or not pagination.has_more:
+        self.is_whole = pagination is None or not pagination.has_more
+        if pagination is None or self.is_whole:
             return None
         self.empty_in_a_row = 0 if answer.page.rows else self.empty_in_a_row + 1
         if self.empty_in_a_row >= MOST_EMPTY_PAGES:
@@ -200,8 +185,10 @@ def look(
     *,
     find: Callable[[Endpoint, Mapping[str, str]], Answer | None],
     now: datetime,
-) -> CachedPages:
+) -> Walk:
     """Follow the pages of one answer as far as the cache has them, without asking for any.
+
+    What a fetch of it would not have to send for: no page where it would begin anew.
 
     Parameters
     ----------
@@ -221,22 +208,28 @@ def look(
         while answer is not None and not walked.is_outdated(answer):
             cursor = walked.add(answer)
             if cursor is None:
-                return CachedPages(walked.pages, is_whole=True)
+                return walked
             answer = find(endpoint, {**sized, "cursor": cursor})
     except (SnapshotChangedError, WrongShapeError):
-        return CachedPages([], is_whole=False)
+        return Walk()
     can_continue = walked.answers and same_snapshot(walked.answers[0].created_at, now)
-    return CachedPages(walked.pages if can_continue else [], is_whole=False)
+    return walked if can_continue else Walk()
+
+
+def lost_rows(pages: Sequence[Page]) -> tuple[int, int] | None:
+    """Return how many rows the API says it returned and how many came, if other ones did and all pages say.
+
+    Whether it counts the rows of a page or of all of them is not documented.
+    """
+    stated = [page.metadata.returned for page in pages if page.metadata.returned is not None]
+    came = sum(len(page.rows) for page in pages)
+    return (sum(stated), came) if len(stated) == len(pages) and came not in (sum(stated), max(stated)) else None
 
 
 def _warn_of_lost_rows(endpoint: Endpoint, pages: list[Page]) -> None:
-    """Warn where other rows came than the API says; whether it counts a page or all of them is not documented."""
-    stated = [page.metadata.returned for page in pages if page.metadata.returned is not None]
-    came = sum(len(page.rows) for page in pages)
-    if len(stated) == len(pages) and came not in (sum(stated), max(stated)):
-        warnings.warn(
-            f"{endpoint.name}: the API says it returned {sum(stated)} rows in {len(pages)} pages, and {came} came. "
-            "Hint: compare with the daily counts before you rely on them.",
-            DataWarning,
-            stacklevel=2,
+    lost = lost_rows(pages)
+    if lost:
+        warn_reader(
+            f"{endpoint.name}: the API says it returned {lost[0]} rows in {len(pages)} pages, and {lost[1]} came. "
+            "Hint: compare with the daily counts before you rely on them."
         )

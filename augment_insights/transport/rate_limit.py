@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -23,7 +22,7 @@ from datetime import time as time_of_day
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
-from augment_insights.errors import CacheWarning
+from augment_insights.errors import CacheWarning, warn_reader
 from augment_insights.periods import parse_day
 from augment_insights.transport.settings import make_private_file, make_private_folder, set_aside
 
@@ -207,11 +206,10 @@ class RateLimit:
                 set_aside(self._path, error)
                 return
         self._path = None
-        warnings.warn(
+        warn_reader(
             f"The rate limit cannot be shared with other processes ({error}). Hint: run one fetch at a time, "
             "or name a folder that can be written to in AUGMENT_INSIGHTS_CACHE.",
             CacheWarning,
-            stacklevel=4,
         )
 
     def _transact(self, decide: Callable[[Bucket], T]) -> T:

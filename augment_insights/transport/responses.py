@@ -8,7 +8,6 @@ Errors are made here and raised by the client, where no frame holds an answer: a
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -244,11 +243,10 @@ def _refused(question: Question, response: Any, *, now: datetime) -> Failure:
 
 def _clock_ahead(date: str | None, *, now: datetime) -> timedelta | None:
     """Return by how much the clock is ahead of an answer's date, in whole minutes, if it tells and is worth telling."""
-    try:
-        told = parsedate_to_datetime(date or "")
-    except (TypeError, ValueError):
+    told = _http_date(date)
+    if told is None:
         return None
-    ahead = now - (told if told.tzinfo else told.replace(tzinfo=UTC))
+    ahead = now - told
     return timedelta(minutes=ahead // timedelta(minutes=1)) if ahead > _CLOCK_SLACK else None
 
 
@@ -277,11 +275,9 @@ def warn_of_unknown(question: Question, response: Any, *, seen: set[str]) -> Non
     if not found:
         return
     more = f" and {len(found) - _MOST_FIELDS:,} more" if len(found) > _MOST_FIELDS else ""
-    warnings.warn(
+    errors.warn_reader(
         f"The API sends fields that this version does not know, and leaves out of its tables: "
-        f"{', '.join(found[:_MOST_FIELDS])}{more}. Hint: look for a newer version of augment-insights.",
-        errors.DataWarning,
-        stacklevel=2,
+        f"{', '.join(found[:_MOST_FIELDS])}{more}. Hint: look for a newer version of augment-insights."
     )
     seen.update(found)
 
@@ -304,10 +300,17 @@ def parse_retry_after(value: str | None, *, now: datetime) -> float | None:
     try:
         seconds = float(value or "")
     except ValueError:
-        try:
-            moment = parsedate_to_datetime(value or "")
-        except (OverflowError, TypeError, ValueError):
+        moment = _http_date(value)
+        if moment is None:
             return None
-        # "-0000" is a date in UTC whose sender says nothing of its own zone
-        seconds = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - now).total_seconds()
+        seconds = (moment - now).total_seconds()
     return None if math.isnan(seconds) else min(max(seconds, 0.0), LONGEST_BLOCK)
+
+
+def _http_date(text: str | None) -> datetime | None:
+    """Read the date of a header; "-0000" is one in UTC whose sender says nothing of its own zone."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except (OverflowError, TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -14,7 +14,6 @@ import io
 import re
 import sqlite3
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -36,7 +35,7 @@ from requests_cache.backends.sqlite import SQLiteDict
 from urllib3 import HTTPResponse
 from urllib3.exceptions import HTTPError
 
-from augment_insights.errors import CacheError, CacheWarning
+from augment_insights.errors import CacheError, CacheWarning, warn_reader
 from augment_insights.periods import published_at
 from augment_insights.transport.settings import PARTS, make_private_file, make_private_folder, set_aside
 
@@ -455,11 +454,10 @@ def _open_patiently(path: Path) -> AnswerTable:
 
 
 def _warn_of_memory(path: Path | str, reason: Exception) -> None:
-    warnings.warn(
+    warn_reader(
         f"The cache {path} cannot be used ({reason}); what is fetched now is kept in memory only. "
         "Hint: free disk space, or name a folder that can be written to in AUGMENT_INSIGHTS_CACHE.",
         CacheWarning,
-        stacklevel=2,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import warnings
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +13,7 @@ from urllib.parse import urlsplit
 
 from platformdirs import user_cache_path
 
-from augment_insights.errors import CacheError, CacheWarning, ConfigurationError, did_you_mean
+from augment_insights.errors import CacheError, CacheWarning, ConfigurationError, did_you_mean, warn_reader
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -179,9 +178,8 @@ def set_aside(path: Path, problem: Exception) -> None:
         if part.exists():
             part.replace(path.with_name(aside + ending))
     make_private_file(path)
-    warnings.warn(
+    warn_reader(
         f"The file {path} was damaged, or another program's ({problem}), and is replaced by a new one; it is kept as "
         f"{aside}. Hint: delete it when nobody needs it.",
         CacheWarning,
-        stacklevel=2,
     )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from augment_insights import analysis, tables
 from augment_insights.analysis.intervals import kaplan_meier
 from augment_insights.errors import DataWarning, TableError
-from augment_insights.tables import ADOPTION_CURVE, ADOPTION_RATE, DAU, LICENSED_ADOPTION_CURVE
+from augment_insights.tables import ADOPTION_CURVE, ADOPTION_RATE, ADOPTION_STAGES, DAU, LICENSED_ADOPTION_CURVE
 
 USERS = ["ada@x.io", "bob@x.io", "cyd@x.io", "dan@x.io"]
 days_by_user = st.dictionaries(
@@ -455,3 +455,32 @@ def test_the_populations_of_a_page_add_up(make_activity):
     valid = licences.filter(~pl.col("status").is_in(["ended", "not_begun"])).height
     assert table.filter(licence="licensed")["users"].sum() == valid
     assert table.filter(pl.col("seen") != "never seen")["users"].sum() == activity["user"].n_unique()
+
+
+def test_a_funnel_narrows_and_a_hidden_stage_hides_what_would_give_it_away():
+    """100 licensed: 20 never came, 10 lapsed, 40 are active, 20 habitual, 10 power; no sum tells a hidden 40."""
+    counts = [20, 10, 40, 20, 10]
+    stages = pl.DataFrame({"status": ADOPTION_STAGES.schema["status"].categories, "users": counts}).cast(
+        {"status": ADOPTION_STAGES.schema["status"]}
+    )
+    assert analysis.adoption_funnel(stages)["reached_users"].to_list() == [100, 80, 70, 30, 10]
+    hidden = stages.with_columns(pl.when(pl.col("users") != 40).then("users").alias("users"))
+    assert analysis.adoption_funnel(hidden)["reached_users"].to_list() == [None, None, None, 30, 10]
+
+
+def test_licences_over_time_are_those_of_each_day():
+    """Each period says what the licences of its last day say."""
+    roster = pl.DataFrame({"user": ["a0", "a1", "b1", "z"], "team": ["A", "A", "B", "B"]})
+    weeks = [(user, week) for week in range(4) for user in ("a0", "a1", "b1") if user != "b1" or week < 2]
+    activity = pl.DataFrame(
+        [
+            {"user": user, "user_type": "person", "date": date(2026, 3, 2) + timedelta(weeks=week)}
+            for user, week in weeks
+        ]
+    )
+    periods = analysis.active_users(activity, every="1w", as_of="2026-03-29")
+    found = analysis.licences_over_time(roster, activity, periods, inactive_days=7)
+    for start, end in periods.select("period_start", "period_end").iter_rows():
+        status = analysis.licences(roster, activity, as_of=end, inactive_days=7)["status"]
+        unused = status.is_in(["idle", "never_used"]).sum()
+        assert found.filter(period_start=start)["users"].to_list() == [4 - unused, unused]

@@ -653,3 +653,48 @@ def test_the_interval_of_survival_holds_the_truth(weeks, hazard):
         assert 0.93 <= covered <= 0.97
         looked_at.append(days)
     assert looked_at[:3] == [7, 14, 28]
+
+
+def test_newcomers_and_existing_users_are_followed_alike():
+    """Seen before the range: existing; a later period that is not over has no row; every pair by hand."""
+    rows = [("old", -3), ("old", 0), ("old", 1), ("new", 0), ("late", 1), ("new", 2)]
+    monday = date(2026, 3, 2)
+    activity = pl.DataFrame(
+        [{"user": user, "user_type": "person", "date": monday + timedelta(weeks=week)} for user, week in rows]
+    )
+    again = analysis.retained_users(activity, after=1, since=monday, as_of="2026-03-24")
+    found = again.select((pl.col("period_start") - monday).dt.total_days() // 7, "user", "tenure", "retained").rows()
+    assert found == [
+        (1, "new", "newcomers", 0),
+        (1, "old", "existing users", 1),
+        (2, "late", "newcomers", 0),
+        (2, "old", "existing users", 0),
+    ]
+    rates = analysis.retention_by_tenure(again)
+    assert rates.select("tenure", "eligible_users", "retained_users").row(0) == ("newcomers", 1, 0)
+
+
+def test_who_is_not_active_within_the_next_weeks_has_lapsed(make_activity):
+    """Ada comes again in the second week after, Bob in none; "bounded" asks for the last of the weeks alone."""
+    activity = make_activity({"ada@x.io": [0, 14, 28], "bob@x.io": [1], "cyd@x.io": [0, 21]})
+    asked = {"every": "1w", "after": 3, "as_of": "2026-02-01"}  # the last day of the fourth week
+    for kind, expected in (("within", [1, 0, 1]), ("bounded", [0, 0, 1])):
+        again = analysis.retained_users(activity, kind=kind, **asked)
+        assert again.select("period_start", "user", "retained").rows() == [
+            (date(2026, 1, 26), user, back)
+            for user, back in zip(["ada@x.io", "bob@x.io", "cyd@x.io"], expected, strict=True)
+        ]
+    with pytest.raises(ValueError, match="did you mean 'within'"):
+        analysis.retained_users(activity, kind="wihtin")
+
+
+@pytest.mark.parametrize(("began", "expected"), [([9, 0, 9, 12], "1mo"), ([9, 0, 12, 12], "1w"), ([0, 0], "1w")])
+def test_small_cohorts_are_looked_at_in_longer_periods(began, expected):
+    """The median of the weeks in which somebody began is 9, or 12; of none it is not known."""
+    cohorts = pl.DataFrame(
+        {"cohort": [MONDAY + timedelta(weeks=week) for week in range(len(began))], "cohort_users": began}
+    ).with_columns(pl.lit(0, pl.Int64).alias("period"), pl.lit(value=True).alias("is_complete"))
+    rates = ("retained_users", "retention_rate", "retention_rate_low", "retention_rate_high")
+    table = cohorts.with_columns(pl.lit(None).cast(COHORT_RETENTION.schema[name]).alias(name) for name in rates)
+    assert analysis.cohort_period(table, "1w") == expected
+    assert analysis.cohort_period(table, "1q") == "1q"

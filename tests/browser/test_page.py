@@ -14,11 +14,12 @@ from augment_insights.reports import Page
 
 WEEKS = 12
 LONG = "a group with a name of many words that goes on and on for as long as a name may be "
+CHECKS = ["dau_count = dau (people)", "user_activity = daily_usage: completions_suggested_lines_of_code"]
 
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory) -> str:
-    """Write a page of a chart along time, whose legend and title are long, and of one with columns."""
+    """Write a page of a chart along time, whose legend and title are long, of one with columns, and of checks."""
     starts = [date(2026, 3, 2) + timedelta(weeks=week) for week in range(WEEKS)]
     weekly = pl.DataFrame(
         {
@@ -30,10 +31,14 @@ def address(tmp_path_factory) -> str:
     )
     teams = pl.concat([weekly.with_columns(team=pl.lit(f"{LONG}{n}")) for n in range(3)])
     days = pl.DataFrame({"active_days": range(1, 29), "users": [5] * 28})
+    checks = pl.DataFrame(
+        {"check": CHECKS, "date": starts[:2], "left": 1, "right": 1, "residual": 0, "status": "agrees"}
+    )
     page = (
         Page("A page", population="people " * 10, as_of=date(2026, 5, 20), range_asked="spring")
         .figure("Lines", charts.active_users(teams, population="people " * 10), teams)
         .figure("Columns", charts.active_day_distribution(days), days)
+        .figure("Checks", charts.reconcile(checks), checks)
     )
     path: Path = page.save_html(tmp_path_factory.mktemp("page") / "page.html")
     return path.as_uri()
@@ -48,7 +53,7 @@ def opened(browser, address, request) -> Any:
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.goto(address)
-    page.wait_for_function("document.querySelectorAll('svg.marks').length === 2")
+    page.wait_for_function("document.querySelectorAll('svg.marks').length === 3")
     yield page
     context.close()
     assert said == []
@@ -73,7 +78,7 @@ def width_of(page, figure: int) -> tuple[float, float]:
 
 @pytest.mark.parametrize("opened", [(400, "light")], indirect=True)
 def test_a_narrow_screen_holds_a_chart_along_time(opened):
-    """Nothing of it is cut off, long words included; one of columns is scrolled within its own box."""
+    """Nothing of it is cut off, long words and names of checks included; columns are scrolled."""
     assert opened.evaluate("document.documentElement.scrollWidth") == 400
     drawn, room = width_of(opened, 0)
     assert room - 40 <= drawn <= room
@@ -84,6 +89,10 @@ def test_a_narrow_screen_holds_a_chart_along_time(opened):
             assert box["x"] + box["width"] <= edge["x"] + edge["width"] + 1
     drawn, room = width_of(opened, 1)
     assert drawn > room
+    edge = opened.locator(".chart").nth(2).bounding_box()
+    for name in CHECKS:
+        box = opened.locator(".chart svg text", has_text=name).bounding_box()
+        assert edge["x"] <= box["x"] <= box["x"] + box["width"] <= edge["x"] + edge["width"]
 
 
 @pytest.mark.parametrize("opened", [(1280, "light")], indirect=True)
@@ -101,7 +110,7 @@ def test_a_chart_follows_the_window(opened):
 def test_the_contents_stand_beside_a_wide_page_and_are_folded_on_a_narrow_one(opened):
     """Each entry leads to its section; the list stays in sight while the page is scrolled."""
     entries = opened.get_by_role("navigation", name="Contents").get_by_role("link")
-    assert entries.all_inner_texts() == ["Lines", "Columns", "How this report was made"]
+    assert entries.all_inner_texts() == ["Lines", "Columns", "Checks", "How this report was made"]
     entries.nth(1).click()
     heading = opened.get_by_role("heading", name="Columns")
     assert 0 <= heading.bounding_box()["y"] < 200

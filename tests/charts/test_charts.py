@@ -44,6 +44,7 @@ ROWS: dict[str, list[tuple[Any, ...]]] = {
     "adoption_curve": [(FIRST, 5, 5, 0, None), (SECOND, 2, 7, 10, 0.7), (THIRD, 1, 8, 10, 0.8)],
     "adoption_funnel": [("licensed", 20, 1.0), ("active", 12, 0.6), ("power", 3, 0.15)],
     "unused_licences": [("Web", "idle", 3), ("Web", "never_used", 5), (None, "idle", 2)],
+    "population_bridge": [("licensed", "active", 8), ("licensed", "never seen", 2), ("not on the roster", "active", 1)],
     "time_to_first_use": [(0, 9, 3, 0.3, 0.15, 0.65), (1, 6, 3, 0.6, 0.3, 0.8), (2, 3, 0, 0.6, 0.3, 0.8)],
     "feature_adoption": [
         ("completions", 10, 9, 0.9, 0.45, 0.95),
@@ -113,6 +114,7 @@ ABOUT = {
     "adoption_rate": ("active_users licensed_users", "grouped dated"),
     "adoption_curve": ("cumulative_users ever_licensed_users new_users", "keyed dated"),
     "adoption_funnel": ("reached_users reached_rate", "keyed"),
+    "population_bridge": ("users", "keyed"),
     "unused_licences": ("users", "keyed"),
     "time_to_first_use": ("at_risk_users started_users", "grouped keyed"),
     "feature_adoption": ("active_users feature_users", "grouped keyed"),

@@ -54,11 +54,13 @@ def test_cells_not_known_yet_are_light_grey_without_a_number(cohorts, look, rows
     """Numbers and colours are drawn where there is a rate, a real 0% included; grey only where the week is not over."""
     spec = theme.to_vegalite(charts.cohort_retention(cohorts))
     unknown, known = look.layers(spec, "rect")
-    (numbers,) = look.layers(spec, "text")
+    numbers, pale_numbers = look.layers(spec, "text")
     assert unknown["mark"]["color"] == "#e8eaed"
     assert "color" not in unknown["encoding"]
     assert unknown["transform"] == [{"filter": "datum.state != 'complete'"}]
-    assert known["transform"] == numbers["transform"] == [{"filter": "isValid(datum.retention_rate)"}]
+    assert known["transform"] == [{"filter": "isValid(datum.retention_rate)"}]
+    filters = [layer["transform"][0]["filter"] for layer in (numbers, pale_numbers)]
+    assert filters == [f"isValid(datum.retention_rate) && {which}" for which in ("!datum.is_pale", "datum.is_pale")]
     assert [row["retention_rate"] for row in rows_of(spec)] == [1.0, 0.0, None, None]
     states = [row["state"] for row in rows_of(spec)]
     assert states == ["complete", "complete", "incomplete", "incomplete"]

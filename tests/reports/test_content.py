@@ -12,13 +12,22 @@ from augment_insights.errors import TableError
 from augment_insights.reports import (
     bridge_in_words,
     change_in_words,
+    checks_in_words,
     count_in_words,
     flows_in_words,
     licences_in_words,
+    retention_in_words,
     targets_in_words,
     what_happened,
 )
-from augment_insights.tables import COMPARISON, CONTRIBUTIONS, ON_TRACK, POPULATION_BRIDGE
+from augment_insights.tables import (
+    COMPARISON,
+    CONTRIBUTIONS,
+    ON_TRACK,
+    POPULATION_BRIDGE,
+    RECONCILIATION,
+    RETENTION_CURVE,
+)
 
 
 def comparison(before: tuple[int, int], after: tuple[int, int]) -> pl.DataFrame:
@@ -247,6 +256,33 @@ def test_who_came_and_who_stopped_is_told_unless_it_is_hidden(hidden, said):
     change = changes(STILL).with_columns(pl.lit(None, pl.Int64).alias(name) for name in hidden)
     teams = change.with_columns(team=pl.lit("Web"), before_users=pl.lit(3))
     assert flows_in_words(change, teams, what="people", over="June", than="May") == said
+
+
+def test_failed_checks_are_told_with_their_kind_days_and_largest_difference():
+    """Two of four differ, both of one kind; a number that is missing fails nothing."""
+    day = date(2026, 3, 2)
+    rows = [("a = b", day, 4, 4, 0, "agrees"), ("a = b", None, 9, 9, 0, "agrees"), ("c = d", None, 5, 8, -3, "differs")]
+    rows += [("c = d", day + timedelta(days=n), 5, 5 + n, -n, "differs" if n else "unknown") for n in range(2)]
+    told = checks_in_words(pl.DataFrame(rows, schema=RECONCILIATION.schema, orient="row"))
+    assert told[0].startswith("2 of 4 data checks failed, in 1 of 2 kinds: ")
+    assert told[1:] == ["c = d: the two differ by up to 3, on 1 day from 3 Mar 2026 on."]
+    fine = pl.DataFrame(rows[:2], schema=RECONCILIATION.schema, orient="row")
+    assert checks_in_words(fine)[0].startswith("All 2 data checks passed, of 1 kind: ")
+
+
+def test_retention_is_told_of_whoever_it_is_known_of():
+    """Newcomers, existing users, both or neither."""
+    curve = pl.DataFrame([(4, 1, 20, 15, 0.75, 0.53, 0.89)], schema=RETENTION_CURVE.schema, orient="row")
+    change = COMPARISON.empty()
+    known = change.clear(1).with_columns(after=pl.lit(0.9))
+    asked = {"period": 4, "noun": "week"}
+    newcomers = "4 weeks later, 75.0% of newcomers were active (15 of 20, 95 % CI 53.0% to 89.0%)"
+    assert retention_in_words(curve, change, **asked) == [f"{newcomers}."]
+    assert retention_in_words(curve, known, **asked) == [f"{newcomers}, and 90.0% of existing users, most recently."]
+    assert retention_in_words(curve.clear(), known, **asked)[0].endswith(
+        "90.0% of existing users were active, most recently."
+    )
+    assert retention_in_words(curve.clear(), change, **asked) == []
 
 
 @pytest.mark.parametrize(

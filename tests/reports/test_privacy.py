@@ -109,8 +109,9 @@ class Attack:
 
     def pooled(self) -> None:
         """Note the people of each age, and those of each team."""
-        for row in self.rows("retention_curve"):
-            self.learn(("eligible", row["period"]), row["eligible_users"])
+        for row in (*self.rows("retention_curve"), *self.rows("retention_curves")):
+            if row.get("tenure", "newcomers") == "newcomers":
+                self.learn(("eligible", row["period"]), row["eligible_users"])
         by_team = defaultdict(dict)
         teams = {row["team"] for row in self.rows("retention_curve_by_team")}
         for row in self.rows("retention_curve_by_team"):
@@ -133,7 +134,7 @@ class Attack:
                 assert len(days) == row.get("working_days", row["window_days"])
                 self.sum(row["mean_daily_users"] * len(days), {("trailing", 1, day): 1.0 for day in days})
         for row in self.rows("activity"):  # a raw table of days, and weeks by their last day
-            if {"users", "period_start"} <= {*row} and row["period_start"] >= date.fromisoformat(DAYS["start_date"]):
+            if {"users", "period_start"} <= {*row}:
                 window = (row["period_end"] - row["period_start"]).days + 1
                 self.learn(("trailing", window, row["period_end"]), row["users"])
         for kind, start in [one for one in self.values if one[0] == "active"]:
