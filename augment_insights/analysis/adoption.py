@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _KEY = "user_key"
 _PERIOD = ["period_start", "period_end", "is_complete"]
 _DATES = ("licensed_from", "licensed_to")
+_GRACE_DAYS = 14
 
 
 def adoption_rate(
@@ -388,7 +389,7 @@ def licences(
     activity: pl.DataFrame | pl.LazyFrame | UserDays,
     *,
     inactive_days: int = 30,
-    grace_days: int = 14,
+    grace_days: int = _GRACE_DAYS,
     price: float | None = None,
     **whose: Unpack[Whose],
 ) -> pl.DataFrame:
@@ -447,7 +448,22 @@ def licences(
     check_count("inactive_days", inactive_days)
     check_count("grace_days", grace_days, at_least=0)
     listed = read_roster(roster)
-    last, seen = last_seen(resolve_aliases(_frame(activity), listed), **whose)
+    held = _licences(listed, resolve_aliases(_frame(activity), listed), inactive_days, grace_days, **whose)
+    if price is None:
+        return held
+    is_valid = ~pl.col("status").is_in(["ended", "not_begun"])
+    return held.with_columns(cost=pl.when(is_valid).then(pl.lit(float(price))).otherwise(0.0))
+
+
+def _licences(
+    listed: pl.DataFrame,
+    resolved: pl.DataFrame | pl.LazyFrame,
+    inactive_days: int,
+    grace_days: int = _GRACE_DAYS,
+    **whose: Unpack[Whose],
+) -> pl.DataFrame:
+    """Return the table LICENCES of a roster that was read and of rows under its e-mails."""
+    last, seen = last_seen(resolved, **whose)
     today = pl.lit(last, pl.Date)
     held = _current(listed, today, read_whose(**whose)[0])
     begun, ended = pl.col("__begun"), pl.col("licensed_to")
@@ -466,11 +482,7 @@ def licences(
     answered = named.select(
         "user", team.alias("team"), status.cast(tables.LICENCE_STATUS).alias("status"), "last_active"
     )
-    answered = answered.with_columns(idle_days=idle)
-    if price is None:
-        return answered
-    is_valid = ~pl.col("status").is_in(["ended", "not_begun"])
-    return answered.with_columns(cost=pl.when(is_valid).then(pl.lit(float(price))).otherwise(0.0))
+    return answered.with_columns(idle_days=idle)
 
 
 def licences_over_time(
@@ -517,9 +529,12 @@ def licences_over_time(
     kinds = pl.DataFrame({"licence": ["used", "unused"]}, schema={"licence": kind})
     unused = pl.col("status").is_in(["idle", "never_used"])
     use = pl.when(unused).then(pl.lit("unused")).otherwise(pl.lit("used")).cast(kind)
+    check_count("inactive_days", inactive_days)
+    listed = read_roster(roster)
+    resolved = resolve_aliases(_frame(activity), listed)
     counts = [tables.LICENCES_OVER_TIME.empty()]
     for start, end in periods.lazy().select("period_start", "period_end").collect().iter_rows():
-        held = licences(roster, activity, as_of=end, inactive_days=inactive_days)
+        held = _licences(listed, resolved, inactive_days, as_of=end)
         valid = held.filter(~pl.col("status").is_in(["ended", "not_begun"]))
         counted = _count_people(valid.select(licence=use), kinds)
         counts.append(counted.select(pl.lit(start).alias("period_start"), pl.all()))

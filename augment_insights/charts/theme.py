@@ -17,7 +17,7 @@ from base64 import b64encode
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -52,6 +52,9 @@ WIDTH = 720
 HEIGHT = 300
 
 _PNG_SCALE = 2
+_LAST_DRAWN = 32
+"""So many charts are kept as they were drawn: a notebook shows each, and then puts it on its page."""
+
 _IDS = re.compile(r'(?<=id=")(?:gradient_|clip)\d+(?=")|(?<=url\(#)(?:gradient_|clip)\d+(?=\))')
 _FONT = '"Helvetica Neue", Arial, "Liberation Sans", sans-serif'
 
@@ -367,11 +370,22 @@ def load_altair() -> Any:
 
 def to_vegalite(chart: Chart, *, palette: Palette = LIGHT) -> dict[str, Any]:
     """Return a chart as a Vega-Lite spec in our theme, whichever theme is enabled; a chart's own config wins."""
+    return painted(unpainted(chart), palette=palette)
+
+
+def unpainted(chart: Chart) -> dict[str, Any]:
+    """Return a chart as a Vega-Lite spec without a theme: it is checked as it is made, which takes a while."""
     with load_altair().theme.enable("none"):
         spec: dict[str, Any] = chart.to_dict()
+    return spec
+
+
+def painted(spec: Spec, *, palette: Palette = LIGHT) -> dict[str, Any]:
+    """Return an unpainted spec in our theme, in the colours of a paper."""
     own = {key: value for key, value in spec.get("config", {}).items() if key != "view"}
-    painted: dict[str, Any] = _safe({**_repaint(spec, palette), "config": {**config(palette), **own}})
-    return painted
+    # The first key, as in what Altair shows: the same chart is the same text, and is drawn once.
+    ours = {"config": {**config(palette), **own}}
+    return cast("dict[str, Any]", _safe(ours | _repaint(spec, palette) | ours))
 
 
 def _safe(spec: Any) -> Any:
@@ -414,31 +428,53 @@ def _repaint(view: Spec, palette: Palette) -> dict[str, Any]:
 
 def to_vega(spec: Spec) -> dict[str, Any]:
     """Compile a Vega-Lite spec to Vega, as JupyterLab's own older Vega-Lite would draw it differently."""
-    return cast("dict[str, Any]", _convert(spec, "vega"))
+    return _compiled(_text(spec))
 
 
-def to_svg(spec: Spec) -> str:
-    """Draw a Vega-Lite spec as SVG, fetching nothing."""
-    svg: str = _convert(spec, "svg", allowed_base_urls=[])
+def to_svg(spec: Spec, *, aria: bool = True) -> str:
+    """Draw a Vega-Lite spec as SVG, fetching nothing; without ``aria``, the marks say nothing to a screen reader."""
+    return _svg(_text(spec if aria else {**spec, "config": {**spec.get("config", {}), "aria": False}}))
+
+
+def to_png(spec: Spec) -> bytes:
+    """Draw a Vega-Lite spec as PNG at twice the screen's resolution, fetching nothing."""
+    svg = to_svg(spec, aria=False)
+    if "<image" in svg:  # it may name an address, and of what is drawn from an SVG none can be forbidden
+        return cast("bytes", _drawn(to_vega(spec), "png", scale=_PNG_SCALE))
+    return cast("bytes", _converter().svg_to_png(svg, scale=_PNG_SCALE))
+
+
+def to_pdf(spec: Spec) -> bytes:
+    """Draw a Vega-Lite spec as a PDF with its text as text, fetching nothing."""
+    return cast("bytes", _drawn(to_vega(spec), "pdf"))
+
+
+def _text(spec: Spec) -> str:
+    return json.dumps(_safe(dict(spec)))
+
+
+@lru_cache(maxsize=_LAST_DRAWN)
+def _compiled(text: str) -> dict[str, Any]:
+    return cast("dict[str, Any]", _converter().vegalite_to_vega(json.loads(text), vl_version=VEGALITE_VERSION))
+
+
+@lru_cache(maxsize=_LAST_DRAWN)
+def _svg(text: str) -> str:
+    svg: str = _drawn(_compiled(text), "svg")
     # Vega counts gradients and clips through the life of a process: the same chart would differ when drawn again.
     numbers = {found: f"{found.rstrip('0123456789')}{n}" for n, found in enumerate(dict.fromkeys(_IDS.findall(svg)))}
     return _IDS.sub(lambda found: numbers[found[0]], svg)
 
 
-def to_png(spec: Spec) -> bytes:
-    """Draw a Vega-Lite spec as PNG at twice the screen's resolution, fetching nothing."""
-    return cast("bytes", _convert(spec, "png", scale=_PNG_SCALE, allowed_base_urls=[]))
+def _drawn(vega: dict[str, Any], form: str, **options: Any) -> Any:
+    """Draw a Vega spec; from a Vega-Lite spec, the converter would take twice as long."""
+    return getattr(_converter(), f"vega_to_{form}")(vega, allowed_base_urls=[], **options)
 
 
-def to_pdf(spec: Spec) -> bytes:
-    """Draw a Vega-Lite spec as a PDF with its text as text, fetching nothing."""
-    return cast("bytes", _convert(spec, "pdf", allowed_base_urls=[]))
-
-
-def _convert(spec: Spec, form: str, **options: Any) -> Any:
+def _converter() -> Any:
     import vl_convert  # noqa: PLC0415 (loaded with the first picture, like Altair)
 
-    return getattr(vl_convert, f"vegalite_to_{form}")(_safe(dict(spec)), vl_version=VEGALITE_VERSION, **options)
+    return vl_convert
 
 
 def describe(spec: Spec) -> str:

@@ -110,8 +110,7 @@ def _figure_parts(number: int, figure: Figure) -> dict[str, Any]:
     # A schema's address is for editors; left out, the page names no address of the web.
     spec = {key: value for key, value in figure.page_spec.items() if key != "$schema"}
     # As an image it is told by its description; what a reader of its marks would hear is a third of its size.
-    silent = {**figure.spec, "config": {**figure.spec.get("config", {}), "aria": False}}
-    image = b64encode(theme.to_svg(silent).encode()).decode("ascii")
+    image = b64encode(theme.to_svg(figure.spec, aria=False).encode()).decode("ascii")
     return {
         "id": f"figure-{number}",
         # Nothing in the data of a page's script may end the script or start another.

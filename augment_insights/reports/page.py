@@ -329,13 +329,13 @@ class Page:
                 "study.groups(table), or hand over the function that draws it.",
                 template=title,
             )
-        words = self.sharing.words
+        words, spec = self.sharing.words, theme.unpainted(drawn)
         figure = Figure(
             name=self._free_name(name or _name_of(title)),
             title=words(title),
             chart=drawn,
-            spec=_checked(self.sharing.spec(theme.to_vegalite(drawn)), title),
-            page_spec=self.sharing.spec(theme.to_vegalite(drawn, palette=_PAPER)),
+            spec=_checked(self.sharing.spec(theme.painted(spec)), title),
+            page_spec=self.sharing.spec(theme.painted(spec, palette=_PAPER)),
             table=shown,
             how_to_read=words(f"{how_to_read} {self.sharing.left_out(shown)}".strip()),
             shows_table=shows_table,

@@ -435,9 +435,10 @@ class Client:
     def _attempt(self, question: Question) -> Answer | Failure:
         """Ask once; while somebody else on this machine asks the same, wait for the answer that will be cached."""
         try:
-            response = self._get(question, only_if_cached=True)
-            if response.status_code != HTTPStatus.OK:
-                with self._alone(question):
+            cache = self.cache_path
+            response = self._get(question, only_if_cached=cache is not None)
+            if cache is not None and response.status_code != HTTPStatus.OK:
+                with self._alone(question, cache):
                     response = self._get(question)
         except ConnectionError as failure:
             return responses.unreachable(question, failure)
@@ -449,15 +450,12 @@ class Client:
         return outcome
 
     @contextmanager
-    def _alone(self, question: Question) -> Iterator[None]:
+    def _alone(self, question: Question, cache: Path) -> Iterator[None]:
         """Be the only thread and process of this machine that asks a question; without a lock, ask all the same."""
-        if self.cache_path is None:
-            yield
-            return
         from filelock import FileLock  # noqa: PLC0415 (only to send)
 
         name = blake2b(question.shown.encode(), digest_size=8).hexdigest()
-        path = self.cache_path.with_name(f"{self.cache_path.name}-{name}.lock")
+        path = cache.with_name(f"{cache.name}-{name}.lock")
         lock = FileLock(path, mode=0o600)
         stop = None if self._progress is None else self._progress.stop
         with suppress(OSError):  # its time-out is one too
