@@ -31,9 +31,10 @@ function withLegendsInRows(layer) {
   return { ...layer, encoding: { ...layer.encoding, color: { ...color, legend: { ...color.legend, columns: 1 } } } };
 }
 
-// The longest name on the vertical axis, in letters: read off the data, as a spec does not say it.
-function longestName(spec) {
-  const fields = new Set(spec.layer.map((layer) => layer.encoding?.y).filter((y) => y?.type === "nominal").map((y) => y.field));
+// The longest name on the vertical axis, or word beside a mark, in letters: read off the data, as a spec does not say it.
+function longestName(spec, channel = "y") {
+  const named = spec.layer.map((layer) => layer.encoding?.[channel]).filter((one) => one?.type === "nominal");
+  const fields = new Set(named.map((one) => one.field));
   const rows = [spec, ...spec.layer].flatMap(({ data }) => data?.values ?? spec.datasets?.[data?.name] ?? []);
   return Math.max(0, ...rows.flatMap((row) => [...fields].map((field) => String(row[field] ?? "").length)));
 }
@@ -76,7 +77,9 @@ function fitted(spec, room) {
   const rows = moved.map(withLegendsInRows);
   if (letters * LETTER.label < room * 0.3) return { ...fit, layer: rows };
   const height = typeof spec.height === "number" ? spec.height * 1.8 : spec.height;
-  return { ...fit, height, layer: rows.map((layer) => withNamesOver(layer, room, letters)) };
+  const words = longestName(spec, "text") * LETTER.label * 0.35; // behind the last mark they go on beside the plot
+  const padding = words > beside ? { padding: { left: 8, top: 8, bottom: 8, right: words + 8 } } : {};
+  return { ...fit, height, ...padding, layer: rows.map((layer) => withNamesOver(layer, room, letters)) };
 }
 
 async function pngOf(image) {
