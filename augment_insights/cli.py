@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 import typer
 
 import augment_insights as insights  # lazy: each command loads what it uses
-from augment_insights.errors import ConfigurationError, InsightsError, InsightsWarning, did_you_mean, plural, safe_text
+from augment_insights.errors import (
+    ConfigurationError,
+    InsightsError,
+    InsightsWarning,
+    did_you_mean,
+    plural,
+    safe_text,
+    system_hint,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,20 +76,11 @@ def main() -> None:
         _say(f"Error: {error}")
         sys.exit(1)
     except OSError as error:
-        if error.filename is None:
-            raise
         place = error.filename2 or error.filename  # of a file that is put in its place, the place
-        hint = _HINTS.get(error.errno or 0, "check the path and who may write there")
-        _say(f"Error: {place}: {error.strerror}. Hint: {hint}.")
+        if place is None and error.errno != errno.ENOSPC:  # without a file: what is printed goes to a full disk
+            raise
+        _say(f"Error: {place or 'standard output'}: {error.strerror}. Hint: {system_hint(error)}.")
         sys.exit(1)
-
-
-_HINTS = {
-    errno.ENOSPC: "free space on this disk; what was fetched is cached, and asking again goes on from there",
-    errno.EDQUOT: "your quota of this disk is used up; free space, or name a folder on another",
-    errno.ENOLCK: "this folder has no locks, as some network folders; name one on a disk of this machine",
-    errno.EROFS: "this disk is read-only; name a folder on another",
-}
 
 
 def _say(text: str) -> None:

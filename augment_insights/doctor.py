@@ -35,6 +35,7 @@ from augment_insights.errors import (
     InsightsError,
     InsightsWarning,
     plural,
+    system_hint,
 )
 from augment_insights.reports.run import own_kernels
 from augment_insights.transport import Client, RetryPolicy, session, settings
@@ -109,7 +110,7 @@ def _find(name: str, look: Callable[[], str]) -> Finding:
         except InsightsError as error:
             return _said(name, "broken", str(error))
         except OSError as error:
-            return Finding(name, "broken", str(error), "check the path, who may write there, and the room on its disk")
+            return Finding(name, "broken", str(error), system_hint(error))
     return _said(name, "notice", str(told[0].message)) if told else Finding(name, "good", found)
 
 

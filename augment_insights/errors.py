@@ -28,6 +28,7 @@ traceback of these errors holds the API token.
 from __future__ import annotations
 
 import copyreg
+import errno
 import re
 import sys
 import warnings
@@ -203,6 +204,25 @@ class ReportError(InsightsError):
         self.template = template
         self.cell = cell
         self.saved_to = saved_to
+
+
+_SYSTEM_HINTS = {
+    errno.ENOSPC: "free space on this disk; what was fetched is cached, and asking again goes on from there",
+    errno.EDQUOT: "your quota of this disk is used up; free space, or name a folder on another",
+    errno.ENOLCK: "this folder has no locks, as some network folders; name one on a disk of this machine",
+    errno.EROFS: "this disk is read-only; name a folder on another",
+}
+
+
+def system_hint(error: OSError) -> str:
+    """Say what to do about an error of the system.
+
+    Examples
+    --------
+    >>> system_hint(FileNotFoundError())
+    'check the path and who may write there'
+    """
+    return _SYSTEM_HINTS.get(error.errno or 0, "check the path and who may write there")
 
 
 class InsightsWarning(UserWarning):

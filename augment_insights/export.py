@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -28,6 +29,7 @@ FORMATS = ("parquet", "csv", "ndjson")
 
 _NAME_LENGTH = 60
 
+_NO_ROOM = 64 * 1024
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 """How Polars tells of an error of the system."""
 
@@ -91,7 +93,10 @@ def whole_file(path: Path, *, private: bool = False) -> Iterator[Path]:
         if private:
             _flush(path.parent)
     except Exception as error:
-        if (found := _disk_error(error)) is None:
+        found = _disk_error(error)
+        if isinstance(error, pl.exceptions.PolarsError) and shutil.disk_usage(path.parent).free < _NO_ROOM:
+            found = found or errno.ENOSPC  # Parquet's footer fails without the system's words
+        if found is None:
             raise
         raise OSError(found, os.strerror(found), str(path)) from error
     finally:

@@ -298,6 +298,7 @@ def takes_any_frame(function: Callable[_P, _T], shared: Mapping[str, Mapping[str
 
     @wraps(function)
     def converting(*args: _P.args, **kwargs: _P.kwargs) -> _T:
+        check_process()
         converted: Any = {name: _as_polars(value) for name, value in kwargs.items()}
         answer: _T = function(*map(_as_polars, args), **converted)
         return answer

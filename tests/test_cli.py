@@ -185,6 +185,15 @@ def test_a_narrow_encoding_does_not_end_finished_work(tmp_path, monkeypatch):
     assert (done.returncode, done.stdout) == (0, "?ofie.csv\n")
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full device")
+def test_what_is_printed_to_a_full_disk_ends_with_one_line():
+    """Standard output may be a file: its disk is named as full, without a traceback."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([COMMAND, "--version"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("Error: standard output: No space left on device. Hint: free space")
+
+
 def test_serve_answers_until_interrupted_and_enforces_limits(tmp_path):
     """``serve`` puts given records on loopback, asks for a token, and refuses once twenty have gone at once."""
     records = tmp_path / "records.json"

@@ -4,6 +4,7 @@ import errno
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import openpyxl
 import polars as pl
@@ -57,6 +58,14 @@ def test_a_full_disk_is_named_with_the_file(ending, tmp_path):
         write_workbook({"t": table}, path) if ending == "xlsx" else write_table(table, path)
     assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))
     assert [found.name for found in tmp_path.iterdir()] == ["home"]
+
+
+def test_a_full_disk_is_told_where_the_writer_has_other_words_for_it(monkeypatch, tmp_path):
+    """Polars says of a Parquet footer that found no room that its form is invalid; with room its words are kept."""
+    for free, wanted in ((0, OSError), (10**9, pl.exceptions.ComputeError)):
+        monkeypatch.setattr("shutil.disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        with pytest.raises(wanted, match="No space left on device" if free == 0 else None):
+            write_half(tmp_path / "t.parquet")
 
 
 def write_half(path: Path) -> None:

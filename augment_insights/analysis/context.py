@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import yaml
 
 from augment_insights.analysis.intervals import rate, student_t
 from augment_insights.analysis.roster_file import file_bytes
@@ -272,6 +271,8 @@ def _rows_of_file(given: str | Path, contract: Table) -> tuple[list[str], list[d
             raise _wrong(contract, path.name, f"it cannot be read: {error}", "save it again as CSV UTF-8.") from error
         columns = [_plain(name) for name in grid[0]] if grid else []
         return columns, [dict(zip(columns, row, strict=False)) for row in grid[1:]]
+    import yaml  # noqa: PLC0415 (only for a file of that kind)
+
     try:
         listed = yaml.safe_load(text) or []
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a day that is none is a ValueError

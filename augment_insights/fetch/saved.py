@@ -13,7 +13,7 @@ from augment_insights.analysis.roster_file import file_bytes
 from augment_insights.errors import TableError, did_you_mean
 from augment_insights.fetch.columns import Fetched, fill_days, generated_at, table_frame
 from augment_insights.periods import DayRange
-from augment_insights.tables import ENDPOINT_TABLES
+from augment_insights.tables import ENDPOINT_TABLES, check_process
 from augment_insights.transport import messages
 from augment_insights.transport.pages import lost_rows
 
@@ -75,6 +75,7 @@ def read_json(files: str | PathLike[str] | Sequence[str | PathLike[str]], endpoi
     >>> read_json(path, "dau_count").rows()
     [(datetime.date(2026, 3, 2), 7), (datetime.date(2026, 3, 3), 0)]
     """
+    check_process()
     if endpoint not in ENDPOINT_TABLES:
         raise ValueError(f"endpoint={endpoint!r} is not one of the API.{did_you_mean(str(endpoint), ENDPOINT_TABLES)}")
     table = ENDPOINT_TABLES[endpoint]

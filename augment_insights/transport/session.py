@@ -199,10 +199,13 @@ _LASTING_FAULTS = {
     r"CA certificate bundle|TLS certificate|PEM lib|CERTIFICATE_OR_CRL|\[X509": (
         "REQUESTS_CA_BUNDLE (or CURL_CA_BUNDLE) has to name a file of CA certificates"
     ),
-    r"SOCKS support": "install it (pip install 'requests[socks]'), or correct HTTPS_PROXY and ALL_PROXY",
-    r"tunnel connection failed: 4|to connect to proxy(?!.*(tunnel|timed out))|InvalidProxyURL|proxy (scheme|URL)": (
-        "check the proxy in HTTPS_PROXY (or ALL_PROXY), and its user and password"
+    r"WRONG_VERSION_NUMBER": (
+        "what answers there speaks no TLS: check the port in AUGMENT_API_URL, and whether the proxy in HTTPS_PROXY "
+        "begins with http://"
     ),
+    r"SOCKS support": "install it (pip install 'requests[socks]'), or correct HTTPS_PROXY and ALL_PROXY",
+    r"tunnel connection failed: 4|to connect to proxy(?!.*(tunnel|timed out))|InvalidProxyURL|Failed to parse|"
+    r"proxy (scheme|URL)": ("check the proxy in HTTPS_PROXY (or ALL_PROXY), and its user and password"),
 }
 """What asking again cannot mend, by what libraries say of it, and what can be done."""
 

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import requests
 
-from augment_insights import Client, fetch
+from augment_insights import Client, analysis, fetch
 from augment_insights.errors import ApiError, ArchiveError, ConfigurationError, UnexpectedResponseError
 from augment_insights.tables import DAU_COUNT
 from augment_insights.transport import Cancelled, RetryPolicy
@@ -182,7 +182,7 @@ def test_only_the_base_url_is_ever_spoken_to(connect):
 
 PROGRAM = """
 import sys
-from augment_insights import Client, fetch
+from augment_insights import Client, analysis, fetch
 with Client(sys.argv[2], base_url=sys.argv[1], requests_per_minute=60000) as client:
     print(fetch.dau(start_date=sys.argv[3], end_date=sys.argv[4], client=client).height, client.requests_sent)
 """
@@ -346,14 +346,19 @@ def test_a_process_that_was_forked_after_a_fetch_says_that_it_cannot_fetch(conne
     child = os.fork()
     if child == 0:
         refused = 0
-        for use in (lambda: fetch.dau_count(*DAYS, client=client), lambda: DAU_COUNT.check(table)):
+        for use in (
+            lambda: fetch.dau_count(*DAYS, client=client),
+            lambda: fetch.read_json("answer.json", "dau"),
+            lambda: DAU_COUNT.check(table),
+            lambda: analysis.describe_roster(table),
+        ):
             with suppress(BaseException):
                 try:
                     use()
                 except ConfigurationError as error:
                     refused += "spawn" in str(error)
         os._exit(refused)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 4
     assert fetch.dau_count(*DAYS, client=client).height == 2
 
 

@@ -162,12 +162,19 @@ def tls() -> Iterator[Callable[[str], str]]:
 
         def listen(certificate: str) -> str:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(CERTIFICATES / f"{certificate}.pem")
+            if certificate != "none":
+                context.load_cert_chain(CERTIFICATES / f"{certificate}.pem")
             listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
             def shake_hands() -> None:
                 with suppress(OSError):
-                    context.wrap_socket(listening.accept()[0], server_side=True)
+                    incoming = listening.accept()[0]
+                    if certificate == "none":
+                        with incoming:
+                            incoming.recv(2**16)
+                            incoming.sendall(REFUSED)
+                    else:
+                        context.wrap_socket(incoming, server_side=True)
 
             Thread(target=shake_hands, daemon=True).start()
             return f"https://localhost:{listening.getsockname()[1]}"
@@ -189,6 +196,8 @@ def tls() -> Iterator[Callable[[str], str]]:
         ("expired", {"REQUESTS_CA_BUNDLE": __file__}, "REQUESTS_CA_BUNDLE .* has to name a file"),
         ("expired", {"HTTPS_PROXY": "http://127.0.0.1:1"}, "proxy in HTTPS_PROXY"),
         ("expired", {"HTTPS_PROXY": "http://"}, "proxy in HTTPS_PROXY"),
+        ("expired", {"HTTPS_PROXY": "::::"}, "proxy in HTTPS_PROXY"),
+        ("none", {}, "speaks no TLS: check the port in AUGMENT_API_URL"),
         ("expired", {"HTTPS_PROXY": "gopher://127.0.0.1:1"}, "proxy in HTTPS_PROXY"),
         ("expired", {"HTTPS_PROXY": "socks5://127.0.0.1:1"}, r"requests\[socks\]"),
         ("expired", {"HTTPS_PROXY": "407"}, "its user and password"),
