@@ -76,6 +76,10 @@ _OF_BEFORE = ("before", "before_users", "difference", "difference_low", "differe
 """What a comparison does not know without a time before."""
 
 
+_A_MONTH, _IDLE = 31, 30
+"""Days: in a longer window it is not known when somebody was there; after so many a licence is idle."""
+
+
 class StudyParameters(TypedDict, total=False):
     """What a study takes beside its days, by keyword."""
 
@@ -572,7 +576,8 @@ class Study:
         activity : DataFrame
             All that is known.
         periods : DataFrame
-            As for :func:`augment_insights.analysis.licences_over_time`.
+            As for :func:`augment_insights.analysis.licences_over_time`; those in which it is not known who was there
+            in the last 30 days are left out.
 
         Returns
         -------
@@ -583,6 +588,11 @@ class Study:
         nobody = pl.DataFrame(schema={"team": pl.String, "unused_users": pl.Int64})
         if self.roster is None or self.user_type == "service_account":
             return LICENCES_OVER_TIME.empty(), nobody
+        if "period_end" in activity.columns:  # who was there in a long window need not have been in its last days
+            length = (pl.col("period_end") - pl.col("period_start")).dt.total_days()
+            activity = activity.filter(length < _A_MONTH)
+            first = activity["period_start"].min()
+            periods = periods.filter(pl.col("period_end") - pl.lit(first, pl.Date) >= pl.duration(days=_IDLE - 1))
         used = self.groups(licences_over_time(self.roster, activity, periods))
         if not self.has_teams or self.team is not None or periods.is_empty():
             return used, nobody

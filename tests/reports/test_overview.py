@@ -1,6 +1,7 @@
 """The overview answers: it finds what happened at the made-up organisation, and is silent where nothing did."""
 
 import re
+from datetime import date
 from typing import Any
 
 import polars as pl
@@ -13,12 +14,12 @@ TODAY = "2026-11-25"
 CHANGED = re.compile(r" (rose|fell) to ")
 
 
-def overview(monkeypatch: pytest.MonkeyPatch, least: int = 5, **chosen: Any) -> Page:
+def overview(monkeypatch: pytest.MonkeyPatch, least: int = 5, first: str | None = None, **chosen: Any) -> Page:
     """Build the overview of a sample of one's choice."""
     real = Client.sample
     with monkeypatch.context() as patched:
         patched.setattr(Client, "sample", staticmethod(lambda **usual: real(**usual, today=TODAY, **chosen)))
-        return reports.build("overview", min_group_size=least)
+        return reports.build("overview", min_group_size=least, start_date=first)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,15 @@ def test_the_parts_of_the_teams_add_up_to_each_change(monkeypatch):
     assert parts["figure"].n_unique() == 4
     for (figure,), rows in parts.group_by("figure"):
         assert rows["contribution"].sum() == pytest.approx(whole[figure], abs=1e-6), figure
+
+
+def test_idle_licences_are_as_many_whatever_the_range(monkeypatch, page):
+    """The 90 days before the range stand in one row, which says nothing of the last 30 days."""
+    short = overview(monkeypatch, first="2026-11-02").tables["licences_over_time"]
+    whole = page.tables["licences_over_time"].filter(pl.col("period_start") >= short["period_start"].min())
+    assert short.height == 6
+    assert short.equals(whole)
+    assert page.tables["licences_over_time"]["period_start"].min() == date(2026, 9, 21)  # 30 days after 24 August
 
 
 def test_without_a_roster_the_licence_cards_say_how_to_get_them(monkeypatch):
