@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -125,6 +126,7 @@ def _going_on_next_time() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        logging.getLogger("asyncio").disabled = True  # that the kernel died with us is no error
         typer.echo("Interrupted. What has come so far is kept: the same command goes on from there.", err=True)
         raise typer.Exit(130) from None
 

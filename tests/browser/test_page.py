@@ -34,11 +34,22 @@ def address(tmp_path_factory) -> str:
     checks = pl.DataFrame(
         {"check": CHECKS, "date": starts[:2], "left": 1, "right": 1, "residual": 0, "status": "agrees"}
     )
+    change = {
+        "metric": "retention_rate",
+        "before": 0.5,
+        "after": 0.6,
+        "difference": 0.1,
+        "verdict": "no measurable change",
+    }
+    counts = {"is_paired": True, "both_users": 9, "before_users": 0, "after_users": 0, "compared_groups": 1}
+    wide = {"difference_low": -0.2, "difference_high": 0.4, "team": "Retention of existing users after 4 weeks"}
+    changes = pl.DataFrame([change | counts | wide])
     page = (
         Page("A page", population="people " * 10, as_of=date(2026, 5, 20), range_asked="spring")
         .figure("Lines", charts.active_users(teams, population="people " * 10), teams)
         .figure("Columns", charts.active_day_distribution(days), days)
         .figure("Checks", charts.reconcile(checks), checks)
+        .figure("Changes", charts.compare(changes), changes)
     )
     path: Path = page.save_html(tmp_path_factory.mktemp("page") / "page.html")
     return path.as_uri()
@@ -53,7 +64,7 @@ def opened(browser, address, request) -> Any:
     said: list[str] = []
     page.on("console", lambda message: said.append(message.text))
     page.goto(address)
-    page.wait_for_function("document.querySelectorAll('svg.marks').length === 3")
+    page.wait_for_function("document.querySelectorAll('svg.marks').length === 4")
     yield page
     context.close()
     assert said == []
@@ -90,7 +101,7 @@ def test_a_narrow_screen_holds_a_chart_along_time(opened):
     drawn, room = width_of(opened, 1)
     assert drawn > room
     edge = opened.locator(".chart").nth(2).bounding_box()
-    for name in CHECKS:
+    for name in (*CHECKS, "no measurable change"):
         box = opened.locator(".chart svg text", has_text=name).bounding_box()
         assert edge["x"] <= box["x"] <= box["x"] + box["width"] <= edge["x"] + edge["width"]
 
@@ -110,7 +121,7 @@ def test_a_chart_follows_the_window(opened):
 def test_the_contents_stand_beside_a_wide_page_and_are_folded_on_a_narrow_one(opened):
     """Each entry leads to its section; the list stays in sight while the page is scrolled."""
     entries = opened.get_by_role("navigation", name="Contents").get_by_role("link")
-    assert entries.all_inner_texts() == ["Lines", "Columns", "Checks", "How this report was made"]
+    assert entries.all_inner_texts() == ["Lines", "Columns", "Checks", "Changes", "How this report was made"]
     entries.nth(1).click()
     heading = opened.get_by_role("heading", name="Columns")
     assert 0 <= heading.bounding_box()["y"] < 200
