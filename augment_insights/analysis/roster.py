@@ -234,6 +234,10 @@ def _with_clean_text(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Trim all text, take invisible letters out of it, and turn what stands for nothing into null."""
     schema = rows.collect_schema()
     listed = [name for name in ("aliases",) if isinstance(schema.get(name), pl.List)]
+    numbers = [name for name in ("team",) if name in schema and schema[name].is_numeric()]  # 7.0: a gap made it one
+    rows = rows.with_columns(
+        cs.categorical().cast(pl.String), *[pl.col(name).cast(pl.String).str.strip_suffix(".0") for name in numbers]
+    )
     rows = rows.with_columns(pl.col("user").cast(pl.String), *[pl.col(name).list.join("; ") for name in listed])
     text = cs.string().str.replace_all(r"[\x00\u00AD\u200B\u200E\u200F\u2060\uFEFF]", "").str.normalize("NFC")
     text = (

@@ -260,6 +260,14 @@ def test_a_frame_of_another_library_is_a_roster():
     assert facts_of(analysis.read_roster(frame)) == [(A, "Payments", on("01-15"))]
 
 
+@pytest.mark.parametrize(
+    "team", [pl.Series([7.0, None]), pl.Series([7, None]), pl.Series([" 7 ", None], dtype=pl.Categorical)]
+)
+def test_a_team_of_a_frame_is_text_as_that_of_a_file(team):
+    """A number may be a team's name, with a gap besides it; categories too are trimmed."""
+    assert facts_of(analysis.read_roster(pl.DataFrame({"user": [A, B], "team": team}))) == [(A, "7"), (B, None)]
+
+
 def test_a_csv_is_read_as_it_is_written(tmp_path):
     """Names lose the spaces around them, codes keep their zeros, days become dates, rows are sorted."""
     path = tmp_path / "roster.csv"
