@@ -89,7 +89,9 @@ def test_a_shell_completes_commands_and_templates():
     for words, expected in (("augment-insights report ret", "retention"), ("augment-insights cache cl", "clear")):
         told = subprocess.run([COMMAND], env=asked | {"COMP_WORDS": words}, capture_output=True, text=True, check=True)
         assert told.stdout.split() == [expected]
-    assert "_AUGMENT_INSIGHTS_COMPLETE=complete_bash" in run("--show-completion", "bash").stdout
+    env = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # whatever shell runs this test
+    shown = subprocess.run([COMMAND, "--show-completion", "bash"], env=env, capture_output=True, text=True, check=True)
+    assert "_AUGMENT_INSIGHTS_COMPLETE=complete_bash" in shown.stdout
 
 
 def test_fetch_takes_periods(tmp_path):

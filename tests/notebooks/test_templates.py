@@ -26,7 +26,7 @@ SHARED = (
     *("start_date", "end_date", "source", "archive", "every", "user_type", "team", "roster", "team_column"),
     *("targets", "events", "calendar", "min_group_size", "names", "output_dir", "formats"),
 )
-FIGURES = {"acceptance": 7, "adoption": 14, "data_quality": 3, "explore": 3, "overview": 7, "retention": 7}
+FIGURES = {"acceptance": 7, "adoption": 13, "data_quality": 3, "explore": 3, "overview": 7, "retention": 7}
 """A change of acceptance that is measured is taken apart in one figure more."""
 
 # The made-up organisation's history moves with the clock, and so do the days of these tests.
@@ -130,7 +130,9 @@ def test_an_unattended_run_leaves_a_page_and_a_notebook_that_can_be_passed_on(na
     shown = [set(output["data"]) for output in outputs if "data" in output]
     pictures = [kinds for kinds in shown if "image/png" in kinds]
     assert pictures == [{"application/vnd.vega.v5+json", "image/png", "text/plain"}] * len(pictures)
-    assert len(pictures) == (1 if name == "explore" else figures)
+    left_out = html.partition("Left out, as there is nothing to show: ")[2].partition("<")[0]  # drawn all the same
+    least = 1 if name == "explore" else figures
+    assert least <= len(pictures) <= least + len(left_out.split("; ")) * bool(left_out)
     assert not any("widget" in kind for kinds in shown for kind in kinds)
     assert {output["output_type"] for output in outputs} <= {"execute_result", "display_data"}
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 LEAST = 5
 TODAY = date(2026, 3, 11)
+NEW_YEAR = date(2026, 1, 1)
 DAYS = {"start_date": "2026-01-12", "end_date": "2026-03-10"}
 
 Variable = tuple[Any, ...]
@@ -130,7 +131,7 @@ class Attack:
             if row["mean_daily_users"] is not None:
                 worked = 5 if "working_days" in row else 7  # from Monday on
                 window = (row["date"] - timedelta(days=back) for back in range(row["window_days"]))
-                days = [day for day in window if day.weekday() < worked]
+                days = [day for day in window if day.weekday() < worked and (worked == 7 or day != NEW_YEAR)]
                 assert len(days) == row.get("working_days", row["window_days"])
                 self.sum(row["mean_daily_users"] * len(days), {("trailing", 1, day): 1.0 for day in days})
         for row in self.rows("activity"):  # a raw table of days, and weeks by their last day
@@ -300,7 +301,7 @@ NOT_PEOPLE = re.compile(
     r"\d+ [A-Z][a-z]{2} \d{4}|\d{4}-\d\d-\d\d|[+-]?\d[\d.,]* ?%|[+-][\d.]+|\d+\.\d+"
     r"|week \d+|\d+ (complete )?(week|day|team)|[\d,]+ of [\d,]+ (completions|lines)|([5-9]|\d\d+) on both sides"
     r"|some [\d,]+ people would be needed instead of ([5-9]|\d\d+)"
-    r"|[\d,]+ comparisons agree, .*|of [\d,]+ (suggested|lines)"
+    r"|[\d,]+( of [\d,]+)? (data checks|passed|more lack a number).*|of \d+ kinds|of [\d,]+ (suggested|lines)"
 )
 """Days, percentages, decimals, how many weeks, completions, and pairs of a comparison that are not few."""
 
@@ -423,5 +424,5 @@ def test_no_few_people_are_found_beside_targets_and_days_off(
     targets = tmp_path / "targets.csv"
     rows = [f"{metric},{team},80%,2035-12-31" for metric in ("adoption_rate", "acceptance_rate") for team in TEAMS]
     targets.write_text("\n".join(["metric,group,value,by", *rows]))
-    context = {"targets": str(targets), "calendar": "2026-01-01"}
+    context = {"targets": str(targets), "calendar": f"{NEW_YEAR}"}
     check(f"{small_company} beside targets", template, names=names, team=None, roster=small_company, **context)
