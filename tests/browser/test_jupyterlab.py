@@ -246,7 +246,7 @@ def test_a_finished_notebook_that_nobody_trusts_draws_its_charts(open_notebook, 
     shutil.copy(finished, lab.folder / "finished.ipynb")
     notebook = open_notebook("finished")
     notebook.wait_for_kernel()
-    notebook.draws(3)
+    notebook.draws(7)
     assert notebook.page.locator('.jp-OutputArea-output img[src^="data:image/png"]').count() == 0
     assert notebook.errors() == []
 
