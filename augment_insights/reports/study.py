@@ -568,7 +568,9 @@ class Study:
             )
         return self.groups(compared)
 
-    def unused_licences(self, activity: pl.DataFrame, periods: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def unused_licences(
+        self, activity: pl.DataFrame, periods: pl.DataFrame, *, since: date
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Count the licences that are idle or were never used: at the end of each period, and by team at the last.
 
         Parameters
@@ -578,6 +580,8 @@ class Study:
         periods : DataFrame
             As for :func:`augment_insights.analysis.licences_over_time`; those in which it is not known who was there
             in the last 30 days are left out.
+        since : date
+            The first day of which the rows tell who was there; longer windows before it do not.
 
         Returns
         -------
@@ -591,8 +595,7 @@ class Study:
         if "period_end" in activity.columns:  # who was there in a long window need not have been in its last days
             length = (pl.col("period_end") - pl.col("period_start")).dt.total_days()
             activity = activity.filter(length < _A_MONTH)
-            first = activity["period_start"].min()
-            periods = periods.filter(pl.col("period_end") - pl.lit(first, pl.Date) >= pl.duration(days=_IDLE - 1))
+        periods = periods.filter(pl.col("period_end") - pl.lit(since) >= pl.duration(days=_IDLE - 1))
         used = self.groups(licences_over_time(self.roster, activity, periods))
         if not self.has_teams or self.team is not None or periods.is_empty():
             return used, nobody
